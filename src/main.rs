@@ -1,0 +1,2 @@
+//! rlondiste.
+fn main() {}
