@@ -1,0 +1,1 @@
+//! The ini file of a job, read into typed values.

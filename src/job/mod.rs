@@ -1,0 +1,1 @@
+//! What every job needs: the loop, signals, daemon, pidfile, log.

@@ -1,0 +1,1 @@
+//! Replication of tables: provider and subscriber commands, replay, copy.

@@ -1,0 +1,1 @@
+//! PostgreSQL: connections, names, catalog, COPY, installation of SQL.

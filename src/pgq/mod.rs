@@ -1,0 +1,1 @@
+//! The queue as its clients see it: ticks, batches, events.
