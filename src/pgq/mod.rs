@@ -1,1 +1,41 @@
 //! The queue as its clients see it: ticks, batches, events.
+
+use std::fmt;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(
+    /// `tick_id`: a position in a queue.
+    TickId
+);
+id!(
+    /// `sub_batch`: the events between two ticks, as one consumer got them.
+    BatchId
+);
+id!(
+    /// `ev_id`.
+    EventId
+);
+
+/// A job's consumer of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Its id.
+    pub id: BatchId,
+    /// The tick where it starts (exclusive).
+    pub prev_tick: TickId,
+    /// The tick where it ends (inclusive).
+    pub cur_tick: TickId,
+}

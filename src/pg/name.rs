@@ -1,0 +1,69 @@
+//! Names of tables and sequences, and quoting.
+//!
+//! Names are held and shown as SkyTools does: `schema.table` without quotes, where the first dot splits and a name
+//! without a dot is in `public`.
+
+use std::fmt;
+
+/// A table or sequence: schema and name, unquoted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FqName {
+    /// The schema.
+    pub schema: String,
+    /// The table, sequence, ... in it.
+    pub name: String,
+}
+
+impl FqName {
+    /// Reads `schema.name` or `name` (which is in `public`).
+    pub fn parse(text: &str) -> FqName {
+        match text.split_once('.') {
+            Some((schema, name)) => FqName { schema: schema.to_owned(), name: name.to_owned() },
+            None => FqName { schema: "public".to_owned(), name: text.to_owned() },
+        }
+    }
+
+    /// The name as it is written in SQL: `"schema"."name"`.
+    pub fn quoted(&self) -> String {
+        format!("{}.{}", quote_ident(&self.schema), quote_ident(&self.name))
+    }
+}
+
+impl fmt::Display for FqName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+/// The identifier in double quotes. Always quoted, so that no list of keywords is needed.
+pub fn quote_ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The value as an SQL literal, right whatever `standard_conforming_strings` is.
+pub fn quote_literal(value: &str) -> String {
+    let quoted = value.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_dot_splits_and_public_is_the_default() {
+        for (text, schema, name) in
+            [("a.b", "a", "b"), ("b", "public", "b"), ("a.b.c", "a", "b.c"), ("M x", "public", "M x")]
+        {
+            let fq = FqName::parse(text);
+            assert_eq!((fq.schema.as_str(), fq.name.as_str()), (schema, name), "{text}");
+        }
+    }
+
+    #[test]
+    fn quotes_and_backslashes_are_doubled() {
+        assert_eq!(FqName::parse("a.b\"c").quoted(), "\"a\".\"b\"\"c\"");
+        assert_eq!(quote_literal("it's"), "'it''s'");
+        assert_eq!(quote_literal("a\\b'"), "E'a\\\\b'''");
+    }
+}
