@@ -62,6 +62,12 @@ pub struct Db {
 }
 
 impl Db {
+    /// Reads the connection string and opens a session; `job_name` is what the server shows as `application_name`
+    /// unless the string says otherwise.
+    pub async fn open(role: Role, conninfo: &str, job_name: &str, abort: &CancellationToken) -> Result<Db> {
+        Db::connect(role, &Conninfo::parse(role, conninfo, job_name)?, abort).await
+    }
+
     /// Opens a session. When `abort` fires, the statement that runs then is cancelled on the server.
     pub async fn connect(role: Role, conninfo: &Conninfo, abort: &CancellationToken) -> Result<Db> {
         let session = session::open(role, conninfo, abort).await?;
