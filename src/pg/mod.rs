@@ -146,9 +146,21 @@ impl Db {
         Ok(Tx { db: self, open: true })
     }
 
+    /// Limits how long each statement of the open transaction waits for a lock; `None` waits for ever. A statement that
+    /// would wait longer fails with SQLSTATE 55P03.
+    pub async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
+        let millis = timeout.map_or(0, |t| t.as_millis().max(1));
+        self.batch("limit the wait for locks", &format!("set local lock_timeout = {millis}")).await
+    }
+
     /// The next notification, or `None` when the session has ended. Cancel-safe.
     pub async fn notification(&mut self) -> Option<Notification> {
         self.session.notifications.recv().await
+    }
+
+    /// Forgets the notifications that have arrived.
+    pub fn drain_notifications(&mut self) {
+        while self.session.notifications.try_recv().is_ok() {}
     }
 
     /// Gives an error of this session's client its context.

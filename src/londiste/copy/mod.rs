@@ -1,0 +1,232 @@
+//! The copy of one table: from `in-copy` to `ok`.
+//!
+//! 1. A consumer of the copy's own is registered on the provider, at the newest tick.
+//! 2. After that, and not before, the snapshot of the COPY is taken. So whatever the snapshot does not show comes to the
+//!    consumer as an event; what it does show is told by the event's transaction id and left out.
+//! 3. COPY, state `catching-up`, snapshot and the consumer's tick are committed in one transaction of the subscriber.
+//! 4. The consumer applies the table's events batch by batch until there is none left: `wanna-sync`.
+//! 5. Replay says up to where to go (`do-sync`); when exactly this tick is reached, the table is `ok` and replay's.
+//!
+//! | the process ends | what the next start finds and does |
+//! |---|---|
+//! | before 3 is committed | `in-copy`, old rows and indexes; registers anew and copies |
+//! | after 3 | `catching-up` and the tick: goes on with 4 |
+//! | in 5, before `ok` is committed | `do-sync`: goes on with 5 |
+//! | after `ok` is committed | a consumer without a copy: unregistered by replay |
+
+mod catch_up;
+mod load;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::error::{Error, Result, Role};
+use crate::pg::{Db, FqName, text};
+use crate::pgq::consumer::{Abilities, Consumer};
+use crate::pgq::{TickId, consumer};
+
+use super::completed;
+use super::news::News;
+use super::replay;
+use super::table_state::TableState;
+use super::tables::{self, Actor, SubscribedTable};
+
+/// How long to wait for another process that has the table in hand before looking again.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The copy of one table.
+pub(super) struct Copy {
+    config: Arc<config::Londiste>,
+    table: FqName,
+    consumer: Consumer,
+    stop: CancellationToken,
+    news: News,
+}
+
+/// The sessions of one copy.
+struct Sessions {
+    provider: Db,
+    subscriber: Db,
+    abilities: Abilities,
+}
+
+/// What a step of the copy came to.
+enum Step {
+    /// Look at the state again at once.
+    Again,
+    /// Nothing to do before a state changes.
+    Wait,
+    /// The table is in sync, or not ours any more.
+    Done,
+}
+
+impl Copy {
+    pub(super) fn new(
+        config: Arc<config::Londiste>,
+        table: &SubscribedTable,
+        stop: CancellationToken,
+        news: News,
+    ) -> Copy {
+        let name = table.copy_consumer.clone().unwrap_or_else(|| format!("{}_copy", config.pgq_consumer_id));
+        let consumer = Consumer { queue: config.pgq_queue_name.clone(), name };
+        Copy { table: table.name.clone(), consumer, config, stop, news }
+    }
+
+    /// The consumer that brings the table's events until replay takes over.
+    pub(super) fn consumer(&self) -> &Consumer {
+        &self.consumer
+    }
+
+    /// Works until the table is `ok`, has been removed, or a stop is requested.
+    pub(super) async fn run(self) -> Result<()> {
+        tokio::select! {
+            result = self.work() => if self.stop.is_cancelled() { Err(Error::Aborted) } else { result },
+            // The sessions' drivers cancel the running statements.
+            () = self.stop.cancelled() => Err(Error::Aborted),
+        }
+    }
+
+    async fn work(&self) -> Result<()> {
+        let job_name = &self.config.common.job_name;
+        let provider = Db::open(Role::Provider, &self.config.provider_db, job_name, &self.stop).await?;
+        let subscriber = Db::open(Role::Subscriber, &self.config.subscriber_db, job_name, &self.stop).await?;
+        let abilities = Abilities::of(&provider).await?;
+        let sessions = Sessions { provider, subscriber, abilities };
+        self.lock(&sessions.subscriber).await?;
+        let mut applier = super::apply::Applier::new(super::apply::Settings::from(&*self.config));
+        loop {
+            let mut news = self.news.listener();
+            let table = tables::load_one(&sessions.subscriber, &self.consumer.queue, &self.table).await?;
+            match self.step(&sessions, &mut applier, table).await? {
+                Step::Again => {}
+                Step::Wait => news.heard().await,
+                Step::Done => break,
+            }
+        }
+        replay::copies::forget_consumer(&sessions.provider, &sessions.subscriber, &self.consumer, &self.table).await?;
+        self.news.announce();
+        Ok(())
+    }
+
+    async fn step(
+        &self,
+        sessions: &Sessions,
+        applier: &mut super::apply::Applier,
+        table: Option<SubscribedTable>,
+    ) -> Result<Step> {
+        let Some(table) = table else { return Ok(Step::Done) };
+        if table.copy_consumer.as_ref().is_some_and(|name| *name != self.consumer.name) {
+            // Another process has begun the copy anew, with a consumer of its own.
+            return Ok(Step::Done);
+        }
+        match table.state {
+            TableState::Missing | TableState::Ok => Ok(Step::Done),
+            TableState::InCopy => {
+                self.copy_rows(sessions, &table).await?;
+                Ok(Step::Again)
+            }
+            TableState::CatchingUp => {
+                if !self.catch_up(sessions, applier, &table, None).await? {
+                    return self.start_over(sessions).await;
+                }
+                let reached = self.reached(sessions).await?;
+                self.change_state(&sessions.subscriber, &table, TableState::WannaSync(reached)).await?;
+                self.news.announce();
+                Ok(Step::Again)
+            }
+            TableState::WannaSync(_) => Ok(Step::Wait),
+            TableState::DoSync(tick) => {
+                if !self.catch_up(sessions, applier, &table, Some(tick)).await? {
+                    return self.start_over(sessions).await;
+                }
+                self.change_state(&sessions.subscriber, &table, TableState::Ok).await?;
+                self.news.announce();
+                Ok(Step::Done)
+            }
+        }
+    }
+
+    /// Steps 1 to 3.
+    async fn copy_rows(&self, sessions: &Sessions, table: &SubscribedTable) -> Result<()> {
+        let Sessions { provider, subscriber, .. } = sessions;
+        // What an earlier try left behind is of no use: its tick may be gone.
+        if !self.consumer.register(provider).await? {
+            self.consumer.unregister(provider).await?;
+            self.consumer.register(provider).await?;
+        }
+        tracing::info!("Resetting queue tracking on dst side");
+        let start = self.consumer.position(provider).await?.ok_or_else(|| {
+            provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
+        })?;
+        tracing::info!("Starting full copy of {}", self.table);
+        let tx = subscriber.begin("start the copy", "begin").await?;
+        let snapshot = load::copy_table(provider, &tx, &self.config, table).await?;
+        tables::store_state(
+            &tx,
+            &self.consumer.queue,
+            &self.table,
+            TableState::CatchingUp,
+            Some(&snapshot),
+            Actor::Copy,
+        )
+        .await?;
+        completed::set_last_tick(&tx, &self.consumer.name, Some(start)).await?;
+        tx.commit("commit the copy").await.map_err(|e| e.about(format!("table {}", self.table)))?;
+        load::analyze(subscriber, &self.table).await?;
+        // Replay may be ahead of an idle queue's next tick, or wait for it.
+        consumer::force_tick(provider, &self.consumer.queue).await
+    }
+
+    /// The provider does not know the copy's consumer any more, so events may be gone: copy again.
+    async fn start_over(&self, sessions: &Sessions) -> Result<Step> {
+        tracing::warn!("{} is not registered on the provider any more: copying {} again", self.consumer, self.table);
+        let queue = &self.consumer.queue;
+        tables::store_state(&sessions.subscriber, queue, &self.table, TableState::InCopy, None, Actor::Copy).await?;
+        Ok(Step::Again)
+    }
+
+    async fn reached(&self, sessions: &Sessions) -> Result<TickId> {
+        let action = "read the last applied tick";
+        completed::last_tick(&sessions.subscriber, &self.consumer.name).await?.ok_or_else(|| {
+            sessions.subscriber.unexpected(
+                action,
+                format!(
+                    "consumer {} of the copy of {} has none; run \"subscriber resync {}\"",
+                    self.consumer.name, self.table, self.table
+                ),
+            )
+        })
+    }
+
+    async fn change_state(&self, subscriber: &Db, table: &SubscribedTable, state: TableState) -> Result<()> {
+        let queue = &self.consumer.queue;
+        tables::store_state(subscriber, queue, &self.table, state, table.snapshot.as_ref(), Actor::Copy).await?;
+        tracing::info!("Table {} status changed to '{state}'", self.table);
+        Ok(())
+    }
+
+    /// Keeps two processes from copying one table at the same time. The lock ends with the session.
+    async fn lock(&self, subscriber: &Db) -> Result<()> {
+        let mut told = false;
+        loop {
+            let row = subscriber
+                .query_one(
+                    "lock the table's copy",
+                    "select pg_try_advisory_lock(hashtext('rlondiste copy ' || $1), hashtext($2))",
+                    &[text(&self.consumer.queue), text(&self.table.to_string())],
+                )
+                .await?;
+            if row.get(0) {
+                return Ok(());
+            }
+            if !told {
+                tracing::info!("another process has the copy of {} in hand, waiting for it", self.table);
+                told = true;
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The copies that run as tasks of this process: one task a table, started again after a failure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::error::{Error, Report, Result, Role};
+use crate::job::Control;
+use crate::pg::{Db, FqName, text};
+use crate::pgq::consumer::Consumer;
+
+use super::super::completed;
+use super::super::copy::Copy;
+use super::super::news::News;
+use super::super::table_state::TableState;
+use super::super::tables::{self, SubscribedTable};
+
+/// Pause after the first failure of a table's copy; doubled with each further one, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a stop may take for taking back the consumers of copies that have to start over anyway.
+const CLEAN_UP_TIME: Duration = Duration::from_secs(3);
+
+/// The running copies.
+pub(super) struct Copies {
+    tasks: JoinSet<Result<()>>,
+    running: HashMap<Id, Running>,
+    failures: HashMap<FqName, Failure>,
+    /// Ends all copies; fires by itself on an abort.
+    stop: CancellationToken,
+    news: News,
+}
+
+struct Running {
+    table: FqName,
+    consumer: String,
+}
+
+struct Failure {
+    pause: Duration,
+    again_at: Instant,
+}
+
+impl Copies {
+    pub(super) fn new(control: &Control, news: &News) -> Copies {
+        Copies {
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            failures: HashMap::new(),
+            stop: control.abort().child_token(),
+            news: news.clone(),
+        }
+    }
+
+    /// Whether a task that has not ended yet uses this consumer name.
+    pub(super) fn has_consumer(&self, name: &str) -> bool {
+        self.running.values().any(|r| r.consumer == name)
+    }
+
+    /// Takes note of the copies that have ended, and reports those that failed.
+    pub(super) fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            let (id, failure) = match ended {
+                Ok((id, Ok(()))) => (id, None),
+                Ok((id, Err(error))) => (id, Some(Report(&error).to_string())),
+                Err(error) => (error.id(), Some(error.to_string())),
+            };
+            let Some(Running { table, .. }) = self.running.remove(&id) else { continue };
+            match failure {
+                None => {
+                    self.failures.remove(&table);
+                }
+                Some(_) if self.stop.is_cancelled() => {}
+                Some(text) => self.note_failure(table, &text),
+            }
+        }
+    }
+
+    fn note_failure(&mut self, table: FqName, text: &str) {
+        let pause = self.failures.get(&table).map_or(FIRST_PAUSE, |f| (f.pause * 2).min(LONGEST_PAUSE));
+        let seconds = pause.as_secs();
+        crate::job::critical(format_args!("copy of {table} failed, next try in {seconds} s: {text}"));
+        self.failures.insert(table, Failure { pause, again_at: Instant::now() + pause });
+    }
+
+    /// Starts a task for every table that a copy should have in hand and none has.
+    pub(super) fn start_missing(&mut self, config: &Arc<config::Londiste>, tables: &[SubscribedTable]) {
+        for table in tables.iter().filter(|t| t.state.is_copying()) {
+            let running = self.running.values().any(|r| r.table == table.name);
+            let waiting = self.failures.get(&table.name).is_some_and(|f| Instant::now() < f.again_at);
+            if running || waiting || self.stop.is_cancelled() {
+                continue;
+            }
+            tracing::info!("Launching copy process");
+            let copy = Copy::new(config.clone(), table, self.stop.clone(), self.news.clone());
+            let running = Running { table: table.name.clone(), consumer: copy.consumer().name.clone() };
+            let id = self.tasks.spawn(copy.run()).id();
+            self.running.insert(id, running);
+        }
+    }
+
+    /// Unregisters the consumers of copies that are over, where the process ended before it could do so: they would
+    /// keep the provider from rotating its event tables.
+    pub(super) async fn forget_orphans(
+        &self,
+        config: &config::Londiste,
+        provider: &Db,
+        subscriber: &Db,
+    ) -> Result<()> {
+        let queue = &config.pgq_queue_name;
+        let rows = subscriber
+            .query(
+                "look for consumers of former copies",
+                "select p.table_name, p.consumer_id from londiste.table_position p
+                        left join londiste.subscriber_table t using (queue_name, table_name)
+                  where p.queue_name = $1 and coalesce(t.merge_state, 'ok') in ('ok', '?')",
+                &[text(queue)],
+            )
+            .await?;
+        for row in rows {
+            let (name, consumer) = (FqName::parse(row.get(0)), row.get::<_, String>(1));
+            if !self.has_consumer(&consumer) {
+                forget_consumer(provider, subscriber, &Consumer { queue: queue.clone(), name: consumer }, &name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all copies. Those that were in the middle of the COPY have to start over, so their consumers are taken
+    /// back; all others keep theirs and go on at the next start.
+    pub(super) async fn stop(&mut self, config: &config::Londiste) {
+        self.stop.cancel();
+        if self.tasks.is_empty() {
+            return;
+        }
+        while self.tasks.join_next().await.is_some() {}
+        self.running.clear();
+        match tokio::time::timeout(CLEAN_UP_TIME, unregister_unfinished(config)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("consumers of copies stay registered: {}", Report(&error)),
+            Err(_) => tracing::warn!("consumers of copies stay registered: the provider does not answer"),
+        }
+    }
+}
+
+/// Unregisters a copy's consumer and forgets its position. Safe to repeat.
+pub(in crate::londiste) async fn forget_consumer(
+    provider: &Db,
+    subscriber: &Db,
+    consumer: &Consumer,
+    table: &FqName,
+) -> Result<()> {
+    if consumer.position(provider).await?.is_some() {
+        consumer.unregister(provider).await?;
+    }
+    let tx = subscriber.begin("forget the copy's consumer", "begin").await?;
+    completed::set_last_tick(&tx, &consumer.name, None).await?;
+    tables::forget_copy_consumer(&tx, &consumer.queue, table).await?;
+    tx.commit("forget the copy's consumer").await
+}
+
+async fn unregister_unfinished(config: &config::Londiste) -> Result<(), Error> {
+    // The sessions of replay are gone or cancelled by now.
+    let (name, never) = (&config.common.job_name, CancellationToken::new());
+    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, &never).await?;
+    let provider = Db::open(Role::Provider, &config.provider_db, name, &never).await?;
+    let queue = &config.pgq_queue_name;
+    for table in tables::load(&subscriber, queue).await? {
+        if let (TableState::InCopy, Some(name)) = (table.state, table.copy_consumer) {
+            let consumer = Consumer { queue: queue.clone(), name };
+            if consumer.position(&provider).await?.is_some() {
+                consumer.unregister(&provider).await?;
+            }
+        }
+    }
+    Ok(())
+}

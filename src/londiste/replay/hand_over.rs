@@ -1,0 +1,140 @@
+//! The steps of a table's life that are replay's: `-` to `in-copy`, and `wanna-sync` to `do-sync`.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::error::SqlState;
+
+use crate::error::{Report, Result};
+use crate::pg::{Db, FqName, text};
+
+use super::super::table_state::TableState;
+use super::super::tables::{self, Actor, SubscribedTable};
+use super::{Replay, Sessions};
+
+/// How long to leave a table alone whose foreign keys could not be dropped because of a lock.
+const LOCKED_PAUSE: Duration = Duration::from_secs(10);
+
+impl Replay {
+    /// Takes every step that is due. Returns whether a state was changed.
+    pub(super) async fn hand_over(&mut self, sessions: &Sessions, tables: &mut [SubscribedTable]) -> Result<bool> {
+        let mut changed = false;
+        let mut room = usize::try_from(self.config.parallel_copies.max(1)).unwrap_or(1);
+        room = room.saturating_sub(tables.iter().filter(|t| t.state.is_copying()).count());
+        for i in 0..tables.len() {
+            match tables[i].state {
+                TableState::Missing if room > 0 && !self.control.stopping() => {
+                    if self.begin_copy(&sessions.subscriber, tables, i).await? {
+                        room -= 1;
+                        changed = true;
+                    }
+                }
+                TableState::WannaSync(reached) if reached <= sessions.position => {
+                    let table = &tables[i];
+                    let state = TableState::DoSync(sessions.position);
+                    self.change_state(&sessions.subscriber, table, state).await?;
+                    changed = true;
+                }
+                _ => {}
+            }
+        }
+        if changed {
+            self.news.announce();
+        }
+        Ok(changed)
+    }
+
+    /// `-` to `in-copy`: the foreign keys from and to the table go, and the copy gets a consumer name.
+    async fn begin_copy(&mut self, subscriber: &Db, tables: &mut [SubscribedTable], i: usize) -> Result<bool> {
+        let name = tables[i].name.clone();
+        if self.locked.get(&name).is_some_and(|until| Instant::now() < *until) {
+            return Ok(false);
+        }
+        if let Err(error) = self.drop_fkeys(subscriber, &name).await {
+            if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) {
+                return Err(error);
+            }
+            tracing::warn!("copy of {name} has to wait: {}", Report(&error));
+            self.locked.insert(name, Instant::now() + LOCKED_PAUSE);
+            return Ok(false);
+        }
+        let consumer = self.free_consumer(tables);
+        let queue = &self.consumer.queue;
+        let tx = subscriber.begin("start the copy", "begin").await?;
+        if !still_missing(&tx, queue, &name).await? {
+            return Ok(true);
+        }
+        tables::store_copy_consumer(&tx, queue, &name, &consumer).await?;
+        self.change_state(&tx, &tables[i], TableState::InCopy).await?;
+        tx.commit("start the copy").await?;
+        tables[i].state = TableState::InCopy;
+        tables[i].copy_consumer = Some(consumer);
+        Ok(true)
+    }
+
+    /// Drops the foreign keys from and to the table, each in a transaction of its own that waits for locks no longer
+    /// than `lock_timeout`; their definitions are kept in `londiste.subscriber_pending_fkeys`.
+    async fn drop_fkeys(&self, subscriber: &Db, name: &FqName) -> Result<()> {
+        let fkeys = subscriber
+            .query(
+                "look for foreign keys",
+                "select from_table, fkey_name from londiste.find_table_fkeys($1)",
+                &[text(&name.to_string())],
+            )
+            .await
+            .map_err(|e| e.about(format!("table {name}")))?;
+        for row in fkeys {
+            let (from_table, fkey): (&str, &str) = (row.get(0), row.get(1));
+            tracing::info!("Dropping fkey: {fkey}");
+            let tx = subscriber.begin("drop a foreign key", "begin").await?;
+            tx.limit_lock_wait(self.config.lock_timeout).await?;
+            tx.query(
+                "drop a foreign key",
+                "select londiste.subscriber_drop_table_fkey($1, $2)",
+                &[text(&from_table), text(&fkey)],
+            )
+            .await
+            .map_err(|e| e.about(format!("foreign key {fkey} of {from_table}")))?;
+            tx.commit("drop a foreign key").await?;
+        }
+        Ok(())
+    }
+
+    /// The first of `ID_copy`, `ID_copy2`, ... that no copy has.
+    fn free_consumer(&self, tables: &[SubscribedTable]) -> String {
+        let base = format!("{}_copy", self.consumer.name);
+        let taken = |name: &String| {
+            self.copies.has_consumer(name)
+                || tables
+                    .iter()
+                    .any(|t| t.state.is_copying() && t.copy_consumer.as_ref().unwrap_or(&base) == name)
+        };
+        let mut name = base.clone();
+        let mut nr = 2;
+        while taken(&name) {
+            name = format!("{base}{nr}");
+            nr += 1;
+        }
+        name
+    }
+
+    async fn change_state(&self, subscriber: &Db, table: &SubscribedTable, state: TableState) -> Result<()> {
+        let queue = &self.consumer.queue;
+        tables::store_state(subscriber, queue, &table.name, state, table.snapshot.as_ref(), Actor::Replay).await?;
+        tracing::info!("Table {} status changed to '{state}'", table.name);
+        Ok(())
+    }
+}
+
+/// Locks the table's row and looks whether its state is still `-`: a `copy` command that runs beside replay may have
+/// read the same `-` and have been faster.
+async fn still_missing(tx: &Db, queue: &str, name: &FqName) -> Result<bool> {
+    let row = tx
+        .query_opt(
+            "lock the state of a table",
+            "select merge_state is null from londiste.subscriber_table
+              where queue_name = $1 and table_name = $2 for update",
+            &[text(&queue), text(&name.to_string())],
+        )
+        .await?;
+    Ok(row.is_some_and(|row| row.get(0)))
+}

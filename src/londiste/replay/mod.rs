@@ -1,0 +1,324 @@
+//! Replay: applies the queue's batches to the subscriber, and hands tables over between their copies and itself.
+//!
+//! A turn of [`Replay::work`] is one batch, or a look around when there is none. What happens at which point of the
+//! protocol when the process dies is told in [`super::completed`].
+
+pub(super) mod copies;
+mod foreign_keys;
+mod hand_over;
+mod sequences;
+mod tidy;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config;
+use crate::error::{Error, Result, Role};
+use crate::job::{self, Control, Output, Stats, Work, Worked};
+use crate::pg::{Db, FqName, int8, text};
+use crate::pgq::consumer::{self, Abilities, Consumer};
+use crate::pgq::{Batch, TickId, event};
+
+use super::apply::{Applied, Applier, Filter, Settings};
+use super::completed::{self, Standing};
+use super::news::News;
+use super::table_state::TableState;
+use super::tables::{self, SubscribedTable};
+use copies::Copies;
+use sequences::Sequences;
+use tidy::Tidy;
+
+/// Batches with fewer events than this are not worth a try at a batch of several ticks.
+const BEHIND: u64 = 1000;
+
+/// Applies batches until a stop is requested.
+pub async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
+    let mut replay = Replay::new(config.clone(), control.clone());
+    let result = job::run_loop(&mut replay, control).await;
+    replay.shut_down().await;
+    result.map(|()| Output::none())
+}
+
+/// The two sessions of replay and what is known about them.
+struct Sessions {
+    provider: Db,
+    subscriber: Db,
+    abilities: Abilities,
+    /// Up to where batches are finished.
+    position: TickId,
+}
+
+struct Replay {
+    config: Arc<config::Londiste>,
+    control: Control,
+    consumer: Consumer,
+    sessions: Option<Sessions>,
+    applier: Applier,
+    copies: Copies,
+    sequences: Sequences,
+    tidy: Tidy,
+    news: News,
+    /// Tables whose foreign keys could not be dropped because of a lock, and until when to leave them alone.
+    locked: HashMap<FqName, Instant>,
+    /// Events in the batch before: many mean that replay is behind.
+    last_count: u64,
+}
+
+impl Replay {
+    fn new(config: config::Londiste, control: Control) -> Replay {
+        let config = Arc::new(config);
+        let news = News::new();
+        Replay {
+            consumer: Consumer { queue: config.pgq_queue_name.clone(), name: config.pgq_consumer_id.clone() },
+            sessions: None,
+            applier: Applier::new(Settings::from(&*config)),
+            copies: Copies::new(&control, &news),
+            sequences: Sequences::default(),
+            tidy: Tidy::default(),
+            news,
+            locked: HashMap::new(),
+            last_count: 0,
+            config,
+            control,
+        }
+    }
+
+    /// Opens the sessions and finds out where the consumer stands.
+    async fn attach(&mut self) -> Result<Sessions> {
+        let (config, abort) = (&self.config, self.control.abort());
+        let job_name = &config.common.job_name;
+        let provider = Db::open(Role::Provider, &config.provider_db, job_name, abort).await?;
+        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, job_name, abort).await?;
+        let abilities = Abilities::of(&provider).await?;
+        if self.consumer.register(&provider).await? {
+            tracing::info!("Resetting queue tracking on dst side");
+            completed::set_last_tick(&subscriber, &self.consumer.name, None).await?;
+        }
+        let position = self.consumer.position(&provider).await?.ok_or_else(|| {
+            provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
+        })?;
+        // A transaction pooler refuses it or forgets it; then the loop's delay is the wait.
+        if let Err(error) = provider.batch("listen for ticks", "listen rlondiste_tick").await {
+            tracing::debug!("no notifications: {error}");
+        }
+        self.copies.forget_orphans(&self.config, &provider, &subscriber).await?;
+        self.applier.forget();
+        self.sequences.forget();
+        Ok(Sessions { provider, subscriber, abilities, position })
+    }
+
+    /// One turn, with the sessions in hand.
+    async fn turn(&mut self, sessions: &mut Sessions) -> Result<Worked> {
+        let mut news = self.news.listener();
+        self.copies.reap();
+        let queue = &self.consumer.queue;
+        let mut tables = tables::load(&sessions.subscriber, queue).await?;
+        if self.hand_over(sessions, &mut tables).await? {
+            tables = tables::load(&sessions.subscriber, queue).await?;
+        }
+        self.copies.start_missing(&self.config, &tables);
+        if tables.iter().any(|t| matches!(t.state, TableState::DoSync(_))) {
+            // What comes after this tick belongs to replay: wait until the copy has reached it.
+            tokio::select! {
+                () = news.heard() => {}
+                () = self.control.stopped() => {}
+            }
+            return Ok(Worked::Again);
+        }
+        self.tidy.turn(&self.config, sessions, &mut tables, &self.control).await?;
+        let min_events = if self.last_count >= BEHIND { self.config.batch_min_events() } else { 0 };
+        match self.consumer.next_batch(&sessions.provider, sessions.abilities, min_events).await? {
+            Some(batch) => self.process(sessions, &batch, &tables).await?,
+            None => self.wait(sessions, &mut news).await,
+        }
+        Ok(Worked::Again)
+    }
+
+    /// Waits for the next tick, a change of a table's state, or the end of `loop_delay`.
+    async fn wait(&mut self, sessions: &mut Sessions, news: &mut super::news::Listener) {
+        self.last_count = 0;
+        tokio::select! {
+            _ = self.control.sleep(self.config.common.loop_delay) => {}
+            // The session may end while we wait; the next statement says so.
+            Some(_) = sessions.provider.notification() => sessions.provider.drain_notifications(),
+            () = news.changed() => {}
+        }
+    }
+
+    /// Steps 2 to 5 of the protocol: apply, commit, finish.
+    async fn process(&mut self, sessions: &mut Sessions, batch: &Batch, tables: &[SubscribedTable]) -> Result<()> {
+        let started = Instant::now();
+        let mut stats = Stats::default();
+        let stored = completed::last_tick(&sessions.subscriber, &self.consumer.name).await?;
+        match completed::standing(stored, batch) {
+            Standing::Apply => self.apply(sessions, batch, tables, &mut stats).await?,
+            Standing::Done => stats.add("count", 0),
+            Standing::Lost(tick) => return Err(completed::lost_position(batch, tick, &self.consumer.name)),
+        }
+        self.consumer.finish_batch(&sessions.provider, batch).await?;
+        sessions.position = batch.cur_tick;
+        stats.set_duration("duration", started.elapsed());
+        tracing::info!("{stats}");
+        Ok(())
+    }
+
+    /// Applies the batch and stores its end tick, in one transaction on the subscriber.
+    async fn apply(
+        &mut self,
+        sessions: &Sessions,
+        batch: &Batch,
+        tables: &[SubscribedTable],
+        stats: &mut Stats,
+    ) -> Result<()> {
+        let Sessions { provider, subscriber, .. } = sessions;
+        let sql = consumer::batch_event_sql(provider, batch).await?;
+        let values = self.sequences.read(provider, subscriber, &self.consumer.queue).await?;
+        let tx = subscriber.begin("start the batch's transaction", "begin").await?;
+        self.sequences.write(&tx, &values).await?;
+        let events = event::stream(provider, &sql).await?;
+        let applied = self.applier.apply(events, &filters(tables), &tx).await?;
+        self.follow_table_sets(&tx, &applied, tables).await?;
+        put_aside(sessions, batch, &applied).await?;
+        completed::set_last_tick(&tx, &self.consumer.name, Some(batch.cur_tick)).await?;
+        tx.commit("commit the batch").await?;
+        self.sequences.written(values);
+        self.last_count = applied.count;
+        stats.add("count", applied.count);
+        stats.add("ignored", applied.ignored);
+        if !applied.unknown.is_empty() {
+            stats.add("failed-events", applied.unknown.len() as u64);
+        }
+        if applied.missing_rows > 0 {
+            stats.add("missing-rows", applied.missing_rows);
+        }
+        Ok(())
+    }
+
+    /// A `T` event lists the tables of the provider: others are not replicated any more.
+    async fn follow_table_sets(&self, tx: &Db, applied: &Applied, tables: &[SubscribedTable]) -> Result<()> {
+        for set in &applied.table_sets {
+            let list: Vec<String> = set.iter().map(ToString::to_string).collect();
+            tracing::info!("got new table event: {}", list.join(","));
+            for table in tables.iter().filter(|t| !set.contains(&t.name)) {
+                tracing::info!("Removing table {} from set", table.name);
+                tx.query(
+                    "remove a table",
+                    "select londiste.subscriber_remove_table($1, $2)",
+                    &[text(&self.consumer.queue), text(&table.name.to_string())],
+                )
+                .await
+                .map_err(|e| e.about(format!("table {}", table.name)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes sessions that have lived long enough.
+    fn limit_lifetime(&mut self) {
+        let Some(lifetime) = self.config.common.connection_lifetime else { return };
+        let too_old = |db: &Db| lifetime > Duration::ZERO && db.age() > lifetime;
+        if self.sessions.as_ref().is_some_and(|s| too_old(&s.provider) || too_old(&s.subscriber)) {
+            self.sessions = None;
+        }
+    }
+
+    /// Ends the copies and takes back what would stay in the way of the provider's rotation.
+    async fn shut_down(&mut self) {
+        self.copies.stop(&self.config).await;
+        self.tidy.stop();
+    }
+}
+
+impl Work for Replay {
+    async fn work(&mut self) -> Result<Worked> {
+        self.limit_lifetime();
+        // The sessions are put back only after a good turn: what is open in them after an error is unknown.
+        let mut sessions = match self.sessions.take() {
+            Some(sessions) => sessions,
+            None => self.attach().await?,
+        };
+        let worked = self.turn(&mut sessions).await?;
+        self.sessions = Some(sessions);
+        Ok(worked)
+    }
+
+    fn disconnect(&mut self) {
+        self.sessions = None;
+    }
+
+    fn reload(&mut self) -> Result<()> {
+        let config = self.config.reload()?;
+        self.applier = Applier::new(Settings::from(&config));
+        self.config = Arc::new(config);
+        // Connection strings may have changed.
+        self.sessions = None;
+        Ok(())
+    }
+
+    fn loop_delay(&self) -> Duration {
+        self.config.common.loop_delay
+    }
+
+    fn name(&self) -> &str {
+        &self.config.common.job_name
+    }
+}
+
+/// Events of a type that nobody knows go to the provider's failed queue, where it has one.
+async fn put_aside(sessions: &Sessions, batch: &Batch, applied: &Applied) -> Result<()> {
+    for (event, kind) in &applied.unknown {
+        tracing::warn!("Unknown op {kind} (event {event})");
+        if sessions.abilities.failed_queue {
+            sessions
+                .provider
+                .query(
+                    "put an event aside",
+                    "select pgq.event_failed($1, $2, 'Unknown operation')",
+                    &[int8(&batch.id.0), int8(&event.0)],
+                )
+                .await
+                .map_err(|e| e.about(format!("event {event}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Which events to apply: those of tables that are `ok`, less what their copy holds already.
+fn filters(tables: &[SubscribedTable]) -> HashMap<FqName, Filter> {
+    tables
+        .iter()
+        .filter(|t| t.state == TableState::Ok)
+        .map(|t| (t.name.clone(), t.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn)))
+        .collect()
+}
+
+/// Moves the provider's consumer to where the subscriber stands (`--rewind`).
+pub async fn rewind(config: &config::Londiste, control: &Control) -> Result<Output> {
+    tracing::info!("Rewinding queue");
+    let (name, abort) = (&config.common.job_name, control.abort());
+    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, abort).await?;
+    let Some(tick) = completed::last_tick(&subscriber, &config.pgq_consumer_id).await? else {
+        tracing::warn!("No tick found on dst side");
+        return Ok(Output::none());
+    };
+    let provider = Db::open(Role::Provider, &config.provider_db, name, abort).await?;
+    if !Abilities::of(&provider).await?.register_at {
+        return Err(Error::refused(
+            format!("cannot rewind on provider ({}): its schema pgq has no register_consumer_at()", provider.target()),
+            "Run \"rlondiste TICKER-INI install\" to bring the schema up to date in place.",
+        ));
+    }
+    let consumer = Consumer { queue: config.pgq_queue_name.clone(), name: config.pgq_consumer_id.clone() };
+    consumer.register_at(&provider, tick).await?;
+    Ok(Output::none())
+}
+
+/// Forgets where the subscriber stands (`--reset`): replay goes on from the provider's position.
+pub async fn reset(config: &config::Londiste, control: &Control) -> Result<Output> {
+    tracing::info!("Resetting queue tracking on dst side");
+    let subscriber =
+        Db::open(Role::Subscriber, &config.subscriber_db, &config.common.job_name, control.abort()).await?;
+    completed::set_last_tick(&subscriber, &config.pgq_consumer_id, None).await?;
+    Ok(Output::none())
+}

@@ -1,0 +1,119 @@
+//! Sequence values: read on the provider before each batch's events, set on the subscriber with the batch.
+//!
+//! They are read after the batch was cut, so a value is never behind a row that the batch brings.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use crate::error::Result;
+use crate::pg::{Db, FqName, name::quote_literal, text};
+
+/// `last_value` and `is_called`.
+type Value = (i64, bool);
+
+/// What this process has set so far.
+#[derive(Debug, Default)]
+pub struct Sequences {
+    set: HashMap<FqName, Value>,
+    /// Sequences that are missing on a side, reported once.
+    reported: Vec<FqName>,
+}
+
+impl Sequences {
+    /// Forgets what was set, so that every value is set again: the subscriber may have been restored from a backup.
+    pub fn forget(&mut self) {
+        self.set.clear();
+        self.reported.clear();
+    }
+
+    /// The values of the subscribed sequences that have changed since this process set them. Sequences that are
+    /// missing on a side are reported once and left alone.
+    pub async fn read(&mut self, provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<(FqName, Value)>> {
+        let rows = subscriber
+            .query(
+                "read the subscribed sequences",
+                "select s, to_regclass(londiste.quote_fqname(s)) is not null
+                   from londiste.subscriber_get_seq_list($1) s",
+                &[text(&queue)],
+            )
+            .await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let name = FqName::parse(row.get(0));
+            if row.get(1) {
+                names.push(name);
+            } else {
+                self.report(&name, "subscriber");
+            }
+        }
+        let names = self.present_on_provider(provider, names).await?;
+        let mut values = Vec::new();
+        if names.is_empty() {
+            return Ok(values);
+        }
+        let sql: Vec<String> = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| format!("select {i} as nr, last_value, is_called from {}", name.quoted()))
+            .collect();
+        for row in provider.query("read sequence values", &sql.join(" union all "), &[]).await? {
+            let Some(name) = usize::try_from(row.get::<_, i32>(0)).ok().and_then(|i| names.get(i)) else { continue };
+            let value = (row.get(1), row.get(2));
+            if self.set.get(name) != Some(&value) {
+                values.push((name.clone(), value));
+            }
+        }
+        Ok(values)
+    }
+
+    async fn present_on_provider(&mut self, provider: &Db, names: Vec<FqName>) -> Result<Vec<FqName>> {
+        let quoted: Vec<String> = names.iter().map(FqName::quoted).collect();
+        let rows = provider
+            .query(
+                "look for sequences",
+                "select to_regclass(name) is not null from unnest($1) with ordinality as u(name, nr) order by nr",
+                &[crate::pg::text_array(&quoted)],
+            )
+            .await?;
+        let mut present = Vec::with_capacity(names.len());
+        for (name, row) in names.into_iter().zip(rows) {
+            if row.get(0) {
+                present.push(name);
+            } else {
+                self.report(&name, "provider");
+            }
+        }
+        Ok(present)
+    }
+
+    /// Sets the values.
+    pub async fn write(&self, subscriber: &Db, values: &[(FqName, Value)]) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        let mut sql = String::from("select ");
+        for (i, (name, (value, called))) in values.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            let _ = write!(sql, "{comma}pg_catalog.setval({}, {value}, {called})", quote_literal(&name.quoted()));
+        }
+        subscriber.batch("set sequence values", &sql).await
+    }
+
+    /// Remembers that the values are committed.
+    pub fn written(&mut self, values: Vec<(FqName, Value)>) {
+        self.set.extend(values);
+    }
+
+    fn report(&mut self, name: &FqName, side: &str) {
+        if !self.reported.contains(name) {
+            tracing::warn!(
+                "Seq {name} does not exist on {side} side, its value is not replicated; \
+                 remove it with \"subscriber remove-seq {name}\" if it is not needed"
+            );
+            self.reported.push(name.clone());
+        }
+    }
+}
