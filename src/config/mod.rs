@@ -138,7 +138,7 @@ impl Pgqadm {
         {
             config.maint_delay = delay;
         }
-        config.path = file.path().to_owned();
+        file.path().clone_into(&mut config.path);
         config.common = common;
         config.warnings = warnings;
         Ok(config)
@@ -158,7 +158,7 @@ impl Londiste {
         if config.pgq_consumer_id.is_empty() {
             config.pgq_consumer_id.clone_from(&common.job_name);
         }
-        config.path = file.path().to_owned();
+        file.path().clone_into(&mut config.path);
         config.common = common;
         config.warnings = warnings;
         Ok(config)
@@ -175,7 +175,7 @@ impl Pgqd {
     pub fn load(file: &File) -> Result<Pgqd> {
         let (common, warnings) = load_common(file, Program::Pgqd)?;
         let mut config: Pgqd = value::read(file, Program::Pgqd)?;
-        config.path = file.path().to_owned();
+        file.path().clone_into(&mut config.path);
         config.common = common;
         config.warnings = warnings;
         Ok(config)

@@ -39,7 +39,7 @@ impl de::Error for Wrong {
 }
 
 /// The value being read.
-struct Text {
+struct Found {
     key: &'static Key,
     text: String,
     /// `None` for a default.
@@ -51,7 +51,7 @@ struct SectionReader<'a> {
     program: Program,
     /// Fields that are not read yet.
     fields: &'static [&'static str],
-    at: Option<Text>,
+    at: Option<Found>,
     /// An error that already names its place.
     failed: Option<crate::error::Error>,
 }
@@ -81,7 +81,7 @@ impl<'de> de::Deserializer<'de> for &mut SectionReader<'_> {
 
 impl SectionReader<'_> {
     /// The value of a key, its default, or nothing.
-    fn find(&mut self, key: &'static Key) -> Result<Option<Text>, Wrong> {
+    fn find(&mut self, key: &'static Key) -> Result<Option<Found>, Wrong> {
         let section = self.program.section();
         let found = match self.file.value(section, key.name) {
             Ok(found) => found,
@@ -90,7 +90,7 @@ impl SectionReader<'_> {
                 return Err(Wrong(String::new()));
             }
         };
-        let text = found.map(|value| Text { key, text: value.text, line: Some(value.line) });
+        let text = found.map(|value| Found { key, text: value.text, line: Some(value.line) });
         match key.default {
             Default::Required(example) if text.as_ref().is_none_or(|t| t.text.is_empty() && key.kind == Kind::Text) => {
                 let message = format!("not set; add a line such as \"{} = {example}\"", key.name);
@@ -98,7 +98,7 @@ impl SectionReader<'_> {
                 Err(Wrong(String::new()))
             }
             Default::Is(default) => {
-                Ok(Some(text.unwrap_or_else(|| Text { key, text: default.to_owned(), line: None })))
+                Ok(Some(text.unwrap_or_else(|| Found { key, text: default.to_owned(), line: None })))
             }
             Default::None(_) | Default::Required(_) => Ok(text),
         }
@@ -131,7 +131,7 @@ impl<'de> MapAccess<'de> for &mut SectionReader<'_> {
     }
 }
 
-impl Text {
+impl Found {
     fn trimmed(&self) -> &str {
         self.text.trim()
     }
@@ -202,7 +202,7 @@ impl Text {
     }
 }
 
-impl<'de> de::Deserializer<'de> for &Text {
+impl<'de> de::Deserializer<'de> for &Found {
     type Error = Wrong;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
@@ -247,13 +247,11 @@ impl<'de> de::Deserializer<'de> for &Text {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Wrong> {
-        match variants.iter().find(|variant| **variant == self.trimmed()) {
-            Some(variant) => visitor.visit_enum(Word(variant)),
-            None => {
-                let allowed: Vec<_> = variants.iter().map(|variant| format!("\"{variant}\"")).collect();
-                Err(self.wrong(&format!("allowed here; write {}", allowed.join(" or "))))
-            }
+        if let Some(variant) = variants.iter().find(|variant| **variant == self.trimmed()) {
+            return visitor.visit_enum(Word(variant));
         }
+        let allowed: Vec<_> = variants.iter().map(|variant| format!("\"{variant}\"")).collect();
+        Err(self.wrong(&format!("allowed here; write {}", allowed.join(" or "))))
     }
 
     forward_to_deserialize_any! {
