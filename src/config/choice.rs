@@ -1,0 +1,87 @@
+//! Values that are one of a few words; the words are those of the file.
+
+use serde::{Deserialize, Serialize};
+
+/// The triggers that capture changes on the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capture {
+    /// Statement triggers with transition tables.
+    Statement,
+    /// One row trigger.
+    Row,
+}
+
+/// How a captured change is written into the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventFormat {
+    /// Fragments of SQL: the classic format.
+    Sql,
+    /// URL-encoded columns.
+    Urlenc,
+    /// JSON objects.
+    Json,
+}
+
+/// How events are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Apply {
+    /// The net change of many events at once.
+    Set,
+    /// Each event by itself, in order.
+    Row,
+}
+
+/// What is done to `session_replication_role` while applying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplyRole {
+    /// Left as it is: triggers and foreign keys work.
+    Origin,
+    /// Set to `replica`.
+    Replica,
+}
+
+/// What happens when an update or delete finds no row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingRow {
+    /// Counted and logged.
+    Ignore,
+    /// Replay stops and names the event.
+    Stop,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// The classic line.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When a new log file is begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogRotation {
+    /// At `log_size`.
+    #[default]
+    Size,
+    /// At midnight.
+    Daily,
+    /// Each hour.
+    Hourly,
+}
+
+/// How `londiste` works; there is one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// From the queue into the subscriber's tables.
+    Direct,
+}
