@@ -1,9 +1,14 @@
 //! What every job needs: the loop, signals, daemon, pidfile, log.
 
 pub mod control;
+pub mod log;
 pub mod output;
+pub mod retry;
 pub mod stats;
+pub mod work_loop;
 
 pub use control::{Control, Wake};
+pub use log::critical;
 pub use output::Output;
 pub use stats::Stats;
+pub use work_loop::{Work, Worked, run_loop};
