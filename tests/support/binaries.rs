@@ -1,0 +1,79 @@
+//! The PostgreSQL server programs that the tests use.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One installed PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Binaries {
+    dir: PathBuf,
+    version: String,
+}
+
+impl Binaries {
+    /// `PG_BINDIR`, else what `pg_config` names, else the newest below `/usr/lib/postgresql`.
+    #[track_caller]
+    pub fn find() -> Self {
+        if let Some(dir) = env::var_os("PG_BINDIR") {
+            return Self::at(Path::new(&dir)).unwrap_or_else(|error| panic!("PG_BINDIR: {error}"));
+        }
+        candidates().iter().find_map(|dir| Self::at(dir).ok()).expect(
+            "no PostgreSQL server programs found: run tests/run.sh, or set PG_BINDIR to the directory of initdb",
+        )
+    }
+
+    /// The programs in `dir`.
+    pub fn at(dir: &Path) -> Result<Self, String> {
+        if !dir.join("initdb").is_file() {
+            return Err(format!("no initdb in {}", dir.display()));
+        }
+        let output = Command::new(dir.join("postgres"))
+            .arg("--version")
+            .output()
+            .map_err(|error| format!("could not run {}: {error}", dir.join("postgres").display()))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.split_whitespace().nth(2).ok_or_else(|| format!("strange version \"{text}\""))?;
+        Ok(Binaries { dir: dir.to_owned(), version: version.to_owned() })
+    }
+
+    /// The path of a program.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// As in `15.20`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// As in `15`.
+    pub fn major(&self) -> u32 {
+        let digits = self.version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        digits.parse().unwrap_or_else(|_| panic!("strange version \"{}\"", self.version))
+    }
+}
+
+/// A client program (`psql`, `pg_dump`, `pgbench`): beside the server, else on `PATH`, since archives of server
+/// programs come without them.
+pub fn client_program(binaries: &Binaries, name: &str) -> PathBuf {
+    let beside = binaries.program(name);
+    if beside.is_file() { beside } else { PathBuf::from(name) }
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let configured = Command::new("pg_config").arg("--bindir").output().ok().filter(|output| output.status.success());
+    let configured = configured.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    let mut installed: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let major = entry.file_name().to_str()?.parse().ok()?;
+            Some((major, entry.path().join("bin")))
+        })
+        .collect();
+    installed.sort_by(|a, b| b.cmp(a));
+    configured.into_iter().chain(installed.into_iter().map(|(_, dir)| dir)).collect()
+}

@@ -1,0 +1,38 @@
+//! The words that tests are written in: throwaway servers, databases, the program as a process, its jobs, a wire
+//! that can be cut, and waiting without sleeping.
+//!
+//! * Tests that only need databases take them from the shared pair of clusters ([`Cluster::provider`],
+//!   [`Cluster::subscriber`]); tests that stop, kill or configure a server start their own ([`Cluster::builder`]).
+//! * Everything of a test process lies in one run directory ([`run_dir`]). It goes away at the end; when a test fails
+//!   it stays, and the test prints the end of the logs and how to open the servers again.
+//! * [`wait_until`] is the only way to wait: it polls, and tells the last status when it gives up.
+#![allow(dead_code, unused_imports, reason = "words are made for all tests, not only for today's")]
+
+mod binaries;
+mod cluster;
+mod compare;
+mod database;
+mod evidence;
+mod job;
+mod port;
+mod program;
+mod proxy;
+mod replication;
+pub mod run_dir;
+mod scratch;
+mod session;
+mod template;
+mod wait;
+
+pub use binaries::Binaries;
+pub use cluster::{Cluster, Shutdown, StartError};
+pub use compare::{assert_same_rows, compare, compare_tables};
+pub use database::Database;
+pub use job::Job;
+pub use port::PortLock;
+pub use program::{Output, Program, mask_log_lines};
+pub use proxy::{Proxy, Traffic};
+pub use replication::Replication;
+pub use scratch::Scratch;
+pub use session::{Session, SqlError};
+pub use wait::{wait_until, wait_within};
