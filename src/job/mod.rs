@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod log;
+pub mod log_file;
 pub mod output;
 pub mod retry;
 pub mod stats;

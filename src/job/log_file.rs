@@ -1,0 +1,256 @@
+//! A log file that several processes append to and that starts anew at a size: `x.log` becomes `x.log.1`, that one
+//! `x.log.2`, and so on to the last that is kept.
+//!
+//! Every line is one `write` of a file opened for appending, so lines never mix. Who rotates while others write:
+//!
+//! 1. A and B have `x.log` open, both find that their line does not fit.
+//! 2. A renames it to `x.log.1` and makes a new `x.log`.
+//! 3. B renames the new, nearly empty `x.log` to `x.log.1`: A's lines of before are gone from there, one file too many.
+//! 4. C still has the first file open and goes on writing to `x.log.1`, `x.log.2`, ..., until it is deleted.
+//!
+//! The rule: hold the lock of the open file, then look whether it still is what the path names, and open the path again if
+//! not; only then measure, rotate, write. Rotating ends with the rename of `x.log`, so whoever gets the lock of a new file
+//! finds all old ones in place.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// When a new file begins and how many old ones are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes; 0 for no limit.
+    pub size: u64,
+    /// Old files; with 0 the file grows without limit.
+    pub count: u32,
+}
+
+/// An open log file.
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    limits: Limits,
+    file: File,
+}
+
+impl LogFile {
+    /// Opens the file for appending, creates it if needed.
+    pub fn open(path: &Path, limits: Limits) -> Result<LogFile> {
+        let file = append(path).map_err(|source| open_failed(path, source))?;
+        Ok(LogFile { path: path.to_owned(), limits, file })
+    }
+
+    /// Appends whole lines; begins a new file first if they do not fit.
+    pub fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        // A file system without locks still takes the line.
+        let mut locked = self.lock();
+        while self.is_full(lines.len())? && self.rotate() {
+            locked = self.lock();
+        }
+        let result = self.file.write_all(lines);
+        if locked {
+            let _ = self.file.unlock();
+        }
+        result
+    }
+
+    /// Opens what the path names now.
+    pub fn reopen(&mut self) -> Result<()> {
+        self.file = append(&self.path).map_err(|source| open_failed(&self.path, source))?;
+        Ok(())
+    }
+
+    /// Takes the lock of the file that the path names; the file is another one afterwards if it was renamed or removed.
+    fn lock(&mut self) -> bool {
+        loop {
+            if self.file.lock().is_err() {
+                return false;
+            }
+            if is_same(&self.file, &self.path) {
+                return true;
+            }
+            // A directory that allows no new file leaves us with the old one: better there than nowhere.
+            let Ok(file) = append(&self.path) else { return true };
+            self.file = file;
+        }
+    }
+
+    fn is_full(&self, more: usize) -> io::Result<bool> {
+        if self.limits.size == 0 || self.limits.count == 0 {
+            return Ok(false);
+        }
+        let metadata = self.file.metadata()?;
+        let size = metadata.len();
+        Ok(metadata.is_file() && size > 0 && size.saturating_add(more as u64) > self.limits.size)
+    }
+
+    /// Begins a new file and lets go of the old one with its lock. Where the directory does not allow that, the old one
+    /// stays: a file that is too big is better than a lost line.
+    fn rotate(&mut self) -> bool {
+        match shift(&self.path, self.limits.count).and_then(|()| append(&self.path)) {
+            Ok(file) => {
+                self.file = file;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// Renames `x.log` to `x.log.1` after `x.log.1` to `x.log.2` and so on; the last one is overwritten.
+pub(super) fn shift(path: &Path, count: u32) -> io::Result<()> {
+    for number in (1..count).rev() {
+        match fs::rename(numbered(path, number), numbered(path, number + 1)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs::rename(path, numbered(path, 1))
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(format!(".{number}"));
+    PathBuf::from(name)
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+fn is_same(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+fn open_failed(path: &Path, source: io::Error) -> Error {
+    Error::Io { action: "open log file", path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::thread;
+
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    fn read(path: &Path) -> String {
+        fs::read_to_string(path).unwrap_or_else(|e| format!("{}: {e}", path.display()))
+    }
+
+    #[test]
+    fn line_that_does_not_fit_begins_a_new_file() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.log");
+        let mut log = LogFile::open(&path, Limits { size: 10, count: 2 })?;
+        for line in ["11111\n", "22\n", "33333\n", "a line longer than the limit\n", "55555\n"] {
+            log.write(line.as_bytes())?;
+        }
+        assert_eq!(read(&path), "55555\n");
+        assert_eq!(read(&numbered(&path, 1)), "a line longer than the limit\n");
+        assert_eq!(read(&numbered(&path, 2)), "33333\n");
+        assert_eq!(fs::read_dir(dir.path())?.count(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn file_of_exactly_the_limit_is_not_rotated() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.log");
+        let mut log = LogFile::open(&path, Limits { size: 6, count: 3 })?;
+        log.write(b"12\n")?;
+        log.write(b"34\n")?;
+        assert_eq!(read(&path), "12\n34\n");
+        Ok(())
+    }
+
+    #[test]
+    fn without_size_or_count_the_file_grows() -> anyhow::Result<()> {
+        for limits in [Limits { size: 4, count: 0 }, Limits { size: 0, count: 3 }] {
+            let dir = tempfile::tempdir()?;
+            let path = dir.path().join("x.log");
+            let mut log = LogFile::open(&path, limits)?;
+            log.write(b"first\n")?;
+            log.write(b"second\n")?;
+            assert_eq!(read(&path), "first\nsecond\n", "{limits:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn file_moved_away_by_others_is_left() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.log");
+        let mut log = LogFile::open(&path, Limits { size: 1000, count: 3 })?;
+        log.write(b"before\n")?;
+        fs::rename(&path, dir.path().join("moved"))?;
+        log.write(b"after\n")?;
+        assert_eq!(read(&path), "after\n");
+        fs::remove_file(&path)?;
+        log.reopen()?;
+        log.write(b"again\n")?;
+        assert_eq!(read(&path), "again\n");
+        assert_eq!(read(&dir.path().join("moved")), "before\n");
+        Ok(())
+    }
+
+    #[test]
+    fn device_is_written_and_never_renamed() -> anyhow::Result<()> {
+        let mut log = LogFile::open(Path::new("/dev/null"), Limits { size: 1, count: 3 })?;
+        log.write(b"nothing\n")?;
+        log.write(b"at all\n")?;
+        assert!(Path::new("/dev/null").exists());
+        Ok(())
+    }
+
+    #[test]
+    fn file_that_cannot_be_opened_is_named() {
+        let error = LogFile::open(Path::new("/nonexistent/x.log"), Limits { size: 1, count: 1 }).unwrap_err();
+        let text = "could not open log file \"/nonexistent/x.log\": No such file or directory (os error 2)";
+        assert_eq!(error.to_string(), text);
+    }
+
+    /// Each thread has its own open file, as each process would: locks belong to the open file.
+    #[test]
+    fn many_writers_that_rotate_lose_no_line() -> anyhow::Result<()> {
+        const WRITERS: usize = 6;
+        const LINES: usize = 300;
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.log");
+        let limits = Limits { size: 500, count: 1000 };
+        thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let path = &path;
+                    scope.spawn(move || -> anyhow::Result<()> {
+                        let mut log = LogFile::open(path, limits)?;
+                        (0..LINES)
+                            .try_for_each(|line| Ok(log.write(format!("writer {writer} line {line}\n").as_bytes())?))
+                    })
+                })
+                .collect();
+            writers.into_iter().try_for_each(|writer| writer.join().expect("no writer panics"))
+        })?;
+        let mut lines = BTreeSet::new();
+        let mut files = 0;
+        for entry in fs::read_dir(dir.path())? {
+            let text = read(&entry?.path());
+            assert!(text.len() <= 500, "{text}");
+            files += 1;
+            for line in text.lines() {
+                assert!(lines.insert(line.to_owned()), "twice: {line}");
+            }
+        }
+        assert_eq!(lines.len(), WRITERS * LINES);
+        assert!(files > 50, "{files}");
+        Ok(())
+    }
+}
