@@ -1,9 +1,11 @@
 //! What every job needs: the loop, signals, daemon, pidfile, log.
 
 pub mod control;
+pub mod daemon;
 pub mod log;
 pub mod log_file;
 pub mod output;
+pub mod pidfile;
 pub mod retry;
 pub mod stats;
 pub mod work_loop;

@@ -1,0 +1,367 @@
+//! The file with the process id of a running job: claimed at start, removed at the end, read to send signals.
+//!
+//! Its content is the decimal process id without a newline. A claim holds the lock of the open file as long as the process
+//! lives, so that a file left behind by a crash is told from one in use even when its process id was given to somebody
+//! else. Other programs that write such files take no lock; for those a living process decides.
+//!
+//! Why a claim looks at the path again after it has the lock:
+//!
+//! 1. A holds the file and is about to end. B has opened it and is refused, or waits.
+//! 2. A removes the file and ends: the lock is free, but B's file has no name any more.
+//! 3. C finds no file, makes a new one and locks it.
+//! 4. B gets the lock of the nameless file: B and C both think that they are alone.
+//!
+//! The rule: a lock counts only if the locked file still is what the path names; and only its holder removes it.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::error::{Error, Result};
+
+/// How often, and after what pause, to look again at a locked file whose holder has not written its process id yet.
+const LOOKS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A pidfile that this process holds. Removed on drop.
+#[derive(Debug)]
+pub struct Pidfile {
+    path: PathBuf,
+    file: File,
+    was_stale: bool,
+}
+
+impl Pidfile {
+    /// Makes the file ours, or says who has it.
+    pub fn claim(path: &Path) -> Result<Pidfile> {
+        let failed = |source| Error::Io { action: "write pidfile", path: path.to_owned(), source };
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) if !is_same(&file, path) => continue,
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => match holder(path)? {
+                    Some(pid) => return Err(Error::PidfileBusy { path: path.to_owned(), pid: pid.as_raw() }),
+                    None => continue,
+                },
+                // A file system without locks: the process id alone decides, as it always did.
+                Err(TryLockError::Error(_)) => {}
+            }
+            let found = read(&mut file, path)?;
+            if let Some(pid) = found.filter(|pid| *pid != Pid::this() && is_alive(*pid)) {
+                return Err(Error::PidfileBusy { path: path.to_owned(), pid: pid.as_raw() });
+            }
+            write(&mut file).map_err(failed)?;
+            return Ok(Pidfile { path: path.to_owned(), file, was_stale: found.is_some() });
+        }
+    }
+
+    /// Whether the file was there already, left behind by a process that does not live any more.
+    pub fn was_stale(&self) -> bool {
+        self.was_stale
+    }
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        if is_same(&self.file, &self.path)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::warn!("could not remove pidfile \"{}\": {error}", self.path.display());
+        }
+    }
+}
+
+/// The path with `suffix` at its end: `x.pid` and `.copy` make `x.pid.copy`.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// What a pidfile says about its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// There is no file.
+    Missing,
+    /// There is a file, but its process does not live.
+    Stale,
+    /// The process lives.
+    Running(Pid),
+}
+
+/// Looks whether the job of a pidfile runs.
+pub fn status(path: &Path) -> Result<Status> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Status::Missing),
+        Err(source) => return Err(Error::Io { action: "read pidfile", path: path.to_owned(), source }),
+    };
+    for _ in 0..LOOKS {
+        match read(&mut file, path)? {
+            Some(pid) if is_alive(pid) => return Ok(Status::Running(pid)),
+            Some(_) => return Ok(Status::Stale),
+            // Just claimed; its holder is about to write.
+            None => thread::sleep(PAUSE),
+        }
+    }
+    Ok(Status::Stale)
+}
+
+/// Sends a signal to the process of a pidfile and tells what it found.
+pub fn signal(path: &Path, signal: Signal) -> Result<Status> {
+    let status = status(path)?;
+    let Status::Running(pid) = status else { return Ok(status) };
+    match kill(pid, signal) {
+        Ok(()) => Ok(status),
+        Err(Errno::ESRCH) => Ok(Status::Stale),
+        Err(errno) => {
+            Err(Error::Io { action: "signal the process of pidfile", path: path.to_owned(), source: errno.into() })
+        }
+    }
+}
+
+/// The process id of a file that another process has locked; `None` when it let go of it meanwhile.
+fn holder(path: &Path) -> Result<Option<Pid>> {
+    match status(path)? {
+        Status::Running(pid) => Ok(Some(pid)),
+        Status::Missing | Status::Stale => {
+            thread::sleep(PAUSE);
+            Ok(None)
+        }
+    }
+}
+
+/// The first line of the file as a process id; `None` when the file is empty.
+fn read(file: &mut File, path: &Path) -> Result<Option<Pid>> {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.take(1000).read_to_string(&mut text));
+    match read {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(corrupt(path)),
+        Err(source) => return Err(Error::Io { action: "read pidfile", path: path.to_owned(), source }),
+    }
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let first = text.lines().next().unwrap_or_default().trim();
+    // 0 and negative numbers would mean whole groups of processes to kill(2).
+    match first.parse() {
+        Ok(pid) if pid > 0 => Ok(Some(Pid::from_raw(pid))),
+        _ => Err(corrupt(path)),
+    }
+}
+
+fn corrupt(path: &Path) -> Error {
+    Error::refused(
+        format!("Corrupt pidfile: {}", path.display()),
+        "It should hold nothing but a process id; make sure that the job does not run, then remove the file.",
+    )
+}
+
+fn write(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(std::process::id().to_string().as_bytes())
+}
+
+/// Whether a process with this id lives, be it ours or not. One that has ended but that its parent does not want to know
+/// about, as happens in containers without an init, still answers to signals; `/proc` tells.
+fn is_alive(pid: Pid) -> bool {
+    if matches!(kill(pid, None), Err(Errno::ESRCH)) {
+        return false;
+    }
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which may itself hold any character.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, Some('Z' | 'X'))
+}
+
+fn is_same(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    fn dead_pid() -> anyhow::Result<u32> {
+        let mut child = Command::new("true").spawn()?;
+        child.wait()?;
+        Ok(child.id())
+    }
+
+    struct Sleeper(Child);
+
+    impl Sleeper {
+        fn start() -> anyhow::Result<Sleeper> {
+            Ok(Sleeper(Command::new("sleep").arg("60").spawn()?))
+        }
+
+        fn pid(&self) -> Pid {
+            Pid::from_raw(self.0.id().cast_signed())
+        }
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn claim_writes_the_pid_without_newline_and_drop_removes_it() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.pid");
+        let pidfile = Pidfile::claim(&path)?;
+        assert_eq!(fs::read_to_string(&path)?, std::process::id().to_string());
+        assert!(!pidfile.was_stale());
+        drop(pidfile);
+        assert!(!path.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn file_of_a_living_process_is_left() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.pid");
+        let sleeper = Sleeper::start()?;
+        fs::write(&path, sleeper.pid().to_string())?;
+        let error = Pidfile::claim(&path).unwrap_err();
+        assert_eq!(error.to_string(), "Pidfile exists, another process running?");
+        assert!(matches!(error, Error::PidfileBusy { pid, .. } if pid == sleeper.pid().as_raw()));
+        assert_eq!(fs::read_to_string(&path)?, sleeper.pid().to_string());
+        Ok(())
+    }
+
+    #[test]
+    fn claimed_file_is_refused_to_others() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.pid");
+        let _pidfile = Pidfile::claim(&path)?;
+        assert!(matches!(Pidfile::claim(&path), Err(Error::PidfileBusy { .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn stale_file_is_taken_over() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.pid");
+        // Our own number is what a container that starts again with the same process ids finds.
+        for pid in [dead_pid()?, std::process::id()] {
+            fs::write(&path, format!("{pid}\nsecond line"))?;
+            let pidfile = Pidfile::claim(&path)?;
+            assert!(pidfile.was_stale());
+            assert_eq!(fs::read_to_string(&path)?, std::process::id().to_string());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn process_that_has_ended_but_was_not_waited_for_does_not_live() -> anyhow::Result<()> {
+        let mut sleeper = Sleeper::start()?;
+        assert!(is_alive(sleeper.pid()));
+        sleeper.0.kill()?;
+        let ended = (0..LOOKS).any(|_| {
+            thread::sleep(PAUSE);
+            !is_alive(sleeper.pid())
+        });
+        assert!(ended);
+        Ok(())
+    }
+
+    #[test]
+    fn corrupt_file_is_an_error_that_names_it() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.pid");
+        for content in [&b"junk"[..], b"0", b"-1", b"\n", b"\xff\xfe", b"99999999999999"] {
+            fs::write(&path, content)?;
+            for error in [Pidfile::claim(&path).unwrap_err(), signal(&path, Signal::SIGTERM).unwrap_err()] {
+                assert_eq!(error.to_string(), format!("Corrupt pidfile: {}", path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn file_that_another_put_there_is_not_removed() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.pid");
+        let pidfile = Pidfile::claim(&path)?;
+        fs::remove_file(&path)?;
+        fs::write(&path, "1")?;
+        drop(pidfile);
+        assert_eq!(fs::read_to_string(&path)?, "1");
+        Ok(())
+    }
+
+    #[test]
+    fn directory_that_does_not_exist_is_named() {
+        let error = Pidfile::claim(Path::new("/nonexistent/x.pid")).unwrap_err();
+        let text = "could not write pidfile \"/nonexistent/x.pid\": No such file or directory (os error 2)";
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn signal_reaches_the_process_and_tells_what_is_not_there() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.pid");
+        assert_eq!(signal(&path, Signal::SIGTERM)?, Status::Missing);
+        fs::write(&path, dead_pid()?.to_string())?;
+        assert_eq!(signal(&path, Signal::SIGTERM)?, Status::Stale);
+        assert!(path.exists());
+        let mut sleeper = Sleeper::start()?;
+        fs::write(&path, sleeper.pid().to_string())?;
+        assert_eq!(signal(&path, Signal::SIGTERM)?, Status::Running(sleeper.pid()));
+        assert!(!sleeper.0.wait()?.success());
+        Ok(())
+    }
+
+    /// Locks belong to the open file, so threads compete as processes do.
+    #[test]
+    fn of_many_that_claim_and_release_only_one_holds_it() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("x.pid");
+        let holders = AtomicU32::new(0);
+        let claims = AtomicU32::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while claims.load(Ordering::SeqCst) < 500 {
+                        let Ok(pidfile) = Pidfile::claim(&path) else { continue };
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        claims.fetch_add(1, Ordering::SeqCst);
+                        thread::yield_now();
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                        drop(pidfile);
+                    }
+                });
+            }
+        });
+        assert!(!path.exists());
+        Ok(())
+    }
+}
