@@ -27,6 +27,7 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.grant_perms.sql"),
     sql!("functions/pgq.create_queue.sql"),
     sql!("functions/pgq.drop_queue.sql"),
+    sql!("functions/pgq.set_queue_config.sql"),
 
     // Group: Putting events in
     sql!("functions/pgq._count_tx_events.sql"),
@@ -54,11 +55,28 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.batch_event_tables.sql"),
     sql!("functions/pgq.batch_event_sql.sql"),
     sql!("functions/pgq.get_batch_events.sql"),
+    sql!("functions/pgq.get_batch_cursor.sql"),
     sql!("functions/pgq.finish_batch.sql"),
 
+    // Group: Events that a consumer puts aside
+    sql!("functions/pgq._find_batch_event.sql"),
+    sql!("functions/pgq.event_retry.sql"),
+    sql!("functions/pgq.event_retry_raw.sql"),
+    sql!("functions/pgq.batch_retry.sql"),
+    sql!("functions/pgq.event_failed.sql"),
+    sql!("functions/pgq.failed_event_list.sql"),
+    sql!("functions/pgq.failed_event_count.sql"),
+    sql!("functions/pgq.failed_event_delete.sql"),
+    sql!("functions/pgq.failed_event_retry.sql"),
+
     // Group: Maintenance
+    sql!("functions/pgq.maint_operations.sql"),
     sql!("functions/pgq.maint_rotate_tables_step1.sql"),
     sql!("functions/pgq.maint_rotate_tables_step2.sql"),
+    sql!("functions/pgq.rotation_blockers.sql"),
+    sql!("functions/pgq.maint_retry_events.sql"),
+    sql!("functions/pgq.maint_tables_to_vacuum.sql"),
+    sql!("functions/pgq.rebase_queue.sql"),
 
     // Group: State
     sql!("functions/pgq.get_queue_info.sql"),
