@@ -1,0 +1,36 @@
+create or replace function pgq._insert_tick(
+    i_queue_id integer, i_queue_name text, i_tick_id bigint, i_tick_time timestamptz, i_event_seq bigint)
+returns bigint as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq._insert_tick(5)
+--     Inserts a tick with the snapshot of this moment and wakes those who listen on channel rlondiste_tick.
+--
+--     Ticks must be in order: what one tick's snapshot sees as over, every later tick's must see too, or events are
+--     lost between them. The race: 1. ticker A takes id 5; 2. ticker B takes id 6 and its snapshot; 3. a transaction
+--     ends; 4. A takes its snapshot, which is now newer than that of tick 6. Hence the rule: the caller holds
+--     pgq._lock_ticks() of the queue to the end of its transaction, and each statement sees the newest data (read
+--     committed), so that the snapshot here is taken after the previous tick was committed.
+-- Parameters:
+--     i_queue_id, i_queue_name - the queue
+--     i_tick_id   - id of the tick, or null for the next one
+--     i_tick_time - time of the tick
+--     i_event_seq - where the event sequence stood at some moment before this call: read later, it could count an
+--                   event that the snapshot does not have, and nothing would call for the tick that brings it
+-- Returns:
+--     the tick's id
+-- Writes:
+--     pgq.tick
+-- ----------------------------------------------------------------------
+declare
+    v_tick_id   bigint;
+begin
+    insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
+    select q.queue_id, coalesce(i_tick_id, nextval(q.queue_tick_seq::regclass)), i_tick_time,
+           txid_current_snapshot(), i_event_seq
+    from pgq.queue q
+    where q.queue_id = i_queue_id
+    returning tick_id into v_tick_id;
+    perform pg_notify('rlondiste_tick', i_queue_name);
+    return v_tick_id;
+end;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

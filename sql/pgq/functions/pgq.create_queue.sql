@@ -1,0 +1,61 @@
+create or replace function pgq.create_queue(i_queue_name text)
+returns integer as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq.create_queue(1)
+--     Creates a queue: its row, sequences, event tables, and first tick.
+-- Parameters:
+--     i_queue_name - name of the queue
+-- Returns:
+--     1 - created
+--     0 - a queue of this name exists already
+-- Calls:
+--     pgq.tune_storage(queue), pgq.grant_perms(queue)
+-- Writes:
+--     pgq.queue, pgq.tick; creates pgq.event_N, its children and sequences
+-- ----------------------------------------------------------------------
+declare
+    v_id        integer;
+    v_parent    text;
+    v_child     text;
+    v_ntables   integer;
+begin
+    if i_queue_name is null then
+        raise exception using
+            errcode = 'null_value_not_allowed',
+            message = 'Invalid NULL value',
+            hint = 'Give the queue a name.';
+    end if;
+
+    -- A second creator of the same name waits here for the first one to commit, and then finds it there.
+    v_id := nextval('pgq.queue_queue_id_seq'::regclass);
+    v_parent := format('event_%s', v_id);
+    insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)
+    values (v_id, i_queue_name, format('pgq.%I', v_parent),
+            format('pgq.%I', v_parent || '_id_seq'), format('pgq.%I', v_parent || '_tick_seq'))
+    on conflict (queue_name) do nothing
+    returning queue_ntables into v_ntables;
+    if not found then
+        return 0;
+    end if;
+
+    execute format('create sequence pgq.%I', v_parent || '_id_seq');
+    execute format('create sequence pgq.%I', v_parent || '_tick_seq');
+    execute format('create table pgq.%I () inherits (pgq.event_template)', v_parent);
+    execute format('alter table pgq.%I alter column ev_id set default nextval(%L::regclass)',
+                   v_parent, format('pgq.%I', v_parent || '_id_seq'));
+    for v_nr in 0 .. v_ntables - 1 loop
+        v_child := format('%s_%s', v_parent, v_nr);
+        execute format('create table pgq.%I () inherits (pgq.%I)', v_child, v_parent);
+        execute format('create index %I on pgq.%I (ev_txid)', v_child || '_txid_idx', v_child);
+    end loop;
+
+    perform pgq.tune_storage(i_queue_name);
+    perform pgq.grant_perms(i_queue_name);
+
+    insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
+    select q.queue_id, nextval(q.queue_tick_seq::regclass), pgq.seq_getval(q.queue_event_seq)
+    from pgq.queue q
+    where q.queue_id = v_id;
+    return 1;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

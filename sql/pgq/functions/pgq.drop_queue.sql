@@ -1,0 +1,76 @@
+create or replace function pgq.drop_queue(x_queue_name text)
+returns integer as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq.drop_queue(1)
+--     Drops a queue that has no consumers.
+-- Parameters:
+--     x_queue_name - name of the queue
+-- Returns:
+--     1
+-- Calls:
+--     pgq.drop_queue(2)
+-- ----------------------------------------------------------------------
+begin
+    return pgq.drop_queue(x_queue_name, false);
+end;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp;
+
+create or replace function pgq.drop_queue(x_queue_name text, x_force boolean)
+returns integer as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq.drop_queue(2)
+--     Drops a queue with its events, ticks and tables.
+-- Parameters:
+--     x_queue_name - name of the queue
+--     x_force      - unregister the consumers that are left, instead of refusing
+-- Returns:
+--     1
+-- Calls:
+--     pgq.unregister_consumer(2)
+-- Writes:
+--     pgq.queue, pgq.tick, pgq.subscription; drops pgq.event_N, its children and sequences
+-- Locks:
+--     the queue's row; the event tables exclusively, so it waits for writers that are in the middle of a transaction
+-- ----------------------------------------------------------------------
+declare
+    v_queue     record;
+    v_consumer  text;
+begin
+    select q.* into v_queue from pgq.queue q where q.queue_name = x_queue_name for update;
+    if not found then
+        raise exception using
+            errcode = 'undefined_object',
+            message = 'No such event queue',
+            detail = format('Queue: %s', coalesce(x_queue_name, 'null'));
+    end if;
+
+    for v_consumer in
+        select c.co_name
+        from pgq.subscription s
+            join pgq.consumer c on c.co_id = s.sub_consumer
+        where s.sub_queue = v_queue.queue_id
+        order by 1
+    loop
+        if x_force is not true then
+            raise exception using
+                errcode = 'object_in_use',
+                message = 'cannot drop queue, consumers still attached',
+                detail = format('Queue: %s, consumer: %s', x_queue_name, v_consumer),
+                hint = 'Unregister its consumers first, or drop it with force.';
+        end if;
+        perform pgq.unregister_consumer(x_queue_name, v_consumer);
+    end loop;
+
+    for v_nr in 0 .. v_queue.queue_ntables - 1 loop
+        execute format('drop table %s', (v_queue.queue_data_pfx || '_' || v_nr::text)::regclass);
+    end loop;
+    execute format('drop table %s', v_queue.queue_data_pfx::regclass);
+    execute format('drop sequence %s', v_queue.queue_event_seq::regclass);
+    execute format('drop sequence %s', v_queue.queue_tick_seq::regclass);
+
+    delete from pgq.retry_queue where ev_queue = v_queue.queue_id;
+    delete from pgq.tick where tick_queue = v_queue.queue_id;
+    delete from pgq.queue where queue_id = v_queue.queue_id;
+    return 1;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

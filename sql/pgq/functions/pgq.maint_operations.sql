@@ -1,0 +1,33 @@
+create or replace function pgq.maint_operations(out func_name text, out func_arg text)
+returns setof record as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq.maint_operations(0)
+--     Lists what one round of maintenance has to do, in order. Each row is run in a transaction of its own:
+--     "vacuum" as a command on the table func_arg, all others as functions, with func_arg unless it is null.
+-- Returns:
+--     func_name - schema-qualified name of a function with a text argument or none, or "vacuum"
+--     func_arg  - its argument, or null
+-- ----------------------------------------------------------------------
+begin
+    return query
+    select 'pgq.maint_rotate_tables_step1'::text, q.queue_name
+    from pgq.queue q
+    where q.queue_switch_step2 is not null
+      and q.queue_switch_time + q.queue_rotation_period <= now()
+    order by 2;
+    if found or exists (select 1 from pgq.queue q where q.queue_switch_step2 is null) then
+        return query
+        select 'pgq.maint_rotate_tables_step2'::text, null::text;
+    end if;
+
+    return query
+    select f.name, q.queue_name
+    from pgq.queue q,
+         lateral unnest(q.queue_extra_maint) with ordinality as f (name, nr)
+    order by q.queue_name, f.nr;
+
+    return query
+    select 'vacuum'::text, t
+    from pgq.maint_tables_to_vacuum() t;
+end;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

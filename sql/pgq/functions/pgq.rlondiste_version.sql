@@ -1,0 +1,10 @@
+create or replace function pgq.rlondiste_version()
+returns text as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq.rlondiste_version(0)
+--     Tells which version of rlondiste installed this schema.
+-- ----------------------------------------------------------------------
+begin
+    return '0.1.0';
+end;
+$$ language plpgsql immutable;

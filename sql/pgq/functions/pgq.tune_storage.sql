@@ -1,0 +1,28 @@
+create or replace function pgq.tune_storage(i_queue_name text)
+returns integer as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq.tune_storage(1)
+--     Sets the storage parameters of a queue's event tables. Rows are only added until the whole table is
+--     truncated: full pages waste nothing, and vacuum would read everything to find nothing.
+-- Parameters:
+--     i_queue_name - name of the queue
+-- Returns:
+--     1, or 0 when there is no such queue
+-- Locks:
+--     each event table against DDL and vacuum, not against inserts or reads
+-- ----------------------------------------------------------------------
+declare
+    v_table     regclass;
+begin
+    for v_table in
+        select (q.queue_data_pfx || '_' || nr::text)::regclass
+        from pgq.queue q, generate_series(0, q.queue_ntables - 1) nr
+        where q.queue_name = i_queue_name
+        order by nr
+    loop
+        execute format('alter table %s set (fillfactor = 100, autovacuum_enabled = off,'
+                       ' toast.autovacuum_enabled = off)', v_table);
+    end loop;
+    return found::integer;
+end;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,12 @@
+create or replace function pgq.upgrade_schema()
+returns integer as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq.upgrade_schema(0)
+--     Does nothing: installing brings older schemas up to date. It is here for installers of PgQ that call it.
+-- Returns:
+--     0
+-- ----------------------------------------------------------------------
+begin
+    return 0;
+end;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,10 @@
+create or replace function pgq.version()
+returns text as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq.version(0)
+--     Tells which version of PgQ's interface this schema provides.
+-- ----------------------------------------------------------------------
+begin
+    return '3.5';
+end;
+$$ language plpgsql immutable;

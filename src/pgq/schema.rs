@@ -1,0 +1,90 @@
+//! The files of schema `pgq`, compiled in, in the order in which they are installed.
+//!
+//! Every file of `sql/pgq` stands here once. `upgrade.sql` comes first: it refuses a schema that is not ours to
+//! change. `grants.sql` comes last: it needs every function to exist. All of them run in one transaction.
+
+macro_rules! sql {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../sql/pgq/", $path)))
+    };
+}
+
+/// Name (path below `sql/pgq`) and text of each file, in install order.
+#[rustfmt::skip]
+pub const FILES: &[(&str, &str)] = &[
+    // Group: Structure
+    sql!("upgrade.sql"),
+    sql!("roles.sql"),
+    sql!("tables.sql"),
+
+    // Group: Names and sequences
+    sql!("functions/pgq.quote_fqname.sql"),
+    sql!("functions/pgq.seq_getval.sql"),
+    sql!("functions/pgq.seq_setval.sql"),
+
+    // Group: Queues
+    sql!("functions/pgq.tune_storage.sql"),
+    sql!("functions/pgq.grant_perms.sql"),
+    sql!("functions/pgq.create_queue.sql"),
+    sql!("functions/pgq.drop_queue.sql"),
+    sql!("functions/pgq.set_queue_config.sql"),
+
+    // Group: Putting events in
+    sql!("functions/pgq._count_tx_events.sql"),
+    sql!("functions/pgq.insert_event_raw.sql"),
+    sql!("functions/pgq.insert_event.sql"),
+    sql!("functions/pgq.current_event_table.sql"),
+
+    // Group: Ticks
+    sql!("functions/pgq._lock_ticks.sql"),
+    sql!("functions/pgq._tick_due.sql"),
+    sql!("functions/pgq._insert_tick.sql"),
+    sql!("functions/pgq.ticker.sql"),
+    sql!("functions/pgq.force_tick.sql"),
+
+    // Group: Consumers
+    sql!("functions/pgq.register_consumer_at.sql"),
+    sql!("functions/pgq.register_consumer.sql"),
+    sql!("functions/pgq.unregister_consumer.sql"),
+
+    // Group: Reading a batch: next_batch, then its events, then finish_batch
+    sql!("functions/pgq.find_tick_helper.sql"),
+    sql!("functions/pgq._find_next_tick.sql"),
+    sql!("functions/pgq.next_batch.sql"),
+    sql!("functions/pgq.get_batch_info.sql"),
+    sql!("functions/pgq.batch_event_tables.sql"),
+    sql!("functions/pgq.batch_event_sql.sql"),
+    sql!("functions/pgq.get_batch_events.sql"),
+    sql!("functions/pgq.get_batch_cursor.sql"),
+    sql!("functions/pgq.finish_batch.sql"),
+
+    // Group: Events that a consumer puts aside
+    sql!("functions/pgq._find_batch_event.sql"),
+    sql!("functions/pgq.event_retry.sql"),
+    sql!("functions/pgq.event_retry_raw.sql"),
+    sql!("functions/pgq.batch_retry.sql"),
+    sql!("functions/pgq.event_failed.sql"),
+    sql!("functions/pgq.failed_event_list.sql"),
+    sql!("functions/pgq.failed_event_count.sql"),
+    sql!("functions/pgq.failed_event_delete.sql"),
+    sql!("functions/pgq.failed_event_retry.sql"),
+
+    // Group: Maintenance
+    sql!("functions/pgq.maint_operations.sql"),
+    sql!("functions/pgq.maint_rotate_tables_step1.sql"),
+    sql!("functions/pgq.maint_rotate_tables_step2.sql"),
+    sql!("functions/pgq.rotation_blockers.sql"),
+    sql!("functions/pgq.maint_retry_events.sql"),
+    sql!("functions/pgq.maint_tables_to_vacuum.sql"),
+    sql!("functions/pgq.rebase_queue.sql"),
+
+    // Group: State
+    sql!("functions/pgq.get_queue_info.sql"),
+    sql!("functions/pgq.get_consumer_info.sql"),
+    sql!("functions/pgq.version.sql"),
+    sql!("functions/pgq.rlondiste_version.sql"),
+    sql!("functions/pgq.upgrade_schema.sql"),
+
+    // Group: Who may do what
+    sql!("grants.sql"),
+];
