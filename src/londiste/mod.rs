@@ -1,5 +1,13 @@
 //! Replication of tables: what `londiste.py` did.
 
+mod apply;
+mod completed;
+mod copy;
+mod news;
+mod replay;
+mod table_state;
+mod tables;
+
 use crate::config;
 use crate::error::Result;
 use crate::job::{Control, Output};

@@ -1,5 +1,7 @@
 //! The queue as its clients see it: ticks, batches, events.
 
+pub mod consumer;
+
 use std::fmt;
 
 macro_rules! id {
@@ -29,7 +31,7 @@ id!(
     EventId
 );
 
-/// A job's consumer of a queue.
+/// A batch: the events between two ticks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// Its id.

@@ -15,26 +15,32 @@ use super::{Replay, Sessions};
 const LOCKED_PAUSE: Duration = Duration::from_secs(10);
 
 impl Replay {
-    /// Takes every step that is due. Returns whether a state was changed.
-    pub(super) async fn hand_over(&mut self, sessions: &Sessions, tables: &mut [SubscribedTable]) -> Result<bool> {
+    /// `-` to `in-copy`, for as many tables as may be copied at a time. Returns whether a state was changed.
+    pub(super) async fn begin_copies(&mut self, subscriber: &Db, tables: &mut [SubscribedTable]) -> Result<bool> {
         let mut changed = false;
-        let mut room = usize::try_from(self.config.parallel_copies.max(1)).unwrap_or(1);
-        room = room.saturating_sub(tables.iter().filter(|t| t.state.is_copying()).count());
+        let copying = tables.iter().filter(|t| t.state.is_copying()).count();
+        let mut room = usize::try_from(self.config.parallel_copies.max(1)).unwrap_or(1).saturating_sub(copying);
         for i in 0..tables.len() {
-            match tables[i].state {
-                TableState::Missing if room > 0 && !self.control.stopping() => {
-                    if self.begin_copy(&sessions.subscriber, tables, i).await? {
-                        room -= 1;
-                        changed = true;
-                    }
-                }
-                TableState::WannaSync(reached) if reached <= sessions.position => {
-                    let table = &tables[i];
-                    let state = TableState::DoSync(sessions.position);
-                    self.change_state(&sessions.subscriber, table, state).await?;
-                    changed = true;
-                }
-                _ => {}
+            if room == 0 || self.control.stopping() {
+                break;
+            }
+            if tables[i].state == TableState::Missing && self.begin_copy(subscriber, tables, i).await? {
+                room -= 1;
+                changed = true;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// `wanna-sync:N` to `do-sync:M` where replay has reached N; M is where it stands. Returns whether a state was
+    /// changed.
+    pub(super) async fn order_sync(&self, sessions: &Sessions, tables: &[SubscribedTable]) -> Result<bool> {
+        let mut changed = false;
+        for table in tables {
+            if matches!(table.state, TableState::WannaSync(reached) if reached <= sessions.position) {
+                let state = TableState::DoSync(sessions.position);
+                self.change_state(&sessions.subscriber, table, state).await?;
+                changed = true;
             }
         }
         if changed {

@@ -114,7 +114,8 @@ impl Replay {
         self.copies.reap();
         let queue = &self.consumer.queue;
         let mut tables = tables::load(&sessions.subscriber, queue).await?;
-        if self.hand_over(sessions, &mut tables).await? {
+        let begun = self.begin_copies(&sessions.subscriber, &mut tables).await?;
+        if self.order_sync(sessions, &tables).await? || begun {
             tables = tables::load(&sessions.subscriber, queue).await?;
         }
         self.copies.start_missing(&self.config, &tables);
@@ -127,7 +128,8 @@ impl Replay {
             return Ok(Worked::Again);
         }
         self.tidy.turn(&self.config, sessions, &mut tables, &self.control).await?;
-        let min_events = if self.last_count >= BEHIND { self.config.batch_min_events() } else { 0 };
+        let behind = self.last_count >= BEHIND;
+        let min_events = if behind { i32::try_from(self.config.batch_min_events).unwrap_or(i32::MAX) } else { 0 };
         match self.consumer.next_batch(&sessions.provider, sessions.abilities, min_events).await? {
             Some(batch) => self.process(sessions, &batch, &tables).await?,
             None => self.wait(sessions, &mut news).await,
@@ -291,6 +293,39 @@ fn filters(tables: &[SubscribedTable]) -> HashMap<FqName, Filter> {
         .filter(|t| t.state == TableState::Ok)
         .map(|t| (t.name.clone(), t.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn)))
         .collect()
+}
+
+/// The `copy` command: brings every table that is `-`, `in-copy` or `catching-up` to where only replay can go on, and
+/// ends. Replay may run at the same time.
+pub async fn run_copies(config: &config::Londiste, control: &Control) -> Result<Output> {
+    let mut replay = Replay::new(config.clone(), control.clone());
+    let result = replay.copy_all().await;
+    replay.shut_down().await;
+    result.map(|()| Output::none())
+}
+
+impl Replay {
+    async fn copy_all(&mut self) -> Result<()> {
+        let (name, abort) = (&self.config.common.job_name, self.control.abort());
+        let subscriber = Db::open(Role::Subscriber, &self.config.subscriber_db, name, abort).await?;
+        loop {
+            let mut news = self.news.listener();
+            self.copies.reap();
+            let mut tables = tables::load(&subscriber, &self.consumer.queue).await?;
+            self.begin_copies(&subscriber, &mut tables).await?;
+            self.copies.start_missing(&self.config, &tables);
+            let unfinished = |t: &SubscribedTable| {
+                matches!(t.state, TableState::Missing | TableState::InCopy | TableState::CatchingUp)
+            };
+            if self.control.stopping() || !tables.iter().any(unfinished) {
+                return Ok(());
+            }
+            tokio::select! {
+                () = news.heard() => {}
+                () = self.control.stopped() => {}
+            }
+        }
+    }
 }
 
 /// Moves the provider's consumer to where the subscriber stands (`--rewind`).
