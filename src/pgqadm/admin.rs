@@ -1,0 +1,73 @@
+//! One-shot changes of queues and consumers: install, create, drop, register, unregister.
+
+use tracing::info;
+
+use crate::error::Result;
+use crate::job::Output;
+use crate::pg::{Db, boolean, text};
+use crate::pgq;
+
+/// Installs schema `pgq`, or says what is there.
+pub(super) async fn install(db: &Db) -> Result<Output> {
+    pgq::install::install(db).await?;
+    Ok(Output::none())
+}
+
+/// Creates a queue; one that exists is left as it is, as scripts expect.
+pub(super) async fn create(db: &Db, queue: &str) -> Result<Output> {
+    info!("Creating queue: {queue}");
+    db.query("create the queue", "select pgq.create_queue($1)", &[text(&queue)])
+        .await
+        .map_err(|e| e.about(format!("queue \"{queue}\"")))?;
+    Ok(Output::none())
+}
+
+/// Drops a queue; with `force` its consumers too.
+pub(super) async fn drop_queue(db: &Db, queue: &str, force: bool) -> Result<Output> {
+    const ACTION: &str = "drop the queue";
+    const HAS_FORCE: &str = "select pg_catalog.to_regprocedure('pgq.drop_queue(text, boolean)') is not null";
+    const UNREGISTER: &str = "select pgq.unregister_consumer(q.queue_name, c.co_name)
+from pgq.queue q
+join pgq.subscription s on s.sub_queue = q.queue_id
+join pgq.consumer c on c.co_id = s.sub_consumer
+where q.queue_name = $1";
+
+    info!("Dropping queue: {queue}");
+    let about = |e: crate::error::Error| e.about(format!("queue \"{queue}\""));
+    if !force {
+        db.query(ACTION, "select pgq.drop_queue($1)", &[text(&queue)]).await.map_err(about)?;
+        return Ok(Output::none());
+    }
+    let has_force: bool = db.query_one(ACTION, HAS_FORCE, &[]).await?.get(0);
+    if has_force {
+        let params = [text(&queue), boolean(&true)];
+        db.query(ACTION, "select pgq.drop_queue($1, $2)", &params).await.map_err(about)?;
+        return Ok(Output::none());
+    }
+    // PgQ 2.1 cannot drop a queue with consumers.
+    let tx = db.begin(ACTION, "begin").await?;
+    tx.query("unregister the consumers", UNREGISTER, &[text(&queue)]).await.map_err(about)?;
+    tx.query(ACTION, "select pgq.drop_queue($1)", &[text(&queue)]).await.map_err(about)?;
+    tx.commit(ACTION).await?;
+    Ok(Output::none())
+}
+
+/// Registers a consumer at the newest tick; one that is registered stays where it is.
+pub(super) async fn register(db: &Db, queue: &str, consumer: &str) -> Result<Output> {
+    info!("Registering consumer {consumer} on queue {queue}");
+    let params = [text(&queue), text(&consumer)];
+    db.query("register the consumer", "select pgq.register_consumer($1, $2)", &params)
+        .await
+        .map_err(|e| e.about(format!("consumer \"{consumer}\" of queue \"{queue}\"")))?;
+    Ok(Output::none())
+}
+
+/// Unregisters a consumer.
+pub(super) async fn unregister(db: &Db, queue: &str, consumer: &str) -> Result<Output> {
+    info!("Unregistering consumer {consumer} from queue {queue}");
+    let params = [text(&queue), text(&consumer)];
+    db.query("unregister the consumer", "select pgq.unregister_consumer($1, $2)", &params)
+        .await
+        .map_err(|e| e.about(format!("consumer \"{consumer}\" of queue \"{queue}\"")))?;
+    Ok(Output::none())
+}

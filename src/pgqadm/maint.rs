@@ -1,0 +1,240 @@
+//! Maintenance: rotation, retry and vacuum of all queues of a database, on a connection of its own, so that a slow
+//! vacuum never delays a tick.
+//!
+//! PgQ 3 and our own schema list what is to be done (`pgq.maint_operations()`, with the functions of other modules and of
+//! `queue_extra_maint`); for PgQ 2.1 the list is known here. An operation that fails is logged and does not keep the
+//! others from being done. Nothing waits for a lock for longer than [`LOCK_TIMEOUT`].
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::SimpleQueryMessage;
+use tracing::{debug, error, info, warn};
+
+use super::fault::{is_local, is_lock_timeout};
+use super::reminders::Reminders;
+use super::{rotation, watch};
+use crate::config;
+use crate::error::{Report, Result, Role};
+use crate::job::{Control, Stats, Work, Worked};
+use crate::pg::Db;
+use crate::pg::name::quote_literal;
+
+/// Longest wait for a lock. What could not be done is done in the next round.
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
+
+const ROTATE: &str = "pgq.maint_rotate_tables_step1";
+const RETRY: &str = "pgq.maint_retry_events";
+const VACUUM: &str = "vacuum";
+
+/// The maintenance of one database.
+pub(super) struct Maintenance<'a> {
+    config: config::Pgqadm,
+    control: &'a Control,
+    session: Option<Db>,
+    reminders: Reminders,
+}
+
+/// One thing to do: a function with an argument, or a table to vacuum.
+struct Operation {
+    function: String,
+    argument: Option<String>,
+}
+
+impl<'a> Maintenance<'a> {
+    pub(super) fn new(config: config::Pgqadm, control: &'a Control) -> Maintenance<'a> {
+        Maintenance { config, control, session: None, reminders: Reminders::default() }
+    }
+
+    /// Everything once.
+    async fn round(&mut self, db: &Db) -> Result<()> {
+        let started = Instant::now();
+        let due = rotation::due(db).await?;
+        let mut turns = rotation::turns(db).await?;
+        for operation in operations(db).await? {
+            if self.control.stopping() {
+                return Ok(());
+            }
+            match self.run(db, &operation, &mut turns).await {
+                Ok(()) => (),
+                Err(error) if !is_local(&error) || self.control.abort().is_cancelled() => return Err(error),
+                Err(error) if is_lock_timeout(&error) => debug!("{}", Report(&error)),
+                Err(error) => {
+                    if self.reminders.due(&error.to_string(), Instant::now()) {
+                        error!("{}", Report(&error));
+                    }
+                }
+            }
+        }
+        self.warn(db, &due).await?;
+        let mut stats = Stats::default();
+        stats.set_duration("maint_duration", started.elapsed());
+        info!("{stats}");
+        Ok(())
+    }
+
+    async fn run(&self, db: &Db, operation: &Operation, turns: &mut HashMap<String, String>) -> Result<()> {
+        match (operation.function.as_str(), &operation.argument) {
+            (VACUUM, Some(table)) => self.vacuum(db, table).await,
+            (VACUUM, None) => Ok(()),
+            (RETRY, _) => self.retry(db).await,
+            (ROTATE, Some(queue)) => {
+                call(db, "rotate the event tables", operation).await?;
+                let now = rotation::turns(db).await?;
+                // The function's answer differs between versions of PgQ.
+                if now.get(queue) != turns.get(queue) {
+                    info!("Rotating {queue}");
+                }
+                *turns = now;
+                Ok(())
+            }
+            _ => call(db, "do the maintenance", operation).await.map(|_| ()),
+        }
+    }
+
+    /// Puts the events whose time has come back into their queues: in portions, until none is left.
+    async fn retry(&self, db: &Db) -> Result<()> {
+        let operation = Operation { function: RETRY.to_owned(), argument: None };
+        let mut count: u64 = 0;
+        while !self.control.stopping() {
+            match call(db, "retry events", &operation).await?.and_then(|moved| moved.parse::<u64>().ok()) {
+                Some(moved) if moved > 0 => count += moved,
+                _ => break,
+            }
+        }
+        if count > 0 {
+            info!("Got {count} events for retry");
+        }
+        Ok(())
+    }
+
+    /// Vacuums a table, unless somebody else is at it. A stop request does not wait for it.
+    async fn vacuum(&self, db: &Db, table: &str) -> Result<()> {
+        const ACTION: &str = "vacuum";
+        let version: i32 = db
+            .query_one(ACTION, "select pg_catalog.current_setting('server_version_num')::int4", &[])
+            .await?
+            .get(0);
+        let options = if version >= 120_000 { " (skip_locked)" } else { "" };
+        // A statement by itself: vacuum does not run in a transaction block.
+        let sql = format!("vacuum{options} {}", sql_name(table));
+        let vacuum = db.batch(ACTION, &sql);
+        tokio::pin!(vacuum);
+        let done = tokio::select! {
+            done = &mut vacuum => done,
+            () = self.control.stopped() => {
+                db.cancel().await;
+                let _ = vacuum.await;
+                Ok(())
+            }
+        };
+        done.map_err(|e| e.about(format!("table {table}")))
+    }
+
+    /// Warns of what will become a trouble when nobody looks at it.
+    async fn warn(&mut self, db: &Db, due: &[String]) -> Result<()> {
+        let mut warnings = rotation::blocked(db, due).await?;
+        warnings.extend(watch::slow_consumers(db).await?);
+        if self.config.queue_size_warn > 0 {
+            warnings.extend(watch::big_queues(db, self.config.queue_size_warn).await?);
+        }
+        for warning in warnings {
+            if self.reminders.due(&warning.about, Instant::now()) {
+                warn!("{}", warning.text);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Calls the function of an operation in a transaction of its own; what it returned, as text.
+async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Option<String>> {
+    let argument = operation.argument.as_deref().map(quote_literal).unwrap_or_default();
+    let sql = format!("{LOCK_TIMEOUT}; select {}({argument})", sql_name(&operation.function));
+    let messages =
+        db.simple_query(action, &sql).await.map_err(|e| e.about(format!("{}({argument})", operation.function)))?;
+    Ok(messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
+}
+
+/// What a round has to do.
+async fn operations(db: &Db) -> Result<Vec<Operation>> {
+    const ACTION: &str = "list the maintenance operations";
+    const LISTED: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null";
+    const LIST: &str = "select o.func_name, o.func_arg from pgq.maint_operations() o";
+    const QUEUES: &str = "select 'pgq.maint_rotate_tables_step1', q.queue_name from pgq.queue q order by q.queue_name";
+    const TABLES: &str = "select 'vacuum', t from pgq.maint_tables_to_vacuum() t";
+
+    let read = async |sql: &str| -> Result<Vec<Operation>> {
+        let rows = db.query(ACTION, sql, &[]).await?;
+        Ok(rows.iter().map(|row| Operation { function: row.get(0), argument: row.get(1) }).collect())
+    };
+    let simple = |function: &str| Operation { function: function.to_owned(), argument: None };
+    let listed: bool = db.query_one(ACTION, LISTED, &[]).await?.get(0);
+    if listed {
+        let mut list = read(LIST).await?;
+        // The list of PgQ 3 leaves it out, because its ticker retries at other times.
+        if !list.iter().any(|operation| operation.function == RETRY) {
+            list.push(simple(RETRY));
+        }
+        return Ok(list);
+    }
+    let mut list = read(QUEUES).await?;
+    list.push(simple("pgq.maint_rotate_tables_step2"));
+    list.push(simple(RETRY));
+    list.extend(read(TABLES).await?);
+    Ok(list)
+}
+
+/// A name as the server lists it, `schema.name`, as SQL. One that is quoted already stays as it is.
+fn sql_name(name: &str) -> String {
+    if name.contains('"') { name.to_owned() } else { crate::pg::FqName::parse(name).quoted() }
+}
+
+impl Work for Maintenance<'_> {
+    async fn work(&mut self) -> Result<Worked> {
+        let lifetime = self.config.common.connection_lifetime;
+        let reusable =
+            |db: &mut Db| !db.is_closed() && lifetime.is_none_or(|lifetime| db.age() < lifetime);
+        let db = match self.session.take_if(reusable) {
+            Some(db) => db,
+            None => {
+                let name = &self.config.common.job_name;
+                Db::open(Role::Provider, &self.config.db, name, self.control.abort()).await?
+            }
+        };
+        self.round(&db).await?;
+        self.session = Some(db);
+        Ok(Worked::Idle)
+    }
+
+    fn disconnect(&mut self) {
+        self.session = None;
+    }
+
+    fn reload(&mut self) -> Result<()> {
+        self.config = super::reload(&self.config)?;
+        Ok(())
+    }
+
+    fn loop_delay(&self) -> Duration {
+        self.config.maint_delay
+    }
+
+    fn name(&self) -> &str {
+        &self.config.common.job_name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_once() {
+        assert_eq!(sql_name("pgq.tick"), "\"pgq\".\"tick\"");
+        assert_eq!(sql_name("\"Odd\".\"t\""), "\"Odd\".\"t\"");
+    }
+}

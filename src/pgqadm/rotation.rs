@@ -1,0 +1,146 @@
+//! Rotation that is due and was not done: who is in the way.
+
+use std::collections::HashMap;
+
+use tokio_postgres::Row;
+
+use super::watch::Warning;
+use crate::error::Result;
+use crate::pg::{Db, int8, text, text_array};
+
+const ACTION: &str = "look at the rotation of event tables";
+
+/// The queues whose rotation is due now.
+pub(super) async fn due(db: &Db) -> Result<Vec<String>> {
+    const SQL: &str = "select q.queue_name from pgq.queue q
+where now() - q.queue_switch_time > q.queue_rotation_period
+order by q.queue_name";
+    Ok(db.query(ACTION, SQL, &[]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// The last rotation of each queue: changes with every rotation.
+pub(super) async fn turns(db: &Db) -> Result<HashMap<String, String>> {
+    const SQL: &str = "select q.queue_name, q.queue_switch_step1::text from pgq.queue q";
+    Ok(db.query(ACTION, SQL, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// A queue whose rotation did not happen.
+struct Overdue {
+    queue: String,
+    seconds: f64,
+    /// The transaction at which the last rotation was visible; none when that is not known yet.
+    switch: Option<i64>,
+    /// Whether a transaction from before that is still open.
+    open_transaction: bool,
+    data_pfx: String,
+    next_table: i32,
+}
+
+/// What to warn of: those of the `due` queues that were not rotated since, with who is in the way.
+pub(super) async fn blocked(db: &Db, due: &[String]) -> Result<Vec<Warning>> {
+    const SQL: &str = "select q.queue_name,
+       extract(epoch from now() - q.queue_switch_time - q.queue_rotation_period)::float8, q.queue_switch_step2,
+       coalesce(q.queue_switch_step2 >= txid_snapshot_xmin(txid_current_snapshot()), true),
+       q.queue_data_pfx, (q.queue_cur_table + 1) % q.queue_ntables
+from pgq.queue q
+where q.queue_name = any ($1) and now() - q.queue_switch_time > q.queue_rotation_period
+order by q.queue_name";
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut warnings = Vec::new();
+    for row in db.query(ACTION, SQL, &[text_array(&due)]).await? {
+        let overdue = Overdue {
+            queue: row.get(0),
+            seconds: row.get(1),
+            switch: row.get(2),
+            open_transaction: row.get(3),
+            data_pfx: row.get(4),
+            next_table: row.get(5),
+        };
+        let blockers = blockers(db, &overdue).await?;
+        let who = if blockers.is_empty() { "somebody who is gone by now".to_owned() } else { blockers.join("; ") };
+        warnings.push(Warning {
+            about: format!("rotation {}", overdue.queue),
+            text: format!(
+                "Rotation of queue {} is {:.0} s late, its event tables grow. It is blocked by {who}",
+                overdue.queue, overdue.seconds
+            ),
+        });
+    }
+    Ok(warnings)
+}
+
+async fn blockers(db: &Db, overdue: &Overdue) -> Result<Vec<String>> {
+    if overdue.open_transaction {
+        return transactions(db, overdue.switch).await;
+    }
+    let found = consumers(db, overdue).await?;
+    if found.is_empty() { lock_holders(db, overdue).await } else { Ok(found) }
+}
+
+/// Transactions that began before the last rotation was visible: they may still write into the table to be emptied.
+async fn transactions(db: &Db, switch: Option<i64>) -> Result<Vec<String>> {
+    const SESSIONS: &str = "select a.pid, coalesce(a.usename, '?')::text, coalesce(a.application_name, ''),
+       extract(epoch from clock_timestamp() - a.xact_start)::float8,
+       to_char(a.query_start, 'YYYY-MM-DD HH24:MI:SS')
+from pg_catalog.pg_stat_activity a
+where a.backend_xid is not null and a.pid <> pg_catalog.pg_backend_pid()
+  and ($1::int8 is null or txid_snapshot_xmax(txid_current_snapshot()) - age(a.backend_xid) <= $1)
+order by age(a.backend_xid) desc
+limit 3";
+    const PREPARED: &str = "select p.gid, extract(epoch from clock_timestamp() - p.prepared)::float8
+from pg_catalog.pg_prepared_xacts p
+where $1::int8 is null or txid_snapshot_xmax(txid_current_snapshot()) - age(p.transaction) <= $1
+order by p.prepared
+limit 3";
+    let mut found: Vec<String> = db.query(ACTION, SESSIONS, &[int8(&switch)]).await?.iter().map(session).collect();
+    for row in db.query(ACTION, PREPARED, &[int8(&switch)]).await? {
+        let (gid, age): (String, f64) = (row.get(0), row.get(1));
+        found.push(format!("prepared transaction \"{gid}\", {age:.0} s old"));
+    }
+    Ok(found)
+}
+
+/// Consumers that may still need events of the table to be emptied.
+async fn consumers(db: &Db, overdue: &Overdue) -> Result<Vec<String>> {
+    const SQL: &str = "select c.co_name, extract(epoch from now() - t.tick_time)::float8,
+       extract(epoch from now() - s.sub_active)::float8
+from pgq.subscription s
+join pgq.queue q on q.queue_id = s.sub_queue
+join pgq.consumer c on c.co_id = s.sub_consumer
+left join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
+where q.queue_name = $1 and coalesce(txid_snapshot_xmin(t.tick_snapshot), 0) <= $2
+order by t.tick_time
+limit 3";
+    let rows = db.query(ACTION, SQL, &[text(&overdue.queue), int8(&overdue.switch)]).await?;
+    let describe = |row: &Row| {
+        let (name, lag, seen): (String, Option<f64>, f64) = (row.get(0), row.get(1), row.get(2));
+        let lag = lag.map_or_else(|| "at a tick that is gone".to_owned(), |lag| format!("{lag:.0} s behind"));
+        format!("consumer {name}, {lag}, last seen {seen:.0} s ago")
+    };
+    Ok(rows.iter().map(describe).collect())
+}
+
+/// Sessions that have a lock on the table to be emptied.
+async fn lock_holders(db: &Db, overdue: &Overdue) -> Result<Vec<String>> {
+    const SQL: &str = "select distinct a.pid, coalesce(a.usename, '?')::text, coalesce(a.application_name, ''),
+       extract(epoch from clock_timestamp() - a.xact_start)::float8,
+       to_char(a.query_start, 'YYYY-MM-DD HH24:MI:SS')
+from pg_catalog.pg_locks l
+join pg_catalog.pg_stat_activity a on a.pid = l.pid
+where l.granted and l.locktype = 'relation' and l.relation = pg_catalog.to_regclass($1)
+  and a.pid <> pg_catalog.pg_backend_pid()
+limit 3";
+    let table = format!("{}_{}", overdue.data_pfx, overdue.next_table);
+    Ok(db.query(ACTION, SQL, &[text(&table)]).await?.iter().map(session).collect())
+}
+
+/// A session as a person wants to see it. Never the text of its query, which may hold data.
+fn session(row: &Row) -> String {
+    let (pid, user, application): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
+    let (age, query_start): (Option<f64>, Option<String>) = (row.get(3), row.get(4));
+    let age = age.map_or_else(|| "of unknown age".to_owned(), |age| format!("open for {age:.0} s"));
+    let query = query_start.map_or_else(String::new, |start| format!(", last query started {start}"));
+    format!("pid {pid} (user {user}, application \"{application}\"): transaction {age}{query}")
+}

@@ -1,0 +1,187 @@
+//! `config`: shows and changes the settings of queues.
+
+use std::fmt;
+
+use serde::Serialize;
+use tracing::info;
+
+use crate::error::{Error, Result};
+use crate::job::Output;
+use crate::pg::name::{quote_ident, quote_literal};
+use crate::pg::{Db, text};
+
+/// A setting that can be changed: its column in `pgq.queue` without `queue_`, and whether PgQ 2.1 has it.
+struct Setting {
+    name: &'static str,
+    since_2: bool,
+}
+
+/// Every setting that can be changed. The first four are those that are shown.
+const SETTINGS: &[Setting] = &[
+    Setting { name: "ticker_max_count", since_2: true },
+    Setting { name: "ticker_max_lag", since_2: true },
+    Setting { name: "ticker_idle_period", since_2: true },
+    Setting { name: "rotation_period", since_2: true },
+    Setting { name: "external_ticker", since_2: true },
+    Setting { name: "ticker_paused", since_2: false },
+    Setting { name: "disable_insert", since_2: false },
+    Setting { name: "per_tx_limit", since_2: false },
+];
+
+/// The settings of queues. Durations are in seconds.
+#[derive(Debug, Serialize)]
+pub(super) struct Settings {
+    queues: Vec<Queue>,
+}
+
+#[derive(Debug, Serialize)]
+struct Queue {
+    name: String,
+    ticker_max_lag: f64,
+    ticker_idle_period: f64,
+    rotation_period: f64,
+    ticker_max_count: i32,
+}
+
+/// Shows or changes settings, as `config [QUEUE [VAR=VAL ...]]` says.
+pub(super) async fn run(db: &Db, queue: Option<&str>, changes: &[String]) -> Result<Output> {
+    match queue {
+        Some(queue) if !changes.is_empty() => {
+            let changes = changes.iter().map(|change| parse(change)).collect::<Result<Vec<_>>>()?;
+            change(db, queue, &changes).await?;
+            Ok(Output::none())
+        }
+        queue => Ok(Output::of(&show(db, queue).await?)),
+    }
+}
+
+async fn show(db: &Db, queue: Option<&str>) -> Result<Settings> {
+    const SQL: &str = "select q.queue_name, extract(epoch from q.queue_ticker_max_lag)::float8,
+       extract(epoch from q.queue_ticker_idle_period)::float8, extract(epoch from q.queue_rotation_period)::float8,
+       q.queue_ticker_max_count
+from pgq.queue q
+where $1 is null or q.queue_name = $1
+order by q.queue_name";
+    let queues: Vec<Queue> = db
+        .query("read the settings of the queues", SQL, &[text(&queue)])
+        .await?
+        .iter()
+        .map(|row| Queue {
+            name: row.get(0),
+            ticker_max_lag: row.get(1),
+            ticker_idle_period: row.get(2),
+            rotation_period: row.get(3),
+            ticker_max_count: row.get(4),
+        })
+        .collect();
+    match queue {
+        Some(queue) if queues.is_empty() => Err(no_such_queue(db, queue)),
+        _ => Ok(Settings { queues }),
+    }
+}
+
+/// The error for a queue that is not there.
+pub(super) fn no_such_queue(db: &Db, queue: &str) -> Error {
+    Error::refused(
+        format!("no such queue: {queue} (on {}, {})", db.role(), db.target()),
+        "\"rlondiste ticker INI status\" lists the queues; \"create\" makes one.",
+    )
+}
+
+/// Reads `VAR=VAL`; VAR with or without `queue_`.
+fn parse(change: &str) -> Result<(&'static Setting, &str)> {
+    let Some((name, value)) = change.split_once('=') else {
+        return Err(Error::refused(
+            format!("cannot understand \"{change}\""),
+            "Nothing was changed. Write VAR=VAL, such as ticker_max_lag=3.",
+        ));
+    };
+    let bare = name.strip_prefix("queue_").unwrap_or(name);
+    let setting = SETTINGS.iter().find(|setting| setting.name == bare).ok_or_else(|| {
+        let names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        Error::refused(
+            format!("unknown config var: {name}"),
+            format!("Nothing was changed. These can be set: {}.", names.join(", ")),
+        )
+    })?;
+    Ok((setting, value))
+}
+
+async fn change(db: &Db, queue: &str, changes: &[(&Setting, &str)]) -> Result<()> {
+    const ACTION: &str = "change the settings of the queue";
+    const PAUSED: &str = "select exists (select 1 from pg_catalog.pg_attribute a
+    where a.attrelid = pg_catalog.to_regclass('pgq.queue') and a.attname = 'queue_ticker_paused')";
+
+    let list: Vec<_> =
+        changes.iter().map(|(setting, value)| format!("queue_{}={}", setting.name, quote_literal(value))).collect();
+    info!("Change queue {queue} config to: {}", list.join(", "));
+    if let Some((setting, _)) = changes.iter().find(|(setting, _)| !setting.since_2) {
+        let has: bool = db.query_one(ACTION, PAUSED, &[]).await?.get(0);
+        if !has {
+            return Err(Error::refused(
+                format!("cannot set {} on {} ({}): PgQ 2.1 does not have it", setting.name, db.role(), db.target()),
+                "Nothing was changed. \"rlondiste ticker INI install\" upgrades the schema.",
+            ));
+        }
+    }
+    // Literals, so that the server reads a value as the column's type: a bare number for an interval means seconds.
+    let assignments: Vec<_> = changes
+        .iter()
+        .map(|(setting, value)| {
+            format!("{} = {}", quote_ident(&format!("queue_{}", setting.name)), quote_literal(value))
+        })
+        .collect();
+    let sql = format!("update pgq.queue set {} where queue_name = $1", assignments.join(", "));
+    let changed =
+        db.execute(ACTION, &sql, &[text(&queue)]).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
+    if changed == 0 { Err(no_such_queue(db, queue)) } else { Ok(()) }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for queue in &self.queues {
+            writeln!(f, "{}", queue.name)?;
+            writeln!(f, "    ticker_max_lag\t={:>7}", queue.ticker_max_lag)?;
+            writeln!(f, "    ticker_idle_period\t={:>7}", queue.ticker_idle_period)?;
+            writeln!(f, "    rotation_period\t={:>7}", queue.rotation_period)?;
+            writeln!(f, "    ticker_max_count\t={:>7}", queue.ticker_max_count)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Report;
+    use pretty_assertions::assert_eq;
+
+    #[test]
+    fn settings_are_shown_as_scripts_know_them() {
+        let settings = Settings {
+            queues: vec![Queue {
+                name: "q1".to_owned(),
+                ticker_max_lag: 0.5,
+                ticker_idle_period: 60.0,
+                rotation_period: 7200.0,
+                ticker_max_count: 500,
+            }],
+        };
+        assert_eq!(
+            settings.to_string(),
+            "q1\n    ticker_max_lag\t=    0.5\n    ticker_idle_period\t=     60\n    rotation_period\t=   7200\n    \
+             ticker_max_count\t=    500\n"
+        );
+    }
+
+    #[test]
+    fn variables_are_known_with_and_without_their_prefix() {
+        for text in ["ticker_max_lag=1 hour", "queue_ticker_max_lag=1 hour"] {
+            let (setting, value) = parse(text).expect("a known variable");
+            assert_eq!((setting.name, value), ("ticker_max_lag", "1 hour"), "{text}");
+        }
+        let bad = parse("bad=1").err().expect("an unknown variable");
+        assert!(Report(&bad).to_string().starts_with("unknown config var: bad\nHINT: Nothing was changed."));
+        assert!(parse("x").is_err());
+    }
+}

@@ -1,0 +1,133 @@
+//! When a queue needs a tick. Pure: the caller passes the time.
+//!
+//! With new events: when there are `ticker_max_count` of them, or `ticker_max_lag` has passed. Without: each
+//! `ticker_max_lag` for a few times, since events of a transaction that was still open at a tick do not move the sequence
+//! again when it commits; then each `ticker_idle_period`.
+
+use std::time::{Duration, Instant};
+
+/// How many ticks follow each other at `ticker_max_lag` when no event comes.
+const QUICK_IDLE_TICKS: u32 = 5;
+
+/// The settings of a queue that rule its ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// Tick after so many events.
+    pub(super) max_count: u64,
+    /// Tick after so long with events.
+    pub(super) max_lag: Duration,
+    /// Tick after so long without events.
+    pub(super) idle_period: Duration,
+}
+
+/// Where a queue stood when a tick was made, or asked for, the last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastTick {
+    /// The event sequence, as read before the tick.
+    pub(super) event_seq: i64,
+    /// When.
+    pub(super) at: Instant,
+    /// How many ticks in a row were made without a new event.
+    pub(super) idle_ticks: u32,
+}
+
+/// Whether a queue whose event sequence stands at `event_seq` needs a tick. A queue without a last tick does.
+pub(super) fn need_tick(rule: &Rule, last: Option<&LastTick>, event_seq: i64, now: Instant) -> bool {
+    let Some(last) = last else { return true };
+    let passed = now.saturating_duration_since(last.at);
+    if event_seq == last.event_seq {
+        let pause = if last.idle_ticks < QUICK_IDLE_TICKS { rule.max_lag } else { rule.idle_period };
+        return passed >= pause;
+    }
+    // A sequence that was set back, by hand or by a restore, has moved too.
+    event_seq.abs_diff(last.event_seq) >= rule.max_count || passed >= rule.max_lag
+}
+
+impl LastTick {
+    /// The state after the server was asked for a tick and has `made` one or found that none is due by its own count.
+    pub(super) fn after(last: Option<LastTick>, event_seq: i64, made: bool, now: Instant) -> LastTick {
+        match last {
+            None => LastTick { event_seq, at: now, idle_ticks: 0 },
+            Some(last) if last.event_seq == event_seq => {
+                LastTick { event_seq, at: now, idle_ticks: last.idle_ticks + u32::from(made) }
+            }
+            Some(_) if made => LastTick { event_seq, at: now, idle_ticks: 0 },
+            // The server counts from its own reading of the sequence, which is a little later than ours. Ask again at
+            // the next check.
+            Some(last) => last,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+
+    const RULE: Rule =
+        Rule { max_count: 500, max_lag: Duration::from_secs(3), idle_period: Duration::from_secs(60) };
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn new_queue_needs_a_tick() {
+        assert!(need_tick(&RULE, None, 0, Instant::now()));
+    }
+
+    #[test]
+    fn idle_queue_ticks_five_times_quickly_and_then_slowly() {
+        let start = Instant::now();
+        let (mut last, mut ticks) = (None, Vec::new());
+        for second in 0..200 {
+            let now = start + seconds(second);
+            if need_tick(&RULE, last.as_ref(), 7, now) {
+                ticks.push(second);
+                last = Some(LastTick::after(last, 7, true, now));
+            }
+        }
+        assert_eq!(ticks, [0, 3, 6, 9, 12, 15, 75, 135, 195]);
+    }
+
+    #[test]
+    fn events_call_for_a_tick_by_number_or_age() {
+        let start = Instant::now();
+        let last = LastTick { event_seq: 100, at: start, idle_ticks: 9 };
+        for (event_seq, after, needed) in [
+            (101, 0, false),
+            (599, 2, false),
+            (600, 0, true),
+            (101, 3, true),
+            (99, 0, false),
+            (99, 3, true),
+            (100, 3, false),
+            (100, 60, true),
+        ] {
+            assert_eq!(
+                need_tick(&RULE, Some(&last), event_seq, start + seconds(after)),
+                needed,
+                "{event_seq} after {after} s"
+            );
+        }
+    }
+
+    #[test]
+    fn event_starts_the_quick_idle_ticks_again() {
+        let start = Instant::now();
+        let last = LastTick { event_seq: 100, at: start, idle_ticks: 9 };
+        let last = LastTick::after(Some(last), 101, true, start + seconds(3));
+        assert_eq!(last, LastTick { event_seq: 101, at: start + seconds(3), idle_ticks: 0 });
+    }
+
+    #[test]
+    fn refused_tick_is_asked_for_again_at_once_with_events_and_later_without() {
+        let start = Instant::now();
+        let last = LastTick { event_seq: 100, at: start, idle_ticks: 2 };
+        assert_eq!(LastTick::after(Some(last), 700, false, start + seconds(1)), last);
+        assert_eq!(
+            LastTick::after(Some(last), 100, false, start + seconds(3)),
+            LastTick { event_seq: 100, at: start + seconds(3), idle_ticks: 2 }
+        );
+    }
+}

@@ -1,0 +1,354 @@
+//! The ticker: makes ticks in all queues of a database, on a connection of its own.
+//!
+//! One queue never holds up the others: what goes wrong with it (it is being dropped, it was restored into another
+//! cluster, the user may not tick it) is logged, and the round goes on. Nothing waits for a lock for longer than
+//! [`LOCK_TIMEOUT`]; a queue that was locked is left alone for a while.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::SimpleQueryMessage;
+use tracing::{debug, error, info};
+
+use super::fault::{is_local, is_lock_timeout};
+use super::reminders::Reminders;
+use super::tick_rule::{LastTick, Rule, need_tick};
+use crate::config;
+use crate::error::{Error, Report, Result, Role};
+use crate::job::{Control, Stats, Work, Worked};
+use crate::pg::name::quote_literal;
+use crate::pg::{Db, int4};
+use crate::pgq;
+
+/// Longest wait for a lock. A queue is locked while it is dropped, for as long as that transaction takes.
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '200ms'";
+
+/// How long a queue that was locked, or that could not be ticked, is left alone.
+const ASIDE: Duration = Duration::from_secs(5);
+
+/// The channel on which `pgq.force_tick()` of our own schema asks for a look at the queues.
+const FORCE_CHANNEL: &str = "rlondiste_force_tick";
+
+/// The ticker of one database.
+pub(super) struct Ticker<'a> {
+    config: config::Pgqadm,
+    control: &'a Control,
+    session: Option<Session>,
+    queues: HashMap<i32, Queue>,
+    stats: Stats,
+    stats_logged: Option<Instant>,
+    reminders: Reminders,
+}
+
+struct Session {
+    db: Db,
+    /// What the schema is like: who sends the notifications, and whether queues can be paused.
+    is_own: bool,
+    has_paused: bool,
+    listens: bool,
+}
+
+/// What the ticker remembers of a queue between two checks.
+#[derive(Default)]
+struct Queue {
+    last: Option<LastTick>,
+    /// Whether the transaction counter was found to be right, and when it was looked at.
+    counter: Option<(bool, Instant)>,
+    /// When it was set aside, because it was locked or could not be ticked.
+    aside_at: Option<Instant>,
+}
+
+/// A queue as the database has it.
+struct Row {
+    id: i32,
+    name: String,
+    rule: Rule,
+    event_seq: i64,
+}
+
+impl<'a> Ticker<'a> {
+    pub(super) fn new(config: config::Pgqadm, control: &'a Control) -> Ticker<'a> {
+        Ticker {
+            config,
+            control,
+            session: None,
+            queues: HashMap::new(),
+            stats: Stats::default(),
+            stats_logged: None,
+            reminders: Reminders::default(),
+        }
+    }
+
+    /// Looks at all queues once and makes the ticks that are due.
+    async fn check(&mut self, session: &Session) -> Result<()> {
+        for row in self.read_queues(session).await? {
+            if self.control.stopping() {
+                break;
+            }
+            let queue = self.queues.entry(row.id).or_default();
+            let now = Instant::now();
+            if queue.is_aside(now) || !need_tick(&row.rule, queue.last.as_ref(), row.event_seq, now) {
+                continue;
+            }
+            if let Err(error) = self.tick(session, &row).await {
+                self.set_aside(session, &row, error).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tick(&mut self, session: &Session, row: &Row) -> Result<()> {
+        if !self.counter_is_right(session, row).await? {
+            return Ok(());
+        }
+        let made = session.tick(&row.name).await?;
+        let queue = self.queues.entry(row.id).or_default();
+        queue.last = Some(LastTick::after(queue.last, row.event_seq, made, Instant::now()));
+        self.stats.add("ticks", u64::from(made));
+        Ok(())
+    }
+
+    /// Whether the queue's last tick and rotation lie in the past of this server's transaction counter. They do not
+    /// after a restore into a cluster with a smaller counter: a new tick's snapshot would then be older than the last
+    /// one's, and consumers would never get the new events. Looked at when a queue is new to this session.
+    async fn counter_is_right(&mut self, session: &Session, row: &Row) -> Result<bool> {
+        let queue = self.queues.entry(row.id).or_default();
+        let now = Instant::now();
+        match queue.counter {
+            Some((true, _)) => return Ok(true),
+            Some((false, at)) if now.saturating_duration_since(at) < self.config.queue_refresh_period => {
+                return Ok(false);
+            }
+            _ => (),
+        }
+        let problem = super::rebase::counter_problem(&session.db, row.id).await?;
+        queue.counter = Some((problem.is_none(), now));
+        let Some(problem) = problem else { return Ok(true) };
+        if self.reminders.due(&format!("counter {}", row.id), now) {
+            error!("{}", Report(&problem.refusal(&row.name)));
+        }
+        Ok(false)
+    }
+
+    /// Goes on after an error that concerns one queue only; hands back any other.
+    async fn set_aside(&mut self, session: &Session, row: &Row, error: Error) -> Result<()> {
+        if !is_local(&error) || self.control.abort().is_cancelled() {
+            return Err(error);
+        }
+        let now = Instant::now();
+        if is_lock_timeout(&error) {
+            debug!("Queue {} is locked", row.name);
+            self.queues.entry(row.id).or_default().aside_at = Some(now);
+        } else if session.has_queue(row.id).await? {
+            if self.reminders.due(&format!("tick {} {error}", row.id), now) {
+                error!("{}", Report(&error));
+            }
+            // An error that stays would otherwise come back at every check.
+            self.queues.entry(row.id).or_default().aside_at = Some(now);
+        } else {
+            debug!("Queue {} has been dropped", row.name);
+        }
+        Ok(())
+    }
+
+    /// All queues that this ticker is responsible for.
+    async fn read_queues(&mut self, session: &Session) -> Result<Vec<Row>> {
+        let now = Instant::now();
+        if self.queues.values().all(|queue| !queue.is_aside(now)) {
+            match session.read_queues(None).await {
+                // A queue was dropped while it was read, or is locked.
+                Err(error) if is_local(&error) => debug!("Reading the queues one by one: {}", Report(&error)),
+                Err(error) => return Err(error),
+                Ok(rows) => {
+                    self.queues.retain(|id, _| rows.iter().any(|row| row.id == *id));
+                    return Ok(rows);
+                }
+            }
+        }
+        let ids = session.queue_ids().await?;
+        self.queues.retain(|id, _| ids.contains(id));
+        let mut rows = Vec::new();
+        for id in ids {
+            if self.queues.get(&id).is_some_and(|queue| queue.is_aside(now)) {
+                continue;
+            }
+            match session.read_queues(Some(id)).await {
+                Ok(read) => rows.extend(read),
+                Err(error) if is_local(&error) => {
+                    if !is_lock_timeout(&error) && self.reminders.due(&format!("read {id} {error}"), now) {
+                        error!("{}", Report(&error));
+                    }
+                    self.queues.entry(id).or_default().aside_at = Some(now);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Logs the number of ticks: at once, and then each `ticker_log_delay`.
+    fn log_stats(&mut self) {
+        let now = Instant::now();
+        let delay = self.config.ticker_log_delay;
+        if self.stats_logged.is_none_or(|at| now.saturating_duration_since(at) >= delay) {
+            self.stats_logged = Some(now);
+            self.stats.add("ticks", 0);
+            info!("{}", self.stats.take());
+        }
+    }
+
+    /// Waits for the next check. Returns early when a tick is asked for or a stop is requested.
+    async fn wait(&self, session: &mut Session) -> Result<()> {
+        let sleep = self.control.sleep(self.config.common.loop_delay);
+        if !session.listens {
+            sleep.await;
+            return Ok(());
+        }
+        tokio::select! {
+            _ = sleep => Ok(()),
+            notification = session.db.notification() => {
+                if notification.is_none() {
+                    session.listens = false;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens the session, and opens it anew when it is too old.
+    async fn connect(&mut self) -> Result<Session> {
+        let lifetime = self.config.common.connection_lifetime;
+        if let Some(session) = self.session.take_if(|session| {
+            !session.db.is_closed() && lifetime.is_none_or(|lifetime| session.db.age() < lifetime)
+        }) {
+            return Ok(session);
+        }
+        self.session = None;
+        Session::open(&self.config, self.control).await
+    }
+}
+
+impl Work for Ticker<'_> {
+    async fn work(&mut self) -> Result<Worked> {
+        let mut session = self.connect().await?;
+        self.check(&session).await?;
+        self.log_stats();
+        self.wait(&mut session).await?;
+        self.session = Some(session);
+        // The pause is in `wait`, where a notification can end it.
+        Ok(Worked::Again)
+    }
+
+    fn disconnect(&mut self) {
+        self.session = None;
+        // The server may be another one now.
+        self.queues.clear();
+    }
+
+    fn reload(&mut self) -> Result<()> {
+        self.config = super::reload(&self.config)?;
+        Ok(())
+    }
+
+    fn loop_delay(&self) -> Duration {
+        self.config.common.loop_delay
+    }
+
+    fn name(&self) -> &str {
+        &self.config.common.job_name
+    }
+}
+
+impl Session {
+    async fn open(config: &config::Pgqadm, control: &Control) -> Result<Session> {
+        const PAUSED: &str = "select exists (select 1 from pg_catalog.pg_attribute a
+    where a.attrelid = pg_catalog.to_regclass('pgq.queue') and a.attname = 'queue_ticker_paused')";
+        let db = Db::open(Role::Provider, &config.db, &config.common.job_name, control.abort()).await?;
+        let is_own = pgq::install::find(&db).await?.is_own();
+        let has_paused = db.query_one("look at pgq.queue", PAUSED, &[]).await?.get(0);
+        // A transaction pooler may refuse it or lose the notifications; then the next check sees the same a bit later.
+        let listens = match db.batch("listen", &format!("listen {FORCE_CHANNEL}")).await {
+            Ok(()) => true,
+            Err(error) if is_local(&error) => {
+                debug!("{}", Report(&error));
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Session { db, is_own, has_paused, listens })
+    }
+
+    /// The queues that are neither paused nor ticked from outside, with their sequences; all, or the one given.
+    async fn read_queues(&self, id: Option<i32>) -> Result<Vec<Row>> {
+        const ACTION: &str = "read the queues";
+        let paused = if self.has_paused { " and not q.queue_ticker_paused" } else { "" };
+        let one = id.map_or_else(String::new, |id| format!(" and q.queue_id = {id}"));
+        // One statement, as it runs at each check. A sequence that gave no value yet has NULL.
+        let sql = format!(
+            "{LOCK_TIMEOUT};
+select q.queue_id, q.queue_name, q.queue_ticker_max_count,
+       extract(epoch from q.queue_ticker_max_lag)::float8, extract(epoch from q.queue_ticker_idle_period)::float8,
+       coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.to_regclass(q.queue_event_seq)), 0)
+from pgq.queue q
+where not q.queue_external_ticker{paused}{one}
+order by q.queue_name"
+        );
+        let messages = self.db.simple_query(ACTION, &sql).await?;
+        let rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        rows.map(|row| {
+            Row::read(row).ok_or_else(|| self.db.unexpected(ACTION, format!("queue {:?} has no sane settings", row.get(1))))
+        })
+        .collect()
+    }
+
+    async fn queue_ids(&self) -> Result<Vec<i32>> {
+        let sql = "select q.queue_id from pgq.queue q order by q.queue_name";
+        Ok(self.db.query("read the queues", sql, &[]).await?.iter().map(|row| row.get(0)).collect())
+    }
+
+    async fn has_queue(&self, id: i32) -> Result<bool> {
+        let sql = "select 1 from pgq.queue q where q.queue_id = $1";
+        Ok(self.db.query_opt("look for a queue", sql, &[int4(&id)]).await?.is_some())
+    }
+
+    /// Asks for a tick. Whether one was made: PgQ 3 and our own schema make none that is not due by their own count.
+    async fn tick(&self, queue: &str) -> Result<bool> {
+        let name = quote_literal(queue);
+        let sql = if self.is_own {
+            format!("{LOCK_TIMEOUT}; select pgq.ticker({name})")
+        } else {
+            format!(
+                "{LOCK_TIMEOUT}; select t.id, case when t.id is not null \
+                 then pg_catalog.pg_notify('rlondiste_tick', {name}) end from (select pgq.ticker({name}) as id offset 0) t"
+            )
+        };
+        let messages =
+            self.db.simple_query("tick", &sql).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
+        Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0).is_some())))
+    }
+}
+
+impl Queue {
+    fn is_aside(&self, now: Instant) -> bool {
+        self.aside_at.is_some_and(|at| now.saturating_duration_since(at) < ASIDE)
+    }
+}
+
+impl Row {
+    fn read(row: &tokio_postgres::SimpleQueryRow) -> Option<Row> {
+        let seconds = |column: usize| Duration::try_from_secs_f64(row.get(column)?.parse().ok()?).ok();
+        Some(Row {
+            id: row.get(0)?.parse().ok()?,
+            name: row.get(1)?.to_owned(),
+            rule: Rule {
+                max_count: row.get(2)?.parse().ok()?,
+                max_lag: seconds(3)?,
+                idle_period: seconds(4)?,
+            },
+            event_seq: row.get(5)?.parse().ok()?,
+        })
+    }
+}

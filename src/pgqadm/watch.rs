@@ -1,0 +1,57 @@
+//! What maintenance warns of: consumers that fall behind, queues that grow.
+
+use crate::error::Result;
+use crate::pg::{Db, int8};
+
+/// A warning about a state that may last.
+#[derive(Debug)]
+pub(super) struct Warning {
+    /// What it is about; the same for each warning of the same state.
+    pub(super) about: String,
+    /// One line.
+    pub(super) text: String,
+}
+
+/// Consumers that are behind by more than the queue's rotation period: from there on the event tables grow.
+pub(super) async fn slow_consumers(db: &Db) -> Result<Vec<Warning>> {
+    const SQL: &str = "select i.queue_name, i.consumer_name, extract(epoch from i.lag)::float8,
+       extract(epoch from i.last_seen)::float8, extract(epoch from q.queue_rotation_period)::float8
+from pgq.get_consumer_info() i
+join pgq.queue q on q.queue_name = i.queue_name
+where i.lag > q.queue_rotation_period
+order by i.lag desc";
+    let rows = db.query("look for slow consumers", SQL, &[]).await?;
+    let describe = |row: &tokio_postgres::Row| {
+        let (queue, consumer): (String, String) = (row.get(0), row.get(1));
+        let (lag, seen, period): (f64, Option<f64>, f64) = (row.get(2), row.get(3), row.get(4));
+        let seen = seen.map_or_else(|| "never seen".to_owned(), |seen| format!("last seen {seen:.0} s ago"));
+        Warning {
+            about: format!("consumer {queue} {consumer}"),
+            text: format!(
+                "Consumer {consumer} of queue {queue} is {lag:.0} s behind, more than the rotation period of {period:.0} s; \
+                 {seen}. Its events are kept until it comes; start it, or unregister it"
+            ),
+        }
+    };
+    Ok(rows.iter().map(describe).collect())
+}
+
+/// Queues whose event tables take more than `limit` bytes.
+pub(super) async fn big_queues(db: &Db, limit: u64) -> Result<Vec<Warning>> {
+    const SQL: &str = "select q.queue_name, sum(pg_catalog.pg_total_relation_size(i.inhrelid))::int8
+from pgq.queue q
+join pg_catalog.pg_inherits i on i.inhparent = pg_catalog.to_regclass(q.queue_data_pfx)
+group by q.queue_name
+having sum(pg_catalog.pg_total_relation_size(i.inhrelid)) > $1::int8
+order by 2 desc";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = db.query("look for big queues", SQL, &[int8(&limit)]).await?;
+    let describe = |row: &tokio_postgres::Row| {
+        let (queue, size): (String, i64) = (row.get(0), row.get(1));
+        Warning {
+            about: format!("size {queue}"),
+            text: format!("Queue {queue} takes {size} bytes, more than queue_size_warn ({limit} bytes)"),
+        }
+    };
+    Ok(rows.iter().map(describe).collect())
+}
