@@ -1,40 +1,33 @@
 //! The COPY itself: indexes and constraints away, rows over, indexes and constraints back, in one transaction of the
 //! subscriber. Until it commits, the old rows and indexes are what everybody sees.
 
-use std::time::Instant;
-
-use bytes::Bytes;
-use futures_util::{SinkExt, TryStreamExt};
-
 use crate::config;
 use crate::error::{Error, Result};
 use crate::londiste::tables::SubscribedTable;
 use crate::pg::catalog::{self, Dependent};
-use crate::pg::name::quote_ident;
+use crate::pg::name::quote_literal;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::snapshot::Snapshot;
 
-/// Rows are sent on when so many bytes of them have come together.
-const FLUSH_BYTES: usize = 256 * 1024;
+use super::columns::Columns;
+use super::throttle::Throttle;
+use super::transfer::Transfer;
 
 /// Copies the table inside the subscriber's open transaction. Returns the provider's snapshot that the rows are of.
 pub(super) async fn copy_table(
     provider: &Db,
     tx: &Db,
     config: &config::Londiste,
+    throttle: &Throttle,
     table: &SubscribedTable,
 ) -> Result<Snapshot> {
     let name = &table.name;
     let about = |e: Error| e.about(format!("table {name}"));
-    tx.batch("prepare the copy", "set local statement_timeout = 0").await?;
-    if let Some(memory) = &config.copy_maintenance_work_mem {
-        let memory = crate::pg::name::quote_literal(memory);
-        tx.batch("prepare the copy", &format!("set local maintenance_work_mem = {memory}")).await?;
-    }
+    prepare(tx, config).await?;
     let snapshot_tx =
         provider.begin("start the copy's snapshot", "begin isolation level repeatable read read only").await?;
     let snapshot = current_snapshot(&snapshot_tx).await?;
-    let columns = shared_columns(&snapshot_tx, tx, name).await?;
+    let columns = Columns::shared(&snapshot_tx, tx, name).await?;
     tx.query(
         "drop the table's triggers",
         "select londiste.subscriber_drop_all_table_triggers($1)",
@@ -51,9 +44,10 @@ pub(super) async fn copy_table(
         tracing::info!("{name}: skipping truncate");
     } else {
         tracing::info!("{name}: truncating");
-        tx.batch("truncate", &format!("truncate only {}", name.quoted())).await.map_err(about)?;
+        let only = if Relation::of(tx, name).await?.partitioned { "" } else { "only " };
+        tx.batch("truncate", &format!("truncate {only}{}", name.quoted())).await.map_err(about)?;
     }
-    copy_rows(&snapshot_tx, tx, table, &columns).await?;
+    copy_rows(&snapshot_tx, tx, config, throttle, table, &columns).await?;
     snapshot_tx.commit("end the copy's snapshot").await?;
     create(tx, &dependents).await.map_err(about)?;
     Ok(snapshot)
@@ -65,6 +59,14 @@ pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
     subscriber.batch("analyze", &sql).await.map_err(|e| e.about(format!("table {name}")))
 }
 
+async fn prepare(tx: &Db, config: &config::Londiste) -> Result<()> {
+    let mut sql = "set local statement_timeout = 0".to_owned();
+    if let Some(memory) = &config.copy_maintenance_work_mem {
+        sql.push_str(&format!("; set local maintenance_work_mem = {}", quote_literal(memory)));
+    }
+    tx.batch("prepare the copy", &sql).await
+}
+
 async fn current_snapshot(provider: &Db) -> Result<Snapshot> {
     let action = "take the copy's snapshot";
     let row = provider.query_one(action, "select txid_current_snapshot()::text", &[]).await?;
@@ -72,86 +74,67 @@ async fn current_snapshot(provider: &Db) -> Result<Snapshot> {
     text.parse().map_err(|_| provider.unexpected(action, format!("bad snapshot \"{text}\"")))
 }
 
-/// The provider's columns, by name; the subscriber must have them all, and may have more.
-async fn shared_columns(provider: &Db, subscriber: &Db, name: &FqName) -> Result<Vec<String>> {
-    let theirs = catalog::columns(provider, name).await?;
-    let ours = catalog::columns(subscriber, name).await?;
-    for (db, columns) in [(provider, &theirs), (subscriber, &ours)] {
-        if columns.is_empty() {
-            return Err(Error::refused(
-                format!("could not copy {name}: Table not found: {name} on {} ({})", db.role(), db.target()),
-                "Create it there, or remove it with \"subscriber remove\".",
-            ));
-        }
-    }
-    let mut columns = Vec::with_capacity(theirs.len());
-    for column in theirs.iter().filter(|c| !c.generated) {
-        match ours.iter().find(|c| c.name == column.name) {
-            Some(our) if our.generated => {}
-            Some(_) => columns.push(column.name.clone()),
-            None => {
-                return Err(Error::refused(
-                    format!("could not copy {name}: Column {} does not exist on dest side", column.name),
-                    format!(
-                        "Run on subscriber ({}): alter table {} add column {} {}",
-                        subscriber.target(),
-                        name.quoted(),
-                        quote_ident(&column.name),
-                        column.type_name
-                    ),
-                ));
-            }
-        }
-    }
-    Ok(columns)
-}
-
-async fn copy_rows(provider: &Db, tx: &Db, table: &SubscribedTable, columns: &[String]) -> Result<()> {
-    let (name, action) = (&table.name, "copy rows");
-    let about = |e: Error| e.about(format!("table {name}"));
-    let started = Instant::now();
+async fn copy_rows(
+    provider: &Db,
+    tx: &Db,
+    config: &config::Londiste,
+    throttle: &Throttle,
+    table: &SubscribedTable,
+    columns: &Columns,
+) -> Result<()> {
+    let (name, list) = (&table.name, columns.list());
     tracing::info!("{name}: start copy");
-    let list = columns.iter().map(|c| quote_ident(c)).collect::<Vec<_>>().join(", ");
-    let (from_provider, to_subscriber) = (relation_kind(provider, name).await?, relation_kind(tx, name).await?);
-    let out = if from_provider == 'p' {
-        format!("copy (select {list} from {}) to stdout", name.quoted())
-    } else {
-        format!("copy {} ({list}) to stdout", name.quoted())
-    };
-    // A table that was emptied in this transaction can take rows that need no freezing later.
-    let freeze = if table.skip_truncate || to_subscriber != 'r' { "" } else { " with (freeze)" };
-    let into = format!("copy {} ({list}) from stdin{freeze}", name.quoted());
-    let mut rows = std::pin::pin!(provider.copy_out(action, &out).await.map_err(about)?);
-    let mut sink = std::pin::pin!(tx.copy_in(action, &into).await.map_err(about)?);
-    let (mut bytes, mut waiting) = (0_u64, 0_usize);
-    let from_provider = |e| provider.failed(action, e).about(format!("table {name}"));
-    let to_subscriber = |e| tx.failed(action, e).about(format!("table {name}"));
-    while let Some(row) = rows.try_next().await.map_err(from_provider)? {
-        let row: Bytes = row;
-        bytes += row.len() as u64;
-        waiting += row.len();
-        sink.feed(row).await.map_err(to_subscriber)?;
-        if waiting >= FLUSH_BYTES {
-            sink.flush().await.map_err(to_subscriber)?;
-            waiting = 0;
+    let source = Relation::of(provider, name).await?;
+    let condition = config.copy_condition.get(&name.to_string());
+    let rows = match condition {
+        Some(condition) => {
+            tracing::warn!("{name}: only rows where {condition} are copied; replay applies the changes of all rows");
+            format!("(select {list} from {}{} where {condition})", source.only(), name.quoted())
         }
-    }
-    let count = sink.as_mut().finish().await.map_err(to_subscriber)?;
-    tracing::info!("{name}: copy finished: {bytes} bytes, {count} rows");
-    tracing::debug!("{name}: copied in {:.3} s", started.elapsed().as_secs_f64());
+        None if source.partitioned => format!("(select {list} from {})", name.quoted()),
+        None => format!("{} ({list})", name.quoted()),
+    };
+    // Rows of a table that was emptied in this transaction can be stored so that they need no freezing later.
+    let freeze = !table.skip_truncate && !Relation::of(tx, name).await?.partitioned;
+    let format = if columns.binary { "binary" } else { "text" };
+    let transfer = Transfer {
+        table: name,
+        from: format!("copy {rows} to stdout (format {format})"),
+        into: format!("copy {} ({list}) from stdin (format {format}, freeze {freeze})", name.quoted()),
+        estimated_rows: source.estimated_rows,
+        progress_delay: config.copy_progress_delay,
+        throttle,
+    };
+    let done = transfer.run(provider, tx).await?;
+    tracing::info!("{name}: copy finished: {} bytes, {} rows", done.bytes, done.rows);
     Ok(())
 }
 
-/// `pg_class.relkind`: `r` for a table, `p` for a partitioned one.
-async fn relation_kind(db: &Db, name: &FqName) -> Result<char> {
-    let row = db
-        .query_opt(
-            "look for a table",
-            "select relkind::text from pg_catalog.pg_class where oid = to_regclass($1)",
-            &[text(&name.quoted())],
-        )
-        .await?;
-    Ok(row.and_then(|row| row.get::<_, &str>(0).chars().next()).unwrap_or('r'))
+/// What the server knows about a table.
+struct Relation {
+    partitioned: bool,
+    estimated_rows: u64,
+}
+
+impl Relation {
+    async fn of(db: &Db, name: &FqName) -> Result<Relation> {
+        let row = db
+            .query_opt(
+                "look for a table",
+                "select relkind = 'p', greatest(reltuples, 0)::bigint
+                   from pg_catalog.pg_class where oid = to_regclass($1)",
+                &[text(&name.quoted())],
+            )
+            .await?;
+        Ok(row.map_or(Relation { partitioned: false, estimated_rows: 0 }, |row| Relation {
+            partitioned: row.get(0),
+            estimated_rows: u64::try_from(row.get::<_, i64>(1)).unwrap_or(0),
+        }))
+    }
+
+    fn only(&self) -> &'static str {
+        if self.partitioned { "" } else { "only " }
+    }
 }
 
 async fn create(tx: &Db, dependents: &[Dependent]) -> Result<()> {

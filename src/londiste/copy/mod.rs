@@ -15,7 +15,10 @@
 //! | after `ok` is committed | a consumer without a copy: unregistered by replay |
 
 mod catch_up;
+mod columns;
 mod load;
+mod throttle;
+mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,8 @@ use super::replay;
 use super::table_state::TableState;
 use super::tables::{self, Actor, SubscribedTable};
 
+pub(super) use throttle::Throttle;
+
 /// How long to wait for another process that has the table in hand before looking again.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -44,6 +49,7 @@ pub(super) struct Copy {
     consumer: Consumer,
     stop: CancellationToken,
     news: News,
+    throttle: Throttle,
 }
 
 /// The sessions of one copy.
@@ -69,10 +75,11 @@ impl Copy {
         table: &SubscribedTable,
         stop: CancellationToken,
         news: News,
+        throttle: Throttle,
     ) -> Copy {
         let name = table.copy_consumer.clone().unwrap_or_else(|| format!("{}_copy", config.pgq_consumer_id));
         let consumer = Consumer { queue: config.pgq_queue_name.clone(), name };
-        Copy { table: table.name.clone(), consumer, config, stop, news }
+        Copy { table: table.name.clone(), consumer, config, stop, news, throttle }
     }
 
     /// The consumer that brings the table's events until replay takes over.
@@ -163,7 +170,7 @@ impl Copy {
         })?;
         tracing::info!("Starting full copy of {}", self.table);
         let tx = subscriber.begin("start the copy", "begin").await?;
-        let snapshot = load::copy_table(provider, &tx, &self.config, table).await?;
+        let snapshot = load::copy_table(provider, &tx, &self.config, &self.throttle, table).await?;
         tables::store_state(
             &tx,
             &self.consumer.queue,

@@ -14,7 +14,7 @@ use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::Consumer;
 
 use super::super::completed;
-use super::super::copy::Copy;
+use super::super::copy::{Copy, Throttle};
 use super::super::news::News;
 use super::super::table_state::TableState;
 use super::super::tables::{self, SubscribedTable};
@@ -34,6 +34,7 @@ pub(super) struct Copies {
     /// Ends all copies; fires by itself on an abort.
     stop: CancellationToken,
     news: News,
+    throttle: Throttle,
 }
 
 struct Running {
@@ -47,14 +48,20 @@ struct Failure {
 }
 
 impl Copies {
-    pub(super) fn new(control: &Control, news: &News) -> Copies {
+    pub(super) fn new(config: &config::Londiste, control: &Control, news: &News) -> Copies {
         Copies {
             tasks: JoinSet::new(),
             running: HashMap::new(),
             failures: HashMap::new(),
             stop: control.abort().child_token(),
             news: news.clone(),
+            throttle: Throttle::new(config.copy_rate_limit),
         }
+    }
+
+    /// Changes the limit of the copies' rate, also for those that run.
+    pub(super) fn limit_rate(&self, bytes_per_second: u64) {
+        self.throttle.set(bytes_per_second);
     }
 
     /// Whether a task that has not ended yet uses this consumer name.
@@ -97,7 +104,7 @@ impl Copies {
                 continue;
             }
             tracing::info!("Launching copy process");
-            let copy = Copy::new(config.clone(), table, self.stop.clone(), self.news.clone());
+            let copy = Copy::new(config.clone(), table, self.stop.clone(), self.news.clone(), self.throttle.clone());
             let running = Running { table: table.name.clone(), consumer: copy.consumer().name.clone() };
             let id = self.tasks.spawn(copy.run()).id();
             self.running.insert(id, running);

@@ -73,7 +73,7 @@ impl Replay {
             consumer: Consumer { queue: config.pgq_queue_name.clone(), name: config.pgq_consumer_id.clone() },
             sessions: None,
             applier: Applier::new(Settings::from(&*config)),
-            copies: Copies::new(&control, &news),
+            copies: Copies::new(&config, &control, &news),
             sequences: Sequences::default(),
             tidy: Tidy::default(),
             news,
@@ -252,6 +252,7 @@ impl Work for Replay {
     fn reload(&mut self) -> Result<()> {
         let config = self.config.reload()?;
         self.applier = Applier::new(Settings::from(&config));
+        self.copies.limit_rate(config.copy_rate_limit);
         self.config = Arc::new(config);
         // Connection strings may have changed.
         self.sessions = None;

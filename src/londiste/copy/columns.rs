@@ -1,0 +1,79 @@
+//! Which columns are copied, and whether their values may go in binary form.
+
+use crate::error::{Error, Result};
+use crate::pg::catalog::{self, Column};
+use crate::pg::name::quote_ident;
+use crate::pg::{Db, FqName, text, text_array};
+
+/// The columns of a copy.
+pub(super) struct Columns {
+    /// Names, as the provider orders them.
+    pub(super) names: Vec<String>,
+    /// Every type is built in, the same on both sides, and means the same in binary form.
+    pub(super) binary: bool,
+}
+
+impl Columns {
+    /// The provider's columns by name, less those that either side generates. The subscriber must have them all, and
+    /// may have more, which get their defaults.
+    pub(super) async fn shared(provider: &Db, subscriber: &Db, table: &FqName) -> Result<Columns> {
+        let theirs = catalog::columns(provider, table).await?;
+        let ours = catalog::columns(subscriber, table).await?;
+        for (db, columns) in [(provider, &theirs), (subscriber, &ours)] {
+            if columns.is_empty() {
+                return Err(Error::refused(
+                    format!("Table not found: {table} on {} ({})", db.role(), db.target()),
+                    format!("Create it there, or run \"subscriber remove {table}\"."),
+                ));
+            }
+        }
+        let mut names = Vec::with_capacity(theirs.len());
+        for column in theirs.iter().filter(|c| !c.generated) {
+            match ours.iter().find(|c| c.name == column.name) {
+                Some(our) if our.generated => {}
+                Some(_) => names.push(column.name.clone()),
+                None => return Err(missing(subscriber, table, column)),
+            }
+        }
+        let binary = binary_types(provider, table, &names).await?;
+        let binary = binary.is_some() && binary == binary_types(subscriber, table, &names).await?;
+        Ok(Columns { names, binary })
+    }
+
+    /// `"a", "b"`.
+    pub(super) fn list(&self) -> String {
+        self.names.iter().map(|c| quote_ident(c)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn missing(subscriber: &Db, table: &FqName, column: &Column) -> Error {
+    Error::refused(
+        format!("{table}: Column {} does not exist on dest side", column.name),
+        format!(
+            "Run on subscriber ({}): alter table {} add column {} {}",
+            subscriber.target(),
+            table.quoted(),
+            quote_ident(&column.name),
+            column.type_name
+        ),
+    )
+}
+
+/// The types of these columns in this order, when all of them may go in binary form: built in, so that their ids are
+/// the same everywhere, with binary input and output, and not ids of other objects in disguise (`regclass` and so on).
+async fn binary_types(db: &Db, table: &FqName, names: &[String]) -> Result<Option<Vec<String>>> {
+    let rows = db
+        .query(
+            "read the types of columns",
+            "select pg_catalog.format_type(a.atttypid, a.atttypmod),
+                    t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
+                        and t.typname not like 'reg%' and t.typname not like '\\_reg%'
+               from unnest($2) with ordinality as u(name, nr)
+                    join pg_catalog.pg_attribute a on a.attrelid = to_regclass($1) and a.attname = u.name
+                    join pg_catalog.pg_type t on t.oid = a.atttypid
+              order by u.nr",
+            &[text(&table.quoted()), text_array(&names)],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get::<_, bool>(1).then(|| row.get(0))).collect())
+}
