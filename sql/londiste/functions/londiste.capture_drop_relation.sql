@@ -1,0 +1,32 @@
+create or replace function londiste.capture_drop_relation(i_queue_name text, i_table_name text, i_relation oid) returns void
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_drop_relation(3)
+--     Drops the capture functions of a relation and the triggers that use them.
+-- Writes: londiste.capture_relation
+-- ----------------------------------------------------------------------
+declare
+    v_number int;
+    v_func record;
+    v_trig record;
+begin
+    delete from londiste.capture_relation r
+    where r.queue_name = i_queue_name and r.table_name = i_table_name and r.relation = i_relation
+    returning nr into v_number;
+
+    for v_func in
+        select p.oid, p.proname
+        from pg_proc p
+        where p.pronamespace = 'londiste'::regnamespace
+          and p.proname ~ format('^capture_%s(_[iudt])?$', v_number)
+          and p.prorettype = 'trigger'::regtype
+    loop
+        for v_trig in
+            select t.tgname, t.tgrelid from pg_trigger t where t.tgfoid = v_func.oid
+        loop
+            execute format('drop trigger %I on %s', v_trig.tgname, v_trig.tgrelid::regclass);
+        end loop;
+        execute format('drop function londiste.%I()', v_func.proname);
+    end loop;
+end;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

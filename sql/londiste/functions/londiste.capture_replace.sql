@@ -1,0 +1,45 @@
+create or replace function londiste.capture_replace(
+    i_queue_name text, i_table_name text, i_capture text, i_event_format text, i_key_columns text[], i_ignored_columns text[])
+returns int
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_replace(6)
+--     Captures a table that is in the set in another way from now on. The triggers change in one transaction, which holds the
+--     table's lock, so no change is captured twice or not at all.
+-- Returns: 1
+-- ----------------------------------------------------------------------
+declare
+    v_table_name text := londiste.full_name(i_table_name);
+    v_relation oid;
+    v_trigger_name text;
+begin
+    perform londiste.check_provider_queue(i_queue_name);
+    update londiste.provider_table t
+    set trigger_name = coalesce(t.trigger_name, londiste.trigger_name(i_queue_name))
+    where t.queue_name = i_queue_name and t.table_name = v_table_name
+    returning t.trigger_name into v_trigger_name;
+    if not found then
+        raise exception using
+            errcode = 'undefined_object',
+            message = 'no such table registered',
+            detail = format('Table %s is not in the set of queue "%s".', v_table_name, i_queue_name);
+    end if;
+
+    for v_relation in
+        select r.relation
+        from londiste.capture_relation r
+        where r.queue_name = i_queue_name and r.table_name = v_table_name
+    loop
+        perform londiste.capture_drop_relation(i_queue_name, v_table_name, v_relation);
+    end loop;
+    if exists (select 1 from pg_trigger t
+               where t.tgrelid = londiste.find_table_oid(v_table_name) and t.tgname = v_trigger_name) then
+        execute format('drop trigger %I on %s', v_trigger_name, londiste.quote_fqname(v_table_name));
+    end if;
+
+    delete from londiste.capture c where c.queue_name = i_queue_name and c.table_name = v_table_name;
+    insert into londiste.capture (queue_name, table_name, capture, event_format, key_columns, ignored_columns)
+    values (i_queue_name, v_table_name, i_capture, i_event_format, i_key_columns, i_ignored_columns);
+    return londiste.capture_generate(i_queue_name, v_table_name);
+end;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,14 @@
+create or replace function londiste.capture_root(i_queue_name text, i_table_name text, i_relation oid) returns oid
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_root(3)
+--     The captured table that a relation's trigger works for: the relation itself, or for a partition the table above it that was
+--     added. A renamed table is found by its oid; one that a dump brought back, by its name.
+-- ----------------------------------------------------------------------
+select coalesce(
+    (select r.table_oid from londiste.capture_relation r
+     where r.queue_name = i_queue_name and r.table_name = i_table_name and r.relation = i_relation
+       and exists (select 1 from pg_class c where c.oid = r.table_oid)),
+    londiste.find_table_oid(i_table_name),
+    i_relation);
+$$ language sql stable set search_path = pg_catalog, pg_temp;

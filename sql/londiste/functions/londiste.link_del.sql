@@ -1,0 +1,18 @@
+create or replace function londiste.link_del(i_source_name text, i_dest_name text) returns text
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.link_del(2)
+--     Takes a link away. The linked queue and its tables stay and may be changed again.
+-- Returns: a line that says what was done
+-- Writes: londiste.link
+-- ----------------------------------------------------------------------
+begin
+    delete from londiste.link l where l.source = i_source_name and l.dest = i_dest_name;
+    if not found then
+        raise exception using
+            errcode = 'undefined_object',
+            message = format('queue "%s" is not linked to "%s"', i_dest_name, i_source_name);
+    end if;
+    return format('queue "%s" no longer repeats "%s"', i_dest_name, i_source_name);
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

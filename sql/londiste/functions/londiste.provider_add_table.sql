@@ -1,0 +1,27 @@
+create or replace function londiste.provider_add_table(i_queue_name text, i_table_name text) returns int
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.provider_add_table(2)
+--     Adds a table to a queue's set, with the usual capture. See londiste.provider_add_table_as.
+-- Returns: 1, or 0 when it is there already
+-- ----------------------------------------------------------------------
+select londiste.provider_add_table_as(i_queue_name, i_table_name, null, null, null);
+$$ language sql security definer set search_path = pg_catalog, pg_temp;
+
+create or replace function londiste.provider_add_table(i_queue_name text, i_table_name text, i_col_types text) returns int
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.provider_add_table(3)
+--     Adds a table to a queue's set, with column letters as the trigger pgq.logtriga takes them.
+-- Parameters:
+--     i_col_types - a letter for each live column in table order: k key, v value, anything else or nothing: left out
+-- Returns: 1, or 0 when it is there already
+-- Writes: londiste.provider_table, londiste.capture, triggers on the table
+-- ----------------------------------------------------------------------
+declare
+    v_letters record;
+begin
+    select * into v_letters from londiste.capture_letters(i_table_name, i_col_types);
+    return londiste.capture_add(i_queue_name, i_table_name, 'statement', 'sql', v_letters.key_columns, v_letters.ignored_columns);
+end;
+$$ language plpgsql security definer strict set search_path = pg_catalog, pg_temp;

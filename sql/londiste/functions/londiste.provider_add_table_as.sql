@@ -1,0 +1,20 @@
+create or replace function londiste.provider_add_table_as(
+    i_queue_name text, i_table_name text, i_capture text, i_event_format text, i_key_columns text[])
+returns int
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.provider_add_table_as(5)
+--     Adds a table to a queue's set: from now on each change of a row becomes an event.
+-- Parameters:
+--     i_capture      - statement (default when null): triggers per statement, cheap for statements of many rows; row: one per row
+--     i_event_format - sql (default): partial SQL, as Londiste applies it; urlenc, json: as PgQ's logutriga and jsontriga
+--     i_key_columns  - columns that identify a row; null: primary key, else a suitable unique index
+-- Returns: 1, or 0 when it is there already
+-- Writes: londiste.provider_table, londiste.capture, triggers on the table
+-- Locks: the table in share row exclusive mode, until the end of the transaction
+-- ----------------------------------------------------------------------
+begin
+    return londiste.capture_add(i_queue_name, i_table_name, coalesce(i_capture, 'statement'), coalesce(i_event_format, 'sql'),
+                                i_key_columns, '{}');
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,24 @@
+create or replace function londiste.provider_refresh_table(i_queue_name text, i_table_name text) returns int
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.provider_refresh_table(2)
+--     Generates the capture functions of a table anew when the table, its partitions, its key or its queue changed.
+-- Returns: 1, or 0 when they are up to date
+-- ----------------------------------------------------------------------
+declare
+    v_table_name text := londiste.full_name(i_table_name);
+begin
+    if not exists (select 1 from londiste.capture c where c.queue_name = i_queue_name and c.table_name = v_table_name) then
+        if exists (select 1 from londiste.provider_table t
+                   where t.queue_name = i_queue_name and t.table_name = v_table_name) then
+            -- Added by the original tools: pgq.logtriga captures it.
+            return 0;
+        end if;
+        raise exception using
+            errcode = 'undefined_object',
+            message = 'no such table registered',
+            detail = format('Table %s is not in the set of queue "%s".', v_table_name, i_queue_name);
+    end if;
+    return londiste.capture_generate(i_queue_name, v_table_name);
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,23 @@
+create or replace function londiste.set_last_tick(i_consumer text, i_tick_id bigint) returns int
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.set_last_tick(2)
+--     Remembers the tick up to which a consumer has applied its queue. To be called in the transaction that applied the events.
+-- Parameters:
+--     i_consumer - consumer id
+--     i_tick_id  - tick id; null forgets the consumer
+-- Returns: 1
+-- Writes: londiste.completed
+-- ----------------------------------------------------------------------
+begin
+    if i_tick_id is null then
+        delete from londiste.completed c where c.consumer_id = i_consumer;
+    else
+        insert into londiste.completed as c (consumer_id, last_tick_id)
+        values (i_consumer, i_tick_id)
+        on conflict (consumer_id) do update
+        set last_tick_id = excluded.last_tick_id;
+    end if;
+    return 1;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,165 @@
+-- Tables and row types of schema londiste.
+--
+-- The first group has the shape of Londiste 2.1, so that an existing installation is taken over, and can be given back, as it
+-- stands. The second group is rlondiste's own. Everything here may run again over an existing schema.
+
+do $$
+begin
+    if pg_catalog.to_regnamespace('londiste') is null then
+        create schema londiste;
+    end if;
+end;
+$$;
+
+-- Group: provider
+
+create table if not exists londiste.provider_table (
+    nr              serial not null,
+    queue_name      text not null,
+    table_name      text not null,
+    trigger_name    text,
+    primary key (queue_name, table_name)
+);
+
+create table if not exists londiste.provider_seq (
+    nr              serial not null,
+    queue_name      text not null,
+    seq_name        text not null,
+    primary key (queue_name, seq_name)
+);
+
+-- Group: subscriber
+
+-- The tick up to which a consumer has applied the queue. It is written in the transaction that applies the events, which is what
+-- makes them arrive exactly once.
+create table if not exists londiste.completed (
+    consumer_id     text not null,
+    last_tick_id    bigint not null,
+    primary key (consumer_id)
+);
+
+create table if not exists londiste.link (
+    source          text not null,
+    dest            text not null,
+    primary key (source),
+    unique (dest)
+);
+
+create table if not exists londiste.subscriber_table (
+    nr              serial not null,
+    queue_name      text not null,
+    table_name      text not null,
+    snapshot        text,
+    merge_state     text,
+    trigger_name    text,
+    skip_truncate   boolean,
+    primary key (queue_name, table_name)
+);
+
+create table if not exists londiste.subscriber_seq (
+    nr              serial not null,
+    queue_name      text not null,
+    seq_name        text not null,
+    primary key (queue_name, seq_name)
+);
+
+create table if not exists londiste.subscriber_pending_fkeys (
+    from_table      text not null,
+    to_table        text not null,
+    fkey_name       text not null,
+    fkey_def        text not null,
+    primary key (from_table, fkey_name)
+);
+
+create table if not exists londiste.subscriber_pending_triggers (
+    table_name      text not null,
+    trigger_name    text not null,
+    trigger_def     text not null,
+    primary key (table_name, trigger_name)
+);
+
+-- Group: rlondiste's own, provider
+
+-- How a table is captured: what its triggers were asked to do. Rows of provider_table without a row here were added by the
+-- original tools and have the C trigger pgq.logtriga.
+create table if not exists londiste.capture (
+    queue_name      text not null,
+    table_name      text not null,
+    capture         text not null check (capture in ('statement', 'row')),
+    event_format    text not null check (event_format in ('sql', 'urlenc', 'json')),
+    -- Columns that identify a row, as asked for; null: the table's own key, looked up at each generation.
+    key_columns     text[],
+    -- Columns that are left out of the events.
+    ignored_columns text[] not null default '{}',
+    primary key (queue_name, table_name),
+    foreign key (queue_name, table_name) references londiste.provider_table on delete cascade
+);
+
+-- The relations of a captured table (itself, and its partitions) and the functions generated for each. The number, not the
+-- relation's oid, names the functions: oids change in a dump and restore.
+-- table_oid is the captured table, relation the table or a partition of it.
+create table if not exists londiste.capture_relation (
+    nr              serial not null,
+    queue_name      text not null,
+    table_name      text not null,
+    table_oid       oid not null,
+    relation        oid not null,
+    -- What the functions were generated for; see londiste.capture_plan().
+    plan            text not null,
+    primary key (nr),
+    unique (queue_name, table_name, relation),
+    foreign key (queue_name, table_name) references londiste.capture on delete cascade
+);
+
+-- Group: rlondiste's own, subscriber
+
+-- The consumer of a table that is being copied or is parked: such a table reads the queue by itself until it is handed over.
+create table if not exists londiste.table_position (
+    queue_name      text not null,
+    table_name      text not null,
+    consumer_id     text not null,
+    parked_reason   text,
+    parked_time     timestamptz,
+    primary key (queue_name, table_name)
+);
+
+-- Events that were put aside instead of applied.
+create table if not exists londiste.skipped_events (
+    nr              bigserial not null,
+    consumer        text not null,
+    reason          text,
+    skip_time       timestamptz not null default now(),
+    ev_id           bigint not null,
+    ev_time         timestamptz not null,
+    ev_txid         bigint not null,
+    ev_retry        int4,
+    ev_type         text,
+    ev_data         text,
+    ev_extra1       text,
+    ev_extra2       text,
+    ev_extra3       text,
+    ev_extra4       text,
+    primary key (nr)
+);
+
+-- Group: row types
+
+do $$
+begin
+    if pg_catalog.to_regtype('londiste.ret_provider_table_list') is null then
+        create type londiste.ret_provider_table_list as (
+            table_name      text,
+            trigger_name    text
+        );
+    end if;
+    if pg_catalog.to_regtype('londiste.ret_subscriber_table') is null then
+        create type londiste.ret_subscriber_table as (
+            table_name      text,
+            merge_state     text,
+            snapshot        text,
+            trigger_name    text,
+            skip_truncate   boolean
+        );
+    end if;
+end;
+$$;
