@@ -2,11 +2,25 @@
 
 mod apply;
 mod completed;
+mod consumer;
 mod copy;
+mod fkeys;
+mod install;
+mod listing;
 mod news;
+mod provider;
 mod replay;
+mod schema;
+mod selection;
+mod seqs;
+mod setup;
+mod status;
+mod structure;
+mod subscriber;
 mod table_state;
 mod tables;
+mod triggers;
+mod wait;
 
 use crate::config;
 use crate::error::Result;
@@ -159,6 +173,10 @@ pub struct Comparison {
 }
 
 /// Runs a command.
-pub async fn run(_command: Command, _config: &config::Londiste, _control: &Control) -> Result<Output> {
-    Ok(Output::none())
+pub async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
+    match command {
+        Command::Provider(command) => provider::run(command, config, control).await,
+        Command::Subscriber(command) => subscriber::run(command, config, control).await,
+        _ => Ok(Output::none()),
+    }
 }

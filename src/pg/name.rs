@@ -23,6 +23,11 @@ impl FqName {
         }
     }
 
+    /// Whether the name as shown can be read back: it cannot when the schema's name has a dot.
+    pub fn is_plain(&self) -> bool {
+        !self.schema.contains('.')
+    }
+
     /// The name as it is written in SQL: `"schema"."name"`.
     pub fn quoted(&self) -> String {
         format!("{}.{}", quote_ident(&self.schema), quote_ident(&self.name))

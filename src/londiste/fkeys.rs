@@ -1,0 +1,65 @@
+//! `subscriber fkeys`: foreign keys of the replicated tables, in place or waiting for the end of a copy.
+
+use super::listing::{Section, Sections};
+use super::setup::Setup;
+use super::subscriber::subscribed;
+use super::{Shown, provider};
+use crate::error::Result;
+use crate::job::Output;
+use crate::pg::{Db, text_array};
+
+/// Shows the foreign keys of all tables that are registered on both sides.
+pub(crate) async fn show(setup: &Setup<'_>, shown: &[Shown]) -> Result<Output> {
+    let (db, tables) = common_tables(setup).await?;
+    if tables.is_empty() {
+        return Ok(Output::none());
+    }
+    let mut sections = Vec::new();
+    for which in shown_or_all(shown) {
+        let (heading, source) = match which {
+            Shown::Pending => ("pending fkeys", "londiste.subscriber_get_table_pending_fkeys(t.name)"),
+            Shown::Active => ("active fkeys", "londiste.find_table_fkeys(t.name)"),
+        };
+        let columns = ["from_table", "to_table", "fkey_name", "fkey_def"];
+        sections.push(Section { heading, columns, rows: rows_of(&db, source, columns, &tables).await? });
+    }
+    Ok(Output::of(&Sections(sections)))
+}
+
+/// The subscriber, and the names of the tables that are registered on both sides. None is said in the log.
+pub(super) async fn common_tables(setup: &Setup<'_>) -> Result<(Db, Vec<String>)> {
+    let (provider_db, db) = (setup.provider().await?, setup.subscriber().await?);
+    let offered = provider::registered(&provider_db, setup.queue()).await?;
+    let subscribed = subscribed(&db, setup.queue()).await?;
+    let tables: Vec<String> =
+        subscribed.iter().filter(|s| offered.contains(&s.table)).map(|s| s.table.to_string()).collect();
+    if tables.is_empty() {
+        tracing::info!("No tables, no fkeys");
+    }
+    Ok((db, tables))
+}
+
+/// The sections in the order asked for; both by default.
+pub(super) fn shown_or_all(shown: &[Shown]) -> Vec<Shown> {
+    if shown.is_empty() { vec![Shown::Pending, Shown::Active] } else { shown.to_vec() }
+}
+
+/// What a function that takes a table returns for all of the tables, each row once, sorted. Tables that have been
+/// dropped are left out, as the function would fail for them; `offset 0` keeps it from being called first.
+pub(super) async fn rows_of<const N: usize>(
+    db: &Db,
+    source: &str,
+    columns: [&str; N],
+    tables: &[String],
+) -> Result<Vec<[String; N]>> {
+    let sql = format!(
+        "select distinct {} from ( \
+             select w.name from unnest($1) w(name) \
+             where to_regclass(londiste.quote_fqname(w.name)) is not null offset 0 \
+         ) t, lateral {source} f order by {}",
+        columns.map(|c| format!("f.{c}")).join(", "),
+        (1..=N).map(|i| i.to_string()).collect::<Vec<_>>().join(", "),
+    );
+    let rows = db.query("read what belongs to the tables", &sql, &[text_array(&tables)]).await?;
+    Ok(rows.iter().map(|row| std::array::from_fn(|i| row.get::<_, Option<String>>(i).unwrap_or_default())).collect())
+}

@@ -1,0 +1,194 @@
+//! What a copy drops and creates again: indexes, constraints and rules of a table, with their statements.
+
+use std::fmt;
+
+use super::super::name::quote_ident;
+use super::{Db, FqName};
+use crate::error::Result;
+use crate::pg::text;
+
+/// What a [`Dependent`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DependentKind {
+    /// Primary key, unique, exclusion or check constraint.
+    Constraint,
+    /// An index that belongs to no constraint.
+    Index,
+    /// A rule.
+    Rule,
+}
+
+/// An index, constraint or rule of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependent {
+    /// What it is.
+    pub kind: DependentKind,
+    /// Its name for the log: `schema.name` for an index, which lives in a schema, else the bare name.
+    pub name: String,
+    /// Statements that create it as it is now, separated by semicolons.
+    pub create_sql: String,
+    /// The statement that drops it.
+    pub drop_sql: String,
+}
+
+impl fmt::Display for Dependent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// What a copy drops and creates again, in the order of creation: constraints (the primary key first), indexes, rules.
+///
+/// What cannot be taken away and put back alone stays and is left out: everything of a partitioned table; indexes that
+/// partition or inheritance tie to another one; constraints that a view or function is built on; check constraints
+/// that come from a parent or are handed on to children; not-null constraints; indexes that are not valid.
+pub async fn dependent_objects(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
+    let mut dependents = constraints(db, table).await?;
+    dependents.extend(indexes(db, table).await?);
+    dependents.extend(rules(db, table).await?);
+    Ok(dependents)
+}
+
+/// What a constraint's or index's definition does not say, as statements to run around its creation.
+struct Surroundings {
+    tablespace: Option<String>,
+    comment: Option<String>,
+    clustered: bool,
+    replica_identity: bool,
+}
+
+impl Surroundings {
+    /// Column `first` of the row and the three after it.
+    fn read(row: &tokio_postgres::Row, first: usize) -> Surroundings {
+        Surroundings {
+            tablespace: row.get(first),
+            comment: row.get(first + 1),
+            clustered: row.get(first + 2),
+            replica_identity: row.get(first + 3),
+        }
+    }
+
+    fn around(&self, create: &str, table: &FqName, kind: &str, index: &str, commented: &str) -> String {
+        let table = table.quoted();
+        let mut sql = match &self.tablespace {
+            // The definitions leave it out, and it has its place in the middle of them.
+            Some(space) => {
+                format!("set local default_tablespace = {}; {create}; reset default_tablespace", quote_ident(space))
+            }
+            None => create.to_owned(),
+        };
+        if let Some(comment) = &self.comment {
+            sql.push_str(&format!("; comment on {kind} {commented} is {}", super::super::name::quote_literal(comment)));
+        }
+        if self.clustered {
+            sql.push_str(&format!("; alter table {table} cluster on {index}"));
+        }
+        if self.replica_identity {
+            sql.push_str(&format!("; alter table {table} replica identity using index {index}"));
+        }
+        sql
+    }
+}
+
+async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
+    // A unique index with storage parameters is made first and then becomes the constraint, since the constraint's own
+    // definition does not have them. (Neither do keys of the kind "without overlaps", which are exclusion constraints inside.)
+    let sql = "select k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), \
+                   case when ic.reloptions is not null and k.contype in ('p', 'u') \
+                             and not coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::bool, false) \
+                        then pg_catalog.pg_get_indexdef(ic.oid) end, \
+                   k.contype = 'p', k.condeferrable, k.condeferred, \
+                   ts.spcname::text, pg_catalog.obj_description(k.oid, 'pg_constraint'), \
+                   coalesce(i.indisclustered, false), coalesce(i.indisreplident, false) \
+               from pg_catalog.pg_constraint k \
+               join pg_catalog.pg_class c on c.oid = k.conrelid and c.relkind = 'r' \
+               left join pg_catalog.pg_class ic on ic.oid = k.conindid and k.contype in ('p', 'u', 'x') \
+               left join pg_catalog.pg_index i on i.indexrelid = ic.oid \
+               left join pg_catalog.pg_tablespace ts on ts.oid = ic.reltablespace \
+               where k.conrelid = pg_catalog.to_regclass($1) and k.contype in ('p', 'u', 'x', 'c') \
+                 and k.coninhcount = 0 and not (k.contype = 'c' and c.relhassubclass and not k.connoinherit) \
+                 and (ic.oid is null or not exists (select from pg_catalog.pg_inherits h where h.inhrelid = ic.oid)) \
+                 and not exists (select from pg_catalog.pg_depend d \
+                                 where d.refclassid = 'pg_catalog.pg_constraint'::regclass and d.refobjid = k.oid and d.deptype = 'n') \
+               order by k.contype = 'p' desc, k.contype in ('u', 'x') desc, k.oid";
+    let rows = db.query("read the constraints of a table", sql, &[text(&table.quoted())]).await?;
+    let on = table.quoted();
+    let constraint = |row: &tokio_postgres::Row| {
+        let (name, definition, index): (String, String, Option<String>) = (row.get(0), row.get(1), row.get(2));
+        let quoted = quote_ident(&name);
+        let create = match index {
+            Some(index) => {
+                let kind = if row.get(3) { "primary key" } else { "unique" };
+                let deferrable = if row.get(4) { " deferrable" } else { "" };
+                let deferred = if row.get(5) { " initially deferred" } else { "" };
+                format!(
+                    "{index}; alter table {on} add constraint {quoted} {kind} using index {quoted}{deferrable}{deferred}"
+                )
+            }
+            None => format!("alter table {on} add constraint {quoted} {definition}"),
+        };
+        let commented = format!("{quoted} on {on}");
+        Dependent {
+            kind: DependentKind::Constraint,
+            create_sql: Surroundings::read(row, 6).around(&create, table, "constraint", &quoted, &commented),
+            drop_sql: format!("alter table {on} drop constraint {quoted}"),
+            name,
+        }
+    };
+    Ok(rows.iter().map(constraint).collect())
+}
+
+async fn indexes(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
+    let sql = "select n.nspname::text, ic.relname::text, pg_catalog.pg_get_indexdef(ic.oid), \
+                   ts.spcname::text, pg_catalog.obj_description(ic.oid, 'pg_class'), i.indisclustered, i.indisreplident \
+               from pg_catalog.pg_index i \
+               join pg_catalog.pg_class c on c.oid = i.indrelid and c.relkind = 'r' \
+               join pg_catalog.pg_class ic on ic.oid = i.indexrelid \
+               join pg_catalog.pg_namespace n on n.oid = ic.relnamespace \
+               left join pg_catalog.pg_tablespace ts on ts.oid = ic.reltablespace \
+               where i.indrelid = pg_catalog.to_regclass($1) and i.indisvalid \
+                 and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = ic.oid) \
+                 and not exists (select from pg_catalog.pg_constraint k where k.conindid = ic.oid and k.contype in ('p', 'u', 'x')) \
+               order by ic.oid";
+    let rows = db.query("read the indexes of a table", sql, &[text(&table.quoted())]).await?;
+    let index = |row: &tokio_postgres::Row| {
+        let name = super::fq_name(row, 0);
+        let definition: String = row.get(2);
+        let (bare, full) = (quote_ident(&name.name), name.quoted());
+        Dependent {
+            kind: DependentKind::Index,
+            create_sql: Surroundings::read(row, 3).around(&definition, table, "index", &bare, &full),
+            drop_sql: format!("drop index {full}"),
+            name: name.to_string(),
+        }
+    };
+    Ok(rows.iter().map(index).collect())
+}
+
+async fn rules(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
+    let sql = "select r.rulename::text, pg_catalog.pg_get_ruledef(r.oid), r.ev_enabled \
+               from pg_catalog.pg_rewrite r \
+               join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'r' \
+               where r.ev_class = pg_catalog.to_regclass($1) and r.rulename <> '_RETURN' order by r.oid";
+    let rows = db.query("read the rules of a table", sql, &[text(&table.quoted())]).await?;
+    let on = table.quoted();
+    let rule = |row: &tokio_postgres::Row| {
+        let name: String = row.get(0);
+        let definition: String = row.get(1);
+        let quoted = quote_ident(&name);
+        let create = definition.trim_end().trim_end_matches(';');
+        let enabled = match u8::try_from(row.get::<_, i8>(2)) {
+            Ok(b'D') => format!("; alter table {on} disable rule {quoted}"),
+            Ok(b'A') => format!("; alter table {on} enable always rule {quoted}"),
+            Ok(b'R') => format!("; alter table {on} enable replica rule {quoted}"),
+            _ => String::new(),
+        };
+        Dependent {
+            kind: DependentKind::Rule,
+            create_sql: format!("{create}{enabled}"),
+            drop_sql: format!("drop rule {quoted} on {on}"),
+            name,
+        }
+    };
+    Ok(rows.iter().map(rule).collect())
+}
