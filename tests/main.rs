@@ -1,6 +1,6 @@
 //! The one integration binary: every module below is a promise to the operator, tested against real servers.
 //!
-//! Run it with `tests/run.sh`, or `cargo test` where the PostgreSQL server binaries are installed.
+//! Run it with `tests/run.sh`, or `cargo test` where the PostgreSQL server programs are installed.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,5 +10,9 @@
     reason = "a test fails by panicking and shows its evidence by printing"
 )]
 
+mod architecture;
+mod cli;
 mod harness;
+mod londiste;
+mod pgqadm;
 mod support;

@@ -1,6 +1,6 @@
 //! A provider, a subscriber, a ticker and a replay between them: the tutorial as words.
 
-use super::{Cluster, Database, Job, Scratch, assert_same_rows, compare_tables, wait_until};
+use super::{Cluster, Database, Job, Scratch, assert_same_rows, compare_tables, shop, wait_until};
 
 /// The queue's name, from the tutorial: its dashes need quoting everywhere.
 pub const QUEUE: &str = "db1-londiste-queue";
@@ -46,6 +46,14 @@ impl Replication {
     #[track_caller]
     pub fn with_table(self, name: &str, columns: &str) -> Self {
         self.with_schema(&format!("create table {name} ({columns})"))
+    }
+
+    /// Opens the shop on the provider and builds it on the subscriber.
+    #[track_caller]
+    pub fn with_shop(self) -> Self {
+        shop::open(&self.provider);
+        shop::build(&self.subscriber);
+        self
     }
 
     /// Another subscriber of the same queue.
@@ -104,6 +112,27 @@ impl Replication {
     #[track_caller]
     pub fn replay_until_in_sync(&self) {
         replay_until_in_sync(&self.provider, self.londiste.name());
+    }
+
+    /// Waits until every sequence of the subscriber list stands where the provider's stands.
+    #[track_caller]
+    pub fn wait_until_sequences_are_equal(&self) {
+        let names = self.subscriber.column("select seq_name from londiste.subscriber_seq order by nr");
+        assert!(!names.is_empty(), "the subscriber has no sequences");
+        let sql: String = names
+            .iter()
+            .map(|name| {
+                let (schema, name) = name.split_once('.').expect("a qualified name");
+                let quoted = format!("\"{schema}\".\"{}\"", name.replace('"', "\"\""));
+                format!("select '{}', last_value from {quoted}; ", quoted.replace('\'', "''"))
+            })
+            .collect();
+        let (provider, subscriber) = (self.provider.session(), self.subscriber.session());
+        wait_until("sequences are equal", || {
+            provider.sql(&format!("select pgq.force_tick('{QUEUE}')"));
+            let (left, right) = (provider.rows(&sql), subscriber.rows(&sql));
+            if left == right { Ok(()) } else { Err(format!("provider {left:?}, subscriber {right:?}")) }
+        });
     }
 
     /// Waits as [`Replication::replay_until_in_sync`] and compares all tables of the provider row by row.

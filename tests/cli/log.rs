@@ -1,0 +1,85 @@
+//! The log file.
+
+use std::fs;
+
+use crate::support::{Job, Program, Replication, Scratch, mask_log_lines, wait_until};
+
+const LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+
+#[track_caller]
+fn assert_well_formed(log: &str) {
+    for line in mask_log_lines(log).lines() {
+        let level = line.strip_prefix("DATE PID ").and_then(|rest| rest.split(' ').next());
+        assert!(level.is_some_and(|level| LEVELS.contains(&level)), "not a log line: {line}");
+    }
+}
+
+#[test]
+fn lines_have_time_pid_and_level() {
+    let r = Replication::new().with_table("t", "id int primary key").up();
+    r.provider.sql("insert into t values (1)");
+    r.assert_in_sync();
+    for job in [&r.ticker, &r.londiste] {
+        assert_well_formed(&job.log());
+        let pid = format!(" {} INFO ", job.pid().unwrap());
+        assert!(job.log().contains(&pid), "no line of the daemon {pid}in\n{}", job.log());
+    }
+}
+
+#[test]
+fn messages_of_a_command_go_to_standard_error_and_the_log_file() {
+    let r = Replication::new();
+    let output = r.londiste.run("provider install");
+    assert!(!output.stderr.is_empty());
+    assert_eq!(output.stderr, r.londiste.log());
+    assert_well_formed(&output.stderr);
+}
+
+#[test]
+fn quiet_command_says_nothing() {
+    let r = Replication::new();
+    r.londiste.program(["-q", "provider", "install"]).stdout("").stderr("").run();
+    assert_eq!(r.londiste.log(), "");
+}
+
+#[test]
+fn file_is_rotated_at_its_size_and_no_line_is_lost_or_cut() {
+    let r = Replication::new().with_table("t", "id int primary key");
+    let mut r = r;
+    r.londiste.configure("log_size", "600");
+    r.londiste.configure("log_count", "2");
+    let r = r.up();
+    let path = |n: usize| r.londiste.log_path().with_extension(format!("log.{n}"));
+    wait_until("the log is rotated twice", || {
+        r.provider.sql("insert into t select coalesce(max(id), 0) + 1 from t");
+        if path(2).exists() { Ok(()) } else { Err(format!("{} bytes in the log", r.londiste.log().len())) }
+    });
+    r.londiste.stop();
+    assert!(!path(3).exists());
+    for file in [r.londiste.log_path(), path(1), path(2)] {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.len() <= 600 && text.ends_with('\n'), "{}:\n{text}", file.display());
+        assert_well_formed(&text);
+    }
+}
+
+#[test]
+fn reload_reopens_a_log_file_that_was_moved_away() {
+    let r = Replication::new().with_table("t", "id int primary key").up();
+    let moved = r.londiste.log_path().with_extension("old");
+    fs::rename(r.londiste.log_path(), &moved).unwrap();
+    r.londiste.reload();
+    r.provider.sql("insert into t values (1)");
+    r.londiste.wait_for_log("{count: ");
+    assert!(fs::read_to_string(&moved).unwrap().contains("{count: "));
+}
+
+#[test]
+fn log_file_that_cannot_be_opened_is_named() {
+    let scratch = Scratch::new();
+    let job = Job::ticker(scratch.path(), "db1-ticker", "dbname=none").set("logfile", "/nowhere/x.log");
+    let output = job.program(["install"]).stdout("").status(1).run();
+    assert!(output.stderr.contains("\"/nowhere/x.log\""), "{}", output.stderr);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    Program::new(["-V"]).stderr("").run();
+}

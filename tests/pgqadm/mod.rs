@@ -1,0 +1,3 @@
+//! The ticker and its administration.
+
+mod ticker;

@@ -1,0 +1,57 @@
+//! A write load: clients that keep writing until they are told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::Database;
+
+/// Leaves some of the machine to what is tested.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Clients at work. Dropped, they stop.
+#[derive(Debug)]
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<usize>>,
+}
+
+impl Load {
+    /// Each client runs `statements(client, n)` for n = 0, 1, ...; a statement that fails fails the test at
+    /// [`Load::stop`].
+    pub fn start(database: &Database, clients: usize, statements: fn(usize, usize) -> String) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = (0..clients)
+            .map(|client| {
+                let (session, stop) = (database.session(), Arc::clone(&stop));
+                thread::spawn(move || {
+                    let mut n = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        session.sql(&statements(client, n));
+                        n += 1;
+                        thread::sleep(PAUSE);
+                    }
+                    n
+                })
+            })
+            .collect();
+        Load { stop, clients }
+    }
+
+    /// Stops the clients and returns how many times they wrote.
+    #[track_caller]
+    pub fn stop(mut self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.clients.drain(..).map(|client| client.join().expect("a client of the write load failed")).sum()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for client in self.clients.drain(..) {
+            let _ = client.join();
+        }
+    }
+}
