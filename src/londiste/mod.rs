@@ -177,6 +177,10 @@ pub async fn run(command: Command, config: &config::Londiste, control: &Control)
     match command {
         Command::Provider(command) => provider::run(command, config, control).await,
         Command::Subscriber(command) => subscriber::run(command, config, control).await,
-        _ => Ok(Output::none()),
+        Command::Replay => replay::run(config, control).await,
+        Command::Copy => replay::run_copies(config, control).await,
+        Command::Rewind => replay::rewind(config, control).await,
+        Command::Reset => replay::reset(config, control).await,
+        Command::Compare(_) | Command::Repair(_) => Err(crate::error::Error::refused("interim", "")),
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 
 use crate::error::{Report, Result};
-use crate::pg::{Db, FqName, text};
+use crate::pg::{Db, FqName, text, text_array};
 
 use super::super::table_state::TableState;
 use super::super::tables::{self, Actor, SubscribedTable};
@@ -15,21 +15,30 @@ use super::{Replay, Sessions};
 const LOCKED_PAUSE: Duration = Duration::from_secs(10);
 
 impl Replay {
-    /// `-` to `in-copy`, for as many tables as may be copied at a time. Returns whether a state was changed.
-    pub(super) async fn begin_copies(&mut self, subscriber: &Db, tables: &mut [SubscribedTable]) -> Result<bool> {
-        let mut changed = false;
+    /// `-` to `in-copy`, for as many tables as may be copied at a time, the biggest first. Returns whether a state was
+    /// changed.
+    pub(super) async fn begin_copies(
+        &mut self,
+        provider: &Db,
+        subscriber: &Db,
+        tables: &mut [SubscribedTable],
+    ) -> Result<bool> {
         let copying = tables.iter().filter(|t| t.state.is_copying()).count();
-        let mut room = usize::try_from(self.config.parallel_copies.max(1)).unwrap_or(1).saturating_sub(copying);
-        for i in 0..tables.len() {
-            if room == 0 || self.control.stopping() {
+        let room = usize::try_from(self.config.parallel_copies.max(1)).unwrap_or(1).saturating_sub(copying);
+        let missing: Vec<usize> = (0..tables.len()).filter(|i| tables[*i].state == TableState::Missing).collect();
+        if room == 0 || missing.is_empty() || self.control.stopping() {
+            return Ok(false);
+        }
+        let mut begun = 0;
+        for i in biggest_first(provider, tables, missing).await? {
+            if self.begin_copy(subscriber, tables, i).await? {
+                begun += 1;
+            }
+            if begun == room || self.control.stopping() {
                 break;
             }
-            if tables[i].state == TableState::Missing && self.begin_copy(subscriber, tables, i).await? {
-                room -= 1;
-                changed = true;
-            }
         }
-        Ok(changed)
+        Ok(begun > 0)
     }
 
     /// `wanna-sync:N` to `do-sync:M` where replay has reached N; M is where it stands. Returns whether a state was
@@ -129,6 +138,23 @@ impl Replay {
         tracing::info!("Table {} status changed to '{state}'", table.name);
         Ok(())
     }
+}
+
+/// The tables at these places, by their size on the provider: a big one that starts last would be waited for alone.
+async fn biggest_first(provider: &Db, tables: &[SubscribedTable], places: Vec<usize>) -> Result<Vec<usize>> {
+    if places.len() < 2 {
+        return Ok(places);
+    }
+    let names: Vec<String> = places.iter().map(|i| tables[*i].name.quoted()).collect();
+    let rows = provider
+        .query(
+            "read the sizes of tables",
+            "select nr - 1 from unnest($1) with ordinality as u(name, nr)
+              order by coalesce(pg_catalog.pg_table_size(to_regclass(name)), 0) desc, nr",
+            &[text_array(&names)],
+        )
+        .await?;
+    Ok(rows.iter().filter_map(|row| places.get(usize::try_from(row.get::<_, i64>(0)).ok()?).copied()).collect())
 }
 
 /// Locks the table's row and looks whether its state is still `-`: a `copy` command that runs beside replay may have

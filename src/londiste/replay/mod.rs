@@ -112,11 +112,10 @@ impl Replay {
     async fn turn(&mut self, sessions: &mut Sessions) -> Result<Worked> {
         let mut news = self.news.listener();
         self.copies.reap();
-        let queue = &self.consumer.queue;
-        let mut tables = tables::load(&sessions.subscriber, queue).await?;
-        let begun = self.begin_copies(&sessions.subscriber, &mut tables).await?;
+        let mut tables = tables::load(&sessions.subscriber, &self.consumer.queue).await?;
+        let begun = self.begin_copies(&sessions.provider, &sessions.subscriber, &mut tables).await?;
         if self.order_sync(sessions, &tables).await? || begun {
-            tables = tables::load(&sessions.subscriber, queue).await?;
+            tables = tables::load(&sessions.subscriber, &self.consumer.queue).await?;
         }
         self.copies.start_missing(&self.config, &tables);
         if tables.iter().any(|t| matches!(t.state, TableState::DoSync(_))) {
@@ -308,12 +307,13 @@ pub async fn run_copies(config: &config::Londiste, control: &Control) -> Result<
 impl Replay {
     async fn copy_all(&mut self) -> Result<()> {
         let (name, abort) = (&self.config.common.job_name, self.control.abort());
+        let provider = Db::open(Role::Provider, &self.config.provider_db, name, abort).await?;
         let subscriber = Db::open(Role::Subscriber, &self.config.subscriber_db, name, abort).await?;
         loop {
             let mut news = self.news.listener();
             self.copies.reap();
             let mut tables = tables::load(&subscriber, &self.consumer.queue).await?;
-            self.begin_copies(&subscriber, &mut tables).await?;
+            self.begin_copies(&provider, &subscriber, &mut tables).await?;
             self.copies.start_missing(&self.config, &tables);
             let unfinished = |t: &SubscribedTable| {
                 matches!(t.state, TableState::Missing | TableState::InCopy | TableState::CatchingUp)
