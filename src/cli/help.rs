@@ -6,7 +6,7 @@ use super::options;
 use super::program::Program;
 
 /// Width of the column that the commands stand in.
-const COLUMN: usize = 40;
+const COLUMN: usize = 45;
 
 /// The first lines of the help, and of a usage error.
 pub(super) fn usage(name: &str, program: Option<Program>) -> String {
@@ -28,17 +28,23 @@ pub(super) fn help(name: &str, program: Option<Program>) -> String {
             Program::Pgqadm => "\nticker and queues, for an INI with section [pgqadm]:\n",
             Program::Londiste => "\nreplication, for an INI with section [londiste]:\n",
         });
-        command::of(*program).for_each(|spec| text.push_str(&command_line(spec)));
+        let mut previous = None;
+        for spec in command::of(*program) {
+            // The families of commands stand apart.
+            let family = spec.words.contains(' ').then(|| spec.first_word());
+            if previous.replace(family).is_some_and(|previous| previous != family) {
+                text.push('\n');
+            }
+            text.push_str(&command_line(spec));
+        }
     }
     let is_shown = |option: &str| {
         let specs = programs.iter().flat_map(|program| command::of(*program));
         let extra = [&REWIND, &RESET].into_iter().filter(|_| programs.contains(&Program::Londiste));
         specs.chain(extra).any(|spec| spec.takes(option))
     };
-    let mut options = options::command(is_shown).help_template("\n{options}");
-    text.push_str(options.render_help().to_string().trim_end());
-    text.push('\n');
-    text
+    let mut options = options::command(is_shown).help_template("{all-args}");
+    format!("{text}\n{}\n", options.render_help().to_string().trim_end())
 }
 
 fn command_line(spec: &Spec) -> String {

@@ -55,7 +55,7 @@ pub(super) struct Options {
     #[arg(short = 'V', long)]
     pub(super) version: bool,
     /// print a sample ini file, of the ticker or of replication, and exit
-    #[arg(long, value_name = "pgqadm|londiste")]
+    #[arg(long, value_name = "pgqadm|londiste", hide_possible_values = true)]
     pub(super) ini: Option<Sample>,
 
     /// read the ini file again, reopen the log (send SIGHUP)
