@@ -1,6 +1,8 @@
 //! The queue as its clients see it: ticks, batches, events.
 
 pub mod consumer;
+pub mod install;
+pub mod schema;
 
 use std::fmt;
 

@@ -111,10 +111,8 @@ impl<'a> Maintenance<'a> {
     /// Vacuums a table, unless somebody else is at it. A stop request does not wait for it.
     async fn vacuum(&self, db: &Db, table: &str) -> Result<()> {
         const ACTION: &str = "vacuum";
-        let version: i32 = db
-            .query_one(ACTION, "select pg_catalog.current_setting('server_version_num')::int4", &[])
-            .await?
-            .get(0);
+        let version: i32 =
+            db.query_one(ACTION, "select pg_catalog.current_setting('server_version_num')::int4", &[]).await?.get(0);
         let options = if version >= 120_000 { " (skip_locked)" } else { "" };
         // A statement by itself: vacuum does not run in a transaction block.
         let sql = format!("vacuum{options} {}", sql_name(table));
@@ -196,14 +194,12 @@ fn sql_name(name: &str) -> String {
 impl Work for Maintenance<'_> {
     async fn work(&mut self) -> Result<Worked> {
         let lifetime = self.config.common.connection_lifetime;
-        let reusable =
-            |db: &mut Db| !db.is_closed() && lifetime.is_none_or(|lifetime| db.age() < lifetime);
-        let db = match self.session.take_if(reusable) {
-            Some(db) => db,
-            None => {
-                let name = &self.config.common.job_name;
-                Db::open(Role::Provider, &self.config.db, name, self.control.abort()).await?
-            }
+        let reusable = |db: &mut Db| !db.is_closed() && lifetime.is_none_or(|lifetime| db.age() < lifetime);
+        let db = if let Some(db) = self.session.take_if(reusable) {
+            db
+        } else {
+            let name = &self.config.common.job_name;
+            Db::open(Role::Provider, &self.config.db, name, self.control.abort()).await?
         };
         self.round(&db).await?;
         self.session = Some(db);
@@ -215,7 +211,7 @@ impl Work for Maintenance<'_> {
     }
 
     fn reload(&mut self) -> Result<()> {
-        self.config = super::reload(&self.config)?;
+        self.config = self.config.reload()?;
         Ok(())
     }
 

@@ -1,8 +1,24 @@
 //! The ticker and the administration of queues: what `pgqadm.py` did.
 
+mod admin;
+mod fault;
+mod maint;
+mod rebase;
+mod reminders;
+mod rotation;
+mod settings;
+mod status;
+mod tick_rule;
+mod ticker;
+mod watch;
+
 use crate::config;
-use crate::error::Result;
-use crate::job::{Control, Output};
+use crate::error::{Result, Role};
+use crate::job::{Control, Output, run_loop};
+use crate::pg::Db;
+
+use self::maint::Maintenance;
+use self::ticker::Ticker;
 
 /// A command of the ticker program, as the command line gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +96,32 @@ pub enum FailedAction {
     Delete(i64),
 }
 
-/// Runs a command.
-pub async fn run(_command: Command, _config: &config::Pgqadm, _control: &Control) -> Result<Output> {
+/// Runs a command. [`Command::Ticker`] returns when a stop is requested; the others when they are done.
+pub async fn run(command: Command, config: &config::Pgqadm, control: &Control) -> Result<Output> {
+    if command == Command::Ticker {
+        return tick_and_maintain(config, control).await;
+    }
+    let db = Db::open(Role::Provider, &config.db, &config.common.job_name, control.abort()).await?;
+    match command {
+        Command::Ticker | Command::Status => Ok(Output::of(&status::read(&db).await?)),
+        Command::Install => admin::install(&db).await,
+        Command::Create { queue } => admin::create(&db, &queue).await,
+        Command::Drop { queue, force } => admin::drop_queue(&db, &queue, force).await,
+        Command::Register { queue, consumer } => admin::register(&db, &queue, &consumer).await,
+        Command::Unregister { queue, consumer } => admin::unregister(&db, &queue, &consumer).await,
+        Command::Config { queue, changes } => settings::run(&db, queue.as_deref(), &changes).await,
+        Command::Rebase { .. } | Command::Events { .. } | Command::Failed { .. } => Ok(Output::none()),
+    }
+}
+
+/// Ticks and maintenance: two loops on two connections, so that neither a slow nor a failing maintenance ever holds up a
+/// tick. Both are polled here, by one task, and end together.
+async fn tick_and_maintain(config: &config::Pgqadm, control: &Control) -> Result<Output> {
+    let mut ticker = Ticker::new(config.clone(), control);
+    let mut maintenance = Maintenance::new(config.clone(), control);
+    let ticks = Box::pin(run_loop(&mut ticker, control));
+    let upkeep = Box::pin(run_loop(&mut maintenance, control));
+    let ends = tokio::join!(ticks, upkeep);
+    ends.0.and(ends.1)?;
     Ok(Output::none())
 }

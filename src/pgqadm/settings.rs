@@ -132,9 +132,8 @@ async fn change(db: &Db, queue: &str, changes: &[(&Setting, &str)]) -> Result<()
         })
         .collect();
     let sql = format!("update pgq.queue set {} where queue_name = $1", assignments.join(", "));
-    let changed =
-        db.execute(ACTION, &sql, &[text(&queue)]).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
-    if changed == 0 { Err(no_such_queue(db, queue)) } else { Ok(()) }
+    let rows = db.execute(ACTION, &sql, &[text(&queue)]).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
+    if rows == 0 { Err(no_such_queue(db, queue)) } else { Ok(()) }
 }
 
 impl fmt::Display for Settings {

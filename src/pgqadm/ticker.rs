@@ -218,9 +218,10 @@ impl<'a> Ticker<'a> {
     /// Opens the session, and opens it anew when it is too old.
     async fn connect(&mut self) -> Result<Session> {
         let lifetime = self.config.common.connection_lifetime;
-        if let Some(session) = self.session.take_if(|session| {
-            !session.db.is_closed() && lifetime.is_none_or(|lifetime| session.db.age() < lifetime)
-        }) {
+        if let Some(session) = self
+            .session
+            .take_if(|session| !session.db.is_closed() && lifetime.is_none_or(|lifetime| session.db.age() < lifetime))
+        {
             return Ok(session);
         }
         self.session = None;
@@ -246,7 +247,7 @@ impl Work for Ticker<'_> {
     }
 
     fn reload(&mut self) -> Result<()> {
-        self.config = super::reload(&self.config)?;
+        self.config = self.config.reload()?;
         Ok(())
     }
 
@@ -299,7 +300,8 @@ order by q.queue_name"
             _ => None,
         });
         rows.map(|row| {
-            Row::read(row).ok_or_else(|| self.db.unexpected(ACTION, format!("queue {:?} has no sane settings", row.get(1))))
+            Row::read(row)
+                .ok_or_else(|| self.db.unexpected(ACTION, format!("queue {:?} has no sane settings", row.get(1))))
         })
         .collect()
     }
@@ -325,8 +327,7 @@ order by q.queue_name"
                  then pg_catalog.pg_notify('rlondiste_tick', {name}) end from (select pgq.ticker({name}) as id offset 0) t"
             )
         };
-        let messages =
-            self.db.simple_query("tick", &sql).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
+        let messages = self.db.simple_query("tick", &sql).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
         Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0).is_some())))
     }
 }
@@ -343,11 +344,7 @@ impl Row {
         Some(Row {
             id: row.get(0)?.parse().ok()?,
             name: row.get(1)?.to_owned(),
-            rule: Rule {
-                max_count: row.get(2)?.parse().ok()?,
-                max_lag: seconds(3)?,
-                idle_period: seconds(4)?,
-            },
+            rule: Rule { max_count: row.get(2)?.parse().ok()?, max_lag: seconds(3)?, idle_period: seconds(4)? },
             event_seq: row.get(5)?.parse().ok()?,
         })
     }

@@ -1,0 +1,40 @@
+//! After a dump and restore into a cluster with a smaller transaction counter: finding out, and mending a queue.
+
+use crate::error::{Error, Result};
+use crate::pg::{Db, int4};
+
+/// A queue that was restored into a cluster whose transaction counter is behind the queue's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CounterProblem {
+    /// The newest transaction that the queue knows of.
+    stored: i64,
+    /// Where this server's counter stands.
+    current: i64,
+}
+
+/// Compares the newest tick and rotation of a queue with this server's transaction counter.
+pub(super) async fn counter_problem(db: &Db, queue_id: i32) -> Result<Option<CounterProblem>> {
+    // The counter of the snapshot, since txid_current() would use up a transaction id.
+    const SQL: &str = "select greatest(q.queue_switch_step1, q.queue_switch_step2,
+           (select txid_snapshot_xmax(t.tick_snapshot) from pgq.tick t
+            where t.tick_queue = q.queue_id order by t.tick_id desc limit 1)),
+       txid_snapshot_xmax(txid_current_snapshot())
+from pgq.queue q
+where q.queue_id = $1";
+    let row = db.query_opt("compare the queue with the transaction counter", SQL, &[int4(&queue_id)]).await?;
+    Ok(row.map(|row| CounterProblem { stored: row.get(0), current: row.get(1) }).filter(|p| p.stored > p.current))
+}
+
+impl CounterProblem {
+    /// Why the queue gets no tick, and what to do.
+    pub(super) fn refusal(self, queue: &str) -> Error {
+        Error::refused(
+            format!(
+                "no tick is made in queue \"{queue}\": it knows of transaction {}, but this server's counter stands at {}. \
+                 The database was restored into another cluster, and consumers would miss new events",
+                self.stored, self.current
+            ),
+            format!("Run \"rlondiste ticker INI rebase {queue}\"; consumers go on where they are."),
+        )
+    }
+}
