@@ -22,6 +22,7 @@ use crate::pgq::{Batch, TickId, event};
 
 use super::apply::{Applied, Applier, Filter, Settings};
 use super::completed::{self, Standing};
+use super::install;
 use super::news::News;
 use super::table_state::TableState;
 use super::tables::{self, SubscribedTable};
@@ -90,6 +91,7 @@ impl Replay {
         let job_name = &config.common.job_name;
         let provider = Db::open(Role::Provider, &config.provider_db, job_name, abort).await?;
         let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, job_name, abort).await?;
+        install::take_over(&subscriber).await?;
         let abilities = Abilities::of(&provider).await?;
         if self.consumer.register(&provider).await? {
             tracing::info!("Resetting queue tracking on dst side");
@@ -309,6 +311,7 @@ impl Replay {
         let (name, abort) = (&self.config.common.job_name, self.control.abort());
         let provider = Db::open(Role::Provider, &self.config.provider_db, name, abort).await?;
         let subscriber = Db::open(Role::Subscriber, &self.config.subscriber_db, name, abort).await?;
+        install::take_over(&subscriber).await?;
         loop {
             let mut news = self.news.listener();
             self.copies.reap();
