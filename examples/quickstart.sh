@@ -210,8 +210,9 @@ set_up_replication() {
     run 'rlondiste db1-ticker.ini install'
     run 'rlondiste db1-ticker.ini ticker -d'
 
-    heading "The schema on the subscriber, after making sure that no replay runs"
+    heading "The users and the schema on the subscriber, after making sure that no replay runs"
     run 'rlondiste -s db1-londiste.ini'
+    run 'pg_dumpall -r -h $host1 | grep -v "ROLE $(whoami)" | psql -q -h $host2 postgres'
     run 'pg_dump -s -C -h $host1 db1 | psql -h $host2 1>db1-restore.stdout 2>db1-restore.stderr'
     [ ! -s db1-restore.stderr ] || { cat db1-restore.stderr >&2; give_up "the schema was not restored cleanly"; }
 

@@ -175,10 +175,7 @@ impl Error {
     /// deadlocks, lock time-outs, a server that starts, stops or has no slot free. Keep this list narrow.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Connect { source, .. } => source
-                .downcast_ref::<tokio_postgres::Error>()
-                .and_then(tokio_postgres::Error::code)
-                .is_none_or(sqlstate_is_transient),
+            Error::Connect { source, .. } => server_code(source.as_ref()).is_none_or(sqlstate_is_transient),
             Error::Query { source, .. } => match source.code() {
                 Some(code) => sqlstate_is_transient(code),
                 None => true,
@@ -216,7 +213,7 @@ impl Error {
     pub fn code(&self) -> Option<&SqlState> {
         match self {
             Error::Query { source, .. } => source.code(),
-            Error::Connect { source, .. } => source.downcast_ref::<tokio_postgres::Error>()?.code(),
+            Error::Connect { source, .. } => server_code(source.as_ref()),
             _ => None,
         }
     }
@@ -234,6 +231,18 @@ impl Error {
     pub fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Error::Refused { message: message.into(), hint: hint.into() }
     }
+}
+
+/// The SQLSTATE with which a server refused a session: that of the last server tried, when there were several.
+fn server_code<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a SqlState> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
+            return error.code();
+        }
+        next = error.source();
+    }
+    None
 }
 
 fn config_text(path: &std::path::Path, line: Option<usize>, section: &str, key: &str, message: &str) -> String {

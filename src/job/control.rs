@@ -3,6 +3,7 @@
 //! INT asks to finish what is at hand; TERM, or a second INT, to cancel the running statement and end at once; HUP to
 //! read the ini file again. The signal task stays in its loop after the first signal, so that a harsher one still works.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,7 +17,17 @@ use crate::error::{Error, Result};
 pub struct Control {
     finish: CancellationToken,
     abort: CancellationToken,
+    abort_signal: Arc<OnceLock<u8>>,
     reload: watch::Receiver<u64>,
+}
+
+/// What a first INT means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Finish what is at hand: a job ends after its batch.
+    Finishes,
+    /// Abort: a command that runs once has nothing smaller to finish than itself.
+    Aborts,
 }
 
 /// Why a wait ended.
@@ -32,24 +43,44 @@ pub enum Wake {
 
 impl Control {
     /// Takes over INT, TERM and HUP of this process. Call once, inside the runtime.
-    pub fn install() -> Result<Control> {
+    pub fn install(interrupt: Interrupt) -> Result<Control> {
         let failed = |source| Error::System { action: "handle signals", source };
         let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut term = signal(SignalKind::terminate()).map_err(failed)?;
         let mut hup = signal(SignalKind::hangup()).map_err(failed)?;
         let (generation, reload) = watch::channel(0);
-        let control = Control { finish: CancellationToken::new(), abort: CancellationToken::new(), reload };
-        let (finish, abort) = (control.finish.clone(), control.abort.clone());
+        let control = Control::new(reload);
+        let requests = control.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
-                    _ = int.recv() => if finish.is_cancelled() { abort.cancel() } else { finish.cancel() },
-                    _ = term.recv() => { abort.cancel(); finish.cancel() }
+                    _ = int.recv() => match interrupt {
+                        Interrupt::Finishes if !requests.stopping() => requests.finish.cancel(),
+                        Interrupt::Finishes | Interrupt::Aborts => requests.request_abort(SignalKind::interrupt()),
+                    },
+                    _ = term.recv() => requests.request_abort(SignalKind::terminate()),
                     _ = hup.recv() => generation.send_modify(|g| *g += 1),
                 }
             }
         });
         Ok(control)
+    }
+
+    fn new(reload: watch::Receiver<u64>) -> Control {
+        let (finish, abort) = (CancellationToken::new(), CancellationToken::new());
+        Control { finish, abort, abort_signal: Arc::default(), reload }
+    }
+
+    fn request_abort(&self, signal: SignalKind) {
+        // Only the first one counts.
+        let _ = self.abort_signal.set(u8::try_from(signal.as_raw_value()).unwrap_or_default());
+        self.abort.cancel();
+        self.finish.cancel();
+    }
+
+    /// The number of the signal that asked to abort.
+    pub fn abort_signal(&self) -> Option<u8> {
+        self.abort_signal.get().copied()
     }
 
     /// Whether a stop was requested.
@@ -70,6 +101,17 @@ impl Control {
     /// How often a reload has been requested. A loop compares it with what it saw at the last turn.
     pub fn reload_generation(&self) -> u64 {
         *self.reload.borrow()
+    }
+
+    /// Waits until a reload is requested after the `seen`th one; returns how many there were.
+    pub async fn reloaded(&self, seen: u64) -> u64 {
+        let mut reload = self.reload.clone();
+        let generation = reload.wait_for(|generation| *generation != seen).await.ok().map(|generation| *generation);
+        match generation {
+            Some(generation) => generation,
+            // The signal task has ended, so nobody can ask any more.
+            None => std::future::pending().await,
+        }
     }
 
     /// Waits, but not longer than until a stop or a reload is requested.

@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn file_that_cannot_be_opened_is_named() {
-        let error = LogFile::open(Path::new("/nonexistent/x.log"), Limits { size: 1, count: 1 }).unwrap_err();
+        let limits = Limits { size: 1, count: 1 };
+        let error = LogFile::open(Path::new("/nonexistent/x.log"), limits).expect_err("no such directory");
         let text = "could not open log file \"/nonexistent/x.log\": No such file or directory (os error 2)";
         assert_eq!(error.to_string(), text);
     }

@@ -44,22 +44,16 @@ impl Pidfile {
     pub fn claim(path: &Path) -> Result<Pidfile> {
         let failed = |source| Error::Io { action: "write pidfile", path: path.to_owned(), source };
         loop {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)
-                .map_err(failed)?;
+            let mut file =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) if !is_same(&file, path) => continue,
-                Ok(()) => {}
                 Err(TryLockError::WouldBlock) => match holder(path)? {
                     Some(pid) => return Err(Error::PidfileBusy { path: path.to_owned(), pid: pid.as_raw() }),
                     None => continue,
                 },
                 // A file system without locks: the process id alone decides, as it always did.
-                Err(TryLockError::Error(_)) => {}
+                Ok(()) | Err(TryLockError::Error(_)) => {}
             }
             let found = read(&mut file, path)?;
             if let Some(pid) = found.filter(|pid| *pid != Pid::this() && is_alive(*pid)) {
@@ -250,7 +244,7 @@ mod tests {
         let path = dir.path().join("x.pid");
         let sleeper = Sleeper::start()?;
         fs::write(&path, sleeper.pid().to_string())?;
-        let error = Pidfile::claim(&path).unwrap_err();
+        let error = Pidfile::claim(&path).expect_err("refused");
         assert_eq!(error.to_string(), "Pidfile exists, another process running?");
         assert!(matches!(error, Error::PidfileBusy { pid, .. } if pid == sleeper.pid().as_raw()));
         assert_eq!(fs::read_to_string(&path)?, sleeper.pid().to_string());
@@ -299,7 +293,9 @@ mod tests {
         let path = dir.path().join("x.pid");
         for content in [&b"junk"[..], b"0", b"-1", b"\n", b"\xff\xfe", b"99999999999999"] {
             fs::write(&path, content)?;
-            for error in [Pidfile::claim(&path).unwrap_err(), signal(&path, Signal::SIGTERM).unwrap_err()] {
+            for error in
+                [Pidfile::claim(&path).expect_err("refused"), signal(&path, Signal::SIGTERM).expect_err("refused")]
+            {
                 assert_eq!(error.to_string(), format!("Corrupt pidfile: {}", path.display()));
             }
         }
@@ -320,7 +316,7 @@ mod tests {
 
     #[test]
     fn directory_that_does_not_exist_is_named() {
-        let error = Pidfile::claim(Path::new("/nonexistent/x.pid")).unwrap_err();
+        let error = Pidfile::claim(Path::new("/nonexistent/x.pid")).expect_err("refused");
         let text = "could not write pidfile \"/nonexistent/x.pid\": No such file or directory (os error 2)";
         assert_eq!(error.to_string(), text);
     }

@@ -16,7 +16,7 @@ use crate::pgq::{Batch, TickId};
 
 /// What is to be done with a batch, given the tick stored on the subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// It follows what is applied.
     Apply,
     /// It is applied already.
@@ -26,7 +26,7 @@ pub enum Standing {
 }
 
 /// Decides it. No stored tick means that nothing was applied so far.
-pub fn standing(stored: Option<TickId>, batch: &Batch) -> Standing {
+pub(crate) fn standing(stored: Option<TickId>, batch: &Batch) -> Standing {
     match stored {
         None => Standing::Apply,
         Some(tick) if tick == batch.prev_tick => Standing::Apply,
@@ -36,7 +36,7 @@ pub fn standing(stored: Option<TickId>, batch: &Batch) -> Standing {
 }
 
 /// The error of [`Standing::Lost`].
-pub fn lost_position(batch: &Batch, stored: TickId, consumer: &str) -> Error {
+pub(crate) fn lost_position(batch: &Batch, stored: TickId, consumer: &str) -> Error {
     Error::refused(
         format!("Lost position: batch {}..{}, dst has {stored} (consumer {consumer})", batch.prev_tick, batch.cur_tick),
         "Stop replay, then run it once with --rewind to move the provider's consumer to the subscriber's position, or \
@@ -45,7 +45,7 @@ pub fn lost_position(batch: &Batch, stored: TickId, consumer: &str) -> Error {
 }
 
 /// The stored tick of a consumer.
-pub async fn last_tick(subscriber: &Db, consumer: &str) -> Result<Option<TickId>> {
+pub(crate) async fn last_tick(subscriber: &Db, consumer: &str) -> Result<Option<TickId>> {
     let row = subscriber
         .query_one("read the last applied tick", "select londiste.get_last_tick($1)", &[text(&consumer)])
         .await?;
@@ -53,7 +53,7 @@ pub async fn last_tick(subscriber: &Db, consumer: &str) -> Result<Option<TickId>
 }
 
 /// Stores the tick of a consumer; `None` forgets it. Becomes visible with the transaction.
-pub async fn set_last_tick(subscriber: &Db, consumer: &str, tick: Option<TickId>) -> Result<()> {
+pub(crate) async fn set_last_tick(subscriber: &Db, consumer: &str, tick: Option<TickId>) -> Result<()> {
     subscriber
         .query(
             "store the last applied tick",

@@ -51,6 +51,23 @@ pub(crate) async fn subscriber(setup: &Setup<'_>) -> Result<()> {
         .await
 }
 
+/// Brings the schema of a subscriber up to date that SkyTools or an older rlondiste has made, so that its replication is
+/// taken over by starting replay. Refuses where there is no schema.
+pub(crate) async fn take_over(subscriber: &Db) -> Result<()> {
+    match find(subscriber).await? {
+        Found::Own(version) if version_of(&version) == version_of(OWN_VERSION) => Ok(()),
+        Found::None => Err(Error::refused(
+            format!("schema londiste is not installed on subscriber ({})", subscriber.target()),
+            "Run \"rlondiste INI subscriber install\" first.",
+        )),
+        _ => {
+            let tx = subscriber.begin("begin a transaction", "begin").await?;
+            londiste(&tx).await?;
+            tx.commit("commit the upgrade").await
+        }
+    }
+}
+
 /// plpgsql is in every database, unless somebody took it away.
 async fn plpgsql(tx: &Db) -> Result<()> {
     const ACTION: &str = "look for plpgsql";

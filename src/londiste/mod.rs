@@ -1,6 +1,7 @@
 //! Replication of tables: what `londiste.py` did.
 
 mod apply;
+mod compare;
 mod completed;
 mod consumer;
 mod copy;
@@ -9,6 +10,7 @@ mod install;
 mod listing;
 mod news;
 mod provider;
+mod repair;
 mod replay;
 mod schema;
 mod selection;
@@ -17,6 +19,7 @@ mod setup;
 mod status;
 mod structure;
 mod subscriber;
+mod sync_point;
 mod table_state;
 mod tables;
 mod triggers;
@@ -181,6 +184,7 @@ pub async fn run(command: Command, config: &config::Londiste, control: &Control)
         Command::Copy => replay::run_copies(config, control).await,
         Command::Rewind => replay::rewind(config, control).await,
         Command::Reset => replay::reset(config, control).await,
-        Command::Compare(_) | Command::Repair(_) => Err(crate::error::Error::refused("interim", "")),
+        Command::Compare(comparison) => compare::run(&comparison, config, control).await,
+        Command::Repair(comparison) => repair::run(&comparison, config, control).await,
     }
 }

@@ -13,25 +13,25 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// The announcing end; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct News(watch::Sender<()>);
+pub(crate) struct News(watch::Sender<()>);
 
 /// The waiting end.
 #[derive(Debug)]
-pub struct Listener(watch::Receiver<()>);
+pub(crate) struct Listener(watch::Receiver<()>);
 
 impl News {
     /// A new circle of tasks.
-    pub fn new() -> News {
+    pub(crate) fn new() -> News {
         News(watch::Sender::new(()))
     }
 
     /// Tells all listeners that a state has changed.
-    pub fn announce(&self) {
+    pub(crate) fn announce(&self) {
         self.0.send_replace(());
     }
 
     /// Hears everything that is announced from now on.
-    pub fn listener(&self) -> Listener {
+    pub(crate) fn listener(&self) -> Listener {
         Listener(self.0.subscribe())
     }
 }
@@ -44,12 +44,12 @@ impl Default for News {
 
 impl Listener {
     /// Returns when something has been announced since the last return, or after a second. Cancel-safe.
-    pub async fn heard(&mut self) {
+    pub(crate) async fn heard(&mut self) {
         let _ = tokio::time::timeout(LONGEST_SILENCE, self.changed()).await;
     }
 
     /// Returns when something has been announced since the last return. Cancel-safe.
-    pub async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
             // All announcers are gone: nothing will ever come.
             std::future::pending::<()>().await;

@@ -1,7 +1,7 @@
 //! The SQL that makes up schema `londiste`, in the order in which it is installed.
 
 /// Name and text of each file: first what an existing schema needs, then tables, functions and rights.
-pub const FILES: &[(&str, &str)] = &[
+pub(crate) const FILES: &[(&str, &str)] = &[
     // Group: Schema
     ("upgrade", include_str!("../../sql/londiste/upgrade.sql")),
     ("tables", include_str!("../../sql/londiste/tables.sql")),

@@ -12,7 +12,7 @@ use crate::pgq::TickId;
 
 /// `londiste.subscriber_table.merge_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableState {
+pub(crate) enum TableState {
     /// NULL: nothing done yet.
     Missing,
     /// The copy runs or is to be run.
@@ -30,11 +30,11 @@ pub enum TableState {
 /// A text that is no state.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Bad table state: {0}")]
-pub struct BadState(String);
+pub(crate) struct BadState(String);
 
 impl TableState {
     /// Reads the column's value. `?` is an old spelling of `ok`.
-    pub fn parse(text: Option<&str>) -> Result<TableState, BadState> {
+    pub(crate) fn parse(text: Option<&str>) -> Result<TableState, BadState> {
         let Some(text) = text else { return Ok(TableState::Missing) };
         let tick = |digits: &str| digits.parse().map(TickId).map_err(|_| BadState(text.to_owned()));
         match text.split_once(':') {
@@ -51,12 +51,12 @@ impl TableState {
     }
 
     /// The column's value.
-    pub fn to_column(self) -> Option<String> {
+    pub(crate) fn to_column(self) -> Option<String> {
         (self != TableState::Missing).then(|| self.to_string())
     }
 
     /// Whether a copy has the table in hand.
-    pub fn is_copying(self) -> bool {
+    pub(crate) fn is_copying(self) -> bool {
         !matches!(self, TableState::Missing | TableState::Ok)
     }
 }

@@ -8,7 +8,7 @@ use super::table_state::TableState;
 
 /// One row of `londiste.subscriber_table`, with the position of its copy.
 #[derive(Clone, Debug)]
-pub struct SubscribedTable {
+pub(crate) struct SubscribedTable {
     /// The table.
     pub name: FqName,
     /// Where it stands.
@@ -22,7 +22,7 @@ pub struct SubscribedTable {
 }
 
 /// Reads the tables of the queue, in the order of their registration.
-pub async fn load(subscriber: &Db, queue: &str) -> Result<Vec<SubscribedTable>> {
+pub(crate) async fn load(subscriber: &Db, queue: &str) -> Result<Vec<SubscribedTable>> {
     let action = "read the subscribed tables";
     let rows = subscriber
         .query(
@@ -50,12 +50,12 @@ pub async fn load(subscriber: &Db, queue: &str) -> Result<Vec<SubscribedTable>> 
 }
 
 /// Reads one table; `None` when it has been removed.
-pub async fn load_one(subscriber: &Db, queue: &str, name: &FqName) -> Result<Option<SubscribedTable>> {
+pub(crate) async fn load_one(subscriber: &Db, queue: &str, name: &FqName) -> Result<Option<SubscribedTable>> {
     Ok(load(subscriber, queue).await?.into_iter().find(|t| t.name == *name))
 }
 
 /// Writes state and snapshot of a table, and logs it as SkyTools does. Becomes visible with the transaction.
-pub async fn store_state(
+pub(crate) async fn store_state(
     subscriber: &Db,
     queue: &str,
     name: &FqName,
@@ -77,7 +77,7 @@ pub async fn store_state(
 
 /// Who changes a table's state; shown in the log as `copy:0` or `copy:1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Actor {
+pub(crate) enum Actor {
     /// The loop that applies the queue's batches.
     Replay,
     /// The copy of one table.
@@ -85,7 +85,7 @@ pub enum Actor {
 }
 
 /// Remembers which consumer serves the copy of a table.
-pub async fn store_copy_consumer(subscriber: &Db, queue: &str, name: &FqName, consumer: &str) -> Result<()> {
+pub(crate) async fn store_copy_consumer(subscriber: &Db, queue: &str, name: &FqName, consumer: &str) -> Result<()> {
     subscriber
         .execute(
             "store the copy's consumer",
@@ -100,7 +100,7 @@ pub async fn store_copy_consumer(subscriber: &Db, queue: &str, name: &FqName, co
 }
 
 /// Forgets the consumer of a table's copy.
-pub async fn forget_copy_consumer(subscriber: &Db, queue: &str, name: &FqName) -> Result<()> {
+pub(crate) async fn forget_copy_consumer(subscriber: &Db, queue: &str, name: &FqName) -> Result<()> {
     subscriber
         .execute(
             "forget the copy's consumer",

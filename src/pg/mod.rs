@@ -8,9 +8,11 @@
 
 pub mod catalog;
 pub mod conninfo;
+mod failure;
 pub mod install;
 pub mod name;
 mod session;
+mod tls;
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -2,9 +2,10 @@ create or replace function londiste.subscriber_remove_table(i_queue_name text, i
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_remove_table(2)
---     Ends the subscription to a table. The table and its data stay.
+--     Ends the subscription to a table. The table and its data stay, and so does its row in londiste.table_position, if it has
+--     one: replay unregisters the copy's consumer that it names, which would keep the provider from rotating, and deletes it.
 -- Returns: 1
--- Writes: londiste.subscriber_table, londiste.table_position
+-- Writes: londiste.subscriber_table
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);
@@ -18,7 +19,6 @@ begin
             message = 'no such table',
             detail = format('Table %s is not subscribed to queue "%s".', v_table_name, i_queue_name);
     end if;
-    delete from londiste.table_position p where p.queue_name = i_queue_name and p.table_name = v_table_name;
     return 1;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

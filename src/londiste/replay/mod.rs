@@ -22,6 +22,7 @@ use crate::pgq::{Batch, TickId, event};
 
 use super::apply::{Applied, Applier, Filter, Settings};
 use super::completed::{self, Standing};
+use super::install;
 use super::news::News;
 use super::table_state::TableState;
 use super::tables::{self, SubscribedTable};
@@ -33,7 +34,7 @@ use tidy::Tidy;
 const BEHIND: u64 = 1000;
 
 /// Applies batches until a stop is requested.
-pub async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
+pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let mut replay = Replay::new(config.clone(), control.clone());
     let result = job::run_loop(&mut replay, control).await;
     replay.shut_down().await;
@@ -90,6 +91,7 @@ impl Replay {
         let job_name = &config.common.job_name;
         let provider = Db::open(Role::Provider, &config.provider_db, job_name, abort).await?;
         let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, job_name, abort).await?;
+        install::take_over(&subscriber).await?;
         let abilities = Abilities::of(&provider).await?;
         if self.consumer.register(&provider).await? {
             tracing::info!("Resetting queue tracking on dst side");
@@ -297,7 +299,7 @@ fn filters(tables: &[SubscribedTable]) -> HashMap<FqName, Filter> {
 
 /// The `copy` command: brings every table that is `-`, `in-copy` or `catching-up` to where only replay can go on, and
 /// ends. Replay may run at the same time.
-pub async fn run_copies(config: &config::Londiste, control: &Control) -> Result<Output> {
+pub(crate) async fn run_copies(config: &config::Londiste, control: &Control) -> Result<Output> {
     let mut replay = Replay::new(config.clone(), control.clone());
     let result = replay.copy_all().await;
     replay.shut_down().await;
@@ -309,6 +311,7 @@ impl Replay {
         let (name, abort) = (&self.config.common.job_name, self.control.abort());
         let provider = Db::open(Role::Provider, &self.config.provider_db, name, abort).await?;
         let subscriber = Db::open(Role::Subscriber, &self.config.subscriber_db, name, abort).await?;
+        install::take_over(&subscriber).await?;
         loop {
             let mut news = self.news.listener();
             self.copies.reap();
@@ -330,7 +333,7 @@ impl Replay {
 }
 
 /// Moves the provider's consumer to where the subscriber stands (`--rewind`).
-pub async fn rewind(config: &config::Londiste, control: &Control) -> Result<Output> {
+pub(crate) async fn rewind(config: &config::Londiste, control: &Control) -> Result<Output> {
     tracing::info!("Rewinding queue");
     let (name, abort) = (&config.common.job_name, control.abort());
     let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, abort).await?;
@@ -351,7 +354,7 @@ pub async fn rewind(config: &config::Londiste, control: &Control) -> Result<Outp
 }
 
 /// Forgets where the subscriber stands (`--reset`): replay goes on from the provider's position.
-pub async fn reset(config: &config::Londiste, control: &Control) -> Result<Output> {
+pub(crate) async fn reset(config: &config::Londiste, control: &Control) -> Result<Output> {
     tracing::info!("Resetting queue tracking on dst side");
     let subscriber =
         Db::open(Role::Subscriber, &config.subscriber_db, &config.common.job_name, control.abort()).await?;

@@ -13,7 +13,7 @@ type Value = (i64, bool);
 
 /// What this process has set so far.
 #[derive(Debug, Default)]
-pub struct Sequences {
+pub(crate) struct Sequences {
     set: HashMap<FqName, Value>,
     /// Sequences that are missing on a side, reported once.
     reported: Vec<FqName>,
@@ -21,14 +21,14 @@ pub struct Sequences {
 
 impl Sequences {
     /// Forgets what was set, so that every value is set again: the subscriber may have been restored from a backup.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.set.clear();
         self.reported.clear();
     }
 
     /// The values of the subscribed sequences that have changed since this process set them. Sequences that are
     /// missing on a side are reported once and left alone.
-    pub async fn read(&mut self, provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<(FqName, Value)>> {
+    pub(crate) async fn read(&mut self, provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<(FqName, Value)>> {
         let rows = subscriber
             .query(
                 "read the subscribed sequences",
@@ -90,7 +90,7 @@ impl Sequences {
     }
 
     /// Sets the values.
-    pub async fn write(&self, subscriber: &Db, values: &[(FqName, Value)]) -> Result<()> {
+    pub(crate) async fn write(&self, subscriber: &Db, values: &[(FqName, Value)]) -> Result<()> {
         if values.is_empty() {
             return Ok(());
         }
@@ -103,7 +103,7 @@ impl Sequences {
     }
 
     /// Remembers that the values are committed.
-    pub fn written(&mut self, values: Vec<(FqName, Value)>) {
+    pub(crate) fn written(&mut self, values: Vec<(FqName, Value)>) {
         self.set.extend(values);
     }
 

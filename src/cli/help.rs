@@ -1,0 +1,58 @@
+//! What `--help` and `--version` print.
+
+use super::command::{self, Spec};
+use super::londiste_commands::{RESET, REWIND};
+use super::options;
+use super::program::Program;
+
+/// Width of the column that the commands stand in.
+const COLUMN: usize = 45;
+
+/// The first lines of the help, and of a usage error.
+pub(super) fn usage(name: &str, program: Option<Program>) -> String {
+    let usage = format!("Usage: {name} [options] INI CMD [subcmd args]\n");
+    match program {
+        Some(_) => usage,
+        None => format!(
+            "{usage}       {name} [options] ticker INI [CMD [args]]\n       {name} [options] londiste INI CMD [subcmd args]\n"
+        ),
+    }
+}
+
+/// The whole help; only of one program when it was called by that program's name.
+pub(super) fn help(name: &str, program: Option<Program>) -> String {
+    let programs = program.map_or(vec![Program::Pgqadm, Program::Londiste], |program| vec![program]);
+    let mut text = usage(name, program);
+    for program in &programs {
+        text.push_str(match program {
+            Program::Pgqadm => "\nticker and queues, for an INI with section [pgqadm]:\n",
+            Program::Londiste => "\nreplication, for an INI with section [londiste]:\n",
+        });
+        let mut previous = None;
+        for spec in command::of(*program) {
+            // The families of commands stand apart.
+            let family = spec.words.contains(' ').then(|| spec.first_word());
+            if previous.replace(family).is_some_and(|previous| previous != family) {
+                text.push('\n');
+            }
+            text.push_str(&command_line(spec));
+        }
+    }
+    let is_shown = |option: &str| {
+        let specs = programs.iter().flat_map(|program| command::of(*program));
+        let extra = [&REWIND, &RESET].into_iter().filter(|_| programs.contains(&Program::Londiste));
+        specs.chain(extra).any(|spec| spec.takes(option))
+    };
+    let mut options = options::command(is_shown).help_template("{all-args}");
+    format!("{text}\n{}\n", options.render_help().to_string().trim_end())
+}
+
+fn command_line(spec: &Spec) -> String {
+    let words = format!("{} {}", spec.words, spec.args);
+    format!("  {words:COLUMN$}{}\n", spec.about)
+}
+
+/// The version, and what it stands in for.
+pub(super) fn version() -> String {
+    format!("rlondiste {} (Skytools 2.1 compatible)\n", env!("CARGO_PKG_VERSION"))
+}

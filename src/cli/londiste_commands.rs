@@ -1,0 +1,210 @@
+//! The commands of the replication program.
+
+use super::Failure;
+use super::command::{Args, Command, Kind, Spec, Suffix};
+use super::options::Options;
+use crate::londiste::{Command as Londiste, Comparison, CopyMode, Provider, Selection, Shown, Subscriber};
+
+const SETUP: Suffix = Suffix::Text(".setup");
+
+/// What most commands have in common.
+const fn setup(words: &'static str, args: &'static str, about: &'static str, build: Build) -> Spec {
+    Spec { words, args, about, options: &[], pidfile: SETUP, kind: Kind::Setup, build }
+}
+
+/// A command that changes nothing.
+const fn show(words: &'static str, args: &'static str, about: &'static str, build: Build) -> Spec {
+    Spec { options: &["json"], pidfile: Suffix::None, ..setup(words, args, about, build) }
+}
+
+type Build = fn(&mut Args, &Options) -> Result<Command, Failure>;
+
+/// `--rewind`, which stands in place of a command.
+pub(super) static REWIND: Spec = Spec {
+    words: "--rewind",
+    args: "",
+    about: "move the consumer on the provider to where the subscriber stands",
+    options: &["rewind", "reset"],
+    pidfile: Suffix::Text(""),
+    kind: Kind::Step,
+    build: |_, _| Ok(Command::Londiste(Londiste::Rewind)),
+};
+
+/// `--reset`, which stands in place of a command.
+pub(super) static RESET: Spec = Spec {
+    words: "--reset",
+    about: "forget where the subscriber stands",
+    build: |_, _| Ok(Command::Londiste(Londiste::Reset)),
+    ..REWIND
+};
+
+pub(super) static SPECS: [Spec; 29] = [
+    Spec {
+        pidfile: Suffix::Text(""),
+        kind: Kind::Job,
+        ..setup("replay", "", "apply events to the subscriber, until stopped", |_, _| {
+            Ok(Command::Londiste(Londiste::Replay))
+        })
+    },
+    setup("provider install", "", "install schemas pgq and londiste, create the queue", |_, _| {
+        provider(Provider::Install)
+    }),
+    Spec {
+        options: &["all", "capture", "key"],
+        ..setup("provider add", "TBL ...", "add tables to the queue", |args, options| {
+            let key = options.key.as_deref().map(|key| key.split(',').map(|column| column.trim().to_owned()).collect());
+            provider(Provider::Add { tables: selection(args, options), capture: options.capture, key })
+        })
+    },
+    Spec {
+        options: &["all"],
+        ..setup("provider remove", "TBL ...", "remove tables from the queue", |args, options| {
+            provider(Provider::Remove(selection(args, options)))
+        })
+    },
+    show("provider tables", "", "list the tables of the queue", |_, _| provider(Provider::Tables)),
+    Spec {
+        options: &["all"],
+        ..setup(
+            "provider refresh",
+            "TBL ...",
+            "renew the triggers of tables whose columns have changed",
+            |args, options| provider(Provider::Refresh(selection(args, options))),
+        )
+    },
+    Spec {
+        options: &["all"],
+        ..setup("provider add-seq", "SEQ ...", "add sequences to the queue", |args, options| {
+            provider(Provider::AddSeq(selection(args, options)))
+        })
+    },
+    Spec {
+        options: &["all"],
+        ..setup("provider remove-seq", "SEQ ...", "remove sequences from the queue", |args, options| {
+            provider(Provider::RemoveSeq(selection(args, options)))
+        })
+    },
+    show("provider seqs", "", "list the sequences of the queue", |_, _| provider(Provider::Seqs)),
+    setup("subscriber install", "", "install schema londiste", |_, _| subscriber(Subscriber::Install)),
+    Spec {
+        options: &["all", "expect-sync", "force", "skip-truncate"],
+        ..setup(
+            "subscriber add",
+            "TBL ...",
+            "subscribe to tables: they are copied and kept up to date",
+            |args, options| {
+                let mode = match (options.expect_sync, options.skip_truncate) {
+                    (true, true) => CopyMode::Contradiction,
+                    (true, false) => CopyMode::ExpectSync,
+                    (false, true) => CopyMode::SkipTruncate,
+                    (false, false) => CopyMode::Copy,
+                };
+                subscriber(Subscriber::Add { tables: selection(args, options), force: options.force, mode })
+            },
+        )
+    },
+    Spec {
+        options: &["all"],
+        ..setup("subscriber remove", "TBL ...", "unsubscribe from tables", |args, options| {
+            subscriber(Subscriber::Remove(selection(args, options)))
+        })
+    },
+    Spec {
+        options: &["all"],
+        ..setup("subscriber add-seq", "SEQ ...", "subscribe to sequences", |args, options| {
+            subscriber(Subscriber::AddSeq(selection(args, options)))
+        })
+    },
+    Spec {
+        options: &["all"],
+        ..setup("subscriber remove-seq", "SEQ ...", "unsubscribe from sequences", |args, options| {
+            subscriber(Subscriber::RemoveSeq(selection(args, options)))
+        })
+    },
+    show("subscriber tables", "", "list subscribed tables with their states", |_, _| subscriber(Subscriber::Tables)),
+    show("subscriber seqs", "", "list subscribed sequences", |_, _| subscriber(Subscriber::Seqs)),
+    show("subscriber missing", "", "list what the provider has and is not subscribed", |_, _| {
+        subscriber(Subscriber::Missing)
+    }),
+    show("subscriber check", "", "compare the structure of tables on both sides", |_, _| subscriber(Subscriber::Check)),
+    Spec {
+        options: &["all"],
+        ..setup("subscriber resync", "TBL ...", "copy tables again", |args, options| {
+            subscriber(Subscriber::Resync(selection(args, options)))
+        })
+    },
+    show("subscriber fkeys", "[pending|active]", "show foreign keys of subscribed tables", |args, _| {
+        let shown = shown(args)?;
+        subscriber(Subscriber::Fkeys(shown))
+    }),
+    show("subscriber triggers", "[pending|active]", "show triggers of subscribed tables", |args, _| {
+        let shown = shown(args)?;
+        subscriber(Subscriber::Triggers(shown))
+    }),
+    setup("subscriber restore-triggers", "TBL [TGNAME ...]", "create triggers again that wait for it", |args, _| {
+        subscriber(Subscriber::RestoreTriggers { table: args.one("a table name")?, triggers: args.rest() })
+    }),
+    setup("subscriber register", "", "register the consumer on the provider's queue", |_, _| {
+        subscriber(Subscriber::Register)
+    }),
+    setup("subscriber unregister", "", "unregister the consumer from the provider's queue", |_, _| {
+        subscriber(Subscriber::Unregister)
+    }),
+    Spec {
+        options: &["timeout"],
+        pidfile: Suffix::None,
+        ..setup("subscriber wait-sync", "[TBL ...]", "wait until tables are in sync", |args, options| {
+            subscriber(Subscriber::WaitSync { tables: args.rest(), timeout: options.timeout })
+        })
+    },
+    show("subscriber status", "", "show lag, rate, states and the last error", |_, _| subscriber(Subscriber::Status)),
+    comparison("compare", "compare the contents of tables on both sides", |args, options| {
+        Ok(Command::Londiste(Londiste::Compare(tables(args, options))))
+    }),
+    comparison("repair", "write the statements that would make the subscriber's tables equal", |args, options| {
+        Ok(Command::Londiste(Londiste::Repair(tables(args, options))))
+    }),
+    Spec {
+        pidfile: Suffix::Text(".copy"),
+        kind: Kind::Job,
+        ..setup("copy", "", "only copy tables, and end when nothing is left to copy", |_, _| {
+            Ok(Command::Londiste(Londiste::Copy))
+        })
+    },
+];
+
+const fn comparison(words: &'static str, about: &'static str, build: Build) -> Spec {
+    let pidfile = Suffix::Text(".repair");
+    Spec { words, args: "[TBL ...]", about, options: &["force"], pidfile, kind: Kind::Step, build }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of Spec::build")]
+fn provider(command: Provider) -> Result<Command, Failure> {
+    Ok(Command::Londiste(Londiste::Provider(command)))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of Spec::build")]
+fn subscriber(command: Subscriber) -> Result<Command, Failure> {
+    Ok(Command::Londiste(Londiste::Subscriber(command)))
+}
+
+fn selection(args: &mut Args, options: &Options) -> Selection {
+    Selection { names: args.rest(), all: options.all }
+}
+
+fn tables(args: &mut Args, options: &Options) -> Comparison {
+    Comparison { tables: args.rest(), force: options.force }
+}
+
+fn shown(args: &mut Args) -> Result<Vec<Shown>, Failure> {
+    let words = args.rest();
+    if words.is_empty() {
+        return Ok(vec![Shown::Pending, Shown::Active]);
+    }
+    let shown = |word: &String| match word.as_str() {
+        "pending" => Ok(Shown::Pending),
+        "active" => Ok(Shown::Active),
+        other => Err(args.wrong(&format!("\"{other}\" is neither pending nor active"))),
+    };
+    words.iter().map(shown).collect()
+}

@@ -1,0 +1,230 @@
+//! From a command to its end, in the order that forking and signals demand: background, pidfile, log, runtime, command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Runtime};
+
+use super::command::{Command, Kind, Parsed, Suffix};
+use super::options::Options;
+use super::program::Program;
+use super::{Caller, Failure};
+use crate::config::{self, Common, File};
+use crate::error::{Error, Report, Result};
+use crate::job::control::Interrupt;
+use crate::job::daemon::{Side, daemonize};
+use crate::job::log::{Level, Log, Verbosity, line};
+use crate::job::pidfile::{Pidfile, with_suffix};
+use crate::job::{Control, Output, critical};
+use crate::{londiste, pgqadm};
+
+/// How long statements that were cancelled may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long sessions may take to say goodbye at an orderly end.
+const GOODBYE: Duration = Duration::from_millis(200);
+
+/// How a command ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) output: Output,
+    pub(super) code: u8,
+}
+
+impl Ending {
+    fn with_code(code: u8) -> Ending {
+        Ending { output: Output::none(), code }
+    }
+}
+
+/// The configuration of the program that was chosen.
+pub(super) enum Config {
+    Pgqadm(config::Pgqadm),
+    Londiste(config::Londiste),
+}
+
+impl Config {
+    pub(super) fn load(program: Program, file: &File) -> Result<Config> {
+        match program {
+            Program::Pgqadm => config::Pgqadm::load(file).map(Config::Pgqadm),
+            Program::Londiste => config::Londiste::load(file).map(Config::Londiste),
+        }
+    }
+
+    pub(super) fn common(&self) -> &Common {
+        match self {
+            Config::Pgqadm(config) => &config.common,
+            Config::Londiste(config) => &config.common,
+        }
+    }
+
+    fn warnings(&self) -> &[String] {
+        match self {
+            Config::Pgqadm(config) => &config.warnings,
+            Config::Londiste(config) => &config.warnings,
+        }
+    }
+}
+
+/// Runs a command, in the background if that was asked for.
+pub(super) fn run(config: &Config, parsed: Parsed, options: &Options, caller: &Caller) -> Result<Ending, Failure> {
+    if !options.daemon {
+        return Process::start(config, &parsed, options)?.finish(config, parsed, caller);
+    }
+    if config.common().pidfile.is_none() {
+        return Err(Failure::Logged("Daemon needs pidfile".to_owned()));
+    }
+    // Nobody reads the log at this moment, but somebody sees the terminal.
+    config.warnings().iter().for_each(|warning| super::tell(&line(Level::Warning, warning)));
+    match daemonize()? {
+        Side::Parent(verdict) => {
+            super::tell(&verdict.text);
+            Ok(Ending::with_code(verdict.code))
+        }
+        Side::Child(start) => match Process::start(config, &parsed, options) {
+            Ok(process) => {
+                start.succeeded();
+                process.finish(config, parsed, caller)
+            }
+            Err(error) => {
+                let failure = Failure::Error(error);
+                start.failed(failure.code(), failure.text(caller));
+                Ok(Ending::with_code(failure.code()))
+            }
+        },
+    }
+}
+
+/// All that a process holds while its command runs. The pidfile is removed after everything else has ended.
+struct Process {
+    runtime: Runtime,
+    control: Control,
+    log: Log,
+    _pidfile: Option<Pidfile>,
+}
+
+impl Process {
+    fn start(config: &Config, parsed: &Parsed, options: &Options) -> Result<Process> {
+        let pidfile = pidfile_path(config, parsed).map(|path| Pidfile::claim(&path)).transpose()?;
+        let log = Log::open(config.common(), verbosity(options))?;
+        if pidfile.as_ref().is_some_and(Pidfile::was_stale) {
+            tracing::warn!("Ignoring stale pidfile");
+        }
+        config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        // A panic is a fault of the program, but it must not go unseen in a daemon.
+        std::panic::set_hook(Box::new(|panic| critical(format_args!("internal error: {panic}"))));
+        let failed = |source| Error::System { action: "start the runtime", source };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("rlondiste")
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let control = {
+            let _context = runtime.enter();
+            Control::install(if parsed.spec.kind == Kind::Job { Interrupt::Finishes } else { Interrupt::Aborts })?
+        };
+        Ok(Process { runtime, control, log, _pidfile: pidfile })
+    }
+
+    fn finish(self, config: &Config, parsed: Parsed, caller: &Caller) -> Result<Ending, Failure> {
+        let Parsed { spec, command, ignored, .. } = parsed;
+        if !ignored.is_empty() {
+            tracing::warn!("{} has no use for \"{}\"", spec.words, ignored.join(" "));
+        }
+        let result = self.runtime.block_on(supervise(config, command, &self.control, &self.log));
+        self.runtime.shutdown_timeout(LAST_WORDS);
+        match result {
+            Ok(output) => Ok(Ending { code: u8::from(output.is_failed()), output }),
+            Err(Error::Aborted) => {
+                if spec.kind != Kind::Job {
+                    super::tell(&Failure::Error(Error::Aborted).text(caller));
+                }
+                // As a shell shows a process that a signal ended.
+                Ok(Ending::with_code(self.control.abort_signal().map_or(1, |signal| 128 + signal)))
+            }
+            Err(error) if spec.kind == Kind::Setup => Err(Failure::Error(error)),
+            Err(error) => {
+                critical(format_args!("Job {} crashed: {}", config.common().job_name, Report(&error)));
+                Ok(Ending::with_code(error.exit_code()))
+            }
+        }
+    }
+}
+
+fn pidfile_path(config: &Config, parsed: &Parsed) -> Option<PathBuf> {
+    match (&config.common().pidfile, parsed.pidfile) {
+        (Some(path), Suffix::Text(suffix)) => Some(with_suffix(path, suffix)),
+        _ => None,
+    }
+}
+
+pub(super) fn verbosity(options: &Options) -> Verbosity {
+    match (options.verbose, options.quiet) {
+        (true, _) => Verbosity::Verbose,
+        (false, true) => Verbosity::Quiet,
+        (false, false) => Verbosity::Normal,
+    }
+}
+
+/// Runs the command until it ends, or until it had its time to end after an abort.
+async fn supervise(config: &Config, command: Command, control: &Control, log: &Log) -> Result<Output> {
+    let reopening = tokio::spawn(reopen_log(reader(config), control.clone(), log.clone()));
+    let own_tasks = Handle::current().metrics().num_alive_tasks();
+    let result = tokio::select! {
+        result = dispatch(config, command, control) => result,
+        () = overdue(control) => Err(Error::Aborted),
+    };
+    // Sessions are driven by tasks of their own, which still have to cancel a statement or to say goodbye.
+    let patience = if control.abort().is_cancelled() { LAST_WORDS } else { GOODBYE };
+    let settled = async {
+        while Handle::current().metrics().num_alive_tasks() > own_tasks {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let _ = tokio::time::timeout(patience, settled).await;
+    reopening.abort();
+    result
+}
+
+async fn dispatch(config: &Config, command: Command, control: &Control) -> Result<Output> {
+    match (config, command) {
+        (Config::Pgqadm(config), Command::Pgqadm(command)) => Box::pin(pgqadm::run(command, config, control)).await,
+        (Config::Londiste(config), Command::Londiste(command)) => {
+            Box::pin(londiste::run(command, config, control)).await
+        }
+        (Config::Pgqadm(_), Command::Londiste(_)) | (Config::Londiste(_), Command::Pgqadm(_)) => {
+            Err(Error::Usage("the command is of the other program than the ini file".to_owned()))
+        }
+    }
+}
+
+async fn overdue(control: &Control) {
+    control.abort().cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
+}
+
+/// How to read the keys of the process again.
+fn reader(config: &Config) -> impl Fn() -> Common + Send + Sync + use<> {
+    let (program, path) = match config {
+        Config::Pgqadm(config) => (Program::Pgqadm, config.path.clone()),
+        Config::Londiste(config) => (Program::Londiste, config.path.clone()),
+    };
+    let current = config.common().clone();
+    move || {
+        let config = File::read(&path).and_then(|file| Config::load(program, &file));
+        // The job itself says what is wrong with the ini file; the log is reopened in any case.
+        config.map_or_else(|_| current.clone(), |config| config.common().clone())
+    }
+}
+
+/// Opens the log file anew at each reload, for programs that rotate it from outside.
+async fn reopen_log(read: impl Fn() -> Common + Send + Sync, control: Control, log: Log) {
+    let mut seen = 0;
+    loop {
+        seen = control.reloaded(seen).await;
+        if let Err(error) = log.reopen(&read()) {
+            tracing::error!("the log stays in the old file: {}", Report(&error));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What a connection string's meaning depends on besides itself: variables, user, home directory, files.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A file as far as connection strings care.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// The bytes, with anything that is not UTF-8 replaced.
+    pub text: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Whether it is a plain file.
+    pub is_plain: bool,
+}
+
+/// How a file is read.
+type Reader = Box<dyn Fn(&Path) -> io::Result<Content> + Send + Sync>;
+
+/// Everything outside of the string.
+pub struct Environment {
+    pub(super) variables: HashMap<String, String>,
+    /// Name of the operating system's user, the default of `user`.
+    pub(super) user: Option<String>,
+    pub(super) home: Option<PathBuf>,
+    pub(super) read: Reader,
+}
+
+impl Environment {
+    /// What this process sees.
+    pub fn of_process() -> Environment {
+        use nix::unistd::{User, geteuid};
+        let account = User::from_uid(geteuid()).ok().flatten();
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        Environment {
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter(|(name, _)| name.starts_with("PG"))
+                .collect(),
+            home: home.or_else(|| account.as_ref().map(|account| account.dir.clone())),
+            user: account.map(|account| account.name),
+            read: Box::new(read),
+        }
+    }
+
+    /// An environment that exists only in memory: nothing but what is given here.
+    #[cfg(test)]
+    pub(super) fn in_memory(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Environment {
+        let files: HashMap<PathBuf, String> =
+            files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
+        Environment {
+            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            user: Some("me".to_owned()),
+            home: Some(PathBuf::from("/home/me")),
+            read: Box::new(move |path| match files.get(path) {
+                Some(text) => Ok(Content { text: text.clone(), mode: 0o600, is_plain: true }),
+                None => Err(io::ErrorKind::NotFound.into()),
+            }),
+        }
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// A path below the home directory.
+    pub(super) fn in_home(&self, path: &str) -> Option<PathBuf> {
+        Some(self.home.as_ref()?.join(path))
+    }
+}
+
+fn read(path: &Path) -> io::Result<Content> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = std::fs::metadata(path)?;
+    let is_plain = metadata.is_file();
+    // Reading a fifo would hang.
+    let bytes = if is_plain { std::fs::read(path)? } else { Vec::new() };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Content { text, mode: metadata.permissions().mode() & 0o7777, is_plain })
+}

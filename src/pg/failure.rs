@@ -1,0 +1,144 @@
+//! Why no session could be opened: one cause per server that was tried, in words for an operator.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use rustls::CertificateError;
+
+/// Why one attempt failed.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// The server was reached and refused.
+    Server(tokio_postgres::Error),
+    /// The server was reached and what it offers cannot be used: asking another one is of no use.
+    Unusable(String),
+    /// The server could not be reached, or not in time, or is not of the wanted kind: another one may do.
+    Unreachable(String),
+}
+
+impl Cause {
+    /// Whether the next server is worth a try. As with libpq, a refused login ends the search.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Cause::Server(error) => {
+                error.code().is_none_or(|code| !matches!(code.code(), "57P01" | "57P02" | "57P03" | "53300"))
+            }
+            Cause::Unusable(_) => true,
+            Cause::Unreachable(_) => false,
+        }
+    }
+
+    /// The cause behind an error of the client library, whose own text is only "error connecting to server".
+    pub(super) fn of(error: tokio_postgres::Error) -> Cause {
+        if error.as_db_error().is_some() {
+            return Cause::Server(error);
+        }
+        let Some(source) = error.source() else { return Cause::Unreachable(error.to_string()) };
+        if let Some(source) = source.downcast_ref::<io::Error>() {
+            return of_io(source);
+        }
+        match source.to_string().as_str() {
+            // The library has no kind for this.
+            "password missing" => Cause::Unusable(
+                "the server asks for a password and there is none; put it into the password file, PGPASSWORD or the \
+                 connection string"
+                    .to_owned(),
+            ),
+            text => Cause::Unusable(text.to_owned()),
+        }
+    }
+
+    /// The text of the cause on one line.
+    fn text(&self) -> String {
+        match self {
+            Cause::Server(error) => match error.as_db_error() {
+                Some(error) => format!("{} ({})", error.message().replace('\n', "; "), error.code().code()),
+                None => error.to_string(),
+            },
+            Cause::Unusable(text) | Cause::Unreachable(text) => text.clone(),
+        }
+    }
+}
+
+fn of_io(error: &io::Error) -> Cause {
+    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Cause::Unusable(of_tls(error));
+    }
+    Cause::Unreachable(match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the server closed the connection".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
+fn of_tls(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "the server's certificate is not signed by a certificate in sslrootcert".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::Revoked) => {
+            "the server's certificate is revoked".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.to_string(),
+        rustls::Error::InvalidCertificate(error) => format!("the server's certificate cannot be trusted: {error}"),
+        rustls::Error::AlertReceived(alert) => format!("the server broke off the TLS handshake: {alert:?}"),
+        error => format!("TLS failed: {error}"),
+    }
+}
+
+/// The cause of a socket that cannot be connected, with the path that was tried.
+pub(super) fn at_socket(directory: &Path, port: u16, cause: Cause) -> Cause {
+    match cause {
+        Cause::Unreachable(text) => Cause::Unreachable(format!("{}/.s.PGSQL.{port}: {text}", directory.display())),
+        cause => cause,
+    }
+}
+
+/// All attempts of one call. Its text ends where the text of its source begins.
+#[derive(Debug)]
+pub(super) struct Failure {
+    earlier: Vec<String>,
+    place: String,
+    last: Cause,
+}
+
+impl Failure {
+    /// The failure of several attempts, each with the place where it was made; `None` when there was none.
+    pub(super) fn of(mut attempts: Vec<(String, Cause)>) -> Option<Failure> {
+        let (place, last) = attempts.pop()?;
+        let earlier = attempts.into_iter().map(|(place, cause)| format!("{place}: {}", cause.text())).collect();
+        Some(Failure { earlier, place, last })
+    }
+
+    /// The error to hand on: the server's own when it is the only one.
+    pub(super) fn into_source(self) -> Box<dyn StdError + Send + Sync> {
+        match self.last {
+            Cause::Server(error) if self.earlier.is_empty() => Box::new(error),
+            last => Box::new(Failure { last, ..self }),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for text in &self.earlier {
+            write!(f, "{text}; ")?;
+        }
+        match &self.last {
+            Cause::Server(_) => f.write_str(&self.place),
+            cause if self.earlier.is_empty() => f.write_str(&cause.text()),
+            cause => write!(f, "{}: {}", self.place, cause.text()),
+        }
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.last {
+            Cause::Server(error) => Some(error),
+            Cause::Unusable(_) | Cause::Unreachable(_) => None,
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! TLS as libpq does it, by rustls: the files of a connection string become a connector for the client library.
+
+mod verifier;
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme, version};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use self::verifier::{Trust, Verifier};
+use super::conninfo::{CertMode, Ssl, SslMode, TlsFile, TlsVersion};
+
+/// Makes TLS connections for one connection string. Remembers what happened in the session that it is made for.
+#[derive(Clone)]
+pub(super) struct Connector {
+    config: Option<Arc<ClientConfig>>,
+    verify_name: bool,
+    cert_required: bool,
+    /// Whether a handshake was begun.
+    used: Arc<AtomicBool>,
+    /// Whether the server asked for a certificate.
+    asked: Arc<AtomicBool>,
+}
+
+impl Connector {
+    /// For connections without TLS.
+    pub(super) fn none() -> Connector {
+        Connector {
+            config: None,
+            verify_name: false,
+            cert_required: false,
+            used: Arc::default(),
+            asked: Arc::default(),
+        }
+    }
+
+    /// Reads the files. The error is the message about the one that cannot be used.
+    pub(super) fn new(ssl: &Ssl) -> Result<Connector, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verify_name = ssl.mode == SslMode::VerifyFull;
+        let verifier = Verifier::new(provider.clone(), trust(ssl, &provider)?, verify_name);
+        let versions: Vec<_> = [(TlsVersion::V1_2, &version::TLS12), (TlsVersion::V1_3, &version::TLS13)]
+            .into_iter()
+            .filter(|(version, _)| (ssl.min_version..=ssl.max_version).contains(version))
+            .map(|(_, version)| version)
+            .collect();
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&versions)
+            .map_err(|error| format!("TLS cannot be set up: {error}"))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let asked = Arc::new(AtomicBool::new(false));
+        let key = client_key(ssl, &provider)?;
+        if ssl.cert_mode == CertMode::Require && key.is_none() {
+            return Err("sslcertmode=require needs a client certificate; set sslcert and sslkey".to_owned());
+        }
+        let mut config = builder.with_client_cert_resolver(Arc::new(ClientCert { key, asked: asked.clone() }));
+        config.enable_sni = ssl.sni;
+        if ssl.direct {
+            config.alpn_protocols = vec![b"postgresql".to_vec()];
+        }
+        Ok(Connector {
+            config: Some(Arc::new(config)),
+            verify_name,
+            cert_required: ssl.cert_mode == CertMode::Require,
+            used: Arc::default(),
+            asked,
+        })
+    }
+
+    /// The same connector with a memory of its own for what happens.
+    pub(super) fn for_one_session(&self) -> Connector {
+        Connector { used: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether this never makes TLS connections.
+    pub(super) fn is_none(&self) -> bool {
+        self.config.is_none()
+    }
+
+    /// Whether a handshake was begun.
+    pub(super) fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// What must hold after the handshake.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.cert_required && !(self.was_used() && self.asked.load(Ordering::Relaxed)) {
+            return Err("sslcertmode=require, but the server did not ask for a certificate".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The name for the handshake. Where it is not verified, one that cannot stand in a certificate (with a character
+    /// that DNS does not allow) is replaced by an address, which is not sent.
+    fn server_name(&self, host: &str) -> String {
+        if !self.verify_name && ServerName::try_from(host).is_err() { "0.0.0.0".to_owned() } else { host.to_owned() }
+    }
+}
+
+/// The parts of the library's connector, for streams of type `S`.
+type Inner<S> = <MakeRustlsConnect as MakeTlsConnect<S>>::TlsConnect;
+
+impl<S> MakeTlsConnect<S> for Connector
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
+    type TlsConnect = Handshake<S>;
+    type Error = Infallible;
+
+    fn make_tls_connect(&mut self, host: &str) -> Result<Handshake<S>, Infallible> {
+        let inner = match &self.config {
+            Some(config) => {
+                let mut library = MakeRustlsConnect::new(ClientConfig::clone(config));
+                let name = self.server_name(host);
+                Some(MakeTlsConnect::<S>::make_tls_connect(&mut library, &name)?)
+            }
+            None => None,
+        };
+        Ok(Handshake { inner, used: self.used.clone() })
+    }
+}
+
+/// One handshake to be made.
+pub(super) struct Handshake<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    inner: Option<Inner<S>>,
+    used: Arc<AtomicBool>,
+}
+
+impl<S> TlsConnect<S> for Handshake<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
+    type Error = io::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = io::Result<Self::Stream>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        self.used.store(true, Ordering::Relaxed);
+        match self.inner {
+            Some(inner) => Box::pin(inner.connect(stream)),
+            None => Box::pin(std::future::ready(Err(io::Error::other("TLS is switched off")))),
+        }
+    }
+}
+
+/// The client's certificate, and whether anybody wanted it.
+#[derive(Debug)]
+struct ClientCert {
+    key: Option<Arc<CertifiedKey>>,
+    asked: Arc<AtomicBool>,
+}
+
+impl ResolvesClientCert for ClientCert {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.key.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.key.is_some()
+    }
+}
+
+/// The file if it exists. One that is named must exist when `required`.
+fn existing(file: Option<&TlsFile>) -> Option<&Path> {
+    match file? {
+        TlsFile::Named(path) | TlsFile::Default(path) => path.exists().then_some(path.as_path()),
+    }
+}
+
+fn path_of(file: Option<&TlsFile>) -> String {
+    match file {
+        Some(TlsFile::Named(path) | TlsFile::Default(path)) => path.display().to_string(),
+        None => "~/.postgresql/root.crt".to_owned(),
+    }
+}
+
+/// What server certificates are compared with. As in libpq, an existing root certificate is used in every mode, and only
+/// the verifying modes insist on one.
+fn trust(ssl: &Ssl, provider: &Arc<CryptoProvider>) -> Result<Trust, String> {
+    let roots = match (&ssl.root_cert, existing(ssl.root_cert.as_ref())) {
+        (None, _) => rustls_native_certs::load_native_certs().certs,
+        (Some(_), Some(path)) => certificates(path)?,
+        (Some(_), None) if ssl.mode >= SslMode::VerifyCa => {
+            return Err(format!(
+                "root certificate file \"{}\" does not exist; put the CA's certificate there, name another file in \
+                 sslrootcert, or use sslrootcert=system or a weaker sslmode",
+                path_of(ssl.root_cert.as_ref())
+            ));
+        }
+        (Some(_), None) => return Ok(Trust::Anybody),
+    };
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots.iter().cloned());
+    if store.is_empty() && roots.is_empty() {
+        return Err(format!("no certificate found in {}", path_of(ssl.root_cert.as_ref())));
+    }
+    let chains = if store.is_empty() {
+        None
+    } else {
+        let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone());
+        let verifier = builder.with_crls(revocation_lists(ssl)?).build();
+        Some(verifier.map_err(|error| format!("sslcrl or sslrootcert cannot be used: {error}"))?)
+    };
+    Ok(Trust::Roots { roots, chains })
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    read_pem(path, "certificate")
+}
+
+fn read_pem<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("cannot read {what} file \"{}\": {error}", path.display());
+    let bytes = fs::read(path).map_err(|error| failed(&error))?;
+    let items: Vec<T> = T::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(|error| failed(&error))?;
+    if items.is_empty() { Err(failed(&format!("it holds no {what} in PEM form"))) } else { Ok(items) }
+}
+
+/// Lists from `sslcrl` and all files of `sslcrldir`.
+fn revocation_lists(ssl: &Ssl) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    const WHAT: &str = "certificate revocation list";
+    let mut lists = Vec::new();
+    match &ssl.crl {
+        Some(TlsFile::Named(path)) => lists = read_pem(path, WHAT)?,
+        Some(TlsFile::Default(path)) if path.exists() && ssl.crl_dir.is_none() => lists = read_pem(path, WHAT)?,
+        _ => {}
+    }
+    if let Some(directory) = &ssl.crl_dir {
+        let failed = |error: io::Error| format!("cannot read directory \"{}\": {error}", directory.display());
+        for entry in fs::read_dir(directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.is_file() {
+                lists.extend(read_pem(&path, WHAT)?);
+            }
+        }
+    }
+    Ok(lists)
+}
+
+/// The client's certificate and key. A certificate that is not there is not sent; one without its key is an error.
+fn client_key(ssl: &Ssl, provider: &CryptoProvider) -> Result<Option<Arc<CertifiedKey>>, String> {
+    if ssl.cert_mode == CertMode::Disable {
+        return Ok(None);
+    }
+    let Some(cert_path) = existing(ssl.cert.as_ref()) else { return Ok(None) };
+    let Some(key_path) = existing(ssl.key.as_ref()) else {
+        return Err(format!(
+            "there is a client certificate \"{}\", but no private key \"{}\"; set sslkey",
+            cert_path.display(),
+            path_of(ssl.key.as_ref())
+        ));
+    };
+    check_key_permissions(key_path)?;
+    let failed = |error: &dyn std::fmt::Display| format!("cannot use private key \"{}\": {error}", key_path.display());
+    let bytes = fs::read(key_path).map_err(|error| failed(&error))?;
+    if bytes.windows(9).any(|window| window == b"ENCRYPTED") {
+        return Err(failed(
+            &"it is encrypted, which is not supported; decrypt it with openssl pkey and protect the file",
+        ));
+    }
+    let key = PrivateKeyDer::from_pem_slice(&bytes)
+        .or_else(|error| PrivateKeyDer::try_from(bytes).map_err(|_| error))
+        .map_err(|error| failed(&error))?;
+    let key = provider.key_provider.load_private_key(key).map_err(|error| failed(&error))?;
+    Ok(Some(Arc::new(CertifiedKey::new(certificates(cert_path)?, key))))
+}
+
+/// A key that others can read is no secret.
+fn check_key_permissions(path: &Path) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("cannot use private key \"{}\": {error}", path.display());
+    let metadata = fs::metadata(path).map_err(|error| failed(&error))?;
+    if !metadata.is_file() {
+        return Err(failed(&"it is not a plain file"));
+    }
+    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    if metadata.permissions().mode() & forbidden == 0 {
+        return Ok(());
+    }
+    Err(failed(&"group or others have access to it; run chmod 0600 on it (0640 is allowed when root owns it)"))
+}
