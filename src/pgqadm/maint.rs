@@ -25,6 +25,7 @@ const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
 
 const ROTATE: &str = "pgq.maint_rotate_tables_step1";
 const RETRY: &str = "pgq.maint_retry_events";
+const REFRESH: &str = "londiste.provider_maintain";
 const VACUUM: &str = "vacuum";
 
 /// The maintenance of one database.
@@ -86,6 +87,13 @@ impl<'a> Maintenance<'a> {
                     info!("Rotating {queue}");
                 }
                 *turns = now;
+                Ok(())
+            }
+            (REFRESH, Some(queue)) => {
+                let count = call(db, "refresh the capture of tables", operation).await?;
+                if let Some(count) = count.filter(|count| count != "0") {
+                    info!("Refreshed the capture of {count} tables of queue {queue}");
+                }
                 Ok(())
             }
             _ => call(db, "do the maintenance", operation).await.map(|_| ()),
@@ -160,29 +168,35 @@ async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Op
 /// What a round has to do.
 async fn operations(db: &Db) -> Result<Vec<Operation>> {
     const ACTION: &str = "list the maintenance operations";
-    const LISTED: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null";
-    const LIST: &str = "select o.func_name, o.func_arg from pgq.maint_operations() o";
+    const KNOWN: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null,
+       pg_catalog.to_regprocedure('londiste.provider_maintain(text)') is not null";
+    const LISTED: &str = "select o.func_name, o.func_arg from pgq.maint_operations() o";
     const QUEUES: &str = "select 'pgq.maint_rotate_tables_step1', q.queue_name from pgq.queue q order by q.queue_name";
     const TABLES: &str = "select 'vacuum', t from pgq.maint_tables_to_vacuum() t";
+    const CAPTURED: &str = "select distinct 'londiste.provider_maintain', t.queue_name from londiste.provider_table t";
 
     let read = async |sql: &str| -> Result<Vec<Operation>> {
         let rows = db.query(ACTION, sql, &[]).await?;
         Ok(rows.iter().map(|row| Operation { function: row.get(0), argument: row.get(1) }).collect())
     };
     let simple = |function: &str| Operation { function: function.to_owned(), argument: None };
-    let listed: bool = db.query_one(ACTION, LISTED, &[]).await?.get(0);
-    if listed {
-        let mut list = read(LIST).await?;
-        // The list of PgQ 3 leaves it out, because its ticker retries at other times.
-        if !list.iter().any(|operation| operation.function == RETRY) {
-            list.push(simple(RETRY));
-        }
-        return Ok(list);
+    let row = db.query_one(ACTION, KNOWN, &[]).await?;
+    let (lists_itself, captures): (bool, bool) = (row.get(0), row.get(1));
+    let mut list = if lists_itself {
+        read(LISTED).await?
+    } else {
+        let mut list = read(QUEUES).await?;
+        list.push(simple("pgq.maint_rotate_tables_step2"));
+        list.extend(read(TABLES).await?);
+        list
+    };
+    // The list of PgQ 3 leaves it out, because its ticker retries at other times.
+    if !list.iter().any(|operation| operation.function == RETRY) {
+        list.push(simple(RETRY));
     }
-    let mut list = read(QUEUES).await?;
-    list.push(simple("pgq.maint_rotate_tables_step2"));
-    list.push(simple(RETRY));
-    list.extend(read(TABLES).await?);
+    if captures {
+        list.extend(read(CAPTURED).await?);
+    }
     Ok(list)
 }
 

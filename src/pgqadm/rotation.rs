@@ -36,14 +36,15 @@ struct Overdue {
     next_table: i32,
 }
 
-/// What to warn of: those of the `due` queues that were not rotated since, with who is in the way.
+/// What to warn of: those of the `due` queues that are late by a tenth of their period, with who is in the way. What is
+/// late by less has been held up by ordinary work.
 pub(super) async fn blocked(db: &Db, due: &[String]) -> Result<Vec<Warning>> {
     const SQL: &str = "select q.queue_name,
        extract(epoch from now() - q.queue_switch_time - q.queue_rotation_period)::float8, q.queue_switch_step2,
        coalesce(q.queue_switch_step2 >= txid_snapshot_xmin(txid_current_snapshot()), true),
        q.queue_data_pfx, (q.queue_cur_table + 1) % q.queue_ntables
 from pgq.queue q
-where q.queue_name = any ($1) and now() - q.queue_switch_time > q.queue_rotation_period
+where q.queue_name = any ($1) and now() - q.queue_switch_time > 1.1 * q.queue_rotation_period
 order by q.queue_name";
     if due.is_empty() {
         return Ok(Vec::new());
@@ -59,9 +60,11 @@ order by q.queue_name";
             next_table: row.get(5),
         };
         let blockers = blockers(db, &overdue).await?;
-        let who = if blockers.is_empty() { "somebody who is gone by now".to_owned() } else { blockers.join("; ") };
+        let ids: Vec<_> = blockers.iter().map(|blocker| blocker.id.as_str()).collect();
+        let texts: Vec<_> = blockers.iter().map(|blocker| blocker.text.as_str()).collect();
+        let who = if texts.is_empty() { "somebody who is gone by now".to_owned() } else { texts.join("; ") };
         warnings.push(Warning {
-            about: format!("rotation {}", overdue.queue),
+            about: format!("rotation {} {}", overdue.queue, ids.join(" ")),
             text: format!(
                 "Rotation of queue {} is {:.0} s late, its event tables grow. It is blocked by {who}",
                 overdue.queue, overdue.seconds
@@ -71,7 +74,15 @@ order by q.queue_name";
     Ok(warnings)
 }
 
-async fn blockers(db: &Db, overdue: &Overdue) -> Result<Vec<String>> {
+/// Who is in the way.
+struct Blocker {
+    /// Which one; stays the same while the ages in the text change.
+    id: String,
+    /// For a person.
+    text: String,
+}
+
+async fn blockers(db: &Db, overdue: &Overdue) -> Result<Vec<Blocker>> {
     if overdue.open_transaction {
         return transactions(db, overdue.switch).await;
     }
@@ -80,7 +91,7 @@ async fn blockers(db: &Db, overdue: &Overdue) -> Result<Vec<String>> {
 }
 
 /// Transactions that began before the last rotation was visible: they may still write into the table to be emptied.
-async fn transactions(db: &Db, switch: Option<i64>) -> Result<Vec<String>> {
+async fn transactions(db: &Db, switch: Option<i64>) -> Result<Vec<Blocker>> {
     const SESSIONS: &str = "select a.pid, coalesce(a.usename, '?')::text, coalesce(a.application_name, ''),
        extract(epoch from clock_timestamp() - a.xact_start)::float8,
        to_char(a.query_start, 'YYYY-MM-DD HH24:MI:SS')
@@ -94,16 +105,16 @@ from pg_catalog.pg_prepared_xacts p
 where $1::int8 is null or txid_snapshot_xmax(txid_current_snapshot()) - age(p.transaction) <= $1
 order by p.prepared
 limit 3";
-    let mut found: Vec<String> = db.query(ACTION, SESSIONS, &[int8(&switch)]).await?.iter().map(session).collect();
+    let mut found: Vec<Blocker> = db.query(ACTION, SESSIONS, &[int8(&switch)]).await?.iter().map(session).collect();
     for row in db.query(ACTION, PREPARED, &[int8(&switch)]).await? {
         let (gid, age): (String, f64) = (row.get(0), row.get(1));
-        found.push(format!("prepared transaction \"{gid}\", {age:.0} s old"));
+        found.push(Blocker { text: format!("prepared transaction \"{gid}\", {age:.0} s old"), id: gid });
     }
     Ok(found)
 }
 
 /// Consumers that may still need events of the table to be emptied.
-async fn consumers(db: &Db, overdue: &Overdue) -> Result<Vec<String>> {
+async fn consumers(db: &Db, overdue: &Overdue) -> Result<Vec<Blocker>> {
     const SQL: &str = "select c.co_name, extract(epoch from now() - t.tick_time)::float8,
        extract(epoch from now() - s.sub_active)::float8
 from pgq.subscription s
@@ -117,13 +128,13 @@ limit 3";
     let describe = |row: &Row| {
         let (name, lag, seen): (String, Option<f64>, f64) = (row.get(0), row.get(1), row.get(2));
         let lag = lag.map_or_else(|| "at a tick that is gone".to_owned(), |lag| format!("{lag:.0} s behind"));
-        format!("consumer {name}, {lag}, last seen {seen:.0} s ago")
+        Blocker { text: format!("consumer {name}, {lag}, last seen {seen:.0} s ago"), id: name }
     };
     Ok(rows.iter().map(describe).collect())
 }
 
 /// Sessions that have a lock on the table to be emptied.
-async fn lock_holders(db: &Db, overdue: &Overdue) -> Result<Vec<String>> {
+async fn lock_holders(db: &Db, overdue: &Overdue) -> Result<Vec<Blocker>> {
     const SQL: &str = "select distinct a.pid, coalesce(a.usename, '?')::text, coalesce(a.application_name, ''),
        extract(epoch from clock_timestamp() - a.xact_start)::float8,
        to_char(a.query_start, 'YYYY-MM-DD HH24:MI:SS')
@@ -137,10 +148,13 @@ limit 3";
 }
 
 /// A session as a person wants to see it. Never the text of its query, which may hold data.
-fn session(row: &Row) -> String {
+fn session(row: &Row) -> Blocker {
     let (pid, user, application): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
     let (age, query_start): (Option<f64>, Option<String>) = (row.get(3), row.get(4));
     let age = age.map_or_else(|| "of unknown age".to_owned(), |age| format!("open for {age:.0} s"));
     let query = query_start.map_or_else(String::new, |start| format!(", last query started {start}"));
-    format!("pid {pid} (user {user}, application \"{application}\"): transaction {age}{query}")
+    Blocker {
+        id: pid.to_string(),
+        text: format!("pid {pid} (user {user}, application \"{application}\"): transaction {age}{query}"),
+    }
 }

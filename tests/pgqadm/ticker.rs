@@ -1,87 +1,201 @@
-//! Ticks and maintenance.
+//! Ticks: which queues get them, when, and what does not keep them from coming.
 
-use crate::support::{Cluster, Database, Job, Scratch, wait_until};
+use std::time::Duration;
 
-struct Ticker {
-    job: Job,
-    database: Database,
-    _scratch: Scratch,
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pretty_assertions::assert_eq;
+
+use super::Setup;
+use crate::support::{Cluster, Job, Shutdown, wait_until, wait_within};
+
+fn insert(setup: &Setup, queue: &str) {
+    setup.database.sql(&format!("select pgq.insert_event('{queue}', 'kind', 'data')"));
 }
 
-/// A ticker whose queues exist and tick fast.
-fn installed() -> Ticker {
-    let database = Cluster::provider().database();
-    let scratch = Scratch::new();
-    let job = Job::ticker(scratch.path(), "db1-ticker", database.conninfo());
-    job.run("install");
-    Ticker { job, database, _scratch: scratch }
+/// Inserts an event and waits for the tick that brings it.
+#[track_caller]
+fn assert_ticks(setup: &Setup, queue: &str) {
+    let before = setup.last_tick(queue);
+    insert(setup, queue);
+    setup.wait_for_tick_after(queue, before);
 }
 
-fn last_tick(database: &Database, queue: &str) -> u64 {
-    let sql = "select max(tick_id) from pgq.tick join pgq.queue on tick_queue = queue_id where queue_name";
-    database.value(&format!("{sql} = '{queue}'")).parse().unwrap()
-}
-
-#[test]
-fn install_is_repeatable() {
-    let ticker = installed();
-    ticker.job.program(["install"]).stdout("").run();
-    assert_eq!(ticker.database.value("select pgq.version()"), "3.5");
+#[track_caller]
+fn assert_no_complaint(job: &Job) {
+    let log = job.log();
+    assert!(!log.contains("ERROR") && !log.contains("CRITICAL") && !log.contains("WARNING"), "{log}");
 }
 
 #[test]
 fn events_are_followed_by_a_tick() {
-    let ticker = installed();
-    ticker.database.sql("select pgq.create_queue('q'); update pgq.queue set queue_ticker_max_lag = '100 ms'");
-    ticker.job.start();
+    let setup = Setup::with_queues(&["q"]);
+    setup.job.start();
     for _ in 0..3 {
-        let before = last_tick(&ticker.database, "q");
-        ticker.database.sql("select pgq.insert_event('q', 'kind', 'data')");
-        wait_until("there is a new tick", || match last_tick(&ticker.database, "q") {
-            now if now > before => Ok(()),
-            now => Err(format!("still at tick {now}")),
-        });
+        assert_ticks(&setup, "q");
     }
 }
 
 #[test]
-fn queue_that_appears_later_is_ticked_too() {
-    let ticker = installed();
-    ticker.job.start();
-    ticker.database.sql("select pgq.create_queue('late'); update pgq.queue set queue_ticker_max_lag = '100 ms'");
-    let before = last_tick(&ticker.database, "late");
-    ticker.database.sql("select pgq.insert_event('late', 'kind', 'data')");
-    wait_until("it has a new tick", || match last_tick(&ticker.database, "late") {
-        now if now > before => Ok(()),
-        now => Err(format!("still at tick {now}")),
+fn queues_may_come_and_go() {
+    let setup = Setup::with_queues(&["first"]);
+    setup.job.start();
+    assert_ticks(&setup, "first");
+    setup.create_queues(&["second"]);
+    assert_ticks(&setup, "second");
+    setup.job.run("drop first");
+    assert_ticks(&setup, "second");
+    setup.create_queues(&["first"]);
+    assert_ticks(&setup, "first");
+    assert_no_complaint(&setup.job);
+}
+
+#[test]
+fn queue_that_is_being_dropped_does_not_hold_up_the_others() {
+    let setup = Setup::with_queues(&["other", "gone"]);
+    setup.job.start();
+    assert_ticks(&setup, "gone");
+    let dropper = setup.database.session();
+    dropper.sql("begin; select pgq.drop_queue('gone')");
+    for _ in 0..5 {
+        assert_ticks(&setup, "other");
+    }
+    dropper.sql("rollback");
+    assert_ticks(&setup, "gone");
+    assert_no_complaint(&setup.job);
+}
+
+#[test]
+fn paused_and_externally_ticked_queues_are_left_alone() {
+    let setup = Setup::with_queues(&["q", "paused", "external"]);
+    setup.job.run("config paused ticker_paused=true");
+    setup.job.run("config external external_ticker=true");
+    let before = ["paused", "external"].map(|queue| setup.last_tick(queue));
+    insert(&setup, "paused");
+    insert(&setup, "external");
+    setup.job.start();
+    for _ in 0..5 {
+        assert_ticks(&setup, "q");
+    }
+    assert_eq!(["paused", "external"].map(|queue| setup.last_tick(queue)), before);
+    setup.job.run("config paused ticker_paused=false");
+    setup.wait_for_tick_after("paused", before[0]);
+    assert_no_complaint(&setup.job);
+}
+
+#[test]
+fn who_listens_hears_of_each_tick() {
+    let setup = Setup::with_queues(&["q"]);
+    setup.job.start();
+    let listener = setup.database.session();
+    listener.sql("listen rlondiste_tick");
+    insert(&setup, "q");
+    wait_until("the listener hears of a tick", || {
+        listener.sql("select 1");
+        let heard = listener.take_notifications();
+        if heard.contains(&"rlondiste_tick:q".to_owned()) { Ok(()) } else { Err(format!("{heard:?}")) }
     });
 }
 
 #[test]
+fn forced_tick_does_not_wait_for_the_next_check() {
+    let mut setup = Setup::with_queues(&["q"]);
+    setup.job = setup.job.set("loop_delay", "1000");
+    setup.job.start();
+    setup.job.wait_for_log("INFO {ticks: ");
+    for _ in 0..3 {
+        let before = setup.last_tick("q");
+        insert(&setup, "q");
+        setup.database.sql("select pgq.force_tick('q')");
+        setup.wait_for_tick_after("q", before);
+    }
+    // Nor does the end.
+    setup.job.stop();
+}
+
+#[test]
+fn reload_takes_new_settings() {
+    let mut setup = Setup::with_queues(&["q"]);
+    setup.job = setup.job.set("loop_delay", "1000");
+    setup.job.start();
+    setup.job.wait_for_log("INFO {ticks: ");
+    setup.job.configure("loop_delay", "0.02");
+    setup.job.reload();
+    assert_ticks(&setup, "q");
+
+    setup.job.configure("loop_delay", "soon");
+    let pid = Pid::from_raw(setup.job.pid().unwrap());
+    setup.job.log_contains("ERROR Job db1-ticker keeps its settings: ", || kill(pid, Signal::SIGHUP).unwrap());
+    assert_ticks(&setup, "q");
+}
+
+#[test]
 fn ticker_and_maintenance_report_what_they_did() {
-    let ticker = installed();
-    ticker.database.sql("select pgq.create_queue('q')");
-    ticker.job.start();
-    ticker.job.wait_for_log("INFO {ticks: ");
-    ticker.job.wait_for_log("INFO {maint_duration: ");
+    let mut setup = Setup::installed();
+    setup.job = setup.job.set("ticker_log_delay", "0.2").set("maint_delay", "0.2");
+    setup.job.start();
+    wait_until("there are two lines of each", || {
+        let log = setup.job.log();
+        let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+        let counts = (lines(" INFO {ticks: 0}"), lines(" INFO {maint_duration: 0."));
+        if counts.0 >= 2 && counts.1 >= 2 { Ok(()) } else { Err(format!("{counts:?}")) }
+    });
+}
+
+#[test]
+fn idle_queue_gets_few_ticks() {
+    let setup = Setup::with_queues(&["q", "busy"]);
+    setup.database.sql(
+        "update pgq.queue set queue_ticker_max_lag = '50 ms', queue_ticker_idle_period = '1 hour' where queue_name = 'q'",
+    );
+    setup.job.start();
+    for _ in 0..20 {
+        assert_ticks(&setup, "busy");
+    }
+    let ticks = setup.last_tick("q");
+    assert!((2..=9).contains(&ticks), "{ticks} ticks");
 }
 
 #[test]
 fn ticker_waits_for_a_server_that_is_down_at_its_start() {
     let cluster = Cluster::builder().name("late").start();
-    let database = cluster.database();
-    let scratch = Scratch::new();
-    let job = Job::ticker(scratch.path(), "db1-ticker", database.conninfo());
-    job.run("install");
-    database.sql("select pgq.create_queue('q'); update pgq.queue set queue_ticker_max_lag = '100 ms'");
-    let before = last_tick(&database, "q");
-    cluster.stop(crate::support::Shutdown::Fast);
-    job.start();
-    job.wait_for_log("could not connect to provider");
+    let setup = Setup::on(&cluster);
+    setup.job.run("install");
+    setup.create_queues(&["q"]);
+    cluster.stop(Shutdown::Fast);
+    setup.job.start();
+    setup.job.wait_for_log("could not connect to provider");
     cluster.start();
-    database.sql("select pgq.insert_event('q', 'kind', 'data')");
-    wait_until("it ticks", || match last_tick(&database, "q") {
+    assert_ticks(&setup, "q");
+}
+
+#[test]
+fn ticker_outlives_a_restart_of_the_server() {
+    let cluster = Cluster::builder().name("restarted").start();
+    let setup = Setup::on(&cluster);
+    setup.job.run("install");
+    setup.create_queues(&["q"]);
+    setup.job.start();
+    assert_ticks(&setup, "q");
+    for how in [Shutdown::Fast, Shutdown::Immediate] {
+        cluster.stop(how);
+        cluster.start();
+        assert_ticks(&setup, "q");
+    }
+}
+
+#[test]
+fn ticker_waits_for_its_schema() {
+    let setup = Setup::empty();
+    setup.job.start();
+    setup.job.wait_for_log("HINT: Run \"rlondiste TICKER-INI install\"");
+    setup.job.run("install");
+    setup.create_queues(&["q"]);
+    // After an error that may stay, the next try comes after 20 s.
+    let before = setup.last_tick("q");
+    insert(&setup, "q");
+    wait_within(Duration::from_secs(40), "it ticks", || match setup.last_tick("q") {
         now if now > before => Ok(()),
-        now => Err(format!("still at tick {now}")),
+        now => Err(format!("at tick {now}")),
     });
 }

@@ -1,0 +1,238 @@
+//! Install, create, drop, register, unregister, config: what they say and what they change.
+
+use pretty_assertions::assert_eq;
+
+use super::Setup;
+use crate::support::{Cluster, Database};
+
+const INSTALLED: &[&str] = &[
+    "DATE PID INFO plpgsql is installed",
+    "DATE PID INFO txid_current_snapshot is installed",
+    "DATE PID INFO pgq is installed",
+];
+
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+#[test]
+fn install_says_what_is_there_and_what_it_installs() {
+    let setup = Setup::empty();
+    let reading = format!("DATE PID INFO   Reading from rlondiste {}", version());
+    setup.says("install", &[INSTALLED[0], INSTALLED[1], "DATE PID INFO Installing pgq", &reading]);
+    setup.says("install", INSTALLED);
+    setup.says("install -q", &[]);
+    assert_eq!(setup.database.value("select pgq.version()"), "3.5");
+}
+
+#[test]
+fn install_fills_a_schema_that_was_prepared_for_it() {
+    let setup = Setup::empty();
+    setup.database.sql("create schema pgq");
+    setup.job.run("install");
+    assert_eq!(setup.database.value("select pgq.create_queue('q')"), "1");
+}
+
+#[test]
+fn install_brings_back_plpgsql() {
+    let setup = Setup::empty();
+    setup.database.sql("drop extension plpgsql");
+    let log = setup.job.run("install").stderr;
+    assert!(log.contains(" INFO Installing plpgsql\n"), "{log}");
+    assert_eq!(setup.database.value("select pgq.create_queue('q')"), "1");
+}
+
+/// Names and sources of the functions of schema pgq.
+fn functions(database: &Database) -> Vec<Vec<String>> {
+    database.rows(
+        "select oid::regprocedure::text, md5(prosrc) from pg_proc where pronamespace = 'pgq'::regnamespace order by 1",
+    )
+}
+
+#[test]
+fn install_upgrades_an_older_schema_and_keeps_its_queues() {
+    let setup = Setup::with_queues(&["q"]);
+    let before = functions(&setup.database);
+    setup.database.sql(
+        "create or replace function pgq.rlondiste_version() returns text language sql as $$ select '0.0.9'::text $$;
+         drop function pgq.maint_retry_events();
+         select pgq.insert_event('q', 'kind', 'data')",
+    );
+    let log = setup.job.run("install").stderr;
+    assert!(log.contains(" INFO Upgrading pgq from rlondiste 0.0.9\n"), "{log}");
+    assert_eq!(functions(&setup.database), before);
+    assert_eq!(setup.database.value("select count(*) from pgq.event_1"), "1");
+    setup.says("install", INSTALLED);
+}
+
+#[test]
+fn install_refuses_a_newer_schema() {
+    let setup = Setup::installed();
+    setup.database.sql(
+        "create or replace function pgq.rlondiste_version() returns text language sql as $$ select '99.1'::text $$",
+    );
+    let before = functions(&setup.database);
+    let place = setup.place();
+    let crash = format!(
+        "DATE PID CRITICAL Job db1-ticker crashed: cannot install pgq on provider ({place}): the schema there was made by \
+         rlondiste 99.1, which is newer than this program ({})",
+        version()
+    );
+    let hint = "HINT: Nothing was changed. Use that version of rlondiste or a newer one.";
+    setup.fails("install", &[INSTALLED[0], INSTALLED[1], &crash, hint]);
+    assert_eq!(functions(&setup.database), before);
+}
+
+#[test]
+fn install_refuses_a_schema_that_is_no_pgq() {
+    let setup = Setup::empty();
+    setup.database.sql("create schema pgq; create table pgq.mine (id int)");
+    let place = setup.place();
+    let crash = format!(
+        "DATE PID CRITICAL Job db1-ticker crashed: cannot install pgq on provider ({place}): schema pgq is there, but it is \
+         a schema without pgq.queue and pgq.version(), which rlondiste does not know"
+    );
+    let hint = "HINT: Nothing was changed. Rename or drop that schema if nothing needs it.";
+    setup.fails("install", &[INSTALLED[0], INSTALLED[1], &crash, hint]);
+    assert_eq!(functions(&setup.database), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn queues_and_consumers_are_made_once_and_go_in_order() {
+    let setup = Setup::installed();
+    let consumers =
+        || setup.database.rows("select queue_name, consumer_name from pgq.get_consumer_info() order by 1, 2");
+    for _ in 0..2 {
+        setup.says("create q1", &["DATE PID INFO Creating queue: q1"]);
+        setup.says("register q1 c1", &["DATE PID INFO Registering consumer c1 on queue q1"]);
+    }
+    assert_eq!(consumers(), [["q1", "c1"]]);
+
+    let place = setup.place();
+    let crashed = |action: &str, what: &str, message: &str| {
+        format!("DATE PID CRITICAL Job db1-ticker crashed: could not {action} on provider ({place}), {what}: {message}")
+    };
+    let refused = |command: &str, expected: &str| {
+        let output = setup.job.program(command.split(' ')).stdout("").status(1).run();
+        let log = crate::support::mask_log_lines(&output.stderr);
+        assert!(log.lines().any(|line| line == expected), "expected: {expected}\n{log}");
+    };
+    refused(
+        "drop q1",
+        &crashed("drop the queue", "queue \"q1\"", "cannot drop queue, consumers still attached (55006)"),
+    );
+    refused("drop nope", &crashed("drop the queue", "queue \"nope\"", "No such event queue (42704)"));
+    refused(
+        "register nope c1",
+        &crashed("register the consumer", "consumer \"c1\" of queue \"nope\"", "Event queue not created yet (42704)"),
+    );
+    refused(
+        "unregister q1 nobody",
+        &crashed(
+            "unregister the consumer",
+            "consumer \"nobody\" of queue \"q1\"",
+            "consumer not registered on queue (42704)",
+        ),
+    );
+
+    setup.says("unregister q1 c1", &["DATE PID INFO Unregistering consumer c1 from queue q1"]);
+    assert_eq!(consumers(), Vec::<Vec<String>>::new());
+    setup.says("drop q1", &["DATE PID INFO Dropping queue: q1"]);
+    setup.says("create q2", &["DATE PID INFO Creating queue: q2"]);
+    setup.says("register q2 c2", &["DATE PID INFO Registering consumer c2 on queue q2"]);
+    setup.says("drop q2 --force", &["DATE PID INFO Dropping queue: q2"]);
+    assert_eq!(setup.database.value("select count(*) from pgq.queue"), "0");
+}
+
+#[test]
+fn settings_are_shown_to_the_byte() {
+    let setup = Setup::installed();
+    setup.job.program(["config"]).stdout("").stderr("").run();
+    for queue in ["q2", "q1"] {
+        setup.database.sql(&format!("select pgq.create_queue('{queue}')"));
+    }
+    let shown = |queue: &str, max_lag: &str, max_count: &str| {
+        format!(
+            "{queue}\n    ticker_max_lag\t={max_lag:>7}\n    ticker_idle_period\t=     60\n    \
+             rotation_period\t=   7200\n    ticker_max_count\t={max_count:>7}\n"
+        )
+    };
+    let both = shown("q1", "3", "500") + &shown("q2", "3", "500");
+    setup.job.program(["config"]).stdout(both).stderr("").run();
+
+    setup.says(
+        "config q1 ticker_max_count=300 queue_ticker_max_lag=0.5",
+        &["DATE PID INFO Change queue q1 config to: queue_ticker_max_count='300', queue_ticker_max_lag='0.5'"],
+    );
+    setup.job.program(["config", "q1"]).stdout(shown("q1", "0.5", "300")).stderr("").run();
+    setup
+        .job
+        .program(["config", "q1", "rotation_period=1 hour"])
+        .stdout("")
+        .stderr("DATE PID INFO Change queue q1 config to: queue_rotation_period='1 hour'\n")
+        .run();
+    let json = setup.job.run("config q1 --json").stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({"queues": [{
+            "name": "q1", "ticker_max_lag": 0.5, "ticker_idle_period": 60.0, "rotation_period": 3600.0,
+            "ticker_max_count": 300
+        }]})
+    );
+}
+
+#[test]
+fn wrong_settings_change_nothing() {
+    let setup = Setup::installed();
+    setup.database.sql("select pgq.create_queue('q1')");
+    let settings = || setup.job.run("config").stdout;
+    let before = settings();
+    for (command, message) in [
+        ("config nope", "no such queue: nope"),
+        ("config nope ticker_max_lag=1", "no such queue: nope"),
+        ("config q1 ticker_max_lag=1 bad=1", "unknown config var: bad"),
+        ("config q1 ticker_max_lag", "cannot understand \"ticker_max_lag\""),
+        ("config q1 ticker_max_count=5 ticker_max_lag=abc", "invalid input syntax for type interval: \"abc\" (22007)"),
+    ] {
+        let output = setup.job.program(command.split(' ')).stdout("").status(1).run();
+        assert!(output.stderr.contains(message), "{command}: no {message:?} in\n{}", output.stderr);
+    }
+    assert_eq!(settings(), before);
+}
+
+#[test]
+fn commands_without_a_schema_say_how_to_install_it() {
+    let setup = Setup::empty();
+    for command in ["status", "create q", "register q c", "config", "events q"] {
+        let output = setup.job.program(command.split(' ')).stdout("").status(1).run();
+        let hint = "HINT: Run \"rlondiste TICKER-INI install\"";
+        assert!(output.stderr.contains(hint), "{command}: no {hint:?} in\n{}", output.stderr);
+    }
+}
+
+#[test]
+fn owner_of_the_database_needs_no_other_right() {
+    let cluster = Cluster::provider();
+    let setup = Setup::on(cluster);
+    let (name, user) = (setup.database.name(), format!("owner_of_{}", setup.database.name()));
+    cluster.sql(&format!("create role {user} login; alter database {name} owner to {user}"));
+    let job = crate::support::Job::ticker(
+        setup.scratch.path(),
+        "plain",
+        &setup.database.conninfo().replace("user=postgres", &format!("user={user}")),
+    );
+    for command in ["install", "create q", "config q ticker_max_lag=0.1", "status"] {
+        job.run(command);
+    }
+    job.start();
+    let before = setup.last_tick("q");
+    setup.database.sql("select pgq.insert_event('q', 'kind', 'data')");
+    setup.wait_for_tick_after("q", before);
+    job.wait_for_log("INFO {maint_duration: ");
+    job.stop();
+    let log = job.log();
+    assert!(!log.contains("CRITICAL") && !log.contains("ERROR"), "{log}");
+    setup.database.sql(&format!("reassign owned by {user} to postgres; drop owned by {user}"));
+    cluster.sql(&format!("drop role {user}"));
+}

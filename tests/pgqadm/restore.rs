@@ -1,0 +1,115 @@
+//! A dump restored into a cluster with a smaller transaction counter.
+
+use std::process::Command;
+
+use pretty_assertions::assert_eq;
+
+use super::Setup;
+use crate::support::{Cluster, Database, Scratch, client_program};
+
+/// Lets a cluster use up more transaction ids than a new one has given out.
+fn age(database: &Database) {
+    database.sql(
+        "create table used (id int);
+         do $$ begin
+            for i in 1 .. 20000 loop
+                begin insert into used values (i); exception when others then null; end;
+            end loop;
+         end $$;
+         drop table used",
+    );
+}
+
+/// Copies a database by pg_dump and psql.
+#[track_caller]
+fn restore(cluster: &Cluster, from: &Database, to: &Database) {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("dump.sql");
+    for (program, database, option) in [("pg_dump", from, "-f"), ("psql", to, "-qXf")] {
+        let mut command = Command::new(client_program(cluster.binaries(), program));
+        let output = command.arg("-d").arg(database.conninfo()).arg(option).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// Inserts an event and makes a tick after it.
+fn insert(database: &Database, data: &str) {
+    database.sql(&format!("select pgq.insert_event('q', 'kind', '{data}')"));
+    database.sql("select pgq.force_tick('q')");
+}
+
+fn tick(database: &Database) {
+    database.sql("select pgq.ticker('q')");
+}
+
+/// The data of all events that a consumer gets until there is nothing more for it.
+fn read_all(database: &Database, consumer: &str) -> Vec<String> {
+    let mut data = Vec::new();
+    loop {
+        let batch = database.value(&format!("select pgq.next_batch('q', '{consumer}')"));
+        if batch == "NULL" {
+            return data;
+        }
+        data.extend(database.column(&format!("select ev_data from pgq.get_batch_events({batch}) order by ev_id")));
+        database.sql(&format!("select pgq.finish_batch({batch})"));
+    }
+}
+
+#[test]
+fn restored_queue_is_not_ticked_until_it_is_rebased_and_loses_nothing() {
+    let old = Cluster::provider();
+    let new = Cluster::builder().name("restored").start();
+    let source = Setup::on(old);
+    age(&source.database);
+    source.job.run("install");
+    source.create_queues(&["q"]);
+    for consumer in ["ahead", "behind"] {
+        source.database.sql(&format!("select pgq.register_consumer('q', '{consumer}')"));
+    }
+    insert(&source.database, "read by both");
+    tick(&source.database);
+    assert_eq!(read_all(&source.database, "ahead"), ["read by both"]);
+    assert_eq!(read_all(&source.database, "behind"), ["read by both"]);
+    insert(&source.database, "read by one");
+    tick(&source.database);
+    assert_eq!(read_all(&source.database, "ahead"), ["read by one"]);
+    insert(&source.database, "read by none");
+    tick(&source.database);
+    insert(&source.database, "not ticked");
+
+    let mut setup = Setup::on(&new);
+    restore(old, &source.database, &setup.database);
+    setup.job = setup.job.set("queue_refresh_period", "0.1");
+    setup.job.start();
+    setup.job.wait_for_log("ERROR no tick is made in queue \"q\": it knows of transaction ");
+    setup.job.wait_for_log("HINT: Run \"rlondiste ticker INI rebase q\"; consumers go on where they are.\n");
+    setup.database.sql("select pgq.insert_event('q', 'kind', 'since the restore')");
+    setup.create_queues(&["other"]);
+    let before = setup.last_tick("other");
+    setup.wait_for_tick_after("other", before);
+
+    let before = setup.last_tick("q");
+    setup.says(
+        "rebase q",
+        &["DATE PID INFO Rebasing queue q", "DATE PID INFO Queue q is rebased, its consumers go on where they were"],
+    );
+    insert(&setup.database, "since the rebase");
+    let now = setup.wait_for_tick_after("q", before + 1);
+    assert!(now > before + 1);
+    setup.job.stop();
+    let rest = ["read by none", "not ticked", "since the restore", "since the rebase"];
+    assert_eq!(read_all(&setup.database, "ahead"), rest);
+    assert_eq!(read_all(&setup.database, "behind"), [&["read by one"][..], &rest].concat());
+
+    setup.says(
+        "rebase q",
+        &["DATE PID INFO Rebasing queue q", "DATE PID INFO Queue q is in order, nothing was changed"],
+    );
+}
+
+#[test]
+fn unknown_queue_cannot_be_rebased() {
+    let setup = Setup::installed();
+    let output = setup.job.program(["rebase", "nope"]).stdout("").status(1).run();
+    assert!(output.stderr.contains("queue \"nope\": No such event queue (42704)"), "{}", output.stderr);
+}
