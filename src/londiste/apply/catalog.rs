@@ -116,7 +116,7 @@ impl Catalog {
         Ok(self.find(name))
     }
 
-    fn put(&mut self, table: Table) {
+    pub(super) fn put(&mut self, table: Table) {
         let name = table.name.clone();
         let key = table.by_row.is_none().then(|| default_key(&table)).flatten();
         let known = Known {

@@ -13,6 +13,8 @@ mod catalog;
 mod chunk;
 mod fold;
 mod key;
+#[cfg(test)]
+mod model;
 mod order;
 mod param;
 mod plan;
