@@ -19,7 +19,7 @@ const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What stands in schema `pgq` of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// There is no such schema.
+    /// There is no such schema, or it is empty.
     None,
     /// Our own, with the version of rlondiste that made it.
     Own(String),
@@ -63,16 +63,17 @@ enum Old {
 pub async fn find(db: &Db) -> Result<Found> {
     const ACTION: &str = "look for schema pgq";
     const OBJECTS: &str = "select (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgq'),
-       pg_catalog.to_regnamespace('pgq') is not null,
+       exists (select 1 from pg_catalog.pg_depend d where d.refclassid = 'pg_catalog.pg_namespace'::regclass
+               and d.refobjid = pg_catalog.to_regnamespace('pgq')),
        pg_catalog.to_regclass('pgq.queue') is not null and pg_catalog.to_regprocedure('pgq.version()') is not null,
        pg_catalog.to_regprocedure('pgq.rlondiste_version()') is not null";
     let row = db.query_one(ACTION, OBJECTS, &[]).await?;
-    let (extension, schema, pgq, own): (Option<String>, bool, bool, bool) =
+    let (extension, objects, pgq, own): (Option<String>, bool, bool, bool) =
         (row.get(0), row.get(1), row.get(2), row.get(3));
     if let Some(version) = extension {
         return Ok(Found::Extension(version));
     }
-    if !schema {
+    if !objects {
         return Ok(Found::None);
     }
     if !pgq {

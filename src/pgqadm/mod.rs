@@ -1,6 +1,8 @@
 //! The ticker and the administration of queues: what `pgqadm.py` did.
 
 mod admin;
+mod events;
+mod failed;
 mod fault;
 mod maint;
 mod rebase;
@@ -110,7 +112,15 @@ pub async fn run(command: Command, config: &config::Pgqadm, control: &Control) -
         Command::Register { queue, consumer } => admin::register(&db, &queue, &consumer).await,
         Command::Unregister { queue, consumer } => admin::unregister(&db, &queue, &consumer).await,
         Command::Config { queue, changes } => settings::run(&db, queue.as_deref(), &changes).await,
-        Command::Rebase { .. } | Command::Events { .. } | Command::Failed { .. } => Ok(Output::none()),
+        Command::Rebase { queue } => rebase::run(&db, &queue).await,
+        Command::Events { queue, consumer, limit } => {
+            let list = events::read(&db, &queue, consumer.as_deref(), limit).await?;
+            Ok(Output::of(&list))
+        }
+        Command::Failed { queue, consumer, action: None } => {
+            Ok(Output::of(&failed::read(&db, &queue, &consumer).await?))
+        }
+        Command::Failed { queue, consumer, action: Some(action) } => failed::act(&db, &queue, &consumer, action).await,
     }
 }
 

@@ -1,7 +1,11 @@
 //! After a dump and restore into a cluster with a smaller transaction counter: finding out, and mending a queue.
 
+use tracing::{info, warn};
+
 use crate::error::{Error, Result};
-use crate::pg::{Db, int4};
+use crate::job::Output;
+use crate::pg::{Db, int4, text};
+use crate::pgq;
 
 /// A queue that was restored into a cluster whose transaction counter is behind the queue's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,4 +41,42 @@ impl CounterProblem {
             format!("Run \"rlondiste ticker INI rebase {queue}\"; consumers go on where they are."),
         )
     }
+}
+
+/// Mends a queue: unread events and the places of consumers stay, under transaction ids of this cluster.
+pub(super) async fn run(db: &Db, queue: &str) -> Result<Output> {
+    const ACTION: &str = "rebase the queue";
+    const IN_USE: &str = "select exists (select 1 from londiste.provider_table t where t.queue_name = $1)";
+
+    let found = pgq::install::find(db).await?;
+    if !found.is_own() && found != pgq::install::Found::None {
+        return Err(Error::refused(
+            format!("cannot rebase a queue of {found} on {} ({})", db.role(), db.target()),
+            "\"rlondiste ticker INI install\" replaces PgQ 2.1 by a schema that can. With another PgQ, unregister the \
+             consumers, drop the queue and create it anew.",
+        ));
+    }
+    info!("Rebasing queue {queue}");
+    let tx = db.begin(ACTION, "begin").await?;
+    // Writers wait behind the lock that this waits for.
+    tx.batch(ACTION, "set local lock_timeout = '10s'").await?;
+    let changed: i32 = tx
+        .query_one(ACTION, "select pgq.rebase_queue($1)", &[text(&queue)])
+        .await
+        .map_err(|e| e.about(format!("queue \"{queue}\"")))?
+        .get(0);
+    tx.commit(ACTION).await?;
+    if changed == 0 {
+        info!("Queue {queue} is in order, nothing was changed");
+        return Ok(Output::none());
+    }
+    info!("Queue {queue} is rebased, its consumers go on where they were");
+    let replicates = db.query_one(ACTION, "select pg_catalog.to_regclass('londiste.provider_table') is not null", &[]);
+    if replicates.await?.get(0) && db.query_one(ACTION, IN_USE, &[text(&queue)]).await?.get(0) {
+        // Their snapshots are in the transaction ids of the old cluster.
+        warn!(
+            "Tables that are not in state ok on a subscriber must be copied again there, with \"subscriber resync TBL\""
+        );
+    }
+    Ok(Output::none())
 }
