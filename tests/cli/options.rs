@@ -98,6 +98,12 @@ fn version_needs_no_ini_file() {
 }
 
 #[test]
+fn sample_ini_files_are_the_examples() {
+    Program::new(["--ini", "pgqadm"]).stdout(include_str!("../../examples/pgqadm.ini")).stderr("").run();
+    Program::new(["--ini=londiste"]).stdout(include_str!("../../examples/londiste.ini")).stderr("").run();
+}
+
+#[test]
 fn help_beats_everything_else() {
     let help = Program::new(["-h"]).called("pgqadm.py").stderr("").run().stdout;
     for args in [["-V", "-h"], ["-h", "-V"], ["--help", "x.ini"], ["-dh", "ticker"]] {
