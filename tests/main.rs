@@ -12,6 +12,7 @@
 
 mod architecture;
 mod cli;
+mod config;
 mod harness;
 mod londiste;
 mod pgqadm;
