@@ -15,4 +15,5 @@ mod cli;
 mod harness;
 mod londiste;
 mod pgqadm;
+mod quickstart;
 mod support;
