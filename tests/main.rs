@@ -16,4 +16,5 @@ mod config;
 mod harness;
 mod londiste;
 mod pgqadm;
+mod quickstart;
 mod support;
