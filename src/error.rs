@@ -35,6 +35,10 @@ impl fmt::Display for Role {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// An event cannot be applied to the subscriber.
+    #[error(transparent)]
+    Apply(Box<ApplyFault>),
+
     /// The statement was cancelled or the connection closed because the process was told to end at once.
     #[error("stopped by request")]
     Aborted,
@@ -151,6 +155,7 @@ impl Error {
     /// What the operator can do, as one sentence, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Error::Apply(fault) => fault.hint(),
             Error::Query { source, .. } => source.as_db_error().and_then(query_hint),
             Error::PidfileBusy { path, pid } => Some(format!(
                 "Process {pid} holds \"{}\"; stop it with -s, or remove the file if that is not one of ours.",
@@ -180,6 +185,10 @@ impl Error {
                 Some(code) => sqlstate_is_transient(code),
                 None => true,
             },
+            Error::Apply(fault) => match &fault.source {
+                Some(source) => source.code().is_none_or(sqlstate_is_transient),
+                None => false,
+            },
             Error::Aborted
             | Error::Config { .. }
             | Error::Conninfo { .. }
@@ -197,6 +206,7 @@ impl Error {
         match self {
             Error::Usage(_) => 2,
             Error::Aborted
+            | Error::Apply(_)
             | Error::Config { .. }
             | Error::Connect { .. }
             | Error::Conninfo { .. }
@@ -213,6 +223,7 @@ impl Error {
     pub fn code(&self) -> Option<&SqlState> {
         match self {
             Error::Query { source, .. } => source.code(),
+            Error::Apply(fault) => fault.source.as_ref()?.code(),
             Error::Connect { source, .. } => server_code(source.as_ref()),
             _ => None,
         }
@@ -243,6 +254,77 @@ fn server_code<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a S
         next = error.source();
     }
     None
+}
+
+/// Why an event cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The subscriber has no such table.
+    MissingTable,
+    /// The subscriber's table lacks this column.
+    MissingColumn(String),
+    /// The row to update or delete is not there, and the configuration says to stop then.
+    MissingRow,
+    /// The event's data are not what its type promises; what is wrong with them.
+    Unreadable(String),
+    /// The subscriber refused the statement.
+    Refused,
+}
+
+/// An event that cannot be applied, and why.
+#[derive(Debug)]
+pub struct ApplyFault {
+    /// What is wrong.
+    pub kind: FaultKind,
+    /// `ev_id`
+    pub event: i64,
+    /// What the event does: `I`, `U`, `D` or `R`.
+    pub verb: char,
+    /// The table, unquoted.
+    pub table: String,
+    /// The row's key as `column=value, ...`; empty when it is not known.
+    pub key: String,
+    /// The subscriber, without password.
+    pub target: String,
+    /// A sentence that tells what to do, where that is known.
+    pub mend: Option<String>,
+    /// What the server said.
+    pub source: Option<tokio_postgres::Error>,
+}
+
+impl ApplyFault {
+    /// Whether only the structure of this one table is at fault, so that other tables can go on.
+    pub fn is_structure(&self) -> bool {
+        matches!(self.kind, FaultKind::MissingTable | FaultKind::MissingColumn(_))
+    }
+
+    fn hint(&self) -> Option<String> {
+        let refusal = || self.source.as_ref().and_then(tokio_postgres::Error::as_db_error).and_then(query_hint);
+        self.mend.clone().or_else(refusal)
+    }
+}
+
+impl fmt::Display for ApplyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot apply event {} ({}) to table \"{}\"", self.event, self.verb, self.table)?;
+        if !self.key.is_empty() {
+            write!(f, ", key {}", self.key)?;
+        }
+        write!(f, " on {} ({})", Role::Subscriber, self.target)?;
+        match &self.kind {
+            FaultKind::MissingTable => write!(f, ": the table does not exist"),
+            FaultKind::MissingColumn(column) => write!(f, ": column \"{column}\" does not exist"),
+            FaultKind::MissingRow => write!(f, ": the row does not exist"),
+            FaultKind::Unreadable(what) => write!(f, ": {what}"),
+            FaultKind::Refused => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ApplyFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|e| e as _)
+    }
 }
 
 fn config_text(path: &std::path::Path, line: Option<usize>, section: &str, key: &str, message: &str) -> String {

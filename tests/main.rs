@@ -12,7 +12,9 @@
 
 mod architecture;
 mod cli;
+mod config;
 mod harness;
 mod londiste;
 mod pgqadm;
+mod quickstart;
 mod support;

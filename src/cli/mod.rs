@@ -43,6 +43,9 @@ fn run(args: Vec<OsString>, caller: &Caller) -> Result<u8, Failure> {
     if options.version {
         return print(&help::version());
     }
+    if let Some(sample) = options.ini {
+        return print(sample.text());
+    }
     let mut words: VecDeque<OsString> = options.words.iter().cloned().collect();
     let program = caller.program.or_else(|| Program::of_first_word(&mut words));
     let Some(path) = words.pop_front() else { return Err(Failure::Plain("need config file".to_owned())) };

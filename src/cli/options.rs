@@ -127,6 +127,16 @@ pub(super) enum Sample {
     Londiste,
 }
 
+impl Sample {
+    /// The file that is shipped as an example.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Sample::Pgqadm => include_str!("../../examples/pgqadm.ini"),
+            Sample::Londiste => include_str!("../../examples/londiste.ini"),
+        }
+    }
+}
+
 fn capture(text: &str) -> Result<Capture, String> {
     match text {
         "statement" => Ok(Capture::Statement),

@@ -18,11 +18,8 @@ use crate::job::pidfile::{Pidfile, with_suffix};
 use crate::job::{Control, Output, critical};
 use crate::{londiste, pgqadm};
 
-/// How long statements that were cancelled may take to end.
+/// How long statements may take to be cancelled, and sessions to be closed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// How long sessions may take to say goodbye at an orderly end.
-const GOODBYE: Duration = Duration::from_millis(200);
 
 /// How a command ended.
 #[derive(Debug)]
@@ -175,14 +172,13 @@ async fn supervise(config: &Config, command: Command, control: &Control, log: &L
         result = dispatch(config, command, control) => result,
         () = overdue(control) => Err(Error::Aborted),
     };
-    // Sessions are driven by tasks of their own, which still have to cancel a statement or to say goodbye.
-    let patience = if control.abort().is_cancelled() { LAST_WORDS } else { GOODBYE };
+    // Sessions are driven by tasks of their own, which still have to cancel a statement or to close the connection.
     let settled = async {
         while Handle::current().metrics().num_alive_tasks() > own_tasks {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let _ = tokio::time::timeout(patience, settled).await;
+    let _ = tokio::time::timeout(LAST_WORDS, settled).await;
     reopening.abort();
     result
 }

@@ -22,6 +22,12 @@ pub use self::file::File;
 use self::keys::Program;
 use crate::error::Result;
 
+/// A commented `[pgqadm]` file, for `--ini pgqadm`.
+pub const PGQADM_SAMPLE: &str = include_str!("../../examples/pgqadm.ini");
+
+/// A commented `[londiste]` file, for `--ini londiste`.
+pub const LONDISTE_SAMPLE: &str = include_str!("../../examples/londiste.ini");
+
 /// Keys of every program, about the process itself.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the keys are described in keys::KEYS")]
@@ -445,6 +451,32 @@ mod tests {
         }
         let error = File::parse(Path::new("x.toml"), b"[s]\na = \n", "box").expect_err("no value");
         assert!(text_of(&error).starts_with("x.toml:2: not valid TOML: "), "{error}");
+    }
+
+    /// The sample with its commented keys taken as set.
+    fn uncommented(sample: &str) -> String {
+        let is_key =
+            |line: &str| line.split_once(" =").is_some_and(|(key, _)| keys::KEYS.iter().any(|k| k.name == key));
+        let lines = sample.lines().map(|line| line.strip_prefix('#').filter(|rest| is_key(rest)).unwrap_or(line));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn samples_load_and_show_every_key_with_its_default() {
+        let sample = Pgqadm::load(&ini(PGQADM_SAMPLE).expect("valid")).expect("valid");
+        assert_eq!((sample.warnings.len(), sample.common.job_name.as_str()), (0, "ticker"));
+        let sample = Londiste::load(&ini(LONDISTE_SAMPLE).expect("valid")).expect("valid");
+        assert_eq!((sample.warnings.len(), sample.pgq_consumer_id.as_str()), (0, "shop_to_reports"));
+        for (program, sample) in [(Program::Pgqadm, PGQADM_SAMPLE), (Program::Londiste, LONDISTE_SAMPLE)] {
+            let file = ini(&uncommented(sample)).expect("valid");
+            for key in program.keys() {
+                let value = file.value(program.section(), key.name).expect("valid").map(|value| value.text);
+                match (key.default, value) {
+                    (keys::Default::Is(default), Some(value)) => assert_eq!(value, default, "{}", key.name),
+                    (_, value) => assert!(value.is_some(), "{program:?} lacks {}", key.name),
+                }
+            }
+        }
     }
 
     #[test]

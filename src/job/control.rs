@@ -55,7 +55,7 @@ impl Control {
             loop {
                 tokio::select! {
                     _ = int.recv() => match interrupt {
-                        Interrupt::Finishes if !requests.stopping() => requests.finish.cancel(),
+                        Interrupt::Finishes if !requests.stopping() => requests.request_finish(),
                         Interrupt::Finishes | Interrupt::Aborts => requests.request_abort(SignalKind::interrupt()),
                     },
                     _ = term.recv() => requests.request_abort(SignalKind::terminate()),
@@ -66,12 +66,16 @@ impl Control {
         Ok(control)
     }
 
-    fn new(reload: watch::Receiver<u64>) -> Control {
+    pub(super) fn new(reload: watch::Receiver<u64>) -> Control {
         let (finish, abort) = (CancellationToken::new(), CancellationToken::new());
         Control { finish, abort, abort_signal: Arc::default(), reload }
     }
 
-    fn request_abort(&self, signal: SignalKind) {
+    pub(super) fn request_finish(&self) {
+        self.finish.cancel();
+    }
+
+    pub(super) fn request_abort(&self, signal: SignalKind) {
         // Only the first one counts.
         let _ = self.abort_signal.set(u8::try_from(signal.as_raw_value()).unwrap_or_default());
         self.abort.cancel();

@@ -96,3 +96,155 @@ fn report(name: &str, error: &Error, faults: &mut Faults) {
         Say::Nothing => tracing::debug!("Job {name} crashed in the same way again"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use pretty_assertions::assert_eq;
+    use tokio::signal::unix::SignalKind;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    /// A job that does what it is told and writes down what happens to it.
+    struct Script {
+        turns: VecDeque<Turn>,
+        seen: Vec<&'static str>,
+        control: Control,
+        generation: watch::Sender<u64>,
+        reload_fails: bool,
+    }
+
+    #[derive(Clone, Copy)]
+    enum Turn {
+        Again,
+        Idle,
+        Fails,
+        Aborts,
+        AsksToStop,
+        AsksToAbort,
+        AsksToReload,
+    }
+
+    impl Script {
+        fn new(turns: &[Turn]) -> Script {
+            let (generation, reload) = watch::channel(0);
+            let turns = turns.iter().copied().collect();
+            Script { turns, seen: Vec::new(), control: Control::new(reload), generation, reload_fails: false }
+        }
+
+        fn fault() -> Error {
+            Error::refused("it does not work", "")
+        }
+
+        async fn run(&mut self) -> Result<()> {
+            let control = self.control.clone();
+            run_loop(self, &control).await
+        }
+    }
+
+    impl Work for Script {
+        async fn work(&mut self) -> Result<Worked> {
+            self.seen.push("work");
+            tokio::task::yield_now().await;
+            match self.turns.pop_front() {
+                Some(Turn::Again) => Ok(Worked::Again),
+                Some(Turn::Idle) => Ok(Worked::Idle),
+                Some(Turn::Fails) => Err(Script::fault()),
+                Some(Turn::Aborts) => Err(Error::Aborted),
+                Some(Turn::AsksToReload) => {
+                    self.generation.send_modify(|generation| *generation += 1);
+                    Ok(Worked::Idle)
+                }
+                Some(Turn::AsksToAbort) => {
+                    self.control.request_abort(SignalKind::terminate());
+                    Err(Script::fault())
+                }
+                Some(Turn::AsksToStop) | None => {
+                    self.control.request_finish();
+                    Ok(Worked::Idle)
+                }
+            }
+        }
+
+        fn disconnect(&mut self) {
+            self.seen.push("disconnect");
+        }
+
+        fn reload(&mut self) -> Result<()> {
+            self.seen.push("reload");
+            if self.reload_fails { Err(Script::fault()) } else { Ok(()) }
+        }
+
+        fn loop_delay(&self) -> Duration {
+            // Longer than any test may take; only a request ends it.
+            if self.turns.is_empty() { Duration::ZERO } else { Duration::from_mins(10) }
+        }
+
+        fn name(&self) -> &'static str {
+            "script"
+        }
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_until_a_stop_is_requested() -> anyhow::Result<()> {
+        let mut job = Script::new(&[Turn::Again, Turn::Again, Turn::AsksToStop, Turn::Again]);
+        job.run().await?;
+        assert_eq!(job.seen, ["work", "work", "work", "disconnect"]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn idle_job_and_pausing_job_wake_for_a_stop() -> anyhow::Result<()> {
+        for turn in [Turn::Idle, Turn::Fails] {
+            let mut job = Script::new(&[turn, Turn::Again]);
+            let control = job.control.clone();
+            let stopper = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                control.request_finish();
+            });
+            let start = Instant::now();
+            job.run().await?;
+            stopper.await?;
+            assert!(start.elapsed() < Duration::from_secs(10));
+            assert_eq!(job.turns.len(), 1);
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn reload_comes_before_the_next_turn_and_may_fail() -> anyhow::Result<()> {
+        for reload_fails in [false, true] {
+            let mut job = Script::new(&[Turn::AsksToReload, Turn::AsksToStop]);
+            job.reload_fails = reload_fails;
+            job.run().await?;
+            assert_eq!(job.seen, ["work", "reload", "work", "disconnect"]);
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn error_closes_the_sessions_before_the_next_turn() -> anyhow::Result<()> {
+        let mut job = Script::new(&[Turn::Fails, Turn::AsksToStop]);
+        // A reload wakes the pause.
+        let generation = job.generation.clone();
+        let waker = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            generation.send_modify(|generation| *generation += 1);
+        });
+        job.run().await?;
+        waker.await?;
+        assert_eq!(job.seen, ["work", "disconnect", "reload", "work", "disconnect"]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn abort_ends_at_once_whatever_the_work_says() {
+        for turn in [Turn::Aborts, Turn::AsksToAbort] {
+            let mut job = Script::new(&[turn, Turn::Again]);
+            assert!(matches!(job.run().await, Err(Error::Aborted)));
+            assert_eq!(job.seen, ["work", "disconnect"]);
+        }
+    }
+}

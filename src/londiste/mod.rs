@@ -1,6 +1,6 @@
 //! Replication of tables: what `londiste.py` did.
 
-mod apply;
+pub mod apply;
 mod compare;
 mod completed;
 mod consumer;

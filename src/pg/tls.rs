@@ -179,7 +179,7 @@ impl ResolvesClientCert for ClientCert {
     }
 }
 
-/// The file if it exists. One that is named must exist when `required`.
+/// The file if it exists.
 fn existing(file: Option<&TlsFile>) -> Option<&Path> {
     match file? {
         TlsFile::Named(path) | TlsFile::Default(path) => path.exists().then_some(path.as_path()),
@@ -213,14 +213,16 @@ fn trust(ssl: &Ssl, provider: &Arc<CryptoProvider>) -> Result<Trust, String> {
     if store.is_empty() && roots.is_empty() {
         return Err(format!("no certificate found in {}", path_of(ssl.root_cert.as_ref())));
     }
+    let crls = revocation_lists(ssl)?;
+    let with_crls = !crls.is_empty();
     let chains = if store.is_empty() {
         None
     } else {
         let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone());
-        let verifier = builder.with_crls(revocation_lists(ssl)?).build();
+        let verifier = builder.with_crls(crls).build();
         Some(verifier.map_err(|error| format!("sslcrl or sslrootcert cannot be used: {error}"))?)
     };
-    Ok(Trust::Roots { roots, chains })
+    Ok(Trust::Roots { roots, chains, with_crls })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

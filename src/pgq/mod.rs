@@ -1,8 +1,14 @@
 //! The queue as its clients see it: ticks, batches, events.
 
 pub mod consumer;
+pub mod event;
+pub mod fragment;
 pub mod install;
+pub mod json;
 pub mod schema;
+pub mod snapshot;
+pub mod urlenc;
+pub mod values;
 
 use std::fmt;
 

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use pretty_assertions::assert_eq;
 
-    const RULE: Rule = Rule { max_count: 500, max_lag: Duration::from_secs(3), idle_period: Duration::from_secs(60) };
+    const RULE: Rule = Rule { max_count: 500, max_lag: Duration::from_secs(3), idle_period: Duration::from_mins(1) };
 
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)

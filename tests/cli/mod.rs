@@ -2,5 +2,8 @@
 
 mod daemon;
 mod log;
+mod options;
+mod pidfile;
+mod program;
 mod setup_errors;
 mod stop;

@@ -8,11 +8,11 @@ use crate::support::{Job, Output, Program, Replication, assert_same_rows, compar
 #[derive(Clone, Copy)]
 enum Call {
     /// `rlondiste INI ...`: the ini file's section decides.
-    BySection,
+    Section,
     /// `pgqadm.py INI ...`, `londiste.py INI ...`: symbolic links.
-    ByLink,
+    Link,
     /// `rlondiste ticker INI ...`, `rlondiste londiste INI ...`.
-    ByWord,
+    Word,
 }
 
 impl Call {
@@ -23,9 +23,9 @@ impl Call {
         let (link, word) =
             if job.name() == "db1-ticker" { ("pgqadm.py", "ticker") } else { ("londiste.py", "londiste") };
         let program = match self {
-            Call::BySection => Program::new(arguments),
-            Call::ByLink => Program::new(arguments).called(link),
-            Call::ByWord => Program::new(std::iter::once(word).chain(arguments)),
+            Call::Section => Program::new(arguments),
+            Call::Link => Program::new(arguments).called(link),
+            Call::Word => Program::new(std::iter::once(word).chain(arguments)),
         };
         program.dir(ini.parent().unwrap())
     }
@@ -38,17 +38,17 @@ impl Call {
 
 #[test]
 fn tutorial_works_by_the_section_of_the_ini_file() {
-    follow(Call::BySection);
+    follow(Call::Section);
 }
 
 #[test]
 fn tutorial_works_through_links_with_the_old_names() {
-    follow(Call::ByLink);
+    follow(Call::Link);
 }
 
 #[test]
 fn tutorial_works_with_the_program_as_the_first_word() {
-    follow(Call::ByWord);
+    follow(Call::Word);
 }
 
 fn follow(call: Call) {

@@ -29,7 +29,7 @@ impl Setup {
         let database = cluster.database();
         let scratch = Scratch::new();
         let job = Job::ticker(scratch.path(), "db1-ticker", database.conninfo());
-        Setup { job, database, scratch: scratch }
+        Setup { job, database, scratch }
     }
 
     /// With schema `pgq`.
@@ -95,5 +95,5 @@ impl Setup {
 }
 
 fn text(lines: &[&str]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().flat_map(|line| [line, "\n"]).collect()
 }

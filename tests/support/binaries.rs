@@ -38,6 +38,10 @@ impl Binaries {
         Ok(Binaries { dir: dir.to_owned(), version: version.to_owned() })
     }
 
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The path of a program.
     pub fn program(&self, name: &str) -> PathBuf {
         self.dir.join(name)
@@ -55,11 +59,17 @@ impl Binaries {
     }
 }
 
-/// A client program (`psql`, `pg_dump`, `pgbench`): beside the server, else on `PATH`, since archives of server
-/// programs come without them.
-pub fn client_program(binaries: &Binaries, name: &str) -> PathBuf {
-    let beside = binaries.program(name);
-    if beside.is_file() { beside } else { PathBuf::from(name) }
+/// Whether this machine's `pg_dump` can dump the server: one that is older refuses. Archives of server programs come
+/// without clients.
+pub fn server_and_client_fit(binaries: &Binaries) -> bool {
+    let beside = binaries.program("pg_dump");
+    let program = if beside.is_file() { beside } else { PathBuf::from("pg_dump") };
+    let output = Command::new(&program).arg("--version").output();
+    let output = output.unwrap_or_else(|error| panic!("could not run {}: {error}", program.display()));
+    let text = String::from_utf8_lossy(&output.stdout);
+    // As in "pg_dump (PostgreSQL) 15.20 (Debian ...)".
+    let major = text.split_whitespace().nth(2).and_then(|version| version.split('.').next()).unwrap_or_default();
+    major.parse::<u32>().is_ok_and(|major| major >= binaries.major())
 }
 
 fn candidates() -> Vec<PathBuf> {

@@ -1,5 +1,7 @@
 //! A provider, a subscriber, a ticker and a replay between them: the tutorial as words.
 
+use std::fmt::Write as _;
+
 use super::{Cluster, Database, Job, Scratch, assert_same_rows, compare_tables, shop, wait_until};
 
 /// The queue's name, from the tutorial: its dashes need quoting everywhere.
@@ -119,14 +121,12 @@ impl Replication {
     pub fn wait_until_sequences_are_equal(&self) {
         let names = self.subscriber.column("select seq_name from londiste.subscriber_seq order by nr");
         assert!(!names.is_empty(), "the subscriber has no sequences");
-        let sql: String = names
-            .iter()
-            .map(|name| {
-                let (schema, name) = name.split_once('.').expect("a qualified name");
-                let quoted = format!("\"{schema}\".\"{}\"", name.replace('"', "\"\""));
-                format!("select '{}', last_value from {quoted}; ", quoted.replace('\'', "''"))
-            })
-            .collect();
+        let mut sql = String::new();
+        for name in &names {
+            let (schema, name) = name.split_once('.').expect("a qualified name");
+            let quoted = format!("\"{schema}\".\"{}\"", name.replace('"', "\"\""));
+            let _ = write!(sql, "select '{}', last_value from {quoted}; ", quoted.replace('\'', "''"));
+        }
         let (provider, subscriber) = (self.provider.session(), self.subscriber.session());
         wait_until("sequences are equal", || {
             provider.sql(&format!("select pgq.force_tick('{QUEUE}')"));

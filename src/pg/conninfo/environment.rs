@@ -44,6 +44,13 @@ impl Environment {
         }
     }
 
+    /// The same with another value of a variable.
+    #[must_use]
+    pub fn with(mut self, variable: &str, value: &str) -> Environment {
+        self.variables.insert(variable.to_owned(), value.to_owned());
+        self
+    }
+
     /// An environment that exists only in memory: nothing but what is given here.
     #[cfg(test)]
     pub(super) fn in_memory(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Environment {

@@ -3,7 +3,7 @@
 //! libpq lets OpenSSL verify the chain, and compares the name only for verify-full. rustls' own verifier does both at once
 //! and is stricter in three ways that servers in the field trip over, because the certificates that PostgreSQL's
 //! documentation teaches to make are of these kinds:
-//! * a self-signed certificate that is its own root is refused as "a CA used as a server";
+//! * a self-signed certificate, which is made for an authority by default, is refused as "a CA used as a server";
 //! * a certificate of X.509 version 1, which `openssl x509 -req` made by default for decades, is refused as a whole;
 //! * a name in the common name instead of the subject alternative name does not count.
 //!
@@ -24,6 +24,7 @@ use x509_cert::Certificate;
 use x509_cert::certificate::Version;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode, Encode};
+use x509_cert::ext::pkix::BasicConstraints;
 
 /// `commonName`.
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -41,6 +42,8 @@ pub(super) enum Trust {
         roots: Vec<CertificateDer<'static>>,
         /// `None` when no root is of a kind that rustls can use.
         chains: Option<Arc<WebPkiServerVerifier>>,
+        /// Whether `chains` looks at revocation lists.
+        with_crls: bool,
     },
 }
 
@@ -65,14 +68,19 @@ impl Verifier {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), Error> {
-        let Trust::Roots { roots, chains } = &self.trust else { return Ok(()) };
-        if roots.iter().any(|root| root.as_ref() == cert.as_ref()) {
-            return check_dates(&parse(cert)?, now);
-        }
+        let Trust::Roots { roots, chains, with_crls } = &self.trust else { return Ok(()) };
         let parsed = parse(cert)?;
-        if parsed.tbs_certificate.version == Version::V1 {
+        let is_root = roots.iter().any(|root| root.as_ref() == cert.as_ref());
+        if is_root || parsed.tbs_certificate.version == Version::V1 || is_authority(&parsed) {
+            if *with_crls {
+                return Err(other(
+                    "the server's certificate is of a kind whose revocation cannot be checked (version 1, or made for \
+                     an authority); leave sslcrl and sslcrldir out, or give the server another certificate"
+                        .to_owned(),
+                ));
+            }
             check_dates(&parsed, now)?;
-            return self.verify_issuer(&parsed, roots);
+            return if is_root { Ok(()) } else { self.verify_issuer(&parsed, roots) };
         }
         let Some(chains) = chains else { return Err(CertificateError::UnknownIssuer.into()) };
         match chains.verify_server_cert(cert, intermediates, name, &[], now) {
@@ -202,6 +210,11 @@ impl ServerCertVerifier for Verifier {
 
 fn parse(cert: &CertificateDer<'_>) -> Result<Certificate, Error> {
     Certificate::from_der(cert).map_err(|_| CertificateError::BadEncoding.into())
+}
+
+/// Whether a certificate is made for signing others, as self-signed ones are by default.
+fn is_authority(cert: &Certificate) -> bool {
+    matches!(cert.tbs_certificate.get::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca)
 }
 
 fn check_dates(cert: &Certificate, now: UnixTime) -> Result<(), Error> {

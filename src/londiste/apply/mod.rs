@@ -1,0 +1,218 @@
+//! Applies the events of a batch to the subscriber, inside the transaction of the batch.
+//!
+//! ```text
+//! events ──> Reader ──chunks──> Writer ──> subscriber
+//!              └── net change per row        └── sets, or row by row
+//! ```
+//!
+//! Both ends run at the same time: while the server works on a chunk, the next one is read. There are at most three
+//! chunks, so memory is bounded whatever the size of a batch. Nothing here commits: whatever happens on the way, the
+//! caller's transaction holds all of the batch or nothing.
+
+mod catalog;
+mod chunk;
+mod fold;
+mod key;
+#[cfg(test)]
+mod model;
+mod order;
+mod param;
+mod plan;
+mod read;
+mod row;
+mod set;
+mod shape;
+mod table;
+mod write;
+
+use std::collections::HashMap;
+
+use futures_util::{Stream, StreamExt};
+use tokio::sync::{Mutex, mpsc};
+
+use crate::config::{self, Apply, ApplyRole, MissingRow};
+use crate::error::Result;
+use crate::pg::{Db, FqName};
+use crate::pgq::EventId;
+use crate::pgq::event::Event;
+use crate::pgq::snapshot::Snapshot;
+use catalog::Catalog;
+use chunk::Chunk;
+use read::{Read, Reader};
+use write::Writer;
+
+/// How events are applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// As sets or one by one.
+    pub apply: Apply,
+    /// About how many bytes events may take.
+    pub memory: u64,
+    /// Whether a row that is not there is an error.
+    pub on_missing_row: MissingRow,
+    /// `session_replication_role` while applying.
+    pub role: ApplyRole,
+}
+
+impl From<&config::Londiste> for Settings {
+    fn from(config: &config::Londiste) -> Settings {
+        Settings {
+            apply: config.apply,
+            memory: config.apply_memory,
+            on_missing_row: config.on_missing_row,
+            role: config.apply_role,
+        }
+    }
+}
+
+/// Which events of a table are applied. Those of tables without a filter are not.
+#[derive(Clone, Debug)]
+pub enum Filter {
+    /// All.
+    Apply,
+    /// All but those whose effects the copy holds already.
+    ApplyUnlessVisibleIn(Snapshot),
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Events read.
+    pub count: u64,
+    /// Those of them that were not for this subscriber.
+    pub ignored: u64,
+    /// Updates and deletes that found no row.
+    pub missing_rows: u64,
+    /// The lists of the provider's tables that `T` events brought.
+    pub table_sets: Vec<Vec<FqName>>,
+    /// Events of an unknown type, with the type.
+    pub unknown: Vec<(EventId, String)>,
+}
+
+/// Applies batches, and keeps between them what it has learned of the subscriber's tables.
+#[derive(Debug)]
+pub struct Applier {
+    settings: Settings,
+    catalog: Catalog,
+}
+
+/// A chunk is at most this part of the memory: three chunks, the statement being sent, and what their fold takes.
+const CHUNKS_IN_MEMORY: u64 = 8;
+/// The first chunk of a batch is this small, so that the subscriber gets something to do; each next one is twice as big.
+const FIRST_CHUNK: usize = 256 * 1024;
+/// After so many events the reader lets the writer see what its server has answered.
+const BREATH: u64 = 256;
+
+impl Applier {
+    /// An applier that knows no table yet.
+    pub fn new(settings: Settings) -> Applier {
+        Applier { settings, catalog: Catalog::default() }
+    }
+
+    /// Forgets the subscriber's tables. To be called when the session is another one.
+    pub fn forget(&mut self) {
+        self.catalog.clear();
+    }
+
+    /// Applies the events inside the transaction that is open. After an error, the transaction can only be rolled back.
+    pub async fn apply(
+        &mut self,
+        events: impl Stream<Item = Result<Event>> + Unpin,
+        tables: &HashMap<FqName, Filter>,
+        tx: &Db,
+    ) -> Result<Applied> {
+        if self.settings.role == ApplyRole::Replica {
+            tx.batch("switch off foreign keys and triggers", "set local session_replication_role = replica").await?;
+        }
+        self.catalog.start();
+        if self.catalog.is_crowded() {
+            self.catalog.forget_shapes();
+        }
+        let settings = self.settings;
+        let memory = usize::try_from(settings.memory / CHUNKS_IN_MEMORY).unwrap_or(usize::MAX);
+        // The session is the writer's for the time of a chunk, and the reader's when it has to look at a table.
+        let session = Mutex::new(tx);
+        let (full, chunks) = mpsc::channel(1);
+        let (spent, empty) = mpsc::channel(4);
+        let fold = settings.apply == Apply::Set;
+        let feed = Feed {
+            reader: Reader::new(&mut self.catalog, tables, fold, tx.target()),
+            session: &session,
+            role: settings.role,
+            full,
+            empty,
+            limit: FIRST_CHUNK.min(memory),
+            memory,
+        };
+        let writer = Writer::new(settings, memory);
+        let (mut applied, missing) = tokio::try_join!(feed.run(events), writer.run(chunks, spent, &session))?;
+        applied.missing_rows += missing;
+        Ok(applied)
+    }
+}
+
+/// The reading end.
+struct Feed<'a> {
+    reader: Reader<'a>,
+    session: &'a Mutex<&'a Db>,
+    role: ApplyRole,
+    full: mpsc::Sender<Chunk>,
+    /// Chunks that were applied, to be filled again.
+    empty: mpsc::Receiver<Chunk>,
+    /// The size of the present chunk.
+    limit: usize,
+    memory: usize,
+}
+
+impl Feed<'_> {
+    async fn run(mut self, mut events: impl Stream<Item = Result<Event>> + Unpin) -> Result<Applied> {
+        let mut count: u64 = 0;
+        while let Some(event) = events.next().await {
+            self.take(&event?).await?;
+            if self.reader.chunk.size() >= self.limit {
+                self.pass_on().await;
+            }
+            count += 1;
+            if count.is_multiple_of(BREATH) {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.pass_on().await;
+        Ok(self.reader.applied)
+    }
+
+    async fn take(&mut self, event: &Event) -> Result<()> {
+        loop {
+            match self.reader.read(event)? {
+                Read::Done => return Ok(()),
+                Read::Truncate(table) => {
+                    if !self.reader.chunk.slots.is_empty() {
+                        self.pass_on().await;
+                    }
+                    self.reader.chunk.truncates.push((event.id.0, table));
+                    return Ok(());
+                }
+                Read::Load(name) => {
+                    let tx = self.session.lock().await;
+                    if self.reader.catalog.load(&tx, &name, self.role).await?.is_none() {
+                        return Err(self.reader.missing_table(event, &name));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands the chunk to the writer and begins another one.
+    async fn pass_on(&mut self) {
+        if self.reader.chunk.is_empty() {
+            return;
+        }
+        let mut chunk = std::mem::take(&mut self.reader.chunk);
+        chunk.tables = self.reader.catalog.all();
+        chunk.shapes = self.reader.catalog.shapes.all().to_vec();
+        // The writer ends early only with an error, which ends this side too.
+        let _ = self.full.send(chunk).await;
+        self.reader.chunk = self.empty.try_recv().unwrap_or_default();
+        self.limit = (self.limit * 2).min(self.memory);
+    }
+}

@@ -1,0 +1,258 @@
+//! The fold against a model: applying the net change gives what applying the events one by one gives.
+
+use std::collections::{BTreeMap, HashMap};
+
+use proptest::prelude::*;
+
+use super::catalog::Catalog;
+use super::chunk::Chunk;
+use super::fold::Change;
+use super::key::Class;
+use super::read::{Read, Reader};
+use super::table::{Column, Table};
+use super::{Applied, Filter};
+use crate::pg::FqName;
+use crate::pg::name::{quote_ident, quote_literal};
+use crate::pgq::EventId;
+use crate::pgq::event::Event;
+
+/// A row: the values of columns a and b. The key is apart.
+type Row = [Option<String>; 2];
+type Rows = BTreeMap<(i64, String), Row>;
+
+const NAMES: [&str; 2] = ["a", "Weird B"];
+
+/// What happens, before it is known whether it fits the rows that are there.
+#[derive(Clone, Debug)]
+enum Op {
+    Insert((i64, String), Row),
+    /// New values by column; `None` leaves a column alone.
+    Update((i64, String), [Option<Option<String>>; 2]),
+    Move((i64, String), (i64, String), Option<Option<String>>),
+    Delete((i64, String)),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Fragment,
+    Urlenc,
+    Json,
+}
+
+fn key() -> impl Strategy<Value = (i64, String)> {
+    (-2_i64..3, "[x']{1}")
+}
+
+fn value() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of("[a'\\\\& %\"\t]{0,3}")
+}
+
+fn op() -> impl Strategy<Value = (Op, Format)> {
+    let op = prop_oneof![
+        3 => (key(), [value(), value()]).prop_map(|(key, row)| Op::Insert(key, row)),
+        4 => (key(), [proptest::option::of(value()), proptest::option::of(value())]).prop_map(|(key, set)| Op::Update(key, set)),
+        1 => (key(), key(), proptest::option::of(value())).prop_map(|(from, to, set)| Op::Move(from, to, set)),
+        2 => key().prop_map(Op::Delete),
+    ];
+    (op, prop_oneof![Just(Format::Fragment), Just(Format::Urlenc), Just(Format::Json)])
+}
+
+fn literal(value: Option<&String>) -> String {
+    value.map_or("null".to_owned(), |value| quote_literal(value))
+}
+
+fn condition((id, code): &(i64, String)) -> String {
+    format!("id={} and code={}", quote_literal(&id.to_string()), quote_literal(code))
+}
+
+/// All columns of a row with their values as text.
+fn fields(key: &(i64, String), row: &Row) -> Vec<(&'static str, Option<String>)> {
+    vec![
+        ("id", Some(key.0.to_string())),
+        (NAMES[0], row[0].clone()),
+        ("code", Some(key.1.clone())),
+        (NAMES[1], row[1].clone()),
+    ]
+}
+
+fn encode(verb: char, key: &(i64, String), row: &Row, format: Format) -> (String, String) {
+    let fields = fields(key, row);
+    match format {
+        Format::Fragment => unreachable!("has its own form for each verb"),
+        Format::Urlenc => {
+            let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+            let field = |(name, value): &(&str, Option<String>)| match value {
+                None => escape(name),
+                Some(value) => format!("{}={}", escape(name), escape(value)),
+            };
+            (format!("{verb}:id,code"), fields.iter().map(field).collect::<Vec<_>>().join("&"))
+        }
+        Format::Json => {
+            let op = match verb {
+                'I' => "INSERT",
+                'U' => "UPDATE",
+                _ => "DELETE",
+            };
+            let kind = serde_json::json!({"op": op, "table": ["public", "t"], "pkey": ["id", "code"]});
+            let data: serde_json::Map<String, serde_json::Value> =
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+            (kind.to_string(), serde_json::Value::from(data).to_string())
+        }
+    }
+}
+
+/// Carries out the operation and gives the event for it. `None` when a provider would have refused it.
+fn carry_out(op: &Op, format: Format, rows: &mut Rows) -> Option<(String, String)> {
+    match op {
+        Op::Insert(key, row) => {
+            if rows.contains_key(key) {
+                return None;
+            }
+            rows.insert(key.clone(), row.clone());
+            Some(match format {
+                Format::Fragment => {
+                    let list = [Some(&key.0.to_string()), row[1].as_ref(), Some(&key.1), row[0].as_ref()].map(literal);
+                    ("I".to_owned(), format!("(id,\"Weird B\",code,a) values ({})", list.join(",")))
+                }
+                _ => encode('I', key, row, format),
+            })
+        }
+        Op::Update(key, set) => {
+            let row = rows.get_mut(key)?;
+            let mut list = Vec::new();
+            for (i, value) in set.iter().enumerate() {
+                if let Some(value) = value {
+                    row[i].clone_from(value);
+                    list.push(format!("{}={}", quote_ident(NAMES[i]), literal(value.as_ref())));
+                }
+            }
+            if list.is_empty() {
+                list.push(format!("id={}", quote_literal(&key.0.to_string())));
+            }
+            Some(match format {
+                Format::Fragment => ("U".to_owned(), format!("{} where {}", list.join(","), condition(key))),
+                _ => encode('U', key, row, format),
+            })
+        }
+        Op::Move(from, to, set) => {
+            if rows.contains_key(to) {
+                return None;
+            }
+            let mut row = rows.remove(from)?;
+            let mut list = format!("code={},id={}", quote_literal(&to.1), quote_literal(&to.0.to_string()));
+            if let Some(value) = set {
+                row[0].clone_from(value);
+                list.push_str(&format!(",a={}", literal(value.as_ref())));
+            }
+            rows.insert(to.clone(), row);
+            Some(("U".to_owned(), format!("{list} where {}", condition(from))))
+        }
+        Op::Delete(key) => {
+            let row = rows.remove(key)?;
+            Some(match format {
+                Format::Fragment => ("D".to_owned(), condition(key)),
+                _ => encode('D', key, &row, format),
+            })
+        }
+    }
+}
+
+fn table() -> Table {
+    let column = |name: &str, class| Column {
+        name: name.to_owned(),
+        quoted: quote_ident(name),
+        cast: "text".to_owned(),
+        class,
+        integer: None,
+        generated: false,
+        identity_always: false,
+    };
+    let columns = vec![
+        column("id", Class::Integer),
+        column("a", Class::Text),
+        column("code", Class::Text),
+        column("Weird B", Class::Text),
+    ];
+    Table {
+        name: FqName::parse("public.t"),
+        oid: 1,
+        version: 0,
+        partitioned: false,
+        by_name: columns.iter().zip(0..).map(|(column, id)| (column.name.clone(), id)).collect(),
+        columns,
+        primary_key: Some(vec![0, 2]),
+        keys: vec![vec![0, 2]],
+        unique_indexes: 1,
+        unique_columns: vec![0, 2],
+        foreign_keys: Vec::new(),
+        by_row: None,
+    }
+}
+
+/// Applies the net change of a chunk as the statements would: deletes, updates against the rows as they were, inserts.
+fn apply_net(chunk: &Chunk, rows: &mut Rows) {
+    let Some(table) = chunk.active.first() else { return };
+    let fold = chunk.fold(*table);
+    assert!(!fold.by_row, "valid events fold");
+    let text = |index| chunk.values.get(index).map(|value| String::from_utf8(value.to_vec()).expect("utf8"));
+    let key_at = |id, code| (text(id).expect("key").parse().expect("integer"), text(code).expect("key"));
+    let of = |change| fold.rows().iter().filter(move |net| net.change == change);
+    for net in of(Change::Delete) {
+        assert!(rows.remove(&key_at(net.origin, net.origin + 1)).is_some(), "a delete finds its row");
+    }
+    let mut updated = Vec::new();
+    for net in of(Change::Update) {
+        let shape = chunk.shape(net.shape);
+        let mut key = key_at(net.origin, net.origin + 1);
+        let mut row = rows.remove(&key).expect("an update finds its row");
+        for column in &shape.written {
+            let value = text(net.values + shape.place(*column).expect("written"));
+            match column {
+                0 => key.0 = value.expect("key").parse().expect("integer"),
+                2 => key.1 = value.expect("key"),
+                1 => row[0] = value,
+                _ => row[1] = value,
+            }
+        }
+        updated.push((key, row));
+    }
+    for net in of(Change::Insert) {
+        let shape = chunk.shape(net.shape);
+        let place = |column| net.values + shape.place(column).expect("inserts have all columns");
+        updated.push((key_at(place(0), place(2)), [text(place(1)), text(place(3))]));
+    }
+    for (key, row) in updated {
+        assert!(rows.insert(key, row).is_none(), "two rows have one key");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn the_net_change_is_what_the_events_do(
+        before in proptest::collection::btree_map(key(), [value(), value()], 0..5),
+        ops in proptest::collection::vec(op(), 0..30),
+    ) {
+        let mut catalog = Catalog::default();
+        catalog.start();
+        catalog.put(table());
+        let filters = HashMap::from([(FqName::parse("public.t"), Filter::Apply)]);
+        let mut reader = Reader::new(&mut catalog, &filters, true, "");
+        let mut expected = before.clone();
+        let mut count = 0;
+        for (op, format) in &ops {
+            let Some((kind, data)) = carry_out(op, *format, &mut expected) else { continue };
+            count += 1;
+            let event = Event::new(EventId(count), 1, kind.as_bytes(), Some(data.as_bytes()), Some(b"public.t"));
+            prop_assert!(matches!(reader.read(&event), Ok(Read::Done)), "{kind} {data}");
+        }
+        let Applied { count: read, ignored, .. } = &reader.applied;
+        prop_assert_eq!((*read, *ignored), (count as u64, 0));
+        let mut chunk = std::mem::take(&mut reader.chunk);
+        chunk.shapes = catalog.shapes.all().to_vec();
+        let mut rows = before;
+        apply_net(&chunk, &mut rows);
+        prop_assert_eq!(rows, expected);
+    }
+}

@@ -1,0 +1,333 @@
+//! Takes events apart and puts them into chunks.
+
+use std::collections::HashMap;
+
+use super::catalog::{Catalog, column_ids};
+use super::chunk::Chunk;
+use super::fold::Rows;
+use super::shape::{Form, FormKind, ShapeId, Slot, TableId};
+use super::table::{mend_missing_column, mend_missing_table};
+use super::{Applied, Filter};
+use crate::error::{ApplyFault, Error, FaultKind, Result};
+use crate::pg::FqName;
+use crate::pgq::event::Event;
+use crate::pgq::fragment::{self, Verb};
+use crate::pgq::{EventId, json, urlenc};
+
+/// What became of an event.
+pub(super) enum Read {
+    /// It is in the chunk, or needs nothing to be done.
+    Done,
+    /// It empties a table, before which the chunk has to be applied; it was not taken in.
+    Truncate(TableId),
+    /// The table has to be loaded first; the event was not taken in.
+    Load(FqName),
+}
+
+/// Reads the events of one batch.
+pub(super) struct Reader<'a> {
+    pub(super) catalog: &'a mut Catalog,
+    filters: &'a HashMap<FqName, Filter>,
+    /// What the names in the events stand for.
+    targets: HashMap<Vec<u8>, Target<'a>>,
+    /// The name of the event before, and what it stands for.
+    last: (Vec<u8>, Target<'a>),
+    /// The type of the JSON event before, as text and taken apart.
+    last_kind: Option<(Vec<u8>, json::Kind)>,
+    pub(super) chunk: Chunk,
+    pub(super) applied: Applied,
+    /// Whether to work out net changes.
+    fold: bool,
+    /// The subscriber, for messages.
+    target: &'a str,
+}
+
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    Ignored,
+    Table(TableId, &'a Filter),
+}
+
+/// How the data of an event are written.
+enum Format<'a> {
+    Fragment(Verb),
+    /// The key's columns, separated by commas.
+    Urlenc(Verb, &'a [u8]),
+    Json(Verb),
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        catalog: &'a mut Catalog,
+        filters: &'a HashMap<FqName, Filter>,
+        fold: bool,
+        target: &'a str,
+    ) -> Reader<'a> {
+        Reader {
+            catalog,
+            filters,
+            targets: HashMap::new(),
+            last: (Vec::new(), Target::Ignored),
+            last_kind: None,
+            chunk: Chunk::default(),
+            applied: Applied::default(),
+            fold,
+            target,
+        }
+    }
+
+    /// Takes in an event.
+    pub(super) fn read(&mut self, event: &Event) -> Result<Read> {
+        let kind = event.kind();
+        let format = match kind {
+            b"I" => Format::Fragment(Verb::Insert),
+            b"U" => Format::Fragment(Verb::Update),
+            b"D" => Format::Fragment(Verb::Delete),
+            [b'I', b':', key @ ..] => Format::Urlenc(Verb::Insert, key),
+            [b'U', b':', key @ ..] => Format::Urlenc(Verb::Update, key),
+            [b'D', b':', key @ ..] => Format::Urlenc(Verb::Delete, key),
+            b"R" => return self.truncate(event),
+            [b'{', ..] if self.know_kind(kind) => match self.last_kind.as_ref().and_then(|(_, kind)| kind.verb) {
+                Some(verb) => Format::Json(verb),
+                None => return self.truncate(event),
+            },
+            _ => return Ok(self.other(event)),
+        };
+        let (id, filter) = match self.target(event)? {
+            Ok(Target::Table(id, filter)) => (id, filter),
+            Ok(Target::Ignored) => return Ok(self.ignore()),
+            Err(load) => return Ok(Read::Load(load)),
+        };
+        if filter.hides(event.txid) {
+            return Ok(self.ignore());
+        }
+        self.applied.count += 1;
+        let values = self.chunk.values.len();
+        let data = event.data().unwrap_or_default();
+        let shape = match format {
+            Format::Fragment(verb) => self.fragment(event, id, verb, data)?,
+            Format::Urlenc(verb, key) => self.urlenc(event, id, verb, key, data)?,
+            Format::Json(verb) => self.json(event, id, verb, data)?,
+        };
+        self.put(Slot { event: event.id.0, shape, values }, id);
+        Ok(Read::Done)
+    }
+
+    fn ignore(&mut self) -> Read {
+        self.applied.count += 1;
+        self.applied.ignored += 1;
+        Read::Done
+    }
+
+    /// An event that changes no table.
+    fn other(&mut self, event: &Event) -> Read {
+        self.applied.count += 1;
+        let kind = String::from_utf8_lossy(event.kind()).into_owned();
+        match event.kind() {
+            b"T" => {
+                let list = String::from_utf8_lossy(event.data().unwrap_or_default()).into_owned();
+                let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+                self.applied.table_sets.push(names.map(FqName::parse).collect());
+            }
+            b"EXECUTE" => {
+                tracing::warn!("event {} of type EXECUTE is skipped: scripts are not replicated", event.id);
+                self.applied.ignored += 1;
+            }
+            _ => self.applied.unknown.push((event.id, kind)),
+        }
+        Read::Done
+    }
+
+    fn truncate(&mut self, event: &Event) -> Result<Read> {
+        match self.target(event)? {
+            Err(load) => Ok(Read::Load(load)),
+            Ok(Target::Table(id, filter)) if !filter.hides(event.txid) => {
+                self.applied.count += 1;
+                Ok(Read::Truncate(id))
+            }
+            Ok(_) => Ok(self.ignore()),
+        }
+    }
+
+    /// What the table named in the event is; `Err` when it has to be loaded first.
+    fn target(&mut self, event: &Event) -> Result<Result<Target<'a>, FqName>> {
+        let from_kind;
+        let name = match (event.extra1(), &self.last_kind) {
+            (Some(name), _) => name,
+            (None, Some((_, json::Kind { table: (schema, name), .. }))) if event.kind().first() == Some(&b'{') => {
+                from_kind = format!("{schema}.{name}");
+                from_kind.as_bytes()
+            }
+            (None, _) => {
+                let message = "the event does not say to which table it belongs (ev_extra1 is empty)".to_owned();
+                return Err(self.fault(event.id, '?', "", FaultKind::Unreadable(message)));
+            }
+        };
+        if self.last.0 == name {
+            return Ok(Ok(self.last.1));
+        }
+        let target = match self.targets.get(name) {
+            Some(target) => *target,
+            None => match self.resolve(name) {
+                Ok(target) => *self.targets.entry(name.to_vec()).or_insert(target),
+                Err(load) => return Ok(Err(load)),
+            },
+        };
+        self.last.0.clear();
+        self.last.0.extend_from_slice(name);
+        self.last.1 = target;
+        Ok(Ok(target))
+    }
+
+    fn resolve(&mut self, name: &[u8]) -> Result<Target<'a>, FqName> {
+        let Ok(name) = std::str::from_utf8(name) else { return Ok(Target::Ignored) };
+        let name = FqName::parse(name);
+        let Some(filter) = self.filters.get(&name) else { return Ok(Target::Ignored) };
+        match self.catalog.find(&name) {
+            Some(id) => Ok(Target::Table(id, filter)),
+            None => Err(name),
+        }
+    }
+
+    /// Puts the event into the chunk.
+    fn put(&mut self, slot: Slot, id: TableId) {
+        if let Some(table) = self.catalog.take_rekeyed() {
+            self.chunk.give_up_fold(table);
+        }
+        let (known, shapes) = self.catalog.split(id);
+        let rows = match &known.key {
+            Some(key) if self.fold => Some(Rows { table: &known.table, key, classes: &known.classes }),
+            _ => None,
+        };
+        self.chunk.add(slot, id, shapes, rows.as_ref());
+    }
+
+    fn fragment(&mut self, event: &Event, id: TableId, verb: Verb, data: &[u8]) -> Result<ShapeId> {
+        let values = &mut self.chunk.values;
+        if let Some(shape) = self.catalog.read(id, verb, data, values) {
+            return Ok(shape);
+        }
+        let Some(parsed) = fragment::parse(verb, data, values) else {
+            values.push(data);
+            let form = Form { table: id, verb, columns: Vec::new(), key: Vec::new(), kind: FormKind::Opaque };
+            return Ok(self.catalog.intern(form));
+        };
+        self.catalog.learn(id, verb, parsed, values).map_err(|column| self.missing_column(event.id, verb, id, column))
+    }
+
+    fn urlenc(&mut self, event: &Event, id: TableId, verb: Verb, key: &[u8], data: &[u8]) -> Result<ShapeId> {
+        let Some(names) = urlenc::parse(data, &mut self.chunk.values) else {
+            return Err(self.unreadable(event.id, verb, id, "its data are not urlencoded"));
+        };
+        let key = String::from_utf8_lossy(key);
+        let key: Vec<String> = key.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        self.full_row(event, id, verb, &names, &key)
+    }
+
+    fn json(&mut self, event: &Event, id: TableId, verb: Verb, data: &[u8]) -> Result<ShapeId> {
+        let Some(names) = json::parse(data, &mut self.chunk.values) else {
+            return Err(self.unreadable(event.id, verb, id, "its data are not a JSON object"));
+        };
+        let key = self.last_kind.as_ref().map(|(_, kind)| kind.key.clone()).unwrap_or_default();
+        self.full_row(event, id, verb, &names, &key)
+    }
+
+    /// An event that has the whole row, whose values were just read.
+    fn full_row(
+        &mut self,
+        event: &Event,
+        id: TableId,
+        verb: Verb,
+        names: &[String],
+        key: &[String],
+    ) -> Result<ShapeId> {
+        let table = self.catalog.get(id).table.clone();
+        let ids = |names: &[String]| column_ids(&table, names);
+        let missing = |column| self.missing_column(event.id, verb, id, column);
+        let columns = ids(names).map_err(missing)?;
+        let mut key = ids(key).map_err(missing)?;
+        key.sort_unstable();
+        let values = &mut self.chunk.values;
+        let first = values.len() - u32::try_from(columns.len()).unwrap_or(0);
+        if verb == Verb::Insert {
+            let form = Form { table: id, verb, columns, key: Vec::new(), kind: FormKind::Changes };
+            return Ok(self.catalog.intern(form));
+        }
+        let places: Vec<Option<usize>> = key.iter().map(|k| columns.iter().position(|c| c == k)).collect();
+        let cells: Vec<_> =
+            places.iter().flatten().map(|place| values.cell(first + u32::try_from(*place).unwrap_or(0))).collect();
+        if key.is_empty() || cells.len() < key.len() {
+            return Err(self.unreadable(event.id, verb, id, "it lacks the values of its key"));
+        }
+        let columns = if verb == Verb::Delete {
+            values.truncate(first);
+            Vec::new()
+        } else {
+            columns
+        };
+        cells.into_iter().for_each(|cell| values.push_cell(cell));
+        Ok(self.catalog.intern(Form { table: id, verb, columns, key, kind: FormKind::FullRow }))
+    }
+
+    /// Reads a JSON event type, unless it is the one of the event before.
+    fn know_kind(&mut self, kind: &[u8]) -> bool {
+        if self.last_kind.as_ref().is_some_and(|(text, _)| text == kind) {
+            return true;
+        }
+        self.last_kind = json::parse_kind(kind).map(|parsed| (kind.to_vec(), parsed));
+        self.last_kind.is_some()
+    }
+
+    /// The table does not exist on the subscriber.
+    pub(super) fn missing_table(&self, event: &Event, name: &FqName) -> Error {
+        let verb = event.kind().first().copied().filter(u8::is_ascii_uppercase).map_or('?', char::from);
+        self.fault_with(event.id, verb, &name.to_string(), FaultKind::MissingTable, Some(mend_missing_table(name)))
+    }
+
+    fn missing_column(&self, event: EventId, verb: Verb, id: TableId, column: String) -> Error {
+        let name = &self.catalog.get(id).table.name;
+        let mend = mend_missing_column(name, &column);
+        self.fault_with(event, letter(verb), &name.to_string(), FaultKind::MissingColumn(column), Some(mend))
+    }
+
+    fn unreadable(&self, event: EventId, verb: Verb, id: TableId, why: &str) -> Error {
+        let name = self.catalog.get(id).table.name.to_string();
+        self.fault(event, letter(verb), &name, FaultKind::Unreadable(why.to_owned()))
+    }
+
+    fn fault(&self, event: EventId, verb: char, table: &str, kind: FaultKind) -> Error {
+        self.fault_with(event, verb, table, kind, None)
+    }
+
+    fn fault_with(&self, event: EventId, verb: char, table: &str, kind: FaultKind, mend: Option<String>) -> Error {
+        Error::Apply(Box::new(ApplyFault {
+            kind,
+            event: event.0,
+            verb,
+            table: table.to_owned(),
+            key: String::new(),
+            target: self.target.to_owned(),
+            mend,
+            source: None,
+        }))
+    }
+}
+
+impl Filter {
+    /// Whether an event of the transaction is not to be applied.
+    fn hides(&self, txid: i64) -> bool {
+        match self {
+            Filter::Apply => false,
+            Filter::ApplyUnlessVisibleIn(snapshot) => snapshot.contains(txid),
+        }
+    }
+}
+
+/// The letter of the classic event types.
+pub(super) fn letter(verb: Verb) -> char {
+    match verb {
+        Verb::Insert => 'I',
+        Verb::Update => 'U',
+        Verb::Delete => 'D',
+    }
+}

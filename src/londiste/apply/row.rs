@@ -1,0 +1,292 @@
+//! Applies events one after the other, as statements, many in one message.
+
+use futures_util::StreamExt;
+use tokio_postgres::SimpleQueryMessage;
+
+use super::chunk::Chunk;
+use super::read::letter;
+use super::shape::{Shape, Slot};
+use super::table::Table;
+use crate::config::MissingRow;
+use crate::error::{ApplyFault, Error, FaultKind, Result};
+use crate::pg::Db;
+use crate::pgq::fragment::Verb;
+
+/// A message is sent when its text has this size: one round trip then is of no account.
+const GROUP_SIZE: usize = 64 * 1024;
+
+/// Applies the events `which` accepts. Returns how many updates and deletes found no row.
+pub(super) async fn apply(
+    tx: &Db,
+    chunk: &Chunk,
+    on_missing: MissingRow,
+    which: impl Fn(&Slot) -> bool,
+) -> Result<u64> {
+    let mut missing = 0;
+    let mut group = Group::default();
+    for slot in chunk.slots.iter().filter(|slot| which(slot)) {
+        group.add(chunk, slot);
+        if group.text.len() >= GROUP_SIZE {
+            missing += group.send(tx, chunk, on_missing).await?;
+        }
+    }
+    missing += group.send(tx, chunk, on_missing).await?;
+    Ok(missing)
+}
+
+/// Statements to be sent at once.
+#[derive(Default)]
+struct Group {
+    text: Vec<u8>,
+    /// The event of each statement.
+    slots: Vec<Slot>,
+}
+
+impl Group {
+    fn add(&mut self, chunk: &Chunk, slot: &Slot) {
+        let shape = chunk.shape(slot.shape);
+        if statement(chunk, slot, shape, chunk.table(shape.table), &mut self.text) {
+            self.text.extend_from_slice(b";\n");
+            self.slots.push(*slot);
+        }
+    }
+
+    /// Runs the statements and forgets them.
+    async fn send(&mut self, tx: &Db, chunk: &Chunk, on_missing: MissingRow) -> Result<u64> {
+        if self.slots.is_empty() {
+            return Ok(0);
+        }
+        let mut missing = 0;
+        match std::str::from_utf8(&self.text) {
+            Ok(text) => missing += run(tx, chunk, text, &self.slots, on_missing).await?,
+            Err(_) => {
+                for slot in &self.slots {
+                    missing += run_bytes(tx, chunk, slot, on_missing).await?;
+                }
+            }
+        }
+        self.text.clear();
+        self.slots.clear();
+        Ok(missing)
+    }
+}
+
+/// Runs one statement per slot.
+async fn run(tx: &Db, chunk: &Chunk, text: &str, slots: &[Slot], on_missing: MissingRow) -> Result<u64> {
+    // The server answers statement by statement and stops at the one that fails: so the number of answers tells which.
+    let mut done = 0;
+    let mut missing = 0;
+    let answers = tx.client().simple_query_raw(text).await;
+    let fail = |done: usize, error| fault(tx, chunk, &slots[done.min(slots.len() - 1)], FaultKind::Refused, Some(error));
+    let mut answers = Box::pin(answers.map_err(|error| fail(0, error))?);
+    while let Some(answer) = answers.next().await {
+        if let SimpleQueryMessage::CommandComplete(rows) = answer.map_err(|error| fail(done, error))? {
+            let slot = &slots[done.min(slots.len() - 1)];
+            if rows == 0 && chunk.shape(slot.shape).verb != Verb::Insert {
+                missing += 1;
+                if on_missing == MissingRow::Stop {
+                    return Err(fault(tx, chunk, slot, FaultKind::MissingRow, None));
+                }
+            }
+            done += 1;
+        }
+    }
+    Ok(missing)
+}
+
+/// Runs the statement of an event whose text is not UTF-8: only values can be sent as bytes.
+async fn run_bytes(tx: &Db, chunk: &Chunk, slot: &Slot, on_missing: MissingRow) -> Result<u64> {
+    let shape = chunk.shape(slot.shape);
+    if shape.opaque {
+        let what = "its statement is not UTF-8 and not of the form that the triggers write".to_owned();
+        return Err(fault(tx, chunk, slot, FaultKind::Unreadable(what), None));
+    }
+    let (text, places) = parameterized(shape, chunk.table(shape.table));
+    let values: Vec<super::param::Untyped<'_>> =
+        places.iter().map(|place| super::param::Untyped(chunk.values.get(slot.values + place))).collect();
+    let params: Vec<crate::pg::Param<'_>> =
+        values.iter().map(|v| (v as _, tokio_postgres::types::Type::UNKNOWN)).collect();
+    let rows = tx.client().execute_typed(&text, &params).await;
+    let rows = rows.map_err(|error| fault(tx, chunk, slot, FaultKind::Refused, Some(error)))?;
+    if rows > 0 || shape.verb == Verb::Insert {
+        return Ok(0);
+    }
+    match on_missing {
+        MissingRow::Ignore => Ok(1),
+        MissingRow::Stop => Err(fault(tx, chunk, slot, FaultKind::MissingRow, None)),
+    }
+}
+
+/// Adds the event's statement to `text`; false when there is nothing to do.
+fn statement(chunk: &Chunk, slot: &Slot, shape: &Shape, table: &Table, text: &mut Vec<u8>) -> bool {
+    if shape.opaque {
+        head(shape.verb, table, text);
+        text.extend_from_slice(chunk.values.get(slot.values).unwrap_or_default());
+        return true;
+    }
+    write_statement(shape, table, text, |place, text| literal(chunk.values.get(slot.values + place), text))
+}
+
+/// The event's statement with parameters, and the place of each parameter among the event's values.
+fn parameterized(shape: &Shape, table: &Table) -> (String, Vec<u32>) {
+    let mut places = Vec::new();
+    let mut text = Vec::new();
+    write_statement(shape, table, &mut text, |place, text| {
+        places.push(place);
+        text.extend_from_slice(format!("${}", places.len()).as_bytes());
+    });
+    (String::from_utf8_lossy(&text).into_owned(), places)
+}
+
+fn head(verb: Verb, table: &Table, text: &mut Vec<u8>) {
+    let head = match verb {
+        Verb::Insert => format!("insert into {} ", table.name.quoted()),
+        Verb::Update => format!("update {} set ", table.only()),
+        Verb::Delete => format!("delete from {} where ", table.only()),
+    };
+    text.extend_from_slice(head.as_bytes());
+}
+
+/// Writes a statement, its values by `value`, which gets their places. False when there is nothing to do.
+fn write_statement(
+    shape: &Shape,
+    table: &Table,
+    text: &mut Vec<u8>,
+    mut value: impl FnMut(u32, &mut Vec<u8>),
+) -> bool {
+    let written: Vec<(&str, u32)> = shape
+        .written
+        .iter()
+        .filter_map(|column| Some((table.column(*column).quoted.as_str(), shape.place(*column)?)))
+        .collect();
+    if written.is_empty() && shape.verb == Verb::Update {
+        return false;
+    }
+    head(shape.verb, table, text);
+    if shape.verb == Verb::Insert {
+        if written.is_empty() {
+            text.extend_from_slice(b"default values");
+            return true;
+        }
+        text.push(b'(');
+        separate(&written, b",", text, |(name, _), text| text.extend_from_slice(name.as_bytes()));
+        text.push(b')');
+        text.extend_from_slice(table.overriding().as_bytes());
+        text.extend_from_slice(b" values (");
+        separate(&written, b",", text, |(_, place), text| value(*place, text));
+        text.push(b')');
+        return true;
+    }
+    separate(&written, b",", text, |(name, place), text| {
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'=');
+        value(*place, text);
+    });
+    if shape.verb == Verb::Update {
+        text.extend_from_slice(b" where ");
+    }
+    let condition: Vec<(&str, u32)> =
+        shape.key.iter().map(|column| table.column(*column).quoted.as_str()).zip(shape.width()..).collect();
+    separate(&condition, b" and ", text, |(name, place), text| {
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'=');
+        value(*place, text);
+    });
+    true
+}
+
+fn separate<T>(items: &[T], separator: &[u8], text: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            text.extend_from_slice(separator);
+        }
+        write(item, text);
+    }
+}
+
+/// Writes a value as a literal that means the same whatever `standard_conforming_strings` is.
+fn literal(value: Option<&[u8]>, text: &mut Vec<u8>) {
+    let Some(value) = value else {
+        text.extend_from_slice(b"null");
+        return;
+    };
+    let escaped = memchr::memchr(b'\\', value).is_some();
+    text.extend_from_slice(if escaped { b"E'" } else { b"'" });
+    let mut rest = value;
+    while let Some(at) = memchr::memchr2(b'\'', b'\\', rest) {
+        text.extend_from_slice(&rest[..=at]);
+        text.push(rest[at]);
+        rest = &rest[at + 1..];
+    }
+    text.extend_from_slice(rest);
+    text.push(b'\'');
+}
+
+/// The error of an event.
+fn fault(tx: &Db, chunk: &Chunk, slot: &Slot, kind: FaultKind, source: Option<tokio_postgres::Error>) -> Error {
+    let shape = chunk.shape(slot.shape);
+    let table = chunk.table(shape.table);
+    let mend = (kind == FaultKind::MissingRow)
+        .then(|| format!("Compare and repair table {}, or set on_missing_row = ignore.", table.name));
+    Error::Apply(Box::new(ApplyFault {
+        kind,
+        event: slot.event,
+        verb: letter(shape.verb),
+        table: table.name.to_string(),
+        key: key_text(chunk, slot, shape, table),
+        target: tx.target().to_owned(),
+        mend,
+        source,
+    }))
+}
+
+/// The key for a person: `id=1, b=2`, with long values cut.
+fn key_text(chunk: &Chunk, slot: &Slot, shape: &Shape, table: &Table) -> String {
+    let columns: Vec<_> = match (&shape.verb, &table.primary_key) {
+        (Verb::Insert, Some(key)) => key.iter().filter_map(|c| Some((*c, shape.place(*c)?))).collect(),
+        (Verb::Insert, None) => Vec::new(),
+        _ => shape.key.iter().copied().zip(shape.width()..).collect(),
+    };
+    let part = |(column, place): (super::table::ColumnId, u32)| {
+        let value = chunk.values.get(slot.values + place).unwrap_or(b"null");
+        let text: String = String::from_utf8_lossy(value).chars().take(60).collect();
+        format!("{}={text}", table.column(column).name)
+    };
+    columns.into_iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// Empties the tables of `truncates`, all in one statement where foreign keys allow it.
+pub(super) async fn truncate(tx: &Db, chunk: &Chunk) -> Result<()> {
+    let mut tables: Vec<&Table> = chunk.truncates.iter().map(|(_, id)| chunk.table(*id)).collect();
+    tables.sort_by_key(|table| table.oid);
+    tables.dedup_by_key(|table| table.oid);
+    let Some((event, id)) = chunk.truncates.first() else { return Ok(()) };
+    // The server does not truncate a table that others refer to unless they are truncated too, even if they are empty.
+    let alone = |table: &Table| {
+        table
+            .foreign_keys
+            .iter()
+            .all(|key| key.end != super::table::End::Parent || tables.iter().any(|other| other.oid == key.from))
+    };
+    let (truncated, deleted): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|table| alone(table));
+    let mut sql = String::new();
+    for table in deleted {
+        sql.push_str(&format!("delete from {};", table.only()));
+    }
+    if !truncated.is_empty() {
+        let names: Vec<String> = truncated.iter().map(|table| table.only()).collect();
+        sql.push_str(&format!("truncate {}", names.join(", ")));
+    }
+    tx.client().batch_execute(&sql).await.map_err(|error| {
+        Error::Apply(Box::new(ApplyFault {
+            kind: FaultKind::Refused,
+            event: *event,
+            verb: 'R',
+            table: chunk.table(*id).name.to_string(),
+            key: String::new(),
+            target: tx.target().to_owned(),
+            mend: None,
+            source: Some(error),
+        }))
+    })
+}

@@ -1,0 +1,244 @@
+//! Applies the net change of a table by few statements.
+
+use std::fmt::Write;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::SinkExt;
+use tokio_postgres::types::Type;
+
+use super::chunk::Chunk;
+use super::fold::{Fold, Net};
+use super::param::Array;
+use super::plan::Step;
+use super::table::{ColumnId, Table};
+use crate::error::Result;
+use crate::pg::{Db, Param};
+use crate::pgq::fragment::Verb;
+
+/// Fewer rows than this are inserted by one statement: COPY needs more round trips.
+const COPY_FROM: usize = 100;
+/// How much COPY data is sent at once.
+const COPY_PIECE: usize = 128 * 1024;
+
+/// Carries out a step. Returns how many rows were to be updated or deleted and were not there.
+pub(super) async fn apply(tx: &Db, chunk: &Chunk, step: &Step) -> Result<u64> {
+    let (fold, table) = (chunk.fold(step.table), chunk.table(step.table));
+    let mut missing = 0;
+    for group in &step.groups {
+        let mut rows: Vec<&Net> = group.iter().map(|row| &fold.rows()[*row as usize]).collect();
+        let found = match step.verb {
+            Verb::Insert if rows.len() >= COPY_FROM => return_all(rows.len(), copy(tx, chunk, table, &rows).await)?,
+            Verb::Insert => return_all(rows.len(), insert(tx, chunk, table, &rows).await)?,
+            Verb::Update => {
+                sort(&mut rows, fold);
+                update(tx, chunk, table, &rows).await?
+            }
+            Verb::Delete => {
+                sort(&mut rows, fold);
+                delete(tx, chunk, table, &rows).await?
+            }
+        };
+        missing += (rows.len() as u64).saturating_sub(found);
+    }
+    Ok(missing)
+}
+
+/// A trigger may keep rows out; that is no missing row.
+fn return_all(count: usize, result: Result<()>) -> Result<u64> {
+    result.map(|()| count as u64)
+}
+
+/// In the order of the key, so that neighbours in the index and mostly in the table come one after the other.
+fn sort(rows: &mut [&Net], fold: &Fold) {
+    if !rows.is_sorted_by(|one, other| fold.key(one) <= fold.key(other)) {
+        rows.sort_by_cached_key(|row| {
+            let key = fold.key(row);
+            let mut prefix = [0; 8];
+            let len = key.len().min(8);
+            prefix[..len].copy_from_slice(&key[..len]);
+            u64::from_be_bytes(prefix)
+        });
+    }
+}
+
+/// The parameters of a statement whose rows come from arrays.
+struct Rows<'a> {
+    chunk: &'a Chunk,
+    table: &'a Table,
+    rows: &'a [&'a Net],
+    arrays: Vec<Array>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(chunk: &'a Chunk, table: &'a Table, rows: &'a [&'a Net]) -> Rows<'a> {
+        Rows { chunk, table, rows, arrays: Vec::new() }
+    }
+
+    /// Adds a column of new values. Returns the expression for it.
+    fn written(&mut self, column: ColumnId) -> String {
+        let chunk = self.chunk;
+        let values = self.rows.iter().map(move |row| {
+            let place = chunk.shape(row.shape).place(column);
+            place.and_then(|place| chunk.values.get(row.values + place))
+        });
+        self.add(column, values)
+    }
+
+    /// Adds the column at place `i` of the key that rows had. Returns the expression for it.
+    fn origin(&mut self, i: u32, column: ColumnId) -> String {
+        let chunk = self.chunk;
+        let values = self.rows.iter().map(move |row| chunk.values.get(row.origin + i));
+        self.add(column, values)
+    }
+
+    fn add(&mut self, column: ColumnId, values: impl Iterator<Item = Option<&'a [u8]>> + Clone) -> String {
+        let column = self.table.column(column);
+        let array = Array::of(column.integer, self.rows.len(), values);
+        let cast = if array.ty == Type::TEXT_ARRAY { format!("::{}", column.cast) } else { String::new() };
+        self.arrays.push(array);
+        format!("u.c{}{cast}", self.arrays.len())
+    }
+
+    /// The relation `u`, one row for each element of the arrays.
+    ///
+    /// A parameter inside a subquery hides from the planner how many there are: it then takes them for few and looks
+    /// each up by the index, instead of reading the whole table for a hash join.
+    fn relation(&self) -> String {
+        let mut sql = "(select ".to_owned();
+        for (i, array) in self.arrays.iter().enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            let n = i + 1;
+            let _ = write!(sql, "{comma}unnest((select ${n}::{})) as c{n}", array_name(&array.ty));
+        }
+        sql.push_str(") u");
+        sql
+    }
+
+    async fn execute(&self, tx: &Db, action: &'static str, sql: &str) -> Result<u64> {
+        let params: Vec<Param<'_>> = self.arrays.iter().map(|array| (array as _, array.ty.clone())).collect();
+        tx.execute(action, sql, &params).await.map_err(|e| e.about(format!("table {}", self.table.name)))
+    }
+}
+
+fn array_name(ty: &Type) -> &'static str {
+    match *ty {
+        Type::INT2_ARRAY => "int2[]",
+        Type::INT4_ARRAY => "int4[]",
+        Type::INT8_ARRAY => "int8[]",
+        _ => "text[]",
+    }
+}
+
+fn written<'a>(chunk: &'a Chunk, rows: &[&Net]) -> &'a [ColumnId] {
+    rows.first().map_or(&[], |row| &chunk.shape(row.shape).written)
+}
+
+/// `t.a = u.c1 and ...` for the key's columns.
+fn condition(params: &mut Rows<'_>, key: &[ColumnId]) -> String {
+    let terms: Vec<String> = (0..)
+        .zip(key)
+        .map(|(i, column)| format!("t.{} = {}", params.table.column(*column).quoted, params.origin(i, *column)))
+        .collect();
+    terms.join(" and ")
+}
+
+async fn update(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
+    let Some(first) = rows.first() else { return Ok(0) };
+    let mut params = Rows::new(chunk, table, rows);
+    let condition = condition(&mut params, &chunk.shape(first.shape).key);
+    let mut list = Vec::new();
+    for column in written(chunk, rows) {
+        list.push(format!("{} = {}", table.column(*column).quoted, params.written(*column)));
+    }
+    let sql = format!(
+        "update {} as t set {} from {} where {condition}",
+        table.only(),
+        list.join(", "),
+        params.relation()
+    );
+    params.execute(tx, "apply updates", &sql).await
+}
+
+async fn delete(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
+    let Some(first) = rows.first() else { return Ok(0) };
+    let mut params = Rows::new(chunk, table, rows);
+    let condition = condition(&mut params, &chunk.shape(first.shape).key);
+    let sql = format!("delete from {} as t using {} where {condition}", table.only(), params.relation());
+    params.execute(tx, "apply deletes", &sql).await
+}
+
+fn column_list(table: &Table, columns: &[ColumnId]) -> String {
+    columns.iter().map(|column| table.column(*column).quoted.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+async fn insert(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<()> {
+    let columns = written(chunk, rows);
+    let mut params = Rows::new(chunk, table, rows);
+    let list: Vec<String> = columns.iter().map(|column| params.written(*column)).collect();
+    let sql = format!(
+        "insert into {} ({}){} select {} from {}",
+        table.name.quoted(),
+        column_list(table, columns),
+        table.overriding(),
+        list.join(", "),
+        params.relation()
+    );
+    params.execute(tx, "apply inserts", &sql).await?;
+    Ok(())
+}
+
+async fn copy(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<()> {
+    const ACTION: &str = "apply inserts";
+    let columns = written(chunk, rows);
+    let about = |e: crate::error::Error| e.about(format!("table {}", table.name));
+    let sql = format!("copy {} ({}) from stdin", table.name.quoted(), column_list(table, columns));
+    let mut sink = Box::pin(tx.copy_in(ACTION, &sql).await.map_err(about)?);
+    let mut piece = BytesMut::with_capacity(COPY_PIECE + COPY_PIECE / 8);
+    for row in rows {
+        let shape = chunk.shape(row.shape);
+        for (i, column) in columns.iter().enumerate() {
+            if i > 0 {
+                piece.extend_from_slice(b"\t");
+            }
+            let value = shape.place(*column).and_then(|place| chunk.values.get(row.values + place));
+            copy_value(value, &mut piece);
+        }
+        piece.extend_from_slice(b"\n");
+        if piece.len() >= COPY_PIECE {
+            let full: Bytes = piece.split().freeze();
+            sink.send(full).await.map_err(|e| about(tx.failed(ACTION, e)))?;
+            piece.reserve(COPY_PIECE + COPY_PIECE / 8);
+        }
+    }
+    if !piece.is_empty() {
+        sink.send(piece.freeze()).await.map_err(|e| about(tx.failed(ACTION, e)))?;
+    }
+    sink.as_mut().finish().await.map_err(|e| about(tx.failed(ACTION, e)))?;
+    Ok(())
+}
+
+/// Writes a value in COPY's text format.
+fn copy_value(value: Option<&[u8]>, out: &mut BytesMut) {
+    let Some(value) = value else {
+        out.extend_from_slice(b"\\N");
+        return;
+    };
+    // One pass without branches, which is fast, finds that most values need no escape.
+    if !value.iter().fold(false, |special, byte| special | is_special(*byte)) {
+        out.extend_from_slice(value);
+        return;
+    }
+    for byte in value {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => out.extend_from_slice(&[*byte]),
+        }
+    }
+}
+
+fn is_special(byte: u8) -> bool {
+    (byte == b'\\') | (byte == b'\n') | (byte == b'\r') | (byte == b'\t')
+}

@@ -1,0 +1,326 @@
+//! What the applier needs to know of a table on the subscriber, from its catalog.
+
+use std::collections::HashMap;
+
+use tokio_postgres::types::Type;
+
+use super::key::Class;
+use crate::config::ApplyRole;
+use crate::error::Result;
+use crate::pg::name::quote_ident;
+use crate::pg::{Db, FqName, text_array};
+
+/// The position of a column in [`Table::columns`].
+pub(super) type ColumnId = u16;
+
+/// A table on the subscriber.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: FqName,
+    pub(super) oid: u32,
+    /// Changes with what is known here.
+    pub(super) version: i64,
+    /// The root of partitions: `only` would find no row.
+    pub(super) partitioned: bool,
+    pub(super) columns: Vec<Column>,
+    pub(super) by_name: HashMap<String, ColumnId>,
+    /// The columns of the primary key in column order.
+    pub(super) primary_key: Option<Vec<ColumnId>>,
+    /// The columns of each unique index that could serve as key, in column order.
+    pub(super) keys: Vec<Vec<ColumnId>>,
+    /// How many indexes forbid values that another row has: unique and exclusion.
+    pub(super) unique_indexes: usize,
+    /// Columns in any such index; all columns when one of them has expressions.
+    pub(super) unique_columns: Vec<ColumnId>,
+    pub(super) foreign_keys: Vec<ForeignKey>,
+    /// Why each event has to be applied by itself, in order.
+    pub(super) by_row: Option<&'static str>,
+}
+
+/// A column of a table.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) quoted: String,
+    /// The type as the target of a cast, without length: an assignment then checks the length, a cast would cut.
+    pub(super) cast: String,
+    /// How values of the type are compared, for keys.
+    pub(super) class: Class,
+    /// The integer type with which the column's values can be sent, when it is exactly that.
+    pub(super) integer: Option<Integer>,
+    pub(super) generated: bool,
+    /// `generated always as identity`
+    pub(super) identity_always: bool,
+}
+
+/// The built-in integer types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Integer {
+    Int2,
+    Int4,
+    Int8,
+}
+
+/// A foreign key from or to the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ForeignKey {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    /// Which end of it this table is. A table that references itself has it twice.
+    pub(super) end: End,
+    /// The columns in this table.
+    pub(super) columns: Vec<ColumnId>,
+}
+
+/// The ends of a foreign key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The table with the constraint.
+    Child,
+    /// The table that is referred to.
+    Parent,
+}
+
+impl Table {
+    /// The name in SQL, with `only` where that is right.
+    pub(super) fn only(&self) -> String {
+        if self.partitioned { self.name.quoted() } else { format!("only {}", self.name.quoted()) }
+    }
+
+    pub(super) fn column(&self, id: ColumnId) -> &Column {
+        &self.columns[usize::from(id)]
+    }
+
+    /// Whether an insert has to say that it overrides an identity column.
+    pub(super) fn overriding(&self) -> &'static str {
+        if self.columns.iter().any(|c| c.identity_always) { " overriding system value" } else { "" }
+    }
+}
+
+/// Changes when anything changes that [`load`] reads: columns, indexes, triggers (a foreign key has some on both of its
+/// tables) and rules each have their rows in the catalog, and each row the transaction that wrote it.
+const VERSION: &str = "(c.xmin::text::bigint
+      + (select sum(a.xmin::text::bigint) from pg_catalog.pg_attribute a where a.attrelid = c.oid)
+      + (select coalesce(sum(i.xmin::text::bigint), 0) from pg_catalog.pg_index i where i.indrelid = c.oid)
+      + (select coalesce(sum(t.xmin::text::bigint), 0) from pg_catalog.pg_trigger t where t.tgrelid = c.oid)
+      + (select coalesce(sum(r.xmin::text::bigint), 0) from pg_catalog.pg_rewrite r where r.ev_class = c.oid))::bigint";
+
+const TABLES: &str = "
+    select c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', VERSION,
+           case when c.relkind not in ('r', 'p') then 'is not a plain table'
+                when pg_catalog.row_security_active(c.oid) then 'has row security'
+                when exists (select from pg_catalog.pg_rewrite r
+                              where r.ev_class = c.oid and r.ev_type <> '1' and r.ev_enabled in ('A', $3))
+                     then 'has rules'
+                when exists (select from pg_catalog.pg_trigger t
+                               join pg_catalog.pg_proc p on p.oid = t.tgfoid
+                               join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
+                              where not t.tgisinternal and t.tgenabled in ('A', $3)
+                                and pn.nspname not in ('pgq', 'londiste')
+                                and t.tgrelid in (with recursive tree as (
+                                        select c.oid as relid
+                                        union all
+                                        select i.inhrelid from tree join pg_catalog.pg_inherits i on i.inhparent = relid
+                                         where c.relkind = 'p')
+                                    select relid from tree))
+                     then 'has triggers'
+           end
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+           join unnest($1, $2) w(nspname, relname) on w.nspname::name = n.nspname and w.relname::name = c.relname
+     where c.relkind in ('r', 'p', 'v', 'f')";
+
+// attgenerated came with PostgreSQL 12, collisdeterministic too: so they are read from the rows' JSON.
+const COLUMNS: &str = "
+    select a.attrelid, a.attnum, a.attname::text, a.attidentity = 'a',
+           coalesce(to_jsonb(a) ->> 'attgenerated', '') <> '',
+           tn.nspname::text, t.typname::text, t.oid, base.oid, base.typtype = 'e',
+           coalesce((select to_jsonb(co) ->> 'collisdeterministic' = 'false'
+                       from pg_catalog.pg_collation co where co.oid = a.attcollation), false)
+      from pg_catalog.pg_attribute a
+           join pg_catalog.pg_type t on t.oid = a.atttypid
+           join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace
+           cross join lateral (
+               with recursive chain as (
+                   select t.oid, t.typtype, t.typbasetype
+                   union all
+                   select b.oid, b.typtype, b.typbasetype
+                     from chain join pg_catalog.pg_type b on b.oid = chain.typbasetype and chain.typtype = 'd')
+               select chain.oid, chain.typtype from chain where chain.typtype <> 'd') base
+     where a.attrelid = any($1) and a.attnum > 0 and not a.attisdropped
+     order by a.attrelid, a.attnum";
+
+const INDEXES: &str = "
+    select i.indrelid, i.indisprimary,
+           i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null,
+           (string_to_array(i.indkey::text, ' ')::int2[])
+               [1 : coalesce((to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts)]
+      from pg_catalog.pg_index i
+     where i.indrelid = any($1) and (i.indisunique or i.indisexclusion)";
+
+const FOREIGN_KEYS: &str = "
+    select k.conrelid, k.confrelid, k.conkey, k.confkey
+      from pg_catalog.pg_constraint k
+     where k.contype = 'f' and (k.conrelid = any($1) or k.confrelid = any($1))";
+
+/// Reads the tables that exist among `names`.
+pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<Vec<Table>> {
+    const ACTION: &str = "read the structure of the tables";
+    let schemas: Vec<&str> = names.iter().map(|n| n.schema.as_str()).collect();
+    let relations: Vec<&str> = names.iter().map(|n| n.name.as_str()).collect();
+    // pg_trigger.tgenabled and pg_rewrite.ev_enabled: 'O' fires as origin, 'R' as replica.
+    let enabled = if role == ApplyRole::Replica { "R" } else { "O" };
+    let tables = TABLES.replace("$3", &format!("'{enabled}'")).replace("VERSION", VERSION);
+    let rows = tx.query(ACTION, &tables, &[text_array(&schemas), text_array(&relations)]).await?;
+    let mut tables: Vec<Table> = rows.iter().map(table).collect();
+    let oids: Vec<u32> = tables.iter().map(|t| t.oid).collect();
+    let oids = [(&oids as &(dyn tokio_postgres::types::ToSql + Sync), Type::OID_ARRAY)];
+    let (columns, indexes, foreign_keys) = futures_util::try_join!(
+        tx.query(ACTION, COLUMNS, &oids),
+        tx.query(ACTION, INDEXES, &oids),
+        tx.query(ACTION, FOREIGN_KEYS, &oids)
+    )?;
+    for table in &mut tables {
+        let oid = table.oid;
+        let mut numbers = HashMap::new();
+        for row in columns.iter().filter(|r| r.get::<_, u32>(0) == oid) {
+            let id = ColumnId::try_from(table.columns.len()).unwrap_or(ColumnId::MAX);
+            numbers.insert(row.get::<_, i16>(1), id);
+            let column = column(row);
+            table.by_name.insert(column.name.clone(), id);
+            table.columns.push(column);
+        }
+        for row in indexes.iter().filter(|r| r.get::<_, u32>(0) == oid) {
+            add_index(table, row, &numbers);
+        }
+        for row in &foreign_keys {
+            add_foreign_key(table, row, &numbers);
+        }
+    }
+    Ok(tables)
+}
+
+/// Object id and version of each table that exists: whether what [`load`] gave is still good enough.
+pub(super) async fn versions(tx: &Db, names: &[&FqName]) -> Result<HashMap<FqName, (u32, i64)>> {
+    let schemas: Vec<&str> = names.iter().map(|n| n.schema.as_str()).collect();
+    let relations: Vec<&str> = names.iter().map(|n| n.name.as_str()).collect();
+    let sql = format!(
+        "select n.nspname::text, c.relname::text, c.oid, {VERSION}
+           from unnest($1, $2) w(nspname, relname)
+                join pg_catalog.pg_namespace n on n.nspname = w.nspname::name
+                join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.relname::name"
+    );
+    let rows = tx.query("look for changed tables", &sql, &[text_array(&schemas), text_array(&relations)]).await?;
+    Ok(rows
+        .iter()
+        .map(|r| (FqName { schema: r.get(0), name: r.get(1) }, (r.get(2), r.get(3))))
+        .collect())
+}
+
+fn table(row: &tokio_postgres::Row) -> Table {
+    let by_row = match row.get::<_, Option<&str>>(5) {
+        None => None,
+        Some("has triggers") => Some("has triggers"),
+        Some("has rules") => Some("has rules"),
+        Some("has row security") => Some("has row security"),
+        Some(_) => Some("is not a plain table"),
+    };
+    Table {
+        name: FqName { schema: row.get(1), name: row.get(2) },
+        oid: row.get(0),
+        version: row.get(4),
+        partitioned: row.get(3),
+        columns: Vec::new(),
+        by_name: HashMap::new(),
+        primary_key: None,
+        keys: Vec::new(),
+        unique_indexes: 0,
+        unique_columns: Vec::new(),
+        foreign_keys: Vec::new(),
+        by_row,
+    }
+}
+
+fn column(row: &tokio_postgres::Row) -> Column {
+    let name: String = row.get(2);
+    let (type_schema, type_name): (&str, &str) = (row.get(5), row.get(6));
+    let integer = match row.get::<_, u32>(7) {
+        21 => Some(Integer::Int2),
+        23 => Some(Integer::Int4),
+        20 => Some(Integer::Int8),
+        _ => None,
+    };
+    let class = if row.get(10) { Class::Other } else { Class::of(row.get(8), row.get(9)) };
+    Column {
+        quoted: quote_ident(&name),
+        name,
+        cast: format!("{}.{}", quote_ident(type_schema), quote_ident(type_name)),
+        class,
+        integer,
+        identity_always: row.get(3),
+        generated: row.get(4),
+    }
+}
+
+fn add_index(table: &mut Table, row: &tokio_postgres::Row, numbers: &HashMap<i16, ColumnId>) {
+    let attnums: Vec<i16> = row.get(3);
+    table.unique_indexes += 1;
+    let ids: Option<Vec<ColumnId>> = attnums.iter().map(|n| numbers.get(n).copied()).collect();
+    let Some(mut ids) = ids else {
+        // An expression may look at any column.
+        table.unique_columns = (0..).take(table.columns.len()).collect();
+        return;
+    };
+    table.unique_columns.extend_from_slice(&ids);
+    ids.sort_unstable();
+    if row.get(1) {
+        table.primary_key = Some(ids.clone());
+    }
+    if row.get(2) {
+        table.keys.push(ids);
+    }
+}
+
+fn add_foreign_key(table: &mut Table, row: &tokio_postgres::Row, numbers: &HashMap<i16, ColumnId>) {
+    let (from, to): (u32, u32) = (row.get(0), row.get(1));
+    let ends: [(u32, End, Vec<i16>); 2] = [(from, End::Child, row.get(2)), (to, End::Parent, row.get(3))];
+    for (oid, end, attnums) in ends {
+        if oid == table.oid {
+            let columns = attnums.iter().filter_map(|n| numbers.get(n).copied()).collect();
+            table.foreign_keys.push(ForeignKey { from, to, end, columns });
+        }
+    }
+}
+
+/// The fault's sentence about what to do when the table does not exist.
+pub(super) fn mend_missing_table(name: &FqName) -> String {
+    format!("Create table {} on the subscriber as it is on the provider.", name.quoted())
+}
+
+/// The fault's sentence about what to do when a column does not exist.
+pub(super) fn mend_missing_column(name: &FqName, column: &str) -> String {
+    format!(
+        "Run on the subscriber, with the provider's type: alter table {} add column {} ...",
+        name.quoted(),
+        quote_ident(column)
+    )
+}
+
+/// The parameter types that an array of texts or integers is sent as.
+impl Integer {
+    pub(super) fn array(self) -> Type {
+        match self {
+            Integer::Int2 => Type::INT2_ARRAY,
+            Integer::Int4 => Type::INT4_ARRAY,
+            Integer::Int8 => Type::INT8_ARRAY,
+        }
+    }
+
+    pub(super) fn element(self) -> Type {
+        match self {
+            Integer::Int2 => Type::INT2,
+            Integer::Int4 => Type::INT4,
+            Integer::Int8 => Type::INT8,
+        }
+    }
+}
+

@@ -1,0 +1,144 @@
+//! Options and words of the command line, and what is said when they cannot be used. No server is needed.
+
+use crate::support::{Job, Program, Scratch};
+
+const USAGE: &str = "Usage: londiste.py [options] INI CMD [subcmd args]\n";
+
+fn londiste<const N: usize>(args: [&str; N]) -> Program {
+    Program::new(args).called("londiste.py").stdout("")
+}
+
+fn pgqadm<const N: usize>(args: [&str; N]) -> Program {
+    Program::new(args).called("pgqadm.py").stdout("")
+}
+
+#[test]
+fn too_few_words_are_named_on_standard_error() {
+    for name in ["rlondiste", "pgqadm.py", "londiste.py"] {
+        Program::new([""; 0]).called(name).stdout("").stderr("need config file\n").status(1).run();
+        Program::new(["x.ini"]).called(name).stdout("").stderr("need command\n").status(1).run();
+    }
+    Program::new(["londiste", "x.ini"]).stdout("").stderr("need command\n").status(1).run();
+}
+
+#[test]
+fn unknown_words_are_named() {
+    let scratch = Scratch::new();
+    let job = Job::londiste(scratch.path(), "l", ["dbname=none", "dbname=none"], "q");
+    for (args, text) in [
+        ("foo", "Unknown command 'foo', use --help for help\n"),
+        ("ticker", "Unknown command 'ticker', use --help for help\n"),
+        ("provider", "DATE PID ERROR need subcommand\n"),
+        ("subscriber", "DATE PID ERROR need subcommand\n"),
+        ("provider foo", "DATE PID ERROR bad subcommand: foo\n"),
+        ("subscriber foo", "DATE PID ERROR bad subcommand: foo\n"),
+    ] {
+        job.program(args.split(' ')).stdout("").stderr(text).status(1).run();
+    }
+    let job = Job::ticker(scratch.path(), "t", "dbname=none");
+    for command in ["foo", "replay"] {
+        let text = format!("Unknown command '{command}', use --help for help\n");
+        job.program([command]).stdout("").stderr(text).status(1).run();
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_a_usage_error() {
+    for (arg, text) in [
+        ("--bogus", "no such option: --bogus"),
+        ("-x", "no such option: -x"),
+        ("--s", "ambiguous option: --s (--skip-truncate, --stop?)"),
+        ("--all=1", "--all option does not take a value"),
+        ("--timeout", "--timeout option requires an argument"),
+        ("--timeout=soon", "option --timeout: invalid value: 'soon': invalid digit found in string"),
+    ] {
+        let text = format!("{USAGE}\nlondiste.py: error: {text}\n");
+        londiste(["x.ini", "provider", "tables", arg]).stderr(text).status(2).run();
+    }
+}
+
+#[test]
+fn option_that_the_command_cannot_use_is_a_usage_error() {
+    let scratch = Scratch::new();
+    let job = Job::londiste(scratch.path(), "l", ["dbname=none", "dbname=none"], "q");
+    for (args, text) in [
+        ("replay --force", "option --force cannot be used with \"replay\"; it is for subscriber add, compare, repair"),
+        ("subscriber tables --key=a", "option --key cannot be used with \"subscriber tables\"; it is for provider add"),
+        ("compare -d", "option --daemon cannot be used with \"compare\"; it is for replay, copy"),
+        ("subscriber add --all --rewind", "option --all cannot be used with \"--rewind\"; it is for provider add"),
+    ] {
+        let output = job.program(args.split(' ')).called("londiste.py").stdout("").status(2).run();
+        assert!(output.stderr.starts_with(&format!("{USAGE}\nlondiste.py: error: {text}")), "{}", output.stderr);
+    }
+    assert!(!job.log_path().exists());
+}
+
+#[test]
+fn command_that_lacks_a_word_does_nothing() {
+    let scratch = Scratch::new();
+    let job = Job::ticker(scratch.path(), "t", "dbname=none");
+    for (args, text) in [
+        ("create", "create needs a queue name: create QNAME"),
+        ("register q", "register needs a consumer name: register QNAME CONS"),
+        ("drop q1 q2", "drop has no use for \"q2\": drop QNAME"),
+        ("failed q c --retry=1 --delete=1", "--retry and --delete cannot be used together: failed QNAME CONS"),
+    ] {
+        let text = format!("Usage: pgqadm.py [options] INI CMD [subcmd args]\n\npgqadm.py: error: {text}\n");
+        job.program(args.split(' ')).called("pgqadm.py").stdout("").stderr(text).status(2).run();
+    }
+}
+
+#[test]
+fn version_needs_no_ini_file() {
+    let version = format!("rlondiste {} (Skytools 2.1 compatible)\n", env!("CARGO_PKG_VERSION"));
+    for option in ["-V", "--version", "--vers"] {
+        Program::new([option]).stdout(version.as_str()).stderr("").run();
+        Program::new(["x.ini", "replay", option]).called("londiste.py").stdout(version.as_str()).stderr("").run();
+    }
+}
+
+#[test]
+fn sample_ini_files_are_the_examples() {
+    Program::new(["--ini", "pgqadm"]).stdout(include_str!("../../examples/pgqadm.ini")).stderr("").run();
+    Program::new(["--ini=londiste"]).stdout(include_str!("../../examples/londiste.ini")).stderr("").run();
+}
+
+#[test]
+fn help_beats_everything_else() {
+    let help = Program::new(["-h"]).called("pgqadm.py").stderr("").run().stdout;
+    for args in [["-V", "-h"], ["-h", "-V"], ["--help", "x.ini"], ["-dh", "ticker"]] {
+        Program::new(args).called("pgqadm.py").stdout(help.as_str()).stderr("").run();
+    }
+}
+
+#[test]
+fn help_is_of_the_program_that_was_called() {
+    let both = Program::new(["-h"]).stderr("").run().stdout;
+    let ticker = Program::new(["-h"]).called("pgqadm").stderr("").run().stdout;
+    let londiste = Program::new(["-h"]).called("londiste").stderr("").run().stdout;
+    for (text, ours, others) in [
+        (&ticker, ["  ticker ", "  create QNAME ", "--consumer"], ["  replay ", "  provider add ", "--rewind"]),
+        (&londiste, ["  replay ", "  provider add ", "--rewind"], ["  ticker ", "  create QNAME ", "--consumer"]),
+    ] {
+        for word in ours {
+            assert!(text.contains(word) && both.contains(word), "no {word:?} in\n{text}\nor\n{both}");
+        }
+        assert!(!others.iter().any(|word| text.contains(word)), "{text}");
+    }
+    assert!(ticker.starts_with("Usage: pgqadm [options] INI CMD [subcmd args]\n"), "{ticker}");
+}
+
+#[test]
+fn closed_standard_output_is_no_error() {
+    let output = std::process::Command::new("sh")
+        .args(["-c", "{ \"$0\" -h; echo $? >&2; } | true", env!("CARGO_BIN_EXE_rlondiste")])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "0\n");
+}
+
+#[test]
+fn pgqadm_by_its_own_name_has_its_own_usage() {
+    let text = "Usage: pgqadm.py [options] INI CMD [subcmd args]\n\npgqadm.py: error: no such option: --bogus\n";
+    pgqadm(["--bogus"]).stderr(text).status(2).run();
+}

@@ -1,0 +1,178 @@
+//! Pidfiles: who takes which, and what is in the way. The ticker here has no server; it keeps trying to connect.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{Job, Program, Scratch, mask_log_lines, wait_until};
+
+fn ticker(scratch: &Scratch) -> Job {
+    Job::ticker(scratch.path(), "t", "host=/nowhere dbname=none")
+}
+
+fn londiste(scratch: &Scratch) -> Job {
+    Job::londiste(scratch.path(), "l", ["host=/nowhere dbname=none", "host=/nowhere dbname=none"], "q")
+}
+
+/// A process that does nothing; ended on drop.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn start() -> Sleeper {
+        Sleeper(Command::new("sleep").arg("600").spawn().unwrap())
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn file_of_a_living_process_refuses_commands_of_the_same_kind() {
+    let scratch = Scratch::new();
+    let sleeper = Sleeper::start();
+    for (job, suffix, commands) in [
+        (&ticker(&scratch), "", &["ticker"][..]),
+        (
+            &ticker(&scratch),
+            ".admin",
+            &["install", "create q", "drop q", "register q c", "unregister q c", "config q a=1"],
+        ),
+        (&londiste(&scratch), "", &["replay", "--rewind", "--reset"]),
+        (
+            &londiste(&scratch),
+            ".setup",
+            &["provider install", "provider add t", "subscriber add t", "subscriber register"],
+        ),
+        (&londiste(&scratch), ".repair", &["compare", "repair"]),
+        (&londiste(&scratch), ".copy", &["copy"]),
+    ] {
+        let path = format!("{}{suffix}", job.pidfile().display());
+        fs::write(&path, sleeper.pid().to_string()).unwrap();
+        for command in commands {
+            let text = format!(
+                "Pidfile exists, another process running?\nHINT: Process {} holds \"{}{suffix}\"; stop it with -s, or \
+                 remove the file if that is not one of ours.\n",
+                sleeper.pid(),
+                job.pidfile().file_name().unwrap().display()
+            );
+            job.program(command.split(' ')).stdout("").stderr(text).status(1).run();
+        }
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn commands_that_only_read_take_no_pidfile() {
+    let scratch = Scratch::new();
+    let sleeper = Sleeper::start();
+    for (job, suffix, command) in [
+        (ticker(&scratch), ".admin", "status"),
+        (ticker(&scratch), ".admin", "config"),
+        (londiste(&scratch), ".setup", "provider tables"),
+        (londiste(&scratch), ".setup", "subscriber tables"),
+        (londiste(&scratch), ".setup", "subscriber missing"),
+    ] {
+        fs::write(format!("{}{suffix}", job.pidfile().display()), sleeper.pid().to_string()).unwrap();
+        let output = job.program(command.split(' ')).output();
+        assert!(!output.stderr.contains("Pidfile exists"), "{command}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn stale_file_is_ignored_with_a_warning() {
+    let scratch = Scratch::new();
+    let job = ticker(&scratch).set("loop_delay", "1");
+    fs::write(format!("{}.admin", job.pidfile().display()), "1073741823").unwrap();
+    let output = job.program(["install"]).stdout("").output();
+    let first = mask_log_lines(&output.stderr);
+    assert!(first.starts_with("DATE PID WARNING Ignoring stale pidfile\n"), "{first}");
+    assert!(!job.pidfile().with_extension("pid.admin").exists());
+}
+
+#[test]
+fn corrupt_file_is_an_error_that_names_it() {
+    let scratch = Scratch::new();
+    let job = ticker(&scratch);
+    fs::write(job.pidfile(), "junk").unwrap();
+    for args in [vec!["ticker"], vec!["ticker", "-d"], vec!["-s"], vec!["-k"], vec!["-r"]] {
+        let output = job.program(args).stdout("").status(1).run();
+        assert!(output.stderr.starts_with("rlondiste: Corrupt pidfile: t.pid\nHINT: "), "{}", output.stderr);
+    }
+    assert_eq!(fs::read_to_string(job.pidfile()).unwrap(), "junk");
+}
+
+#[test]
+fn of_many_starts_at_once_one_runs() {
+    let scratch = Scratch::new();
+    let job = ticker(&scratch);
+    let statuses: Vec<i32> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| job.program(["ticker", "-d"]).output().status)).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 0).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 1).count(), 7, "{statuses:?}");
+    assert!(job.is_running());
+}
+
+#[test]
+fn int_ends_with_0_and_term_as_by_the_signal_and_neither_leaves_the_file() {
+    let scratch = Scratch::new();
+    let job = ticker(&scratch);
+    for (signals, status) in
+        [(&[Signal::SIGINT][..], 0), (&[Signal::SIGTERM], 143), (&[Signal::SIGHUP, Signal::SIGINT], 0)]
+    {
+        let output = Scratch::new();
+        let mut child = job.program(["ticker"]).spawn(&output);
+        wait_until("the ticker tries to connect", || {
+            if job.pidfile().exists() && job.log().contains("could not connect") { Ok(()) } else { Err(job.log()) }
+        });
+        for signal in signals {
+            kill(Pid::from_raw(child.id().cast_signed()), *signal).unwrap();
+        }
+        let ended = child.wait().unwrap();
+        assert_eq!((ended.code(), ended.signal()), (Some(status), None), "{signals:?}");
+        assert!(!job.pidfile().exists(), "{signals:?}");
+        fs::remove_file(job.log_path()).unwrap();
+    }
+}
+
+#[test]
+fn stop_of_londiste_reaches_a_running_copy_first() {
+    let scratch = Scratch::new();
+    let job = londiste(&scratch);
+    for (option, signal) in [("-s", Signal::SIGTERM), ("-k", Signal::SIGTERM)] {
+        let mut copy = Sleeper::start();
+        fs::write(format!("{}.copy", job.pidfile().display()), copy.pid().to_string()).unwrap();
+        let text = "DATE PID INFO Signaling running COPY first\nDATE PID WARNING No pidfile, process not running\n";
+        job.program([option]).stdout("").stderr(text).run();
+        assert_eq!(copy.0.wait().unwrap().signal(), Some(signal as i32), "{option}");
+    }
+}
+
+#[test]
+fn daemon_in_the_background_is_told_by_its_parent_when_it_cannot_start() {
+    let scratch = Scratch::new();
+    let sleeper = Sleeper::start();
+    let job = ticker(&scratch);
+    fs::write(job.pidfile(), sleeper.pid().to_string()).unwrap();
+    let output = job.program(["ticker", "-d"]).stdout("").status(1).run();
+    assert!(output.stderr.starts_with("Pidfile exists, another process running?\nHINT: "), "{}", output.stderr);
+    let job = ticker(&scratch).set("pidfile", "/nowhere/t.pid");
+    let text = "rlondiste: could not write pidfile \"/nowhere/t.pid\": No such file or directory (os error 2)\n";
+    job.program(["ticker", "-d"]).stdout("").stderr(text).status(1).run();
+    let mut job = ticker(&scratch);
+    job.unset("pidfile");
+    job.program(["ticker", "-d"]).stdout("").stderr("DATE PID ERROR Daemon needs pidfile\n").status(1).run();
+    Program::new(["-V"]).stderr("").run();
+}

@@ -1,0 +1,83 @@
+//! What becomes of a statement when nobody waits for it any more.
+
+use std::time::Duration;
+
+use pretty_assertions::assert_eq;
+use rlondiste::pg::Db;
+use rlondiste::{Error, Role};
+use tokio_util::sync::CancellationToken;
+
+use super::{block_on, connect};
+use crate::support::{Cluster, Database, wait_until};
+
+/// How many sessions with this application name run a statement.
+fn running(database: &Database, name: &str) -> String {
+    let sql = "select count(*)::text from pg_stat_activity where state = 'active' and application_name = ";
+    database.value(&format!("{sql} '{name}'"))
+}
+
+#[track_caller]
+fn wait_for_running(database: &Database, name: &str, expected: &str) {
+    wait_until("the number of running statements is right", || match running(database, name) {
+        count if count == expected => Ok(()),
+        count => Err(count),
+    });
+}
+
+#[test]
+fn abort_cancels_the_running_statement() {
+    let database = Cluster::provider().database();
+    let conninfo = format!("{} application_name=abort", database.conninfo());
+    let outcome = block_on(async {
+        let abort = CancellationToken::new();
+        let db = Db::open(Role::Provider, &conninfo, "job", &abort).await.unwrap();
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            abort.cancel();
+        };
+        let (outcome, ()) = tokio::join!(db.query("sleep", "select pg_sleep(600)", &[]), later);
+        outcome.unwrap_err()
+    });
+    assert_eq!(outcome.code().map(tokio_postgres::error::SqlState::code), Some("57014"));
+}
+
+#[test]
+fn abort_ends_an_attempt_to_connect() {
+    let cluster = Cluster::builder().name("stalled").tcp().start();
+    let proxy = crate::support::Proxy::to_cluster(&cluster);
+    proxy.set_traffic(crate::support::Traffic::Stall);
+    let outcome = block_on(async {
+        let abort = CancellationToken::new();
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            abort.cancel();
+        };
+        let conninfo = proxy.conninfo("postgres");
+        let (outcome, ()) = tokio::join!(Db::open(Role::Provider, &conninfo, "job", &abort), later);
+        outcome.map(drop)
+    });
+    assert!(matches!(outcome, Err(Error::Aborted)), "{outcome:?}");
+}
+
+#[test]
+fn statement_of_a_dropped_session_is_cancelled() {
+    let database = Cluster::provider().database();
+    let db = connect(&format!("{} application_name=dropped", database.conninfo())).unwrap();
+    block_on(async {
+        let statement = db.query("sleep", "select pg_sleep(600)", &[]);
+        assert!(tokio::time::timeout(Duration::from_millis(100), statement).await.is_err());
+    });
+    wait_for_running(&database, "dropped", "1");
+    drop(db);
+    wait_for_running(&database, "dropped", "0");
+}
+
+#[test]
+fn notifications_arrive() {
+    let database = Cluster::provider().database();
+    let mut db = connect(database.conninfo()).unwrap();
+    block_on(db.batch("listen", "listen queue")).unwrap();
+    database.sql("select pg_notify('queue', 'q1')");
+    let notification = block_on(db.notification()).unwrap();
+    assert_eq!((notification.channel(), notification.payload()), ("queue", "q1"));
+}
