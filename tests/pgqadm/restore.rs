@@ -5,7 +5,7 @@ use std::process::Command;
 use pretty_assertions::assert_eq;
 
 use super::Setup;
-use crate::support::{Cluster, Database, Scratch, client_program};
+use crate::support::{Cluster, Database, Scratch, server_and_client_fit};
 
 /// Lets a cluster use up more transaction ids than a new one has given out.
 fn age(database: &Database) {
@@ -26,7 +26,8 @@ fn restore(cluster: &Cluster, from: &Database, to: &Database) {
     let scratch = Scratch::new();
     let file = scratch.path().join("dump.sql");
     for (program, database, option) in [("pg_dump", from, "-f"), ("psql", to, "-qXf")] {
-        let mut command = Command::new(client_program(cluster.binaries(), program));
+        let beside = cluster.binaries().program(program);
+        let mut command = Command::new(if beside.is_file() { beside } else { program.into() });
         let output = command.arg("-d").arg(database.conninfo()).arg(option).arg(&file).output().unwrap();
         assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -58,6 +59,10 @@ fn read_all(database: &Database, consumer: &str) -> Vec<String> {
 #[test]
 fn restored_queue_is_not_ticked_until_it_is_rebased_and_loses_nothing() {
     let old = Cluster::provider();
+    if !server_and_client_fit(old.binaries()) {
+        eprintln!("left out: pg_dump is older than the server");
+        return;
+    }
     let new = Cluster::builder().name("restored").start();
     let source = Setup::on(old);
     age(&source.database);

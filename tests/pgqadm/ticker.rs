@@ -21,10 +21,11 @@ fn assert_ticks(setup: &Setup, queue: &str) {
     setup.wait_for_tick_after(queue, before);
 }
 
+/// No error was logged. Warnings may be: transactions of other tests, in any database, hold up rotation.
 #[track_caller]
-fn assert_no_complaint(job: &Job) {
+fn assert_no_error(job: &Job) {
     let log = job.log();
-    assert!(!log.contains("ERROR") && !log.contains("CRITICAL") && !log.contains("WARNING"), "{log}");
+    assert!(!log.contains("ERROR") && !log.contains("CRITICAL"), "{log}");
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn queues_may_come_and_go() {
     assert_ticks(&setup, "second");
     setup.create_queues(&["first"]);
     assert_ticks(&setup, "first");
-    assert_no_complaint(&setup.job);
+    assert_no_error(&setup.job);
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn queue_that_is_being_dropped_does_not_hold_up_the_others() {
     }
     dropper.sql("rollback");
     assert_ticks(&setup, "gone");
-    assert_no_complaint(&setup.job);
+    assert_no_error(&setup.job);
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn paused_and_externally_ticked_queues_are_left_alone() {
     assert_eq!(["paused", "external"].map(|queue| setup.last_tick(queue)), before);
     setup.job.run("config paused ticker_paused=false");
     setup.wait_for_tick_after("paused", before[0]);
-    assert_no_complaint(&setup.job);
+    assert_no_error(&setup.job);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub mod shop;
 mod template;
 mod wait;
 
-pub use binaries::{Binaries, client_program, server_and_client_fit};
+pub use binaries::{Binaries, server_and_client_fit};
 pub use cluster::{Cluster, Shutdown, StartError};
 pub use compare::{assert_same_rows, compare, compare_tables};
 pub use database::Database;
