@@ -100,17 +100,22 @@ fn what_cannot_come_back_alone_stays() {
         "create table grouped (id int primary key, a text, b text);
          create view v as select id, a from grouped group by id;
          create table parent (id int primary key, constraint positive check (id > 0));
-         create table child (constraint own check (id < 100)) inherits (parent);
-         create table root (id int, constraint root_pkey primary key (id)) partition by range (id);
-         create table leaf partition of root for values from (0) to (100);
-         create index leaf_only on leaf (id)",
+         create table child (constraint own check (id < 100)) inherits (parent)",
     );
     assert_eq!(names(&dependents(&database, "grouped")), Vec::<&str>::new());
     assert_eq!(names(&dependents(&database, "parent")), ["parent_pkey"]);
     assert_eq!(names(&dependents(&database, "child")), ["own"]);
+    assert_eq!(names(&dependents(&database, "nix")), Vec::<&str>::new());
+    if database.major() < 11 {
+        return; // No primary keys on partitioned tables.
+    }
+    database.sql(
+        "create table root (id int, constraint root_pkey primary key (id)) partition by range (id);
+         create table leaf partition of root for values from (0) to (100);
+         create index leaf_only on leaf (id)",
+    );
     assert_eq!(names(&dependents(&database, "root")), Vec::<&str>::new());
     assert_eq!(names(&dependents(&database, "leaf")), ["public.leaf_only"]);
-    assert_eq!(names(&dependents(&database, "nix")), Vec::<&str>::new());
 }
 
 #[test]

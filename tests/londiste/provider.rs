@@ -167,7 +167,12 @@ fn a_key_can_be_chosen() {
 
 #[test]
 fn partitions_come_with_their_root() {
-    let r = installed(
+    let r = Replication::new();
+    if r.provider.major() < 11 {
+        return; // No primary keys on partitioned tables.
+    }
+    r.install();
+    r.provider.sql(
         "create table root (id int, d int, primary key (id, d)) partition by list (d);
          create table leaf partition of root for values in (1)",
     );
