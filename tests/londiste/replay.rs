@@ -101,7 +101,7 @@ fn sequences_follow() {
     r.londiste.program(["provider", "seqs"]).stdout(names).stderr("").run();
     r.londiste.program(["subscriber", "seqs"]).stdout(names).stderr("").run();
     r.provider.sql("insert into t select from generate_series(1, 77); select setval('\"Other Seq\"', 1234567)");
-    r.wait_until_sequences_are_equal();
+    r.assert_sequences_in_sync();
     assert_eq!(r.subscriber.value("select last_value from t_id_seq"), "77");
 }
 
