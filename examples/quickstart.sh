@@ -212,7 +212,7 @@ set_up_replication() {
 
     heading "The users and the schema on the subscriber, after making sure that no replay runs"
     run 'rlondiste -s db1-londiste.ini'
-    run 'pg_dumpall -r -h $host1 | grep -v "ROLE $(whoami)" | psql -q -h $host2 postgres'
+    run 'pg_dumpall -r -h $host1 | grep -v "ROLE postgres" | psql -q -h $host2'
     run 'pg_dump -s -C -h $host1 db1 | psql -h $host2 1>db1-restore.stdout 2>db1-restore.stderr'
     [ ! -s db1-restore.stderr ] || { cat db1-restore.stderr >&2; give_up "the schema was not restored cleanly"; }
 

@@ -328,17 +328,10 @@ impl std::error::Error for ApplyFault {
 }
 
 fn config_text(path: &std::path::Path, line: Option<usize>, section: &str, key: &str, message: &str) -> String {
-    let mut text = path.display().to_string();
-    if let Some(line) = line {
-        text.push_str(&format!(":{line}"));
-    }
-    if !section.is_empty() {
-        text.push_str(&format!(": section [{section}]"));
-    }
-    if !key.is_empty() {
-        text.push_str(&format!(", key \"{key}\""));
-    }
-    format!("{text}: {message}")
+    let line = line.map_or(String::new(), |line| format!(":{line}"));
+    let section = if section.is_empty() { String::new() } else { format!(": section [{section}]") };
+    let key = if key.is_empty() { String::new() } else { format!(", key \"{key}\"") };
+    format!("{}{line}{section}{key}: {message}", path.display())
 }
 
 fn place(context: &str) -> String {

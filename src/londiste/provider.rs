@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::selection::{self, Match};
-use super::setup::{Setup, set_aside};
+use super::setup::{Setup, TableLock, set_aside};
 use super::{Provider, Selection, install, seqs};
 use crate::config;
 use crate::error::{Error, Result};
@@ -112,7 +112,7 @@ async fn add(setup: &Setup<'_>, tables: &Selection, capture: &Capture) -> Result
     require_queue(&db, setup.queue()).await?;
     let registered: BTreeSet<FqName> = registered(&db, setup.queue()).await?.into_iter().collect();
     let entries = catalog::tables(&db).await?;
-    let matches = tables.matches(entries.iter().map(|t| &t.name));
+    let matches = tables.matches(&names_of(&entries));
     let mut failed = report_unmatched(&db, &matches, &registered).await?;
 
     let (wanted, unnameable): (Vec<_>, Vec<_>) =
@@ -126,8 +126,11 @@ async fn add(setup: &Setup<'_>, tables: &Selection, capture: &Capture) -> Result
     for table in &wanted {
         setup.proceed()?;
         tracing::info!("Adding {table}");
-        let added =
-            setup.change_table(&db, table, async |tx: &Db| add_one(setup, tx, table, capture, extended).await).await;
+        let added = setup
+            .change_table(&db, table, TableLock::Writers, async |tx: &Db| {
+                add_one(setup, tx, table, capture, extended).await
+            })
+            .await;
         match added {
             Ok(()) => warn_of_triggers(setup, table, capture.kind, after_triggers.get(table)),
             Err(error) => {
@@ -137,6 +140,10 @@ async fn add(setup: &Setup<'_>, tables: &Selection, capture: &Capture) -> Result
         }
     }
     Ok(Output::none().failed(failed))
+}
+
+fn names_of(entries: &[TableEntry]) -> Vec<FqName> {
+    entries.iter().map(|e| e.name.clone()).collect()
 }
 
 /// What the patterns match and is not in the queue yet. Partitions come with their root; alone only by their own name.
@@ -260,7 +267,7 @@ async fn remove(setup: &Setup<'_>, tables: &Selection) -> Result<Output> {
         setup.proceed()?;
         tracing::info!("Removing {table}");
         let removed = setup
-            .change_table(&db, &table, async |tx: &Db| {
+            .change_table(&db, &table, TableLock::Everybody, async |tx: &Db| {
                 let (queue, name) = (setup.queue(), table.to_string());
                 let sql = "select londiste.provider_remove_table($1, $2)";
                 let done = tx.query("remove a table from the queue", sql, &[text(&queue), text(&name)]).await;
@@ -299,7 +306,7 @@ async fn refresh(setup: &Setup<'_>, tables: &Selection) -> Result<Output> {
         setup.proceed()?;
         tracing::info!("Refreshing {table}");
         let refreshed = setup
-            .change_table(&db, &table, async |tx: &Db| {
+            .change_table(&db, &table, TableLock::Everybody, async |tx: &Db| {
                 let (queue, name) = (setup.queue(), table.to_string());
                 let done = tx.query("refresh the capture of a table", sql, &[text(&queue), text(&name)]).await;
                 done.map(drop).map_err(|e| e.about(&table))
@@ -338,7 +345,7 @@ mod tests {
         let registered = BTreeSet::from([FqName::parse("done")]);
         let names = |typed: &[&str], all| {
             let selection = Selection { names: typed.iter().map(ToString::to_string).collect(), all };
-            let matches = selection.matches(entries.iter().map(|t| &t.name));
+            let matches = selection.matches(&names_of(&entries));
             to_add(&matches, &entries, &registered).iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(names(&[], true), ["public.root"]);

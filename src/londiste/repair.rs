@@ -80,13 +80,7 @@ impl Shape {
             .await?;
         let mut quoted: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         let rest = quoted.split_off(2);
-        Ok(Shape {
-            table: table.clone(),
-            columns,
-            quoted: rest,
-            quoted_table: quoted.join("."),
-            key_len: key.len(),
-        })
+        Ok(Shape { table: table.clone(), columns, quoted: rest, quoted_table: quoted.join("."), key_len: key.len() })
     }
 
     /// All rows in the order of the key's text, byte by byte: the same order on both sides, whatever their collations.

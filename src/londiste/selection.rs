@@ -66,9 +66,9 @@ impl Selection {
     }
 
     /// What each pattern matches among the candidates.
-    pub(crate) fn matches<'a>(&self, candidates: impl IntoIterator<Item = &'a FqName> + Clone) -> Vec<Match> {
+    pub(crate) fn matches(&self, candidates: &[FqName]) -> Vec<Match> {
         let matches_of = |pattern: Pattern| {
-            let names = candidates.clone().into_iter().filter(|c| pattern.matches(c)).cloned().collect();
+            let names = candidates.iter().filter(|c| pattern.matches(c)).cloned().collect();
             Match { pattern, names }
         };
         self.patterns().into_iter().map(matches_of).collect()
@@ -123,7 +123,7 @@ mod tests {
             ("*.t", "other.t", true),
             ("o*.t?", "other.t1", true),
             ("o*.t?", "other.t", false),
-            ("*a*b*c", "xaxxbxxcxc.c", true),
+            ("*.*a*b*c", "x.xaxxbxxcxc.c", true),
             ("a.b.c", "a.b.c", true),
             ("a.b*", "a.b.c", true),
             ("Mixed", "public.mixed", false),

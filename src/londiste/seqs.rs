@@ -50,9 +50,10 @@ pub(crate) async fn provider_add(setup: &Setup<'_>, sequences: &Selection) -> Re
     let mut failed = false;
     for unmatched in matches.iter().filter(|m| m.names.is_empty() && !sequences.names.is_empty()) {
         failed = true;
-        match unmatched.pattern.name() {
-            Some(name) => tracing::error!("Seq {name} does not exist on provider side"),
-            None => tracing::error!("No sequence on provider matches {}", unmatched.pattern.typed()),
+        if let Some(name) = unmatched.pattern.name() {
+            tracing::error!("Seq {name} does not exist on provider side");
+        } else {
+            tracing::error!("No sequence on provider matches {}", unmatched.pattern.typed());
         }
     }
     for seq in selection::union(&matches) {
@@ -74,9 +75,10 @@ pub(crate) async fn provider_remove(setup: &Setup<'_>, sequences: &Selection) ->
     let mut failed = false;
     for unmatched in matches.iter().filter(|m| m.names.is_empty() && !sequences.names.is_empty()) {
         failed = true;
-        match unmatched.pattern.name() {
-            Some(name) => tracing::error!("Seq {name} is not attached to queue {} on provider", setup.queue()),
-            None => tracing::error!("No sequence of queue {} matches {}", setup.queue(), unmatched.pattern.typed()),
+        if let Some(name) = unmatched.pattern.name() {
+            tracing::error!("Seq {name} is not attached to queue {} on provider", setup.queue());
+        } else {
+            tracing::error!("No sequence of queue {} on provider matches {}", setup.queue(), unmatched.pattern.typed());
         }
     }
     for seq in selection::union(&matches) {
@@ -172,8 +174,8 @@ async fn change_one(setup: &Setup<'_>, db: &Db, change: &Change, seq: &FqName) -
 
 /// Sequences of the provider that the subscriber does not have.
 pub(crate) async fn missing(provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<FqName>> {
-    let subscribed = on_subscriber(subscriber, queue).await?;
+    let have = on_subscriber(subscriber, queue).await?;
     let mut missing = on_provider(provider, queue).await?;
-    missing.retain(|seq| !subscribed.contains(seq));
+    missing.retain(|seq| !have.contains(seq));
     Ok(missing)
 }

@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::job::{Control, Wake};
-use crate::pg::{Db, FqName, Role, text};
+use crate::pg::{Db, FqName, Role, boolean, text};
 
 /// How long one try may stand in the lock queue. Everything that comes to the table after it waits behind it, so it is short.
 const LOCK_TRY: Duration = Duration::from_millis(400);
@@ -85,6 +85,7 @@ impl<'a> Setup<'a> {
         &self,
         db: &Db,
         table: &FqName,
+        lock: TableLock,
         work: impl AsyncFn(&Db) -> Result<T>,
     ) -> Result<T> {
         let started = Instant::now();
@@ -103,12 +104,12 @@ impl<'a> Setup<'a> {
                 Err(error) if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) => return Err(error),
                 Err(_) => tx.rollback("roll back").await?,
             }
-            let blockers = blockers(db, table).await?;
+            let blockers = blockers(db, table, lock).await?;
             if let Some(limit) = self.config.lock_timeout.filter(|limit| started.elapsed() >= *limit) {
                 return Err(lock_not_granted(db, table, limit, &blockers));
             }
             if reported.is_none_or(|at: Instant| at.elapsed() >= WAIT_REPORT) {
-                tracing::info!("Waiting for a lock on {} {table}, held by {}", db.role(), describe(&blockers));
+                tracing::info!("Waiting for a lock on {table} on {}, held by {}", db.role(), describe(&blockers));
                 reported = Some(Instant::now());
             }
             self.pause(pause.mul_f64(rand::rng().random_range(0.5..1.0))).await?;
@@ -142,31 +143,54 @@ fn without_origin(report: &str) -> String {
     report.lines().filter(|line| !raised(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// A session that holds a lock on a table.
+/// Which lock a change takes on its table, and so who keeps it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TableLock {
+    /// `create trigger`: writers keep it out, and it them.
+    Writers,
+    /// `drop trigger`: readers too.
+    Everybody,
+}
+
+/// A session that keeps us out of a table.
 struct Blocker {
-    pid: i32,
+    /// None for a prepared transaction.
+    pid: Option<i32>,
     text: String,
 }
 
-/// Who holds a lock on the table that could keep us out. Whoever only reads it is named too, since a reader keeps out
-/// `drop trigger`.
-async fn blockers(db: &Db, table: &FqName) -> Result<Vec<Blocker>> {
-    let sql = "select l.pid, string_agg(distinct l.mode, ', '), coalesce(a.application_name, ''), \
+/// Who holds a lock on the table that keeps us out, or waits for a strong one before us; the oldest first.
+async fn blockers(db: &Db, table: &FqName, lock: TableLock) -> Result<Vec<Blocker>> {
+    // Who writes to a partition by its own name locks only that.
+    let sql = "with recursive tree(relation) as ( \
+                   select pg_catalog.to_regclass($1)::oid \
+                   union all \
+                   select i.inhrelid from pg_catalog.pg_inherits i join tree on i.inhparent = tree.relation) \
+               select l.pid, l.granted, string_agg(distinct l.mode, ', '), coalesce(a.application_name, ''), \
                       coalesce(a.usename::text, ''), coalesce(a.state, ''), \
                       coalesce(extract(epoch from clock_timestamp() - a.xact_start)::bigint, 0) \
                from pg_catalog.pg_locks l \
                left join pg_catalog.pg_stat_activity a on a.pid = l.pid \
-               where l.relation = pg_catalog.to_regclass($1) \
+               where l.relation in (select t.relation from tree t) \
                  and l.database = (select oid from pg_catalog.pg_database where datname = current_database()) \
-                 and l.granted and l.pid <> pg_catalog.pg_backend_pid() \
-               group by 1, 3, 4, 5, 6 order by 6 desc, 1";
-    let rows = db.query("find out who holds a lock", sql, &[text(&table.quoted())]).await?;
+                 and l.pid is distinct from pg_catalog.pg_backend_pid() \
+                 and (l.granted and $2 or l.mode not in ('AccessShareLock', 'RowShareLock')) \
+                 and (l.granted or l.mode like '%Exclusive%' and l.mode <> 'RowExclusiveLock') \
+               group by 1, 2, 4, 5, 6, 7 order by 7 desc, 1";
+    let everybody = lock == TableLock::Everybody;
+    let rows = db.query("find out who holds a lock", sql, &[text(&table.quoted()), boolean(&everybody)]).await?;
     let blocker = |row: &tokio_postgres::Row| {
-        let (pid, mode, application): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
-        let (user, state, seconds): (String, String, i64) = (row.get(3), row.get(4), row.get(5));
-        let text = format!(
-            "process {pid} (application \"{application}\", user \"{user}\", {state}, in a transaction for {seconds} s, {mode})"
-        );
+        let (pid, granted, mode): (Option<i32>, bool, String) = (row.get(0), row.get(1), row.get(2));
+        let (application, user, state): (String, String, String) = (row.get(3), row.get(4), row.get(5));
+        let seconds: i64 = row.get(6);
+        let waits = if granted { "" } else { "waits for " };
+        let text = match pid {
+            Some(pid) => format!(
+                "process {pid} (application \"{application}\", user \"{user}\", {state}, in a transaction for {seconds} s, \
+                 {waits}{mode})"
+            ),
+            None => format!("a prepared transaction ({mode})"),
+        };
         Blocker { pid, text }
     };
     Ok(rows.iter().map(blocker).collect())
@@ -181,16 +205,20 @@ fn describe(blockers: &[Blocker]) -> String {
 
 fn lock_not_granted(db: &Db, table: &FqName, limit: Duration, blockers: &[Blocker]) -> Error {
     let message = format!(
-        "could not lock {} {table} within {} s ({}): held by {}",
+        "could not lock {table} on {} ({}) within {} s: held by {}",
         db.role(),
-        limit.as_secs_f64(),
         db.target(),
+        limit.as_secs_f64(),
         describe(blockers)
     );
-    let end = blockers.first().map_or_else(String::new, |b| {
-        format!("Wait for the end of that transaction, or end it with \"select pg_terminate_backend({})\"; ", b.pid)
-    });
-    Error::refused(message, format!("{end}or raise lock_timeout in the ini file, then repeat the command."))
+    let end = match blockers.first() {
+        Some(Blocker { pid: Some(pid), .. }) => {
+            format!("Wait for the end of that transaction, or end it with \"select pg_terminate_backend({pid})\"; or")
+        }
+        Some(Blocker { pid: None, .. }) => "Commit or roll back what pg_prepared_xacts shows; or".to_owned(),
+        None => "Repeat the command; or".to_owned(),
+    };
+    Error::refused(message, format!("{end} raise lock_timeout in the ini file."))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::selection::{self, Pattern};
-use super::setup::{Setup, set_aside};
+use super::setup::{Setup, TableLock, set_aside};
 use super::{
     CopyMode, Selection, Subscriber, consumer, fkeys, install, provider, seqs, status, structure, triggers, wait,
 };
@@ -249,7 +249,7 @@ async fn add_one(setup: &Setup<'_>, db: &Db, table: &FqName, mode: CopyMode) -> 
         return Ok(false);
     }
     let added = setup
-        .change_table(db, table, async |tx: &Db| {
+        .change_table(db, table, TableLock::Everybody, async |tx: &Db| {
             let (queue, name) = (setup.queue(), table.to_string());
             let about = |error: Error| error.about(table);
             let sql = "select londiste.subscriber_add_table($1, $2)";
@@ -287,7 +287,7 @@ async fn remove(setup: &Setup<'_>, tables: &Selection) -> Result<Output> {
         tracing::info!("Removing: {table}");
         let exists = existing.contains_key(&table);
         let removed = setup
-            .change_table(&db, &table, async |tx: &Db| {
+            .change_table(&db, &table, TableLock::Everybody, async |tx: &Db| {
                 let (queue, name) = (setup.queue(), table.to_string());
                 let about = |error: Error| error.about(&table);
                 let sql = "select londiste.subscriber_remove_table($1, $2)";

@@ -80,7 +80,8 @@ impl<'a> SyncPoints<'a> {
         let provider = self.provider.begin("take a snapshot", begin).await?;
         let subscriber = self.subscriber.begin("take a snapshot", begin).await?;
         // The first statement takes the snapshot. Values must look the same on both sides.
-        const PIN: &str = "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC'; set local intervalstyle = postgres;
+        const PIN: &str =
+            "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC'; set local intervalstyle = postgres;
              set local extra_float_digits = 3; set local bytea_output = hex; select 1";
         provider.batch("take a snapshot", PIN).await?;
         subscriber.batch("take a snapshot", PIN).await?;

@@ -68,7 +68,12 @@ pub(crate) async fn store_state(
         .query(
             "store the state of a table",
             "select londiste.subscriber_set_table_state($1, $2, $3, $4)",
-            &[text(&queue), text(&name.to_string()), text(&snapshot.map(ToString::to_string)), text(&state.to_column())],
+            &[
+                text(&queue),
+                text(&name.to_string()),
+                text(&snapshot.map(ToString::to_string)),
+                text(&state.to_column()),
+            ],
         )
         .await
         .map_err(|e| e.about(format!("table {name}")))?;

@@ -3,7 +3,7 @@
 use super::Shown;
 use super::fkeys::{common_tables, rows_of, shown_or_all};
 use super::listing::{Section, Sections};
-use super::setup::{Setup, set_aside};
+use super::setup::{Setup, TableLock, set_aside};
 use super::subscriber::subscribed;
 use crate::error::Result;
 use crate::job::Output;
@@ -70,7 +70,7 @@ async fn names_of(db: &Db, source: &str, table: &FqName) -> Result<Vec<String>> 
 
 async fn restore_all(setup: &Setup<'_>, db: &Db, table: &FqName) -> Result<()> {
     setup
-        .change_table(db, table, async |tx: &Db| {
+        .change_table(db, table, TableLock::Writers, async |tx: &Db| {
             let name = table.to_string();
             let sql = "select londiste.subscriber_restore_all_table_triggers($1)";
             let done = tx.query("restore the triggers of a table", sql, &[text(&name)]).await;
@@ -81,7 +81,7 @@ async fn restore_all(setup: &Setup<'_>, db: &Db, table: &FqName) -> Result<()> {
 
 async fn restore_one(setup: &Setup<'_>, db: &Db, table: &FqName, trigger: &str) -> Result<()> {
     setup
-        .change_table(db, table, async |tx: &Db| {
+        .change_table(db, table, TableLock::Writers, async |tx: &Db| {
             let name = table.to_string();
             let sql = "select londiste.subscriber_restore_table_trigger($1, $2)";
             let done = tx.query("restore a trigger", sql, &[text(&name), text(&trigger)]).await;

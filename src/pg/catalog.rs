@@ -228,33 +228,39 @@ pub async fn structures(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, Ta
 
 /// One row per column. The key is the primary key, else the unique index with the fewest columns, the oldest of equals.
 /// `indkey` counts from 0 as an array and lists included columns too; as text it is cut to the key columns.
+/// `offset 0` has the key looked up once a table, before its columns are joined.
 const STRUCTURES: &str = "
-select n.nspname::text, c.relname::text, c.relkind, k.indisprimary,
+select t.schema, t.name, t.relkind, t.indisprimary,
        a.attname::text, a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.attnotnull,
        coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> '',
        coalesce(pg_catalog.to_jsonb(a) ->> 'attidentity', ''),
-       coalesce(pg_catalog.array_position(k.columns, a.attnum), 0)
-from unnest($1, $2) w(schema, name)
-join pg_catalog.pg_namespace n on n.nspname = w.schema
-join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name and c.relkind in ('r', 'p')
-left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-left join lateral (
-    select i.indisprimary, x.columns
-    from pg_catalog.pg_index i,
-         lateral (
-             select (pg_catalog.string_to_array(i.indkey::text, ' ')::int2[])
-                    [1:coalesce((pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts::int)] as columns
-         ) x
-    where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid
-      and i.indpred is null and i.indexprs is null
-      and not exists (
-          select from pg_catalog.pg_attribute ka
-          where ka.attrelid = c.oid and ka.attnum = any (x.columns) and not ka.attnotnull
-      )
-      or i.indrelid = c.oid and i.indisprimary
-    order by i.indisprimary desc, cardinality(x.columns), i.indexrelid
-    limit 1
-) k on true
+       coalesce(pg_catalog.array_position(t.columns, a.attnum), 0)
+from (
+    select n.nspname::text as schema, c.relname::text as name, c.oid, c.relkind, k.indisprimary, k.columns
+    from unnest($1, $2) w(schema, name)
+    join pg_catalog.pg_namespace n on n.nspname = w.schema
+    join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name and c.relkind in ('r', 'p')
+    left join lateral (
+        select i.indisprimary, x.columns
+        from pg_catalog.pg_index i,
+             lateral (
+                 select (pg_catalog.string_to_array(i.indkey::text, ' ')::int2[])
+                        [1:coalesce((pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts::int)] as columns
+                 offset 0
+             ) x
+        where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid
+          and i.indpred is null and i.indexprs is null
+          and not exists (
+              select from pg_catalog.pg_attribute ka
+              where ka.attrelid = c.oid and ka.attnum = any (x.columns) and not ka.attnotnull
+          )
+          or i.indrelid = c.oid and i.indisprimary
+        order by i.indisprimary desc, cardinality(x.columns), i.indexrelid
+        limit 1
+    ) k on true
+    offset 0
+) t
+left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
 order by 1, 2, a.attnum";
 
 fn column(row: &Row, name: String) -> Column {

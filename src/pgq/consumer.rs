@@ -1,7 +1,7 @@
 //! One consumer of one queue: registration, batches, position. Works with the `pgq` schema of every generation.
 
 use crate::error::Result;
-use crate::pg::{Db, int4, int8, text};
+use crate::pg::{Db, int8, text};
 
 use super::{Batch, BatchId, TickId};
 
@@ -39,6 +39,15 @@ impl Abilities {
             .await?;
         Ok(Abilities { custom_batches: row.get(0), failed_queue: row.get(1), register_at: row.get(2) })
     }
+}
+
+/// When waiting ticks are joined into one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Only when at least so many events wait.
+    pub least_events: u64,
+    /// Up to about so many events, unless one tick has more.
+    pub most_events: u64,
 }
 
 impl Consumer {
@@ -97,30 +106,37 @@ impl Consumer {
 
     /// The next batch, or the one that is open already; `None` when there is no newer tick.
     ///
-    /// With `min_events` above 0 the batch spans so many ticks that it has at least that many events, if there are
-    /// that many; a provider without that ability ignores it.
-    pub async fn next_batch(&self, provider: &Db, abilities: Abilities, min_events: i32) -> Result<Option<Batch>> {
+    /// When many ticks are waiting, a batch spans as many of them as `join` says, but none after the tick `until`: who is
+    /// behind catches up in few steps, who is not gets each tick as it comes. A provider without that ability gives one
+    /// tick at a time.
+    pub async fn next_batch(
+        &self,
+        provider: &Db,
+        abilities: Abilities,
+        join: Join,
+        until: Option<TickId>,
+    ) -> Result<Option<Batch>> {
         if !abilities.custom_batches {
             return self.next_single_batch(provider).await;
         }
-        if min_events > 0
-            && let Some(batch) = self.next_custom_batch(provider, min_events).await?
-        {
-            return Ok(Some(batch));
-        }
-        self.next_custom_batch(provider, 0).await
-    }
-
-    async fn next_custom_batch(&self, provider: &Db, min_events: i32) -> Result<Option<Batch>> {
-        let count = Some(min_events).filter(|n| *n > 0);
-        let row = provider
-            .query_one(
-                "read the next batch",
-                "select batch_id, prev_tick_id, cur_tick_id from pgq.next_batch_custom($1, $2, null, $3, null)",
-                &[text(&self.queue), text(&self.name), int4(&count)],
-            )
-            .await
-            .map_err(|e| e.about(self))?;
+        // What waits are the events between the consumer's tick and the last one that it may go to. next_batch_custom
+        // takes the first tick that has so many events, and with null the next tick.
+        const SQL: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
+               from pgq.next_batch_custom($1, $2, null,
+                    (select least(l.tick_event_seq - p.tick_event_seq, $3)::int4
+                       from pgq.queue q
+                            join pgq.consumer c on c.co_name = $2
+                            join pgq.subscription s on s.sub_queue = q.queue_id and s.sub_consumer = c.co_id
+                            join pgq.tick p on p.tick_queue = q.queue_id and p.tick_id = s.sub_last_tick
+                            cross join lateral (
+                                select t.tick_event_seq from pgq.tick t
+                                 where t.tick_queue = q.queue_id and ($4 is null or t.tick_id <= $4)
+                                 order by t.tick_id desc limit 1) l
+                      where q.queue_name = $1 and l.tick_event_seq - p.tick_event_seq >= $5), null) b";
+        let count = |events: u64| i64::try_from(events).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX));
+        let (most, least, until) = (count(join.most_events), count(join.least_events), until.map(|tick| tick.0));
+        let params = [text(&self.queue), text(&self.name), int8(&most), int8(&until), int8(&least)];
+        let row = provider.query_one("read the next batch", SQL, &params).await.map_err(|e| e.about(self))?;
         let id: Option<i64> = row.get(0);
         Ok(id.map(|id| Batch { id: BatchId(id), prev_tick: TickId(row.get(1)), cur_tick: TickId(row.get(2)) }))
     }

@@ -238,7 +238,19 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for data in ["", "[]", "{", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":x}"#, r#"{"a":1"#, r#"{"a":"\ud800"}"#, r#"{"a":"\q"}"#, r#"{"a":1}x"#, r#"{"a":{"b":1}"#] {
+        for data in [
+            "",
+            "[]",
+            "{",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":x}"#,
+            r#"{"a":1"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":"\q"}"#,
+            r#"{"a":1}x"#,
+            r#"{"a":{"b":1}"#,
+        ] {
             assert_eq!(read(data), None, "{data}");
         }
     }

@@ -65,7 +65,13 @@ mod tests {
     fn read(data: &str) -> Option<Vec<(String, Option<Vec<u8>>)>> {
         let mut values = Values::default();
         let names = parse(data.as_bytes(), &mut values)?;
-        Some((0..values.len()).map(|i| values.get(i).map(<[u8]>::to_vec)).enumerate().map(|(i, v)| (names[i].clone(), v)).collect())
+        Some(
+            (0..values.len())
+                .map(|i| values.get(i).map(<[u8]>::to_vec))
+                .enumerate()
+                .map(|(i, v)| (names[i].clone(), v))
+                .collect(),
+        )
     }
 
     #[test]

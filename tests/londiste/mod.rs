@@ -1,8 +1,15 @@
 //! Replication of tables.
 
+mod catalog;
 mod faults;
+mod fkeys_and_triggers;
 mod initial_copy;
+mod log_lines;
 mod polling;
+mod provider;
 mod replay;
+mod subscriber;
+mod subscriber_seqs;
 mod subscribers;
 mod tutorial;
+mod wait_and_status;

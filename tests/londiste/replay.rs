@@ -69,7 +69,7 @@ fn transaction_arrives_as_a_whole() {
 fn names_with_capitals_blanks_and_quotes_work() {
     let r = Replication::new()
         .with_schema(r#"create schema "Odd Schema""#)
-        .with_table(r#""Odd Schema"."It's ""one"""#, r#""The Key" int primary key, "order" text"#)
+        .with_table(r#""Odd Schema"."It's ""one""""#, r#""The Key" int primary key, "order" text"#)
         .up();
     r.provider.sql(r#"insert into "Odd Schema"."It's ""one""" values (1, 'a'), (2, 'b')"#);
     r.provider.sql(r#"update "Odd Schema"."It's ""one""" set "order" = 'c' where "The Key" = 1"#);
@@ -101,7 +101,7 @@ fn sequences_follow() {
     r.londiste.program(["provider", "seqs"]).stdout(names).stderr("").run();
     r.londiste.program(["subscriber", "seqs"]).stdout(names).stderr("").run();
     r.provider.sql("insert into t select from generate_series(1, 77); select setval('\"Other Seq\"', 1234567)");
-    r.wait_until_sequences_are_equal();
+    r.assert_sequences_in_sync();
     assert_eq!(r.subscriber.value("select last_value from t_id_seq"), "77");
 }
 
@@ -119,10 +119,10 @@ fn tables_and_sequences_are_listed_by_the_provider() {
     r.install();
     r.londiste.program(["provider", "tables"]).stdout("").stderr("").run();
     r.londiste.run("provider add products customers");
-    r.londiste.program(["provider", "tables"]).stdout("public.customers\npublic.products\n").stderr("").run();
+    r.londiste.program(["provider", "tables"]).stdout("public.products\npublic.customers\n").stderr("").run();
     r.londiste
         .program(["subscriber", "missing"])
-        .stdout("Table: public.customers\nTable: public.products\n")
+        .stdout("Table: public.products\nTable: public.customers\n")
         .stderr("")
         .run();
 }

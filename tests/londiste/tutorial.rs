@@ -77,7 +77,7 @@ fn follow(call: Call) {
     call.program(&r.londiste, "INI subscriber tables").stdout(all_ok(&r)).stderr("").run();
     r.replay_until_in_sync();
     assert_same_rows(&r.provider, &r.subscriber, &compare_tables(&r.provider));
-    r.wait_until_sequences_are_equal();
+    r.assert_sequences_in_sync();
     call.program(&r.londiste, "-s INI").stdout("").stderr("").run();
 }
 

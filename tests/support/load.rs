@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Database;
 
 /// Leaves some of the machine to what is tested.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Clients at work. Dropped, they stop.
 #[derive(Debug)]

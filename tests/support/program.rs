@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pretty_assertions::Comparison;
+use pretty_assertions::StrComparison;
 
 use super::Scratch;
 
@@ -103,7 +103,7 @@ impl Program {
             if let Some(expected) = expected
                 && expected != got
             {
-                let _ = writeln!(problems, "{what} (expected < > got):\n{}", Comparison::new(expected, got));
+                let _ = writeln!(problems, "{what} (expected < > got):\n{}", StrComparison::new(expected, got));
             }
         };
         check("status", Some(&self.status.to_string()), &output.status.to_string());

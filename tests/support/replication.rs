@@ -71,13 +71,13 @@ impl Replication {
         &self.scratch
     }
 
-    /// `install`, `provider install`, `subscriber install`; the queue then ticks every 50 ms, so that tests are fast.
+    /// `install`, `provider install`, `subscriber install`; the queue then ticks every 200 ms, so that tests are fast.
     #[track_caller]
     pub fn install(&self) {
         self.ticker.run("install");
         self.londiste.run("provider install");
         self.londiste.run("subscriber install");
-        self.provider.sql("update pgq.queue set queue_ticker_max_lag = '50 ms', queue_ticker_idle_period = '100 ms'");
+        self.provider.sql("update pgq.queue set queue_ticker_max_lag = '200 ms', queue_ticker_idle_period = '200 ms'");
     }
 
     /// Starts ticker and replay as daemons.
@@ -116,9 +116,10 @@ impl Replication {
         replay_until_in_sync(&self.provider, self.londiste.name());
     }
 
-    /// Waits until every sequence of the subscriber list stands where the provider's stands.
+    /// Waits as [`Replication::replay_until_in_sync`] and compares where the subscriber's sequences stand: a batch
+    /// brings the positions that sequences have when it is read.
     #[track_caller]
-    pub fn wait_until_sequences_are_equal(&self) {
+    pub fn assert_sequences_in_sync(&self) {
         let names = self.subscriber.column("select seq_name from londiste.subscriber_seq order by nr");
         assert!(!names.is_empty(), "the subscriber has no sequences");
         let mut sql = String::new();
@@ -127,12 +128,8 @@ impl Replication {
             let quoted = format!("\"{schema}\".\"{}\"", name.replace('"', "\"\""));
             let _ = write!(sql, "select '{}', last_value from {quoted}; ", quoted.replace('\'', "''"));
         }
-        let (provider, subscriber) = (self.provider.session(), self.subscriber.session());
-        wait_until("sequences are equal", || {
-            provider.sql(&format!("select pgq.force_tick('{QUEUE}')"));
-            let (left, right) = (provider.rows(&sql), subscriber.rows(&sql));
-            if left == right { Ok(()) } else { Err(format!("provider {left:?}, subscriber {right:?}")) }
-        });
+        self.replay_until_in_sync();
+        assert_eq!(self.provider.rows(&sql), self.subscriber.rows(&sql));
     }
 
     /// Waits as [`Replication::replay_until_in_sync`] and compares all tables of the provider row by row.
@@ -162,14 +159,26 @@ pub fn wait_until_ok(subscriber: &Database) {
 pub fn replay_until_in_sync(provider: &Database, consumer: &str) {
     let session = provider.session();
     let now = session.value("select txid_current()");
-    wait_until(&format!("{consumer} has replayed everything"), || {
+    let seen_by = |tick: &str| format!("txid_visible_in_snapshot({now}, {tick}.tick_snapshot)");
+    wait_until("the ticker makes a tick", || {
+        let seen = session.value(&format!(
+            "select count(*) from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
+             where q.queue_name = '{QUEUE}' and {}",
+            seen_by("t")
+        ));
+        if seen != "0" {
+            return Ok(());
+        }
         // An idle queue ticks seldom; a forced tick is what every client asks for that cannot wait.
-        session.sql(&format!("select pgq.force_tick('{QUEUE}')"));
+        Err(format!("the last tick is {}", session.value(&format!("select pgq.force_tick('{QUEUE}')"))))
+    });
+    wait_until(&format!("{consumer} has replayed everything"), || {
         let rows = session.rows(&format!(
-            "select s.sub_last_tick, txid_visible_in_snapshot({now}, t.tick_snapshot)
+            "select s.sub_last_tick, {}
              from pgq.subscription s join pgq.consumer c on c.co_id = s.sub_consumer
                   join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
-             where c.co_name = '{consumer}'"
+             where c.co_name = '{consumer}'",
+            seen_by("t")
         ));
         match rows.as_slice() {
             [row] if row[1] == "t" => Ok(()),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use nix::unistd::{Uid, User};
 
 /// Evidence of a failed run is removed by a later run when it is this old.
-const EVIDENCE_AGE: Duration = Duration::from_hours(24);
+const EVIDENCE_AGE: Duration = Duration::from_hours(6);
 
 const WATCHDOG: &str = r#"
 trap '' INT HUP TERM

@@ -159,9 +159,9 @@ fn encode_zoned_time(value: &[u8], key: &mut Vec<u8>) -> bool {
 /// Microseconds since 1970 of `2020-01-31 12:00:00.123456+01:30`. Years of more than four digits, and BC, are not read.
 fn parse_zoned_time(text: &[u8]) -> Option<i64> {
     let number = |from: usize, len: usize| -> Option<i64> {
-        text.get(from..from + len)?.iter().try_fold(0, |sum, b| {
-            b.is_ascii_digit().then(|| sum * 10 + i64::from(*b - b'0'))
-        })
+        text.get(from..from + len)?
+            .iter()
+            .try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(*b - b'0')))
     };
     let sign = |at: usize, allowed: &[u8]| text.get(at).is_some_and(|b| allowed.contains(b)).then_some(());
     let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);

@@ -51,11 +51,7 @@ impl Array {
             .unwrap_or_else(|| Array::texts(count, values))
     }
 
-    fn integers<'a>(
-        integer: Integer,
-        count: usize,
-        values: impl Iterator<Item = Option<&'a [u8]>>,
-    ) -> Option<Array> {
+    fn integers<'a>(integer: Integer, count: usize, values: impl Iterator<Item = Option<&'a [u8]>>) -> Option<Array> {
         let mut bytes = header(&integer.element(), count);
         bytes.reserve(count * 12);
         for value in values {

@@ -77,7 +77,8 @@ async fn run(tx: &Db, chunk: &Chunk, text: &str, slots: &[Slot], on_missing: Mis
     let mut done = 0;
     let mut missing = 0;
     let answers = tx.client().simple_query_raw(text).await;
-    let fail = |done: usize, error| fault(tx, chunk, &slots[done.min(slots.len() - 1)], FaultKind::Refused, Some(error));
+    let fail =
+        |done: usize, error| fault(tx, chunk, &slots[done.min(slots.len() - 1)], FaultKind::Refused, Some(error));
     let mut answers = Box::pin(answers.map_err(|error| fail(0, error))?);
     while let Some(answer) = answers.next().await {
         if let SimpleQueryMessage::CommandComplete(rows) = answer.map_err(|error| fail(done, error))? {
@@ -148,12 +149,7 @@ fn head(verb: Verb, table: &Table, text: &mut Vec<u8>) {
 }
 
 /// Writes a statement, its values by `value`, which gets their places. False when there is nothing to do.
-fn write_statement(
-    shape: &Shape,
-    table: &Table,
-    text: &mut Vec<u8>,
-    mut value: impl FnMut(u32, &mut Vec<u8>),
-) -> bool {
+fn write_statement(shape: &Shape, table: &Table, text: &mut Vec<u8>, mut value: impl FnMut(u32, &mut Vec<u8>)) -> bool {
     let written: Vec<(&str, u32)> = shape
         .written
         .iter()

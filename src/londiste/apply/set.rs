@@ -150,12 +150,8 @@ async fn update(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<
     for column in written(chunk, rows) {
         list.push(format!("{} = {}", table.column(*column).quoted, params.written(*column)));
     }
-    let sql = format!(
-        "update {} as t set {} from {} where {condition}",
-        table.only(),
-        list.join(", "),
-        params.relation()
-    );
+    let sql =
+        format!("update {} as t set {} from {} where {condition}", table.only(), list.join(", "), params.relation());
     params.execute(tx, "apply updates", &sql).await
 }
 

@@ -210,10 +210,7 @@ pub(super) async fn versions(tx: &Db, names: &[&FqName]) -> Result<HashMap<FqNam
                 join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.relname::name"
     );
     let rows = tx.query("look for changed tables", &sql, &[text_array(&schemas), text_array(&relations)]).await?;
-    Ok(rows
-        .iter()
-        .map(|r| (FqName { schema: r.get(0), name: r.get(1) }, (r.get(2), r.get(3))))
-        .collect())
+    Ok(rows.iter().map(|r| (FqName { schema: r.get(0), name: r.get(1) }, (r.get(2), r.get(3)))).collect())
 }
 
 fn table(row: &tokio_postgres::Row) -> Table {
@@ -323,4 +320,3 @@ impl Integer {
         }
     }
 }
-

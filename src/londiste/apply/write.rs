@@ -70,8 +70,14 @@ impl Writer {
     async fn apply_sets(&self, tx: &Db, chunk: &Chunk, plan: &Plan) -> Result<Option<u64>> {
         const ACTION: &str = "set a savepoint";
         tx.batch(ACTION, "savepoint londiste_chunk").await?;
-        let mut missing: u64 = plan.steps.iter().map(|step| step.table).collect::<std::collections::BTreeSet<_>>()
-            .into_iter().map(|table| chunk.fold(table).missing).sum();
+        let mut missing: u64 = plan
+            .steps
+            .iter()
+            .map(|step| step.table)
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .map(|table| chunk.fold(table).missing)
+            .sum();
         for step in &plan.steps {
             match set::apply(tx, chunk, step).await {
                 Ok(count) => missing += count,

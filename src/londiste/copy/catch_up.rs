@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::job::Stats;
 use crate::londiste::apply::{Applier, Filter};
 use crate::londiste::completed::{self, Standing};
+use crate::londiste::replay;
 use crate::londiste::tables::SubscribedTable;
 use crate::pg::name::quote_literal;
 use crate::pgq::{Batch, TickId, consumer, event};
@@ -14,8 +15,8 @@ use crate::pgq::{Batch, TickId, consumer, event};
 use super::{Copy, Sessions};
 
 impl Copy {
-    /// Applies batches until there is none left, or until exactly the tick `until` is reached. Returns false when the
-    /// provider does not know the consumer.
+    /// Applies batches until exactly the tick `until` is reached; without one, until replay can take over after a short
+    /// wait (see [`Copy::is_close`]). Returns false when the provider does not know the consumer.
     pub(super) async fn catch_up(
         &self,
         sessions: &Sessions,
@@ -23,25 +24,40 @@ impl Copy {
         table: &SubscribedTable,
         until: Option<TickId>,
     ) -> Result<bool> {
-        if self.consumer.position(&sessions.provider).await?.is_none() {
+        let Sessions { provider, subscriber, abilities } = sessions;
+        if self.consumer.position(provider).await?.is_none() {
             return Ok(false);
         }
+        let join = replay::join(&self.config);
         loop {
-            let stored = completed::last_tick(&sessions.subscriber, &self.consumer.name).await?;
+            let stored = completed::last_tick(subscriber, &self.consumer.name).await?;
             if until.is_some() && stored == until {
                 return Ok(true);
             }
-            // One tick at a time when there is a tick to stop at.
-            let Some(batch) = self.consumer.next_batch(&sessions.provider, sessions.abilities, 0).await? else {
-                if let Some(until) = until {
-                    // Replay has seen this tick, so the provider has it.
-                    let message = format!("{} finds no batch although tick {until} exists", self.consumer);
-                    return Err(sessions.provider.unexpected("read the next batch", message));
+            match self.consumer.next_batch(provider, *abilities, join, until).await? {
+                Some(batch) => {
+                    self.apply(sessions, applier, table, &batch, stored).await?;
+                    if until.is_none() && self.is_close(sessions, &batch).await? {
+                        return Ok(true);
+                    }
                 }
-                return Ok(true);
-            };
-            self.apply(sessions, applier, table, &batch, stored).await?;
+                None if until.is_none() => return Ok(true),
+                None => {
+                    // Replay has seen this tick, so the provider has it.
+                    let message = format!("{} finds no batch up to tick {until:?}", self.consumer);
+                    return Err(provider.unexpected("read the next batch", message));
+                }
+            }
         }
+    }
+
+    /// Whether the end of this batch is as good a tick as any to hand the table over. On a busy provider the next tick
+    /// is there before the batch of the one before is applied, so "no batch left" might never come. It is close when
+    /// replay is not ahead, or when a batch that could have had more ticks had only one.
+    async fn is_close(&self, sessions: &Sessions, batch: &Batch) -> Result<bool> {
+        let replay = completed::last_tick(&sessions.subscriber, &self.config.pgq_consumer_id).await?;
+        let last = sessions.abilities.custom_batches && batch.cur_tick.0 - batch.prev_tick.0 <= 1;
+        Ok(last || replay.is_none_or(|replay| replay <= batch.cur_tick))
     }
 
     async fn apply(

@@ -54,7 +54,8 @@ mod tests {
         let started = Instant::now();
         two.spend(1_000_000).await;
         assert_eq!(started.elapsed(), Duration::ZERO);
-        tokio::join!(one.spend(500), one.clone().spend(1500));
+        let clone = one.clone();
+        tokio::join!(one.spend(500), clone.spend(1500));
         assert_eq!(started.elapsed().as_millis(), 2000);
         one.set(0);
         one.spend(1_000_000).await;

@@ -113,12 +113,7 @@ impl Copies {
 
     /// Unregisters the consumers of copies that are over, where the process ended before it could do so: they would
     /// keep the provider from rotating its event tables.
-    pub(super) async fn forget_orphans(
-        &self,
-        config: &config::Londiste,
-        provider: &Db,
-        subscriber: &Db,
-    ) -> Result<()> {
+    pub(super) async fn forget_orphans(&self, config: &config::Londiste, provider: &Db, subscriber: &Db) -> Result<()> {
         let queue = &config.pgq_queue_name;
         let rows = subscriber
             .query(
@@ -132,7 +127,8 @@ impl Copies {
         for row in rows {
             let (name, consumer) = (FqName::parse(row.get(0)), row.get::<_, String>(1));
             if !self.has_consumer(&consumer) {
-                forget_consumer(provider, subscriber, &Consumer { queue: queue.clone(), name: consumer }, &name).await?;
+                forget_consumer(provider, subscriber, &Consumer { queue: queue.clone(), name: consumer }, &name)
+                    .await?;
             }
         }
         Ok(())

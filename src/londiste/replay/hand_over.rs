@@ -119,9 +119,7 @@ impl Replay {
         let base = format!("{}_copy", self.consumer.name);
         let taken = |name: &String| {
             self.copies.has_consumer(name)
-                || tables
-                    .iter()
-                    .any(|t| t.state.is_copying() && t.copy_consumer.as_ref().unwrap_or(&base) == name)
+                || tables.iter().any(|t| t.state.is_copying() && t.copy_consumer.as_ref().unwrap_or(&base) == name)
         };
         let mut name = base.clone();
         let mut nr = 2;

@@ -17,7 +17,7 @@ use crate::config;
 use crate::error::{Error, Result, Role};
 use crate::job::{self, Control, Output, Stats, Work, Worked};
 use crate::pg::{Db, FqName, int8, text};
-use crate::pgq::consumer::{self, Abilities, Consumer};
+use crate::pgq::consumer::{self, Abilities, Consumer, Join};
 use crate::pgq::{Batch, TickId, event};
 
 use super::apply::{Applied, Applier, Filter, Settings};
@@ -29,9 +29,6 @@ use super::tables::{self, SubscribedTable};
 use copies::Copies;
 use sequences::Sequences;
 use tidy::Tidy;
-
-/// Batches with fewer events than this are not worth a try at a batch of several ticks.
-const BEHIND: u64 = 1000;
 
 /// Applies batches until a stop is requested.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
@@ -62,8 +59,6 @@ struct Replay {
     news: News,
     /// Tables whose foreign keys could not be dropped because of a lock, and until when to leave them alone.
     locked: HashMap<FqName, Instant>,
-    /// Events in the batch before: many mean that replay is behind.
-    last_count: u64,
 }
 
 impl Replay {
@@ -79,7 +74,6 @@ impl Replay {
             tidy: Tidy::default(),
             news,
             locked: HashMap::new(),
-            last_count: 0,
             config,
             control,
         }
@@ -129,9 +123,8 @@ impl Replay {
             return Ok(Worked::Again);
         }
         self.tidy.turn(&self.config, sessions, &mut tables, &self.control).await?;
-        let behind = self.last_count >= BEHIND;
-        let min_events = if behind { i32::try_from(self.config.batch_min_events).unwrap_or(i32::MAX) } else { 0 };
-        match self.consumer.next_batch(&sessions.provider, sessions.abilities, min_events).await? {
+        let join = join(&self.config);
+        match self.consumer.next_batch(&sessions.provider, sessions.abilities, join, None).await? {
             Some(batch) => self.process(sessions, &batch, &tables).await?,
             None => self.wait(sessions, &mut news).await,
         }
@@ -140,7 +133,6 @@ impl Replay {
 
     /// Waits for the next tick, a change of a table's state, or the end of `loop_delay`.
     async fn wait(&mut self, sessions: &mut Sessions, news: &mut super::news::Listener) {
-        self.last_count = 0;
         tokio::select! {
             _ = self.control.sleep(self.config.common.loop_delay) => {}
             // The session may end while we wait; the next statement says so.
@@ -186,7 +178,6 @@ impl Replay {
         completed::set_last_tick(&tx, &self.consumer.name, Some(batch.cur_tick)).await?;
         tx.commit("commit the batch").await?;
         self.sequences.written(values);
-        self.last_count = applied.count;
         stats.add("count", applied.count);
         stats.add("ignored", applied.ignored);
         if !applied.unknown.is_empty() {
@@ -231,6 +222,11 @@ impl Replay {
         self.copies.stop(&self.config).await;
         self.tidy.stop();
     }
+}
+
+/// How ticks are joined into batches.
+pub(super) fn join(config: &config::Londiste) -> Join {
+    Join { least_events: config.batch_min_events, most_events: config.batch_max_events }
 }
 
 impl Work for Replay {

@@ -84,7 +84,9 @@ impl Tidy {
             match task.await {
                 Ok(Ok(foreign_keys::Restored::All)) => {}
                 // They are tried again after the pause.
-                Ok(Ok(foreign_keys::Restored::SomeFailed)) => self.look_for_fkeys_at = Some(Instant::now() + FKEY_PAUSE),
+                Ok(Ok(foreign_keys::Restored::SomeFailed)) => {
+                    self.look_for_fkeys_at = Some(Instant::now() + FKEY_PAUSE)
+                }
                 Ok(Err(error)) => tracing::error!("could not restore foreign keys: {}", Report(&error)),
                 Err(error) => tracing::error!("could not restore foreign keys: {error}"),
             }
@@ -95,7 +97,8 @@ impl Tidy {
         self.look_for_fkeys_at = Some(Instant::now() + FKEY_PAUSE);
         let pending = foreign_keys::restorable(subscriber, &config.pgq_queue_name).await?;
         if !pending.is_empty() {
-            self.restoring = Some(tokio::spawn(foreign_keys::restore(config.clone(), pending, control.abort().clone())));
+            self.restoring =
+                Some(tokio::spawn(foreign_keys::restore(config.clone(), pending, control.abort().clone())));
         }
         Ok(())
     }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::super::name::quote_ident;
 use super::{Db, FqName};
 use crate::error::Result;
+use crate::pg::name::{quote_ident, quote_literal};
 use crate::pg::text;
 
 /// What a [`Dependent`] is.
@@ -70,23 +70,22 @@ impl Surroundings {
 
     fn around(&self, create: &str, table: &FqName, kind: &str, index: &str, commented: &str) -> String {
         let table = table.quoted();
-        let mut sql = match &self.tablespace {
-            // The definitions leave it out, and it has its place in the middle of them.
-            Some(space) => {
-                format!("set local default_tablespace = {}; {create}; reset default_tablespace", quote_ident(space))
-            }
-            None => create.to_owned(),
-        };
+        let mut statements = vec![create.to_owned()];
+        // The definitions leave it out, and it has its place in the middle of them.
+        if let Some(space) = &self.tablespace {
+            statements.insert(0, format!("set local default_tablespace = {}", quote_ident(space)));
+            statements.push("reset default_tablespace".to_owned());
+        }
         if let Some(comment) = &self.comment {
-            sql.push_str(&format!("; comment on {kind} {commented} is {}", super::super::name::quote_literal(comment)));
+            statements.push(format!("comment on {kind} {commented} is {}", quote_literal(comment)));
         }
         if self.clustered {
-            sql.push_str(&format!("; alter table {table} cluster on {index}"));
+            statements.push(format!("alter table {table} cluster on {index}"));
         }
         if self.replica_identity {
-            sql.push_str(&format!("; alter table {table} replica identity using index {index}"));
+            statements.push(format!("alter table {table} replica identity using index {index}"));
         }
-        sql
+        statements.join("; ")
     }
 }
 

@@ -1,0 +1,113 @@
+//! `subscriber fkeys`, `triggers`, `restore-triggers`.
+
+use super::log_lines::log;
+use crate::support::Replication;
+
+const TABLES: &str = "
+    create table customers (id int primary key);
+    create table orders (id int primary key, customer_id int references customers);
+    create function f() returns trigger language plpgsql as 'begin return new; end';
+    create trigger t1 after insert on orders for each row execute procedure f();
+    create trigger t2 before update on orders for each row execute procedure f();
+";
+
+fn offered() -> Replication {
+    let r = Replication::new().with_schema(TABLES);
+    r.install();
+    r.londiste.run("provider add --all");
+    r
+}
+
+#[track_caller]
+fn shows(r: &Replication, command: &str, stdout: &str) {
+    let args = ["subscriber"].into_iter().chain(command.split(' '));
+    r.londiste.program(args).stdout(stdout).stderr("").run();
+}
+
+#[track_caller]
+fn logs(r: &Replication, command: &str, lines: &[&str], status: i32) {
+    let args = ["subscriber"].into_iter().chain(command.split(' '));
+    r.londiste.program(args).stdout("").stderr(log(lines)).status(status).run();
+}
+
+const FKEYS: &str = "\
+active fkeys
+from_table       to_table          fkey_name                fkey_def
+---------------  ---------------   ---------------          ---------------
+public.orders    public.customers  orders_customer_id_fkey  alter table only public.orders add constraint \
+orders_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id)
+
+
+";
+
+#[test]
+fn without_common_tables_there_is_nothing_to_show() {
+    let r = offered();
+    logs(&r, "fkeys", &["INFO No tables, no fkeys"], 0);
+    logs(&r, "triggers", &["INFO No tables, no fkeys"], 0);
+}
+
+#[test]
+fn fkeys_are_shown_pending_and_active() {
+    let r = offered();
+    r.londiste.run("subscriber add --all");
+    shows(&r, "fkeys", FKEYS);
+    shows(&r, "fkeys active", FKEYS);
+    shows(&r, "fkeys pending", "");
+    r.subscriber.sql("select londiste.subscriber_drop_table_fkey('public.orders', 'orders_customer_id_fkey')");
+    shows(&r, "fkeys", &FKEYS.replace("active", "pending"));
+    shows(&r, "fkeys active", "");
+    let json = r.londiste.program(["subscriber", "fkeys", "--json"]).run().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["active_fkeys"], serde_json::json!([]));
+    assert_eq!(json["pending_fkeys"][0]["fkey_name"], "orders_customer_id_fkey");
+}
+
+/// The section for these triggers of `orders`.
+fn section(heading: &str, triggers: &[&str]) -> String {
+    let definitions = [
+        "public.orders    t1               CREATE TRIGGER t1 AFTER INSERT ON public.orders FOR EACH ROW EXECUTE FUNCTION public.f()",
+        "public.orders    t2               CREATE TRIGGER t2 BEFORE UPDATE ON public.orders FOR EACH ROW EXECUTE FUNCTION public.f()",
+    ];
+    let mut text = format!(
+        "{heading} triggers\ntable_name       trigger_name     trigger_def\n\
+         ---------------  ---------------  ---------------\n"
+    );
+    for line in definitions.iter().filter(|line| triggers.iter().any(|t| line.contains(&format!(" {t} ")))) {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text + "\n\n"
+}
+
+/// The definition as servers before 11 write it.
+fn as_of(r: &Replication, text: &str) -> String {
+    if r.subscriber.major() < 11 { text.replace("EXECUTE FUNCTION", "EXECUTE PROCEDURE") } else { text.to_owned() }
+}
+
+#[test]
+fn triggers_are_put_aside_by_add_and_restored_by_name() {
+    let r = offered();
+    r.londiste.run("subscriber add --all");
+    shows(&r, "triggers", &as_of(&r, &section("pending", &["t1", "t2"])));
+    logs(&r, "restore-triggers orders t1", &[], 0);
+    shows(&r, "triggers", &as_of(&r, &(section("pending", &["t2"]) + &section("active", &["t1"]))));
+    logs(&r, "restore-triggers orders t1", &["INFO Trigger t1 on public.orders is already active."], 0);
+    logs(&r, "restore-triggers orders nix", &["INFO Trigger nix not found on public.orders"], 0);
+    logs(&r, "restore-triggers public.orders", &[], 0);
+    shows(&r, "triggers", &as_of(&r, &section("active", &["t1", "t2"])));
+    logs(&r, "restore-triggers orders", &["INFO No pending triggers found for public.orders."], 0);
+    logs(&r, "restore-triggers nix", &["ERROR Table public.nix is not in the subscriber queue."], 1);
+}
+
+#[test]
+fn triggers_stay_with_expect_sync_and_come_back_with_remove() {
+    let r = offered();
+    r.londiste.run("subscriber add orders --expect-sync");
+    shows(&r, "triggers", &as_of(&r, &section("active", &["t1", "t2"])));
+    r.londiste.run("subscriber remove orders");
+    r.londiste.run("subscriber add orders");
+    r.londiste.run("subscriber remove orders");
+    let names = "select tgname from pg_trigger where not tgisinternal order by 1";
+    assert_eq!(r.subscriber.column(names), ["t1", "t2"]);
+}

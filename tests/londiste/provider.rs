@@ -1,0 +1,320 @@
+//! The provider's commands, message by message.
+
+use super::log_lines::log;
+use crate::support::Replication;
+
+/// Tables of several kinds on the provider; `customers` and `orders` hang together.
+const TABLES: &str = "
+    create table customers (id int primary key, name text);
+    create table orders (id int primary key, customer_id int references customers);
+    create table nopk (v text);
+    create view v as select 1 as x;
+    create sequence s;
+";
+
+fn installed(schema: &str) -> Replication {
+    let r = Replication::new();
+    r.provider.sql(schema);
+    r.install();
+    r
+}
+
+#[test]
+fn install_says_what_it_finds_and_may_be_repeated() {
+    let r = Replication::new();
+    let version = env!("CARGO_PKG_VERSION");
+    let reading = format!("INFO   Reading from rlondiste {version}");
+    let first = [
+        "INFO plpgsql is installed",
+        "INFO txid_current_snapshot is installed",
+        "INFO Installing pgq",
+        &reading,
+        "INFO Installing londiste",
+        &reading,
+    ];
+    r.londiste.program(["provider", "install"]).stdout("").stderr(log(&first)).run();
+    assert_eq!(r.provider.column("select queue_name from pgq.queue"), ["db1-londiste-queue"]);
+    let again = [
+        "INFO plpgsql is installed",
+        "INFO txid_current_snapshot is installed",
+        "INFO pgq is installed",
+        "INFO londiste is installed",
+    ];
+    r.londiste.program(["provider", "install"]).stdout("").stderr(log(&again)).run();
+    assert_eq!(r.provider.column("select queue_name from pgq.queue"), ["db1-londiste-queue"]);
+}
+
+#[test]
+fn install_refuses_a_schema_of_londiste_3_and_changes_nothing() {
+    let r = Replication::new();
+    r.provider.sql("create schema londiste; create table londiste.table_info (nr int)");
+    let output = r.londiste.program(["provider", "install"]).stdout("").status(1).run();
+    let message = "schema londiste is there, but it is that of Londiste 3, which has other tables\n\
+                   HINT: Nothing was changed. Take another database, or rename that schema if nothing needs it.\n";
+    assert!(output.stderr.ends_with(message), "{}", output.stderr);
+    assert_eq!(r.provider.value("select to_regnamespace('pgq') is null"), "t");
+}
+
+#[test]
+fn install_refuses_a_newer_schema() {
+    let r = Replication::new();
+    r.install();
+    r.provider.sql(
+        "create or replace function londiste.rlondiste_version() returns text language sql as 'select ''99.0''::text'",
+    );
+    let output = r.londiste.program(["provider", "install"]).stdout("").status(1).run();
+    assert!(
+        output.stderr.contains("was made by rlondiste 99.0, which is newer than this program"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn commands_before_install_say_what_to_run() {
+    let r = Replication::new();
+    let hint = "HINT: Run \"rlondiste TICKER-INI install\" or \"rlondiste INI provider install\" first.\n";
+    for command in ["tables", "seqs", "add --all", "add-seq --all", "remove --all"] {
+        let output = r.londiste.program(["provider"].into_iter().chain(command.split(' '))).stdout("").status(1).run();
+        assert!(output.stderr.contains("schema \"pgq\" does not exist (3F000)"), "{}", output.stderr);
+        assert!(output.stderr.ends_with(hint), "{}", output.stderr);
+    }
+}
+
+#[test]
+fn an_unknown_queue_is_named() {
+    let mut r = installed("");
+    r.londiste.configure("pgq_queue_name", "other");
+    let output = r.londiste.program(["provider", "tables"]).stdout("").status(1).run();
+    assert!(
+        output.stderr.contains("Event queue does not exist yet: no queue \"other\" on provider"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn names_globs_and_all_add_tables() {
+    let r = installed(
+        "create table a (id int primary key); create table a1 (id int primary key);
+                       create table \"Mixed.Dot\" (id int primary key); create schema s2;
+                       create table s2.b (id int primary key)",
+    );
+    let add = |names: &[&str], lines: &[&str]| {
+        r.londiste.program(["provider", "add"].iter().chain(names)).stdout("").stderr(log(lines)).run();
+    };
+    add(&["public.a"], &["INFO Adding public.a"]);
+    add(&["a?"], &["INFO Adding public.a1"]);
+    add(&["Mixed*"], &["INFO Adding public.Mixed.Dot"]);
+    add(&[], &[]);
+    add(&["--all"], &["INFO Adding s2.b"]);
+    add(&["--all"], &[]);
+    let names = "public.a\npublic.a1\npublic.Mixed.Dot\ns2.b\n";
+    r.londiste.program(["provider", "tables"]).stdout(names).stderr("").run();
+    let names = "[\n  \"public.a\",\n  \"public.a1\",\n  \"public.Mixed.Dot\",\n  \"s2.b\"\n]\n";
+    r.londiste.program(["provider", "tables", "--json"]).stdout(names).stderr("").run();
+}
+
+#[test]
+fn other_characters_of_patterns_are_literal() {
+    let r = installed("create table ab (id int primary key); create table \"a[b]\" (id int primary key)");
+    r.londiste.program(["provider", "add", "a[b]"]).stderr(log(&["INFO Adding public.a[b]"])).run();
+}
+
+#[test]
+fn a_table_that_is_there_already_is_a_warning() {
+    let r = installed(TABLES);
+    r.londiste.run("provider add customers");
+    let lines = log(&["WARNING Table public.customers already added to queue"]);
+    r.londiste.program(["provider", "add", "customers"]).stdout("").stderr(lines).run();
+}
+
+#[test]
+fn what_is_no_table_is_a_warning_and_a_failure() {
+    let r = installed(TABLES);
+    let lines = [
+        "WARNING Table public.nix does not exist on provider",
+        "WARNING public.v on provider is a view, only tables can be added",
+        "WARNING public.s on provider is a sequence, add it with \"provider add-seq\"",
+        "WARNING No table on provider matches zz*",
+        "INFO Adding public.customers",
+    ];
+    let names = ["provider", "add", "nix", "v", "s", "zz*", "customers"];
+    r.londiste.program(names).stdout("").stderr(log(&lines)).status(1).run();
+    r.londiste.program(["provider", "tables"]).stdout("public.customers\n").run();
+}
+
+#[test]
+fn a_table_without_key_does_not_stop_the_others() {
+    let r = installed(TABLES);
+    let output = r.londiste.program(["provider", "add", "--all"]).stdout("").status(1).run();
+    for line in ["INFO Adding public.customers", "INFO Adding public.nopk", "INFO Adding public.orders"] {
+        assert!(output.stderr.contains(line), "{}", output.stderr);
+    }
+    assert!(output.stderr.contains(", public.nopk: need key column ("), "{}", output.stderr);
+    assert!(output.stderr.contains("HINT: alter table public.nopk add primary key"), "{}", output.stderr);
+    r.londiste.program(["provider", "tables"]).stdout("public.customers\npublic.orders\n").run();
+}
+
+#[test]
+fn a_key_can_be_chosen() {
+    let r = installed("create table nopk (a int not null, b text, c int not null)");
+    r.londiste.run("provider add nopk --key=c,a");
+    r.provider.sql("insert into nopk values (1, 'x', 2); delete from nopk");
+    let events = r.provider.column("select ev_data from pgq.event_1 where ev_type = 'D'");
+    assert_eq!(events, ["a='1' and c='2'"]);
+}
+
+#[test]
+fn partitions_come_with_their_root() {
+    let r = Replication::new();
+    if r.provider.major() < 11 {
+        return; // No primary keys on partitioned tables.
+    }
+    r.install();
+    r.provider.sql(
+        "create table root (id int, d int, primary key (id, d)) partition by list (d);
+         create table leaf partition of root for values in (1)",
+    );
+    r.londiste.program(["provider", "add", "--all"]).stderr(log(&["INFO Adding public.root"])).run();
+    r.londiste.program(["provider", "tables"]).stdout("public.root\n").run();
+}
+
+#[test]
+fn a_schema_with_a_dot_in_its_name_is_refused_by_name() {
+    let r = installed("create schema \"a.b\"; create table \"a.b\".t (id int primary key)");
+    let line = "ERROR Table \"a.b\".\"t\" on provider cannot be added: its schema's name has a dot";
+    r.londiste.program(["provider", "add", "--all"]).stdout("").stderr(log(&[line])).status(1).run();
+}
+
+#[test]
+fn triggers_that_run_before_ours_are_a_warning() {
+    let r = installed(
+        "create table t (id int primary key);
+         create function f() returns trigger language plpgsql as 'begin return null; end';
+         create trigger zzz after insert on t for each row execute procedure f();
+         create trigger aaa after insert on t execute procedure f();
+         create trigger zz2 after insert on t execute procedure f();
+         create trigger before_it before insert on t for each row execute procedure f();
+         create trigger _londiste_x after insert on t for each row execute procedure f()",
+    );
+    let warning = |trigger: &str| {
+        format!(
+            "WARNING Table public.t has AFTER trigger '{trigger}' which runs before Londiste trigger.  \
+             If it modifies data, then events will appear in queue in wrong order."
+        )
+    };
+    let lines = ["INFO Adding public.t", &warning("aaa"), &warning("zzz")];
+    r.londiste.program(["provider", "add", "t"]).stderr(log(&lines)).run();
+}
+
+#[test]
+fn a_lock_that_is_not_granted_names_who_holds_it() {
+    let mut r = installed(TABLES);
+    r.londiste.configure("lock_timeout", "0.5");
+    let writer = r.provider.session();
+    writer.sql("set application_name = 'shop'; begin; insert into customers values (1, 'x')");
+    let pid = writer.backend_pid();
+    let output = r.londiste.program(["provider", "add", "customers", "orders"]).stdout("").status(1).run();
+    let holder = format!("held by process {pid} (application \"shop\", user \"postgres\", idle in transaction, ");
+    for text in [
+        "ERROR could not lock public.customers on provider (",
+        " within 0.5 s: ",
+        &holder,
+        "RowExclusiveLock)",
+        &format!("HINT: Wait for the end of that transaction, or end it with \"select pg_terminate_backend({pid})\""),
+    ] {
+        assert!(output.stderr.contains(text), "{text}\n{}", output.stderr);
+    }
+    // orders references customers, but only the table itself is locked.
+    r.londiste.program(["provider", "tables"]).stdout("public.orders\n").run();
+    writer.sql("commit");
+    r.londiste.run("provider add customers");
+}
+
+#[test]
+fn writers_do_not_wait_long_behind_a_command_that_waits_for_a_lock() {
+    let mut r = installed("create table t (id int primary key)");
+    r.londiste.configure("lock_timeout", "20");
+    let reader = r.provider.session();
+    r.londiste.run("provider add t");
+    reader.sql("begin; select * from t");
+    std::thread::scope(|scope| {
+        let removal = scope.spawn(|| r.londiste.run("provider remove t"));
+        let writer = r.provider.session();
+        writer.sql("set statement_timeout = '5s'");
+        for id in 0..100 {
+            writer.sql(&format!("insert into t values ({id})"));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(!removal.is_finished());
+        reader.sql("commit");
+    });
+    r.londiste.program(["provider", "tables"]).stdout("").run();
+}
+
+#[test]
+fn remove_tells_subscribers_what_is_left() {
+    let r = installed(TABLES);
+    r.londiste.run("provider add customers orders");
+    let events = || r.provider.rows("select ev_type, ev_data from pgq.event_1 order by ev_id");
+    r.londiste.program(["provider", "remove", "nix"]).stdout("").stderr("").run();
+    assert_eq!(events(), [["T", "public.customers,public.orders"]]);
+    r.londiste.program(["provider", "remove", "cust*"]).stderr(log(&["INFO Removing public.customers"])).run();
+    r.provider.sql("drop table orders");
+    r.londiste.program(["provider", "tables"]).stdout("public.orders\n").run();
+    r.londiste.program(["provider", "remove", "--all"]).stderr(log(&["INFO Removing public.orders"])).run();
+    let left = [["T", "public.customers,public.orders"], ["T", "public.orders"], ["T", ""]];
+    assert_eq!(events(), left);
+    r.londiste.program(["provider", "tables"]).stdout("").stderr("").run();
+    assert_eq!(r.provider.column("select tgname from pg_trigger where not tgisinternal"), Vec::<String>::new());
+}
+
+#[test]
+fn refresh_takes_what_is_in_the_queue() {
+    let r = installed(TABLES);
+    r.londiste.run("provider add customers");
+    r.provider.sql("alter table customers add column more text");
+    let lines =
+        ["WARNING No table of queue db1-londiste-queue on provider matches nix", "INFO Refreshing public.customers"];
+    r.londiste.program(["provider", "refresh", "nix", "customers"]).stdout("").stderr(log(&lines)).status(1).run();
+    r.provider.sql("insert into customers values (1, 'a', 'b')");
+    let events = r.provider.column("select ev_data from pgq.event_1 where ev_type = 'I'");
+    assert_eq!(events, ["(id,\"name\",more) values ('1','a','b')"]);
+}
+
+#[test]
+fn sequences_are_added_and_removed_silently() {
+    let r = installed("create sequence b; create sequence \"A\"; create schema x; create sequence x.c");
+    let run = |command: &str, lines: &[&str], status: i32| {
+        let args: Vec<&str> = command.split(' ').collect();
+        r.londiste.program(&args).stdout("").stderr(log(lines)).status(status).run();
+    };
+    run("provider add-seq b", &[], 0);
+    run("provider add-seq b", &["INFO Seq public.b already subscribed"], 0);
+    run("provider add-seq nix", &["ERROR Seq public.nix does not exist on provider side"], 1);
+    run("provider add-seq --all", &["INFO Seq public.b already subscribed"], 0);
+    r.londiste.program(["provider", "seqs"]).stdout("public.b\npublic.A\nx.c\n").stderr("").run();
+    run("provider remove-seq x.c", &[], 0);
+    assert_eq!(r.provider.column("select ev_type from pgq.event_1"), ["T", "T"]);
+    run(
+        "provider remove-seq nix",
+        &["ERROR Seq public.nix is not attached to queue db1-londiste-queue on provider"],
+        1,
+    );
+    run("provider remove-seq --all", &[], 0);
+    r.londiste.program(["provider", "seqs"]).stdout("").stderr("").run();
+}
+
+#[test]
+fn fake_shows_the_messages_and_changes_nothing() {
+    let mut r = installed(TABLES);
+    r.londiste.run("provider add orders");
+    r.londiste.configure("fake", "1");
+    r.londiste.program(["provider", "add", "customers"]).stderr(log(&["INFO Adding public.customers"])).run();
+    r.londiste.program(["provider", "remove", "orders"]).stderr(log(&["INFO Removing public.orders"])).run();
+    r.londiste.run("provider add-seq --all");
+    r.londiste.program(["provider", "tables"]).stdout("public.orders\n").run();
+    r.londiste.program(["provider", "seqs"]).stdout("").run();
+    assert_eq!(r.provider.value("select count(*) from pgq.event_1"), "0");
+}

@@ -1,0 +1,74 @@
+//! `subscriber wait-sync` and `subscriber status`.
+
+use std::thread;
+
+use super::log_lines::log;
+use crate::support::{Replication, wait_until};
+
+fn added() -> Replication {
+    let r = Replication::new().with_schema("create table a (id int primary key); create table b (id int primary key)");
+    r.install();
+    r.add("--all");
+    r
+}
+
+#[test]
+fn wait_ends_when_all_tables_are_in_sync() {
+    let r = added();
+    thread::scope(|scope| {
+        let wait = scope.spawn(|| r.londiste.program(["subscriber", "wait-sync"]).stdout("").stderr("").run());
+        wait_until("the wait is connected", || {
+            let sessions = "select count(*) from pg_stat_activity where application_name = 'db1-londiste' \
+                            and datname = current_database()";
+            if r.subscriber.value(sessions) == "0" { Err("not yet".to_owned()) } else { Ok(()) }
+        });
+        r.subscriber.sql("update londiste.subscriber_table set merge_state = 'ok' where table_name = 'public.a'");
+        r.londiste.program(["subscriber", "wait-sync", "a"]).stdout("").stderr("").run();
+        assert!(!wait.is_finished());
+        r.subscriber.sql("update londiste.subscriber_table set merge_state = 'ok'");
+    });
+}
+
+#[test]
+fn wait_gives_up_after_the_time_out() {
+    let r = added();
+    r.subscriber.sql("update londiste.subscriber_table set merge_state = 'in-copy' where table_name = 'public.a'");
+    let line = "ERROR Not in sync on subscriber after 0 s: public.a (in-copy), public.b (-)";
+    r.londiste.program(["subscriber", "wait-sync", "--timeout", "0"]).stderr(log(&[line])).status(1).run();
+}
+
+#[test]
+fn wait_for_nothing_is_a_failure() {
+    let r = Replication::new();
+    r.install();
+    let output = r.londiste.program(["subscriber", "wait-sync"]).stdout("").status(1).run();
+    assert!(output.stderr.contains("no table is subscribed to queue \"db1-londiste-queue\""), "{}", output.stderr);
+    let output = added().londiste.program(["subscriber", "wait-sync", "nix"]).stdout("").status(1).run();
+    assert!(output.stderr.contains("table public.nix is not subscribed to queue"), "{}", output.stderr);
+}
+
+#[test]
+fn status_tells_lag_and_parked_tables() {
+    let r = added();
+    let text = r.londiste.program(["subscriber", "status"]).stderr("").run().stdout;
+    assert!(text.contains("Lag:         - (consumer is not registered on the queue)\n"), "{text}");
+    r.londiste.run("subscriber register");
+    r.provider.sql("insert into a select generate_series(1, 100)");
+    r.subscriber.sql(
+        "update londiste.subscriber_table set merge_state = 'catching-up' where table_name = 'public.a';
+         insert into londiste.table_position (queue_name, table_name, consumer_id, parked_reason)
+         values ('db1-londiste-queue', 'public.a', 'db1-londiste_copy', 'column x is missing')",
+    );
+    let json = r.londiste.program(["subscriber", "status", "--json"]).stderr("").run().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    // The sequence of events does not tell whether its first value was used.
+    let pending = json["position"]["pending_events"].as_u64().unwrap();
+    assert!((99..=100).contains(&pending), "{json}");
+    assert_eq!(json["tables"][0]["parked"], "column x is missing");
+    let text = r.londiste.program(["subscriber", "status"]).stderr("").run().stdout;
+    let line = "public.a                                  catching-up   parked: column x is missing\n";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("Tables:      0 of 2 ok\n"), "{text}");
+    let resync = log(&["INFO Resyncing public.a"]);
+    r.londiste.program(["subscriber", "resync", "a"]).stderr(resync).run();
+}
