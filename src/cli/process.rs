@@ -37,12 +37,16 @@ impl Ending {
 /// The configuration of the program that was chosen.
 pub(super) enum Config {
     Pgqadm(config::Pgqadm),
+    Pgqd(config::Pgqd),
     Londiste(config::Londiste),
 }
 
 impl Config {
     pub(super) fn load(program: Program, file: &File) -> Result<Config> {
         match program {
+            Program::Pgqadm if file.has_section("pgqd") && !file.has_section("pgqadm") => {
+                config::Pgqd::load(file).map(Config::Pgqd)
+            }
             Program::Pgqadm => config::Pgqadm::load(file).map(Config::Pgqadm),
             Program::Londiste => config::Londiste::load(file).map(Config::Londiste),
         }
@@ -51,6 +55,7 @@ impl Config {
     pub(super) fn common(&self) -> &Common {
         match self {
             Config::Pgqadm(config) => &config.common,
+            Config::Pgqd(config) => &config.common,
             Config::Londiste(config) => &config.common,
         }
     }
@@ -58,6 +63,7 @@ impl Config {
     fn warnings(&self) -> &[String] {
         match self {
             Config::Pgqadm(config) => &config.warnings,
+            Config::Pgqd(config) => &config.warnings,
             Config::Londiste(config) => &config.warnings,
         }
     }
@@ -186,10 +192,17 @@ async fn supervise(config: &Config, command: Command, control: &Control, log: &L
 async fn dispatch(config: &Config, command: Command, control: &Control) -> Result<Output> {
     match (config, command) {
         (Config::Pgqadm(config), Command::Pgqadm(command)) => Box::pin(pgqadm::run(command, config, control)).await,
+        (Config::Pgqd(config), Command::Pgqadm(pgqadm::Command::Ticker)) => {
+            Box::pin(pgqadm::run_server(config, control)).await
+        }
+        (Config::Pgqd(_), Command::Pgqadm(_)) => Err(Error::Usage(
+            "an ini file with section [pgqd] is for the ticker of all databases; this command needs section [pgqadm]"
+                .to_owned(),
+        )),
         (Config::Londiste(config), Command::Londiste(command)) => {
             Box::pin(londiste::run(command, config, control)).await
         }
-        (Config::Pgqadm(_), Command::Londiste(_)) | (Config::Londiste(_), Command::Pgqadm(_)) => {
+        (Config::Pgqadm(_) | Config::Pgqd(_), Command::Londiste(_)) | (Config::Londiste(_), Command::Pgqadm(_)) => {
             Err(Error::Usage("the command is of the other program than the ini file".to_owned()))
         }
     }
@@ -204,6 +217,7 @@ async fn overdue(control: &Control) {
 fn reader(config: &Config) -> impl Fn() -> Common + Send + Sync + use<> {
     let (program, path) = match config {
         Config::Pgqadm(config) => (Program::Pgqadm, config.path.clone()),
+        Config::Pgqd(config) => (Program::Pgqadm, config.path.clone()),
         Config::Londiste(config) => (Program::Londiste, config.path.clone()),
     };
     let current = config.common().clone();

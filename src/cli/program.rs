@@ -45,7 +45,7 @@ impl Program {
 
     /// By the sections of the ini file; where it has both, by the command.
     pub(super) fn of_file(file: &File, command: Option<&OsStr>, options: &Options) -> Result<Program, Failure> {
-        match (file.has_section("pgqadm"), file.has_section("londiste")) {
+        match (file.has_section("pgqadm") || file.has_section("pgqd"), file.has_section("londiste")) {
             (true, false) => Ok(Program::Pgqadm),
             (false, true) => Ok(Program::Londiste),
             (false, false) => Err(Failure::Error(no_section(file.path()))),

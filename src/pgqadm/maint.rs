@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use tokio_postgres::SimpleQueryMessage;
 use tracing::{debug, error, info, warn};
 
+use super::Settings;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
 use super::{rotation, watch};
-use crate::config;
-use crate::error::{Report, Result, Role};
+use crate::error::{Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::Db;
 use crate::pg::name::quote_literal;
@@ -30,9 +30,11 @@ const VACUUM: &str = "vacuum";
 
 /// The maintenance of one database.
 pub(super) struct Maintenance<'a> {
-    config: config::Pgqadm,
+    settings: Settings,
     control: &'a Control,
     session: Option<Db>,
+    /// When the last whole round began.
+    done_at: Option<Instant>,
     reminders: Reminders,
 }
 
@@ -43,8 +45,8 @@ struct Operation {
 }
 
 impl<'a> Maintenance<'a> {
-    pub(super) fn new(config: config::Pgqadm, control: &'a Control) -> Maintenance<'a> {
-        Maintenance { config, control, session: None, reminders: Reminders::default() }
+    pub(super) fn new(settings: Settings, control: &'a Control) -> Maintenance<'a> {
+        Maintenance { settings, control, session: None, done_at: None, reminders: Reminders::default() }
     }
 
     /// Everything once.
@@ -62,7 +64,7 @@ impl<'a> Maintenance<'a> {
                 Err(error) if is_lock_timeout(&error) => debug!("{}", Report(&error)),
                 Err(error) => {
                     if self.reminders.due(&error.to_string(), Instant::now()) {
-                        error!("{}", Report(&error));
+                        error!("{}{}", self.settings.label, Report(&error));
                     }
                 }
             }
@@ -70,7 +72,7 @@ impl<'a> Maintenance<'a> {
         self.warn(db, &due).await?;
         let mut stats = Stats::default();
         stats.set_duration("maint_duration", started.elapsed());
-        info!("{stats}");
+        info!("{}{stats}", self.settings.label);
         Ok(())
     }
 
@@ -84,7 +86,7 @@ impl<'a> Maintenance<'a> {
                 let now = rotation::turns(db).await?;
                 // The function's answer differs between versions of PgQ.
                 if now.get(queue) != turns.get(queue) {
-                    info!("Rotating {queue}");
+                    info!("{}Rotating {queue}", self.settings.label);
                 }
                 *turns = now;
                 Ok(())
@@ -92,7 +94,7 @@ impl<'a> Maintenance<'a> {
             (REFRESH, Some(queue)) => {
                 let count = call(db, "refresh the capture of tables", operation).await?;
                 if let Some(count) = count.filter(|count| count != "0") {
-                    info!("Refreshed the capture of {count} tables of queue {queue}");
+                    info!("{}Refreshed the capture of {count} tables of queue {queue}", self.settings.label);
                 }
                 Ok(())
             }
@@ -111,7 +113,7 @@ impl<'a> Maintenance<'a> {
             }
         }
         if count > 0 {
-            info!("Got {count} events for retry");
+            info!("{}Got {count} events for retry", self.settings.label);
         }
         Ok(())
     }
@@ -141,12 +143,12 @@ impl<'a> Maintenance<'a> {
     async fn warn(&mut self, db: &Db, due: &[String]) -> Result<()> {
         let mut warnings = rotation::blocked(db, due).await?;
         warnings.extend(watch::slow_consumers(db).await?);
-        if self.config.queue_size_warn > 0 {
-            warnings.extend(watch::big_queues(db, self.config.queue_size_warn).await?);
+        if self.settings.size_warn > 0 {
+            warnings.extend(watch::big_queues(db, self.settings.size_warn).await?);
         }
         for warning in warnings {
             if self.reminders.due(&warning.about, Instant::now()) {
-                warn!("{}", warning.text);
+                warn!("{}{}", self.settings.label, warning.text);
             }
         }
         Ok(())
@@ -207,15 +209,18 @@ fn sql_name(name: &str) -> String {
 
 impl Work for Maintenance<'_> {
     async fn work(&mut self) -> Result<Worked> {
-        let lifetime = self.config.common.connection_lifetime;
-        let reusable = |db: &mut Db| !db.is_closed() && lifetime.is_none_or(|lifetime| db.age() < lifetime);
-        let db = if let Some(db) = self.session.take_if(reusable) {
-            db
-        } else {
-            let name = &self.config.common.job_name;
-            Db::open(Role::Provider, &self.config.db, name, self.control.abort()).await?
+        let db = match self.session.take_if(|db| self.settings.may_keep(db)) {
+            Some(db) => db,
+            None => self.settings.open(self.control).await?,
         };
-        self.round(&db).await?;
+        let now = Instant::now();
+        let delay = self.settings.maint_delay;
+        if self.settings.retry_delay.is_none() || self.done_at.is_none_or(|at| now.duration_since(at) >= delay) {
+            self.round(&db).await?;
+            self.done_at = Some(now);
+        } else {
+            self.retry(&db).await?;
+        }
         self.session = Some(db);
         Ok(Worked::Idle)
     }
@@ -225,16 +230,16 @@ impl Work for Maintenance<'_> {
     }
 
     fn reload(&mut self) -> Result<()> {
-        self.config = self.config.reload()?;
+        self.settings = self.settings.reload()?;
         Ok(())
     }
 
     fn loop_delay(&self) -> Duration {
-        self.config.maint_delay
+        self.settings.retry_delay.map_or(self.settings.maint_delay, |delay| delay.min(self.settings.maint_delay))
     }
 
     fn name(&self) -> &str {
-        &self.config.common.job_name
+        &self.settings.job_name
     }
 }
 

@@ -8,11 +8,14 @@ mod maint;
 mod rebase;
 mod reminders;
 mod rotation;
+mod server;
 mod settings;
 mod status;
 mod tick_rule;
 mod ticker;
 mod watch;
+
+use std::time::Duration;
 
 use crate::config;
 use crate::error::{Result, Role};
@@ -101,7 +104,8 @@ pub enum FailedAction {
 /// Runs a command. [`Command::Ticker`] returns when a stop is requested; the others when they are done.
 pub async fn run(command: Command, config: &config::Pgqadm, control: &Control) -> Result<Output> {
     if command == Command::Ticker {
-        return tick_and_maintain(config, control).await;
+        tick_and_maintain(Settings::of_database(config), control).await?;
+        return Ok(Output::none());
     }
     let db = Db::open(Role::Provider, &config.db, &config.common.job_name, control.abort()).await?;
     match command {
@@ -124,14 +128,80 @@ pub async fn run(command: Command, config: &config::Pgqadm, control: &Control) -
     }
 }
 
-/// Ticks and maintenance: two loops on two connections, so that neither a slow nor a failing maintenance ever holds up a
-/// tick. Both are polled here, by one task, and end together.
-async fn tick_and_maintain(config: &config::Pgqadm, control: &Control) -> Result<Output> {
-    let mut ticker = Ticker::new(config.clone(), control);
-    let mut maintenance = Maintenance::new(config.clone(), control);
+/// Runs the ticker for all databases of a server until a stop is requested.
+pub async fn run_server(config: &config::Pgqd, control: &Control) -> Result<Output> {
+    server::run(config, control).await?;
+    Ok(Output::none())
+}
+
+/// Ticks and maintenance of one database: two loops on two connections, so that neither a slow nor a failing
+/// maintenance ever holds up a tick. Both are polled here, by one task, and end together.
+async fn tick_and_maintain(settings: Settings, control: &Control) -> Result<()> {
+    let mut ticker = Ticker::new(settings.clone(), control);
+    let mut maintenance = Maintenance::new(settings, control);
     let ticks = Box::pin(run_loop(&mut ticker, control));
     let upkeep = Box::pin(run_loop(&mut maintenance, control));
     let ends = tokio::join!(ticks, upkeep);
-    ends.0.and(ends.1)?;
-    Ok(Output::none())
+    ends.0.and(ends.1)
+}
+
+/// What ticker and maintenance of one database need to know, from either kind of ini file.
+#[derive(Clone)]
+struct Settings {
+    source: Source,
+    /// Begins each log line: empty, or the database's name where one process serves many.
+    label: String,
+    job_name: String,
+    conninfo: String,
+    connection_lifetime: Option<Duration>,
+    loop_delay: Duration,
+    log_delay: Duration,
+    refresh_period: Duration,
+    maint_delay: Duration,
+    /// When set, events are retried in a rhythm of their own between the rounds of maintenance.
+    retry_delay: Option<Duration>,
+    /// Bytes, 0 for never.
+    size_warn: u64,
+}
+
+/// Where settings are read again from.
+#[derive(Clone)]
+enum Source {
+    Pgqadm(config::Pgqadm),
+    Pgqd(config::Pgqd, String),
+}
+
+impl Settings {
+    fn of_database(config: &config::Pgqadm) -> Settings {
+        Settings {
+            source: Source::Pgqadm(config.clone()),
+            label: String::new(),
+            job_name: config.common.job_name.clone(),
+            conninfo: config.db.clone(),
+            connection_lifetime: config.common.connection_lifetime,
+            loop_delay: config.common.loop_delay,
+            log_delay: config.ticker_log_delay,
+            refresh_period: config.queue_refresh_period,
+            maint_delay: config.maint_delay,
+            retry_delay: None,
+            size_warn: config.queue_size_warn,
+        }
+    }
+
+    /// The settings as the ini file has them now.
+    fn reload(&self) -> Result<Settings> {
+        match &self.source {
+            Source::Pgqadm(config) => Ok(Settings::of_database(&config.reload()?)),
+            Source::Pgqd(config, database) => Ok(server::settings(&config.reload()?, database)),
+        }
+    }
+
+    async fn open(&self, control: &Control) -> Result<Db> {
+        Db::open(Role::Provider, &self.conninfo, &self.job_name, control.abort()).await
+    }
+
+    /// Whether a session may be used for another turn.
+    fn may_keep(&self, db: &Db) -> bool {
+        !db.is_closed() && self.connection_lifetime.is_none_or(|lifetime| db.age() < lifetime)
+    }
 }

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use tokio_postgres::SimpleQueryMessage;
 use tracing::{debug, error, info};
 
+use super::Settings;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
 use super::tick_rule::{LastTick, Rule, need_tick};
-use crate::config;
-use crate::error::{Error, Report, Result, Role};
+use crate::error::{Error, Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::name::quote_literal;
 use crate::pg::{Db, int4};
@@ -31,7 +31,7 @@ const FORCE_CHANNEL: &str = "rlondiste_force_tick";
 
 /// The ticker of one database.
 pub(super) struct Ticker<'a> {
-    config: config::Pgqadm,
+    settings: Settings,
     control: &'a Control,
     session: Option<Session>,
     queues: HashMap<i32, Queue>,
@@ -67,9 +67,9 @@ struct Row {
 }
 
 impl<'a> Ticker<'a> {
-    pub(super) fn new(config: config::Pgqadm, control: &'a Control) -> Ticker<'a> {
+    pub(super) fn new(settings: Settings, control: &'a Control) -> Ticker<'a> {
         Ticker {
-            config,
+            settings,
             control,
             session: None,
             queues: HashMap::new(),
@@ -116,7 +116,7 @@ impl<'a> Ticker<'a> {
         let now = Instant::now();
         match queue.counter {
             Some((true, _)) => return Ok(true),
-            Some((false, at)) if now.saturating_duration_since(at) < self.config.queue_refresh_period => {
+            Some((false, at)) if now.saturating_duration_since(at) < self.settings.refresh_period => {
                 return Ok(false);
             }
             _ => (),
@@ -125,7 +125,7 @@ impl<'a> Ticker<'a> {
         queue.counter = Some((problem.is_none(), now));
         let Some(problem) = problem else { return Ok(true) };
         if self.reminders.due(&format!("counter {}", row.id), now) {
-            error!("{}", Report(&problem.refusal(&row.name)));
+            error!("{}{}", self.settings.label, Report(&problem.refusal(&row.name)));
         }
         Ok(false)
     }
@@ -141,7 +141,7 @@ impl<'a> Ticker<'a> {
             self.queues.entry(row.id).or_default().aside_at = Some(now);
         } else if session.has_queue(row.id).await? {
             if self.reminders.due(&format!("tick {} {error}", row.id), now) {
-                error!("{}", Report(&error));
+                error!("{}{}", self.settings.label, Report(&error));
             }
             // An error that stays would otherwise come back at every check.
             self.queues.entry(row.id).or_default().aside_at = Some(now);
@@ -176,7 +176,7 @@ impl<'a> Ticker<'a> {
                 Ok(read) => rows.extend(read),
                 Err(error) if is_local(&error) => {
                     if !is_lock_timeout(&error) && self.reminders.due(&format!("read {id} {error}"), now) {
-                        error!("{}", Report(&error));
+                        error!("{}{}", self.settings.label, Report(&error));
                     }
                     self.queues.entry(id).or_default().aside_at = Some(now);
                 }
@@ -189,17 +189,17 @@ impl<'a> Ticker<'a> {
     /// Logs the number of ticks: at once, and then each `ticker_log_delay`.
     fn log_stats(&mut self) {
         let now = Instant::now();
-        let delay = self.config.ticker_log_delay;
+        let delay = self.settings.log_delay;
         if self.stats_logged.is_none_or(|at| now.saturating_duration_since(at) >= delay) {
             self.stats_logged = Some(now);
             self.stats.add("ticks", 0);
-            info!("{}", self.stats.take());
+            info!("{}{}", self.settings.label, self.stats.take());
         }
     }
 
     /// Waits for the next check. Returns early when a tick is asked for or a stop is requested.
     async fn wait(&self, session: &mut Session) -> Result<()> {
-        let sleep = self.control.sleep(self.config.common.loop_delay);
+        let sleep = self.control.sleep(self.settings.loop_delay);
         if !session.listens {
             sleep.await;
             return Ok(());
@@ -217,15 +217,11 @@ impl<'a> Ticker<'a> {
 
     /// Opens the session, and opens it anew when it is too old.
     async fn connect(&mut self) -> Result<Session> {
-        let lifetime = self.config.common.connection_lifetime;
-        if let Some(session) = self
-            .session
-            .take_if(|session| !session.db.is_closed() && lifetime.is_none_or(|lifetime| session.db.age() < lifetime))
-        {
+        if let Some(session) = self.session.take_if(|session| self.settings.may_keep(&session.db)) {
             return Ok(session);
         }
         self.session = None;
-        Session::open(&self.config, self.control).await
+        Session::open(&self.settings, self.control).await
     }
 }
 
@@ -247,24 +243,24 @@ impl Work for Ticker<'_> {
     }
 
     fn reload(&mut self) -> Result<()> {
-        self.config = self.config.reload()?;
+        self.settings = self.settings.reload()?;
         Ok(())
     }
 
     fn loop_delay(&self) -> Duration {
-        self.config.common.loop_delay
+        self.settings.loop_delay
     }
 
     fn name(&self) -> &str {
-        &self.config.common.job_name
+        &self.settings.job_name
     }
 }
 
 impl Session {
-    async fn open(config: &config::Pgqadm, control: &Control) -> Result<Session> {
+    async fn open(settings: &Settings, control: &Control) -> Result<Session> {
         const PAUSED: &str = "select exists (select 1 from pg_catalog.pg_attribute a
     where a.attrelid = pg_catalog.to_regclass('pgq.queue') and a.attname = 'queue_ticker_paused')";
-        let db = Db::open(Role::Provider, &config.db, &config.common.job_name, control.abort()).await?;
+        let db = settings.open(control).await?;
         let is_own = pgq::install::find(&db).await?.is_own();
         let has_paused = db.query_one("look at pgq.queue", PAUSED, &[]).await?.get(0);
         // A transaction pooler may refuse it or lose the notifications; then the next check sees the same a bit later.
