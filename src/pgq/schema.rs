@@ -37,6 +37,7 @@ pub const FILES: &[(&str, &str)] = &[
 
     // Group: Ticks
     sql!("functions/pgq._lock_ticks.sql"),
+    sql!("functions/pgq._has_unticked_events.sql"),
     sql!("functions/pgq._tick_due.sql"),
     sql!("functions/pgq._insert_tick.sql"),
     sql!("functions/pgq.ticker.sql"),

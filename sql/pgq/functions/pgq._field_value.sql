@@ -2,7 +2,8 @@ create or replace function pgq._field_value(i_expression text, i_computed text, 
 returns text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._field_value(4)
---     Gives the value of an expression in a trigger's arguments: that of the column which it names, or the computed one.
+--     Gives the value of an expression in a trigger's arguments: that of the column which it names, or the computed
+--     one.
 -- Parameters:
 --     i_expression - the expression
 --     i_computed   - its value as pgq._trigger_expressions(3) computes it

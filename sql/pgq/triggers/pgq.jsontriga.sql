@@ -12,7 +12,7 @@ returns trigger as $$
 --     backup             ev_extra2 of an update gets the old row
 --     SKIP               BEFORE triggers: the event takes the place of the write, which does not happen
 --     deny               refuse every write
---     when=EXPR          make an event only when EXPR, over the columns of the new row (the old one in deletes), is true
+--     when=EXPR          make an event only when EXPR, over the columns of the new row (in deletes the old one), holds
 --     ev_type=EXPR, ev_data=EXPR, ev_extra1=EXPR .. ev_extra4=EXPR
 --                        set a field of the event; see pgq._trigger_expressions(3) for who may use expressions. In
 --                        them, functions other than the server's own need their schema's name

@@ -2,9 +2,9 @@ create or replace function pgq.logtriga()
 returns trigger as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.logtriga(0)
---     Puts each change of a table into a queue, in the format of PgQ 2.1. ev_type is I, U, D or R (truncate); ev_data the
---     part after "insert into T ", "update T set " or "delete from T where ", of an update only the changed columns;
---     ev_extra1 schema.table.
+--     Puts each change of a table into a queue, in the format of PgQ 2.1. ev_type is I, U, D or R (truncate); ev_data
+--     the part after "insert into T ", "update T set " or "delete from T where ", of an update only the changed
+--     columns; ev_extra1 schema.table.
 -- Arguments:
 --     1. queue name
 --     2. a letter for each column in order: k = key, v = value, anything else and columns beyond = left out; an

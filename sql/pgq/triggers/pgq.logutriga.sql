@@ -2,9 +2,9 @@ create or replace function pgq.logutriga()
 returns trigger as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.logutriga(0)
---     Puts each change of a table into a queue, urlencoded. ev_type is I:KEY,.. U:KEY,.. D:KEY,.. (with the names of the
---     key columns) or R (truncate); ev_data the whole row, name=value&...; ev_extra1 schema.table. Refuses to change
---     the key.
+--     Puts each change of a table into a queue, urlencoded. ev_type is I:KEY,.. U:KEY,.. D:KEY,.. (with the names of
+--     the key columns) or R (truncate); ev_data the whole row, name=value&...; ev_extra1 schema.table. Refuses to
+--     change the key.
 -- Arguments:
 --     queue name, then any of
 --     ignore=COL,...     columns that do not go into events; an update of only these makes no event
@@ -12,7 +12,7 @@ returns trigger as $$
 --     backup             ev_extra2 of an update gets the old row
 --     SKIP               BEFORE triggers: the event takes the place of the write, which does not happen
 --     deny               refuse every write
---     when=EXPR          make an event only when EXPR, over the columns of the new row (the old one in deletes), is true
+--     when=EXPR          make an event only when EXPR, over the columns of the new row (in deletes the old one), holds
 --     ev_type=EXPR, ev_data=EXPR, ev_extra1=EXPR .. ev_extra4=EXPR
 --                        set a field of the event; see pgq._trigger_expressions(3) for who may use expressions. In
 --                        them, functions other than the server's own need their schema's name
