@@ -13,15 +13,15 @@ declare
     v_version   text;
     v_foreign   text;
     v_missing   text;
+    v_schema    constant oid := to_regnamespace('pgq');
 begin
-    if to_regnamespace('pgq') is null
-       or not exists (select 1 from pg_class c where c.relnamespace = 'pgq'::regnamespace)
-          and not exists (select 1 from pg_proc p where p.pronamespace = 'pgq'::regnamespace) then
+    if not exists (select 1 from pg_class c where c.relnamespace = v_schema)
+       and not exists (select 1 from pg_proc p where p.pronamespace = v_schema) then
         return;
     end if;
     select e.extname || ' ' || e.extversion into v_version
     from pg_extension e
-    where e.extname = 'pgq' or e.extnamespace = 'pgq'::regnamespace;
+    where e.extname = 'pgq' or e.extnamespace = v_schema;
     if found then
         raise exception using
             errcode = 'object_not_in_prerequisite_state',
@@ -35,11 +35,11 @@ begin
           union all
           select format('table %s', c.oid::regclass), c.relowner
           from pg_class c
-          where c.relnamespace = 'pgq'::regnamespace and c.relkind in ('r', 'p', 'v', 'S')
+          where c.relnamespace = v_schema and c.relkind in ('r', 'p', 'v', 'S')
           union all
           select format('function %s', p.oid::regprocedure), p.proowner
           from pg_proc p
-          where p.pronamespace = 'pgq'::regnamespace) o
+          where p.pronamespace = v_schema) o
     where not pg_has_role(o.owner, 'usage')
     limit 1;
     if found then

@@ -81,13 +81,10 @@ pub const FILES: &[(&str, &str)] = &[
 
     // Group: Triggers: what their events are made of
     sql!("functions/pgq._row_values.sql"),
-    sql!("functions/pgq._is_changed.sql"),
-    sql!("functions/pgq._changes_ignored_only.sql"),
-    sql!("functions/pgq._check_key_stays.sql"),
-    sql!("functions/pgq._quote_value.sql"),
     sql!("functions/pgq._quote_classic.sql"),
     sql!("functions/pgq._urlencode.sql"),
     sql!("functions/pgq._event_sql.sql"),
+    sql!("functions/pgq._whole_row_update.sql"),
     sql!("functions/pgq._event_urlenc.sql"),
     sql!("functions/pgq._event_json.sql"),
     sql!("functions/pgq._event_json_type.sql"),
@@ -95,6 +92,7 @@ pub const FILES: &[(&str, &str)] = &[
     // Group: Triggers: arguments and columns
     sql!("functions/pgq._trigger_options.sql"),
     sql!("functions/pgq._trigger_columns.sql"),
+    sql!("functions/pgq._trigger_check.sql"),
     sql!("functions/pgq._trigger_expressions.sql"),
     sql!("functions/pgq._is_trusted.sql"),
     sql!("functions/pgq._field_value.sql"),

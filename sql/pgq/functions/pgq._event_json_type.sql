@@ -14,4 +14,4 @@ begin
     return format('{"op":"%s","table":[%s,%s],"pkey":[%s]}', i_op, to_json(i_schema), to_json(i_table),
         (select string_agg(to_json(k)::text, ',' order by nr) from unnest(i_keys) with ordinality as f (k, nr)));
 end;
-$$ language plpgsql immutable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql immutable;

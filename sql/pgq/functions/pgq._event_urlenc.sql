@@ -10,15 +10,12 @@ returns text as $$
 -- Returns:
 --     the row, encoded
 -- ----------------------------------------------------------------------
-declare
-    v_items     text[] := '{}';
 begin
-    for v_nr in 1 .. cardinality(i_names) loop
-        if i_used[v_nr] then
-            v_items := array_append(v_items,
-                pgq._urlencode(i_names[v_nr]) || coalesce('=' || pgq._urlencode(i_values[v_nr]), ''));
-        end if;
-    end loop;
-    return array_to_string(v_items, '&');
+    return coalesce(string_agg(pgq._urlencode(c.name) || coalesce('=' || case
+               when c.value ~ '[^A-Za-z0-9._-]' then pgq._urlencode(c.value)
+               else c.value
+           end, ''), '&'), '')
+    from unnest(i_names, i_used, i_values) as c (name, is_used, value)
+    where c.is_used;
 end;
-$$ language plpgsql immutable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql immutable;

@@ -6,7 +6,7 @@ returns text as $$
 --     one.
 -- Parameters:
 --     i_expression - the expression
---     i_computed   - its value as pgq._trigger_expressions(3) computes it
+--     i_computed   - its value as pgq._trigger_expressions(2) computes it
 --     i_names, i_values - the row
 -- Returns:
 --     text of the value
@@ -19,4 +19,4 @@ begin
     end loop;
     return i_computed;
 end;
-$$ language plpgsql immutable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql immutable;

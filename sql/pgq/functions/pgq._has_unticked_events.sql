@@ -36,4 +36,4 @@ begin
     end loop;
     return false;
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

@@ -15,4 +15,4 @@ begin
                    where r.rolname = 'pgq_admin'
                      and pg_has_role(i_role, r.oid, 'usage'));
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

@@ -4,7 +4,7 @@ returns boolean as $$
 -- Function: pgq._is_wanted(4)
 --     Decides by a trigger's when= whether a row makes an event.
 -- Parameters:
---     i_condition - the expression, null when there is none
+--     i_condition - the expression
 --     i_computed, i_names, i_values - as in pgq._field_value(4)
 -- Returns:
 --     whether it does
@@ -12,9 +12,6 @@ returns boolean as $$
 declare
     v_value     text;
 begin
-    if i_condition is null then
-        return true;
-    end if;
     v_value := pgq._field_value(i_condition, i_computed, i_names, i_values);
     if v_value is null then
         raise exception using
@@ -29,4 +26,4 @@ begin
     end if;
     return v_value in ('t', 'true');
 end;
-$$ language plpgsql immutable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql immutable;

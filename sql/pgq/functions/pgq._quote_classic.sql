@@ -42,4 +42,4 @@ begin
     end if;
     return quote_ident(i_name);
 end;
-$$ language plpgsql immutable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql immutable;

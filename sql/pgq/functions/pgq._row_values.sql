@@ -59,4 +59,4 @@ begin
     end loop;
     return v_values;
 end;
-$$ language plpgsql strict immutable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql strict immutable;

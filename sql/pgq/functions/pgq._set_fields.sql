@@ -8,7 +8,7 @@ returns text[] as $$
 -- Parameters:
 --     i_fields      - ev_type, ev_data, ev_extra1..4 as the trigger makes them
 --     i_expressions - of the arguments, in the same order, or null
---     i_computed    - their values as pgq._trigger_expressions(3) computes them, or null
+--     i_computed    - their values as pgq._trigger_expressions(2) computes them, or null
 --     i_names, i_values - the row
 -- Returns:
 --     the fields
@@ -28,4 +28,4 @@ begin
     end loop;
     return v_fields;
 end;
-$$ language plpgsql immutable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql immutable;

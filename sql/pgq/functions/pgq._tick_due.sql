@@ -54,4 +54,4 @@ begin
     return v_age >= least(v_queue.queue_ticker_idle_period, coalesce(2 * (v_last.tick_time - v_prev_time), '0'))
         or pgq._has_unticked_events(i_queue_id, v_last.tick_snapshot);
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

@@ -40,4 +40,4 @@ begin
       and a.attrelid = i_relid
       and a.attnum = k.attnum;
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

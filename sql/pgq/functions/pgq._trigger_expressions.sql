@@ -1,7 +1,7 @@
-create or replace function pgq._trigger_expressions(i_relid oid, i_level text, i_args text[])
+create or replace function pgq._trigger_expressions(i_relid oid, i_args text[])
 returns text as $$
 -- ----------------------------------------------------------------------
--- Function: pgq._trigger_expressions(3)
+-- Function: pgq._trigger_expressions(2)
 --     Makes the query that computes a trigger's when= and ev_...= expressions from a row, given as $1.
 --
 --     The trigger functions run with the rights of the owner of schema pgq, so that writers need no right there; and
@@ -11,7 +11,6 @@ returns text as $$
 --     computed: its text is there already (pgq._trigger_insert), and everybody may use it.
 -- Parameters:
 --     i_relid - the table
---     i_level - tg_level
 --     i_args  - the trigger's arguments
 -- Returns:
 --     a query with one text[] column: ev_type, ev_data, ev_extra1..4, condition ('true' or 'false'); null when there is
@@ -25,18 +24,9 @@ declare
     v_items     text[];
     v_needed    boolean := false;
 begin
-    -- The usual trigger has no expression; it should not pay for them.
-    if cardinality(i_args) < 2 or strpos(array_to_string(i_args, ' '), '=') = 0 then
-        return null;
-    end if;
     select * into v_options from pgq._trigger_options(i_args);
     if v_options.fields is null and v_options.condition is null then
         return null;
-    elsif i_level <> 'ROW' then
-        raise exception using
-            errcode = 'invalid_parameter_value',
-            message = 'Custom expressions do not make sense for truncater trigger',
-            detail = format('Table: %s', i_relid::regclass);
     end if;
 
     select c.relowner into v_owner from pg_class c where c.oid = i_relid;
@@ -62,4 +52,4 @@ begin
     end if;
     return format('select array[%s] from (select ($1).*) as r', array_to_string(v_items, ', '));
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

@@ -29,6 +29,10 @@ begin
     is_backup := false;
     is_skip := false;
     is_deny := false;
+    if cardinality(i_args) = 1 then
+        queue_name := i_args[array_lower(i_args, 1)];
+        return;
+    end if;
     foreach v_arg in array i_args
     loop
         if queue_name is null then
@@ -75,4 +79,4 @@ begin
             message = 'pgq trigger must have destination queue as argument';
     end if;
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql immutable;

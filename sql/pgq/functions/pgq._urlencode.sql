@@ -27,4 +27,4 @@ begin
     end loop;
     return replace(v_encoded, ' ', '+');
 end;
-$$ language plpgsql strict immutable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql strict immutable;

@@ -64,11 +64,11 @@ begin
         if tg_op <> 'DELETE' then
             v_new := pgq._row_values(new::text);
         end if;
-        if tg_op = 'UPDATE' and pgq._changes_ignored_only(v_used, v_columns.types, v_old, v_new) then
-            return null;
-        end if;
         v_data := pgq._event_sql(tg_op, v_columns.names, v_columns.types, v_columns.is_generated, v_used, v_keys,
                                  v_old, v_new, true);
+        if v_data is null then
+            return null;
+        end if;
     end if;
     perform pgq.insert_event_raw(tg_argv[0], null::bigint, now(), null::integer, null::integer,
         case tg_op when 'TRUNCATE' then 'R' else left(tg_op, 1) end, v_data,
