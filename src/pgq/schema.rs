@@ -81,6 +81,7 @@ pub const FILES: &[(&str, &str)] = &[
 
     // Group: Triggers: what their events are made of
     sql!("functions/pgq._row_values.sql"),
+    sql!("functions/pgq._is_changed.sql"),
     sql!("functions/pgq._quote_classic.sql"),
     sql!("functions/pgq._urlencode.sql"),
     sql!("functions/pgq._event_sql.sql"),

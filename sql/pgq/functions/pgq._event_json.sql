@@ -12,16 +12,20 @@ returns text as $$
 -- Returns:
 --     the object
 -- ----------------------------------------------------------------------
+declare
+    v_items     text[] := '{}';
 begin
-    return '{' || coalesce(string_agg(to_json(c.name)::text || ':' || case
-               when c.value is null then 'null'
-               when c.type in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then c.value
-               when c.type = 'bool'::regtype then c.value::boolean::text
-               when c.type = 'timestamptz'::regtype then to_json(c.value::timestamptz)::text
-               when c.type = 'timestamp'::regtype then to_json(c.value::timestamp)::text
-               else to_json(c.value)::text
-           end, ','), '') || '}'
-    from unnest(i_names, i_types, i_used, i_values) as c (name, type, is_used, value)
-    where c.is_used;
+    for v_nr in 1 .. cardinality(i_names) loop
+        continue when not i_used[v_nr];
+        v_items := array_append(v_items, to_json(i_names[v_nr])::text || ':' || case
+            when i_values[v_nr] is null then 'null'
+            when i_types[v_nr] in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then i_values[v_nr]
+            when i_types[v_nr] = 'bool'::regtype then i_values[v_nr]::boolean::text
+            when i_types[v_nr] = 'timestamptz'::regtype then to_json(i_values[v_nr]::timestamptz)::text
+            when i_types[v_nr] = 'timestamp'::regtype then to_json(i_values[v_nr]::timestamp)::text
+            else to_json(i_values[v_nr])::text
+        end);
+    end loop;
+    return '{' || array_to_string(v_items, ',') || '}';
 end;
 $$ language plpgsql stable;

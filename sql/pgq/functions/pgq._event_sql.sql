@@ -18,48 +18,47 @@ returns text as $$
 --     columns that do not go into events
 -- ----------------------------------------------------------------------
 declare
-    v_cols      record;
+    v_name      text;
+    v_names     text[];
+    v_values    text[];
+    v_set       text[];
+    v_where     text[];
+    v_ignored   boolean := false;
 begin
+    -- A loop of simple expressions: the server computes these without the cost of starting a query.
+    for v_nr in 1 .. cardinality(i_names) loop
+        v_name := case when i_classic then pgq._quote_classic(i_names[v_nr]) else quote_ident(i_names[v_nr]) end;
+        if i_op = 'INSERT' then
+            if i_used[v_nr] and not i_generated[v_nr] then
+                v_names := array_append(v_names, v_name);
+                v_values := array_append(v_values, coalesce(quote_literal(i_new[v_nr]), 'null'));
+            end if;
+            continue;
+        end if;
+        if i_op = 'UPDATE' and pgq._is_changed(i_old[v_nr], i_new[v_nr], i_types[v_nr]) then
+            if not i_used[v_nr] then
+                v_ignored := true;
+            elsif not i_generated[v_nr] then
+                v_set := array_append(v_set, v_name || '=' || coalesce(quote_literal(i_new[v_nr]), 'NULL'));
+            end if;
+        end if;
+        if i_names[v_nr] = any (i_keys) then
+            if i_old[v_nr] is null then
+                raise exception using
+                    errcode = 'null_value_not_allowed',
+                    message = 'logtriga: Unexpected NULL key value',
+                    detail = format('Column: %s', i_names[v_nr]);
+            end if;
+            v_where := array_append(v_where, v_name || '=' || quote_literal(i_old[v_nr]));
+        end if;
+    end loop;
     if i_op = 'INSERT' then
-        select string_agg(case when i_classic then pgq._quote_classic(c.name) else quote_ident(c.name) end, ',')
-                   as names,
-               string_agg(coalesce(quote_literal(c.value), 'null'), ',') as vals
-        into v_cols
-        from unnest(i_names, i_generated, i_used, i_new) as c (name, is_generated, is_used, value)
-        where c.is_used
-          and not c.is_generated;
-        return '(' || v_cols.names || ') values (' || v_cols.vals || ')';
-    end if;
-
-    select string_agg(c.name || '=' || coalesce(quote_literal(c.new), 'NULL'), ',')
-               filter (where c.is_changed and c.is_used and not c.is_generated) as changes,
-           string_agg(c.name || '=' || quote_literal(c.old), ' and ') filter (where c.is_key) as keys,
-           (array_agg(c.name || '=' || quote_literal(c.old)) filter (where c.is_key))[1] as first_key,
-           max(c.name) filter (where c.is_key and c.old is null) as null_key,
-           bool_or(c.is_changed) as is_changed,
-           bool_or(c.is_changed and c.is_used) as is_used_changed
-    into v_cols
-    from (select case when i_classic then pgq._quote_classic(u.name) else quote_ident(u.name) end as name,
-                 u.name = any (i_keys) as is_key, u.is_generated, u.is_used, u.old, u.new,
-                 case
-                     when i_op = 'DELETE' or u.old is not distinct from u.new then false
-                     -- Trailing zeros do not make it another number.
-                     when u.type = 'numeric'::regtype and u.old is not null and u.new is not null
-                     then u.old::numeric <> u.new::numeric
-                     else true
-                 end as is_changed
-          from unnest(i_names, i_types, i_generated, i_used, i_old, i_new)
-               as u (name, type, is_generated, is_used, old, new)) c;
-    if v_cols.is_changed and not v_cols.is_used_changed then
-        return null;
-    elsif v_cols.null_key is not null then
-        raise exception using
-            errcode = 'null_value_not_allowed',
-            message = 'logtriga: Unexpected NULL key value',
-            detail = format('Column: %s', v_cols.null_key);
+        return '(' || array_to_string(v_names, ',') || ') values (' || array_to_string(v_values, ',') || ')';
     elsif i_op = 'DELETE' then
-        return v_cols.keys;
+        return array_to_string(v_where, ' and ');
+    elsif v_set is null and v_ignored then
+        return null;
     end if;
-    return coalesce(v_cols.changes, v_cols.first_key) || ' where ' || v_cols.keys;
+    return coalesce(array_to_string(v_set, ','), v_where[1]) || ' where ' || array_to_string(v_where, ' and ');
 end;
 $$ language plpgsql immutable;

@@ -10,12 +10,21 @@ returns text as $$
 -- Returns:
 --     the row, encoded
 -- ----------------------------------------------------------------------
+declare
+    v_items     text[] := '{}';
+    v_value     text;
 begin
-    return coalesce(string_agg(pgq._urlencode(c.name) || coalesce('=' || case
-               when c.value ~ '[^A-Za-z0-9._-]' then pgq._urlencode(c.value)
-               else c.value
-           end, ''), '&'), '')
-    from unnest(i_names, i_used, i_values) as c (name, is_used, value)
-    where c.is_used;
+    for v_nr in 1 .. cardinality(i_names) loop
+        continue when not i_used[v_nr];
+        v_value := i_values[v_nr];
+        if v_value ~ '[^A-Za-z0-9._-]' then
+            v_value := pgq._urlencode(v_value);
+        end if;
+        v_items := array_append(v_items, case
+            when i_names[v_nr] ~ '[^A-Za-z0-9._-]' then pgq._urlencode(i_names[v_nr])
+            else i_names[v_nr]
+        end || coalesce('=' || v_value, ''));
+    end loop;
+    return array_to_string(v_items, '&');
 end;
 $$ language plpgsql immutable;

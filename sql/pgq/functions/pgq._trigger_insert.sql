@@ -14,7 +14,7 @@ returns void as $$
 --     i_old, i_new - texts of the rows, null where there is none
 --     i_computed   - result of the query of pgq._trigger_expressions(2), or null
 -- Calls:
---     pgq._trigger_options(1), pgq._trigger_columns(1), pgq._row_values(1), pgq._event_sql(9), pgq._event_urlenc(3),
+--     pgq._trigger_options(1), pgq._trigger_columns(2), pgq._row_values(1), pgq._event_sql(9), pgq._event_urlenc(3),
 --     pgq._event_json(4), pgq._set_fields(5), pgq.insert_event_raw(11)
 -- Writes:
 --     the current event table of the queue
@@ -32,7 +32,8 @@ declare
     v_fields    text[] := array[null, null, i_schema || '.' || i_table, null, null, null];
 begin
     select * into v_options from pgq._trigger_options(i_args);
-    select * into v_columns from pgq._trigger_columns(i_relid);
+    select * into v_columns
+    from pgq._trigger_columns(i_relid, v_options.key_columns is null and (i_format <> 'sql' or i_op <> 'INSERT'));
     v_keys := coalesce(v_options.key_columns, v_columns.key_columns, '{}');
     if v_keys = '{}' and i_op in ('UPDATE', 'DELETE') then
         raise exception using

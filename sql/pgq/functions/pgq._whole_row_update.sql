@@ -14,26 +14,21 @@ returns boolean as $$
 --     the key, since consumers of these formats could not find the old row
 -- ----------------------------------------------------------------------
 declare
-    v_changed   record;
+    v_used      boolean := false;
+    v_ignored   boolean := false;
 begin
-    select count(*) as columns,
-           count(*) filter (where c.is_used) as used,
-           max(c.name) filter (where c.name = any (i_keys)) as key_column
-    into v_changed
-    from unnest(i_names, i_types, i_used, i_old, i_new) as c (name, type, is_used, old, new)
-    where case
-              when c.old is not distinct from c.new then false
-              when c.type = 'numeric'::regtype and c.old is not null and c.new is not null
-              then c.old::numeric <> c.new::numeric
-              else true
-          end;
-    if v_changed.key_column is not null then
-        raise exception using
-            errcode = 'feature_not_supported',
-            message = 'primary key update not allowed',
-            detail = format('Column: %s', v_changed.key_column),
-            hint = 'Delete the row and insert it anew, or use the trigger pgq.sqltriga, whose events can say it.';
-    end if;
-    return v_changed.columns = 0 or v_changed.used > 0;
+    for v_nr in 1 .. cardinality(i_names) loop
+        continue when not pgq._is_changed(i_old[v_nr], i_new[v_nr], i_types[v_nr]);
+        if i_names[v_nr] = any (i_keys) then
+            raise exception using
+                errcode = 'feature_not_supported',
+                message = 'primary key update not allowed',
+                detail = format('Column: %s', i_names[v_nr]),
+                hint = 'Delete the row and insert it anew, or use the trigger pgq.sqltriga, whose events can say it.';
+        end if;
+        v_used := v_used or i_used[v_nr];
+        v_ignored := v_ignored or not i_used[v_nr];
+    end loop;
+    return v_used or not v_ignored;
 end;
 $$ language plpgsql immutable;

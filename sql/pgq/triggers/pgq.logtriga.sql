@@ -11,7 +11,7 @@ returns trigger as $$
 --        update of only these makes no event
 --     3. name of the table, as a note to the reader: events have the table's name of the moment
 -- Calls:
---     pgq._row_values(1), pgq._trigger_columns(1), pgq._event_sql(9), pgq.insert_event_raw(11)
+--     pgq._row_values(1), pgq._trigger_columns(2), pgq._event_sql(9), pgq.insert_event_raw(11)
 -- Rights:
 --     runs as the owner of schema pgq: a writer needs no right there. The settings that shape the text of values
 --     are pinned, so that events do not depend on the writer's session
@@ -46,7 +46,7 @@ begin
                 errcode = 'trigger_protocol_violated',
                 message = 'pgq.logtriga must be fired FOR EACH ROW';
         end if;
-        select * into v_columns from pgq._trigger_columns(tg_relid);
+        select * into v_columns from pgq._trigger_columns(tg_relid, false);
         v_letters := string_to_array(tg_argv[1], null);
         if array_position(v_letters[cardinality(v_columns.names) + 1:], 'k') is not null then
             raise exception using
