@@ -405,9 +405,10 @@ impl fmt::Display for Report<'_> {
         if let Some(context) = server.and_then(DbError::where_) {
             write!(f, "\nCONTEXT: {}", one_line(context))?;
         }
-        match (server.and_then(DbError::hint), self.0.hint()) {
-            (Some(hint), _) => write!(f, "\nHINT: {}", one_line(hint)),
-            (None, Some(hint)) => write!(f, "\nHINT: {hint}"),
+        // Ours knows what the missing object is for; the server's says to check the spelling.
+        match (self.0.hint(), server.and_then(DbError::hint)) {
+            (Some(hint), _) => write!(f, "\nHINT: {hint}"),
+            (None, Some(hint)) => write!(f, "\nHINT: {}", one_line(hint)),
             (None, None) => Ok(()),
         }
     }

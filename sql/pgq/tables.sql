@@ -156,7 +156,8 @@ create table if not exists pgq.failed_queue (
 
 -- Room in each page for the next versions of its rows, and vacuum as soon as a few are dead.
 alter table pgq.queue set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100);
-alter table pgq.subscription set (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100);
+alter table pgq.subscription
+    set (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100);
 
 -- Row types that the functions of PgQ 2.1 returned. The functions here return sets of columns; the types remain for
 -- client code that names them.

@@ -20,8 +20,7 @@ pub(crate) async fn run(command: Provider, config: &config::Londiste, control: &
     match command {
         Provider::Install => install::provider(&setup).await.map(|()| Output::none()),
         Provider::Add { tables, capture, key } => {
-            let capture = capture.unwrap_or(config.capture);
-            add(&setup, &tables, &Capture { kind: capture, key }).await
+            add(&setup, &tables, Capture { kind: capture.unwrap_or(config.capture), key }).await
         }
         Provider::Remove(tables) => remove(&setup, &tables).await,
         Provider::Tables => list(&setup).await,
@@ -104,12 +103,22 @@ async fn list(setup: &Setup<'_>) -> Result<Output> {
     Ok(Output::of(&NameList::of(&registered(&db, setup.queue()).await?)))
 }
 
-async fn add(setup: &Setup<'_>, tables: &Selection, capture: &Capture) -> Result<Output> {
+async fn add(setup: &Setup<'_>, tables: &Selection, mut capture: Capture) -> Result<Output> {
     if tables.is_empty() {
         return Ok(Output::none());
     }
     let db = setup.provider().await?;
     require_queue(&db, setup.queue()).await?;
+    let extended = has_capture(&db).await?;
+    if !extended {
+        if capture.key.is_some() {
+            return Err(Error::refused(
+                format!("cannot choose a key on provider ({}): schema londiste is that of Londiste 2.1", db.target()),
+                "Upgrade it with \"rlondiste INI provider install\".",
+            ));
+        }
+        capture.kind = config::Capture::Row;
+    }
     let registered: BTreeSet<FqName> = registered(&db, setup.queue()).await?.into_iter().collect();
     let entries = catalog::tables(&db).await?;
     let matches = tables.matches(&names_of(&entries));
@@ -122,13 +131,12 @@ async fn add(setup: &Setup<'_>, tables: &Selection, capture: &Capture) -> Result
         tracing::error!("Table {} on provider cannot be added: its schema's name has a dot", table.quoted());
     }
     let after_triggers = group_by_table(catalog::triggers(&db, &wanted).await?);
-    let extended = has_capture(&db).await?;
     for table in &wanted {
         setup.proceed()?;
         tracing::info!("Adding {table}");
         let added = setup
             .change_table(&db, table, TableLock::Writers, async |tx: &Db| {
-                add_one(setup, tx, table, capture, extended).await
+                add_one(setup, tx, table, &capture, extended).await
             })
             .await;
         match added {

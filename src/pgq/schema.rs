@@ -37,6 +37,7 @@ pub const FILES: &[(&str, &str)] = &[
 
     // Group: Ticks
     sql!("functions/pgq._lock_ticks.sql"),
+    sql!("functions/pgq._has_unticked_events.sql"),
     sql!("functions/pgq._tick_due.sql"),
     sql!("functions/pgq._insert_tick.sql"),
     sql!("functions/pgq.ticker.sql"),
@@ -77,6 +78,34 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.maint_retry_events.sql"),
     sql!("functions/pgq.maint_tables_to_vacuum.sql"),
     sql!("functions/pgq.rebase_queue.sql"),
+
+    // Group: Triggers: what their events are made of
+    sql!("functions/pgq._row_values.sql"),
+    sql!("functions/pgq._is_changed.sql"),
+    sql!("functions/pgq._quote_classic.sql"),
+    sql!("functions/pgq._urlencode.sql"),
+    sql!("functions/pgq._event_sql.sql"),
+    sql!("functions/pgq._whole_row_update.sql"),
+    sql!("functions/pgq._event_urlenc.sql"),
+    sql!("functions/pgq._event_json.sql"),
+    sql!("functions/pgq._event_json_type.sql"),
+
+    // Group: Triggers: arguments and columns
+    sql!("functions/pgq._trigger_options.sql"),
+    sql!("functions/pgq._trigger_columns.sql"),
+    sql!("functions/pgq._trigger_check.sql"),
+    sql!("functions/pgq._trigger_expressions.sql"),
+    sql!("functions/pgq._is_trusted.sql"),
+    sql!("functions/pgq._field_value.sql"),
+    sql!("functions/pgq._is_wanted.sql"),
+    sql!("functions/pgq._set_fields.sql"),
+    sql!("functions/pgq._trigger_insert.sql"),
+
+    // Group: Triggers
+    sql!("triggers/pgq.sqltriga.sql"),
+    sql!("triggers/pgq.logutriga.sql"),
+    sql!("triggers/pgq.jsontriga.sql"),
+    sql!("triggers/pgq.logtriga.sql"),
 
     // Group: State
     sql!("functions/pgq.get_queue_info.sql"),

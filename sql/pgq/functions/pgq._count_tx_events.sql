@@ -24,4 +24,4 @@ begin
     end if;
     perform set_config(v_setting, v_count::text, true);
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

@@ -39,4 +39,4 @@ begin
     event := row(v_event.ev_id, v_event.ev_time, v_event.ev_txid, sub_id, v_event.ev_retry, v_event.ev_type,
                  v_event.ev_data, v_event.ev_extra1, v_event.ev_extra2, v_event.ev_extra3, v_event.ev_extra4);
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

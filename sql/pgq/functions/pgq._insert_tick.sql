@@ -33,4 +33,4 @@ begin
     perform pg_notify('rlondiste_tick', i_queue_name);
     return v_tick_id;
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

@@ -27,4 +27,4 @@ begin
     end if;
     return pg_try_advisory_xact_lock(c_class, i_queue_id);
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

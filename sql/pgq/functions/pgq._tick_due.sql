@@ -4,32 +4,38 @@ returns boolean as $$
 -- Function: pgq._tick_due(2)
 --     Decides whether a queue needs a tick now. With new events: when there are queue_ticker_max_count of them, or
 --     when queue_ticker_max_lag has passed since the last tick. Without: when twice the pause before the last tick
---     has passed, between queue_ticker_max_lag and queue_ticker_idle_period. The growing pauses serve events whose
---     transaction was still open at the last tick: such an event does not move the sequence again when it commits.
+--     has passed, between queue_ticker_max_lag and queue_ticker_idle_period.
+--
+--     New events are seen by the movement of the event sequence, and, where it stands still, in the tables: an
+--     event whose transaction was open at the last tick does not move the sequence again when it commits.
 -- Parameters:
 --     i_queue_id  - the queue
 --     i_event_seq - where its event sequence stands
 -- Returns:
 --     whether to tick
+-- Calls:
+--     pgq._has_unticked_events(2)
 -- ----------------------------------------------------------------------
 declare
     v_queue     record;
     v_last      record;
     v_prev_time timestamptz;
     v_age       interval;
+    v_now_xmax  constant bigint := txid_snapshot_xmax(txid_current_snapshot());
 begin
     select q.* into v_queue from pgq.queue q where q.queue_id = i_queue_id;
     select t.* into v_last from pgq.tick t where t.tick_queue = i_queue_id order by t.tick_id desc limit 1;
     if not found then
         return true;
     end if;
-    if txid_snapshot_xmax(v_last.tick_snapshot) > txid_snapshot_xmax(txid_current_snapshot()) then
+    if txid_snapshot_xmax(v_last.tick_snapshot) > v_now_xmax then
         raise exception using
             errcode = 'object_not_in_prerequisite_state',
-            message = format('queue %s: the last tick is ahead of this server''s transaction counter', v_queue.queue_name),
+            message = format('queue %s: the last tick is ahead of this server''s transaction counter',
+                             v_queue.queue_name),
             detail = format('Tick %s is at transaction %s, the server is at %s: the database was restored into another'
-                            ' cluster. New events would look older than the tick and never be delivered.', v_last.tick_id,
-                            txid_snapshot_xmax(v_last.tick_snapshot), txid_snapshot_xmax(txid_current_snapshot())),
+                            ' cluster. New events would look older than the tick and never be delivered.',
+                            v_last.tick_id, txid_snapshot_xmax(v_last.tick_snapshot), v_now_xmax),
             hint = 'Run "pgqadm rebase QUEUE", or select pgq.rebase_queue(QUEUE).';
     end if;
 
@@ -37,13 +43,15 @@ begin
     if i_event_seq <> v_last.tick_event_seq then
         return i_event_seq - v_last.tick_event_seq >= v_queue.queue_ticker_max_count
             or v_age >= v_queue.queue_ticker_max_lag;
+    elsif v_age < v_queue.queue_ticker_max_lag then
+        return false;
     end if;
     select t.tick_time into v_prev_time
     from pgq.tick t
     where t.tick_queue = i_queue_id and t.tick_id < v_last.tick_id
     order by t.tick_id desc
     limit 1;
-    return v_age >= least(v_queue.queue_ticker_idle_period,
-                          greatest(v_queue.queue_ticker_max_lag, 2 * (v_last.tick_time - v_prev_time)));
+    return v_age >= least(v_queue.queue_ticker_idle_period, coalesce(2 * (v_last.tick_time - v_prev_time), '0'))
+        or pgq._has_unticked_events(i_queue_id, v_last.tick_snapshot);
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql;

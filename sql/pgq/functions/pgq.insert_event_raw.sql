@@ -53,8 +53,8 @@ begin
     v_next_id := pg_catalog.nextval(v_queue.queue_event_seq::regclass);
     v_next_id := coalesce(ev_id, v_next_id);
     execute pg_catalog.format(
-        'insert into %s (ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)'
-        ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+        'insert into %s (ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,'
+        ' ev_extra1, ev_extra2, ev_extra3, ev_extra4) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
         (v_queue.queue_data_pfx || '_' || v_queue.queue_cur_table::text)::regclass)
     using v_next_id, coalesce(ev_time, pg_catalog.now()), ev_owner, ev_retry,
           ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4;

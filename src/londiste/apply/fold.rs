@@ -250,7 +250,7 @@ fn merge(row: Net, slot: Slot, update: &Shape, values: &mut Values, shapes: &mut
     }
     let mut row = row;
     let base = shapes.get(row.shape).clone();
-    let fits = update.written.iter().all(|column| base.place(*column).is_some());
+    let fits = update.written.iter().all(|column| base.written.binary_search(column).is_ok());
     if !fits || !row.owned {
         let from = row.values;
         row.shape = if fits { row.shape } else { widen(&base, update, shapes, rows) };

@@ -227,7 +227,7 @@ fn apply_net(chunk: &Chunk, rows: &mut Rows) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn the_net_change_is_what_the_events_do(

@@ -1,0 +1,29 @@
+create or replace function pgq._is_wanted(i_condition text, i_computed text, i_names text[], i_values text[])
+returns boolean as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq._is_wanted(4)
+--     Decides by a trigger's when= whether a row makes an event.
+-- Parameters:
+--     i_condition - the expression
+--     i_computed, i_names, i_values - as in pgq._field_value(4)
+-- Returns:
+--     whether it does
+-- ----------------------------------------------------------------------
+declare
+    v_value     text;
+begin
+    v_value := pgq._field_value(i_condition, i_computed, i_names, i_values);
+    if v_value is null then
+        raise exception using
+            errcode = 'null_value_not_allowed',
+            message = 'when= should not be NULL',
+            detail = format('Condition: %s', i_condition);
+    elsif v_value not in ('t', 'f', 'true', 'false') then
+        raise exception using
+            errcode = 'datatype_mismatch',
+            message = 'when= query result must be boolean',
+            detail = format('Condition: %s, result: %s', i_condition, v_value);
+    end if;
+    return v_value in ('t', 'true');
+end;
+$$ language plpgsql immutable;

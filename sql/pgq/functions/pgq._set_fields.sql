@@ -1,0 +1,31 @@
+create or replace function pgq._set_fields(
+    i_fields text[], i_expressions text[], i_computed text[], i_names text[], i_values text[])
+returns text[] as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq._set_fields(5)
+--     Sets the fields of an event that the row itself has (columns _pgq_ev_type, _pgq_ev_data, _pgq_ev_extra1..4) or
+--     that the trigger's arguments set (ev_type= and so on).
+-- Parameters:
+--     i_fields      - ev_type, ev_data, ev_extra1..4 as the trigger makes them
+--     i_expressions - of the arguments, in the same order, or null
+--     i_computed    - their values as pgq._trigger_expressions(2) computes them, or null
+--     i_names, i_values - the row
+-- Returns:
+--     the fields
+-- ----------------------------------------------------------------------
+declare
+    c_columns   constant text[] := array['_pgq_ev_type', '_pgq_ev_data', '_pgq_ev_extra1', '_pgq_ev_extra2',
+                                         '_pgq_ev_extra3', '_pgq_ev_extra4'];
+    v_fields    text[] := i_fields;
+begin
+    for v_nr in 1 .. 6 loop
+        if c_columns[v_nr] = any (i_names) then
+            v_fields[v_nr] := i_values[array_position(i_names, c_columns[v_nr])];
+        end if;
+        if i_expressions[v_nr] is not null then
+            v_fields[v_nr] := pgq._field_value(i_expressions[v_nr], i_computed[v_nr], i_names, i_values);
+        end if;
+    end loop;
+    return v_fields;
+end;
+$$ language plpgsql immutable;

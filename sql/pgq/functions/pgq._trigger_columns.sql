@@ -1,0 +1,43 @@
+create or replace function pgq._trigger_columns(
+    in i_relid oid, in i_with_key boolean,
+    out names text[], out types oid[], out is_generated boolean[], out key_columns text[])
+as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq._trigger_columns(2)
+--     Describes a table's live columns, and its primary key.
+-- Parameters:
+--     i_relid    - the table
+--     i_with_key - whether the key is asked for
+-- Returns:
+--     names, types, is_generated - the columns in order
+--     key_columns                - the primary key's columns in its order, null when there is none
+-- ----------------------------------------------------------------------
+declare
+    v_numbers   smallint[];
+    v_key       smallint[];
+begin
+    -- Generated columns came with PostgreSQL 12, and the name of their mark in the catalog with them: an older server
+    -- never gets to read the first query. The order comes from the subquery, one sort or none for all.
+    if current_setting('server_version_num')::integer >= 120000 then
+        select array_agg(a.attname::text), array_agg(a.atttypid), array_agg(a.attgenerated <> ''), array_agg(a.attnum)
+        into names, types, is_generated, v_numbers
+        from (select * from pg_attribute c
+              where c.attrelid = i_relid and c.attnum > 0 and not c.attisdropped
+              order by c.attnum) a;
+    else
+        select array_agg(a.attname::text), array_agg(a.atttypid), array_agg(false), array_agg(a.attnum)
+        into names, types, is_generated, v_numbers
+        from (select * from pg_attribute c
+              where c.attrelid = i_relid and c.attnum > 0 and not c.attisdropped
+              order by c.attnum) a;
+    end if;
+    if i_with_key then
+        select c.conkey into v_key from pg_constraint c where c.conrelid = i_relid and c.contype = 'p';
+        if found then
+            for v_nr in 1 .. cardinality(v_key) loop
+                key_columns := array_append(key_columns, names[array_position(v_numbers, v_key[v_nr])]);
+            end loop;
+        end if;
+    end if;
+end;
+$$ language plpgsql;

@@ -1,0 +1,69 @@
+create or replace function pgq.sqltriga()
+returns trigger as $$
+-- ----------------------------------------------------------------------
+-- Function: pgq.sqltriga(0)
+--     Puts each change of a table into a queue, as an SQL fragment. ev_type is I, U, D or R (truncate); ev_data the
+--     part after "insert into T ", "update T set " or "delete from T where ", of an update only the changed
+--     columns; ev_extra1 schema.table. The key may change: the fragment has the old one in "where".
+-- Arguments:
+--     queue name, then any of
+--     ignore=COL,...     columns that do not go into events; an update of only these makes no event
+--     pkey=COL,...       key columns, instead of the primary key's
+--     backup             ev_extra2 of an update gets the old row
+--     SKIP               BEFORE triggers: the event takes the place of the write, which does not happen
+--     deny               refuse every write
+--     when=EXPR          make an event only when EXPR, over the columns of the new row (in deletes the old one), holds
+--     ev_type=EXPR, ev_data=EXPR, ev_extra1=EXPR .. ev_extra4=EXPR
+--                        set a field of the event; see pgq._trigger_expressions(2) for who may use expressions. In
+--                        them, functions other than the server's own need their schema's name
+-- Columns named _pgq_ev_type, _pgq_ev_data, _pgq_ev_extra1 .. _pgq_ev_extra4 set these fields and are no data.
+-- Calls:
+--     pgq._trigger_check(6), pgq._trigger_expressions(2), pgq._trigger_insert(9)
+-- Rights:
+--     runs as the owner of schema pgq: a writer needs no right there. The settings that shape the text of values
+--     are pinned, so that events do not depend on the writer's session
+-- ----------------------------------------------------------------------
+declare
+    v_args      constant text[] := coalesce(tg_argv, '{}')::text[];
+    v_query     text;
+    v_computed  text[];
+    v_skip      boolean := false;
+    v_old       text;
+    v_new       text;
+begin
+    -- The usual trigger has the queue's name only; it should not pay for the options.
+    if tg_nargs <> 1 or tg_level <> 'ROW' then
+        v_skip := pgq._trigger_check(tg_op, tg_when, tg_level, tg_table_schema, tg_table_name, v_args);
+    end if;
+    if tg_nargs > 1 then
+        v_query := pgq._trigger_expressions(tg_relid, v_args);
+    end if;
+    if tg_op in ('UPDATE', 'DELETE') then
+        v_old := old::text;
+    end if;
+    if tg_op in ('INSERT', 'UPDATE') then
+        v_new := new::text;
+    end if;
+    if v_query is not null and tg_op = 'DELETE' then
+        execute v_query into v_computed using old;
+    elsif v_query is not null then
+        execute v_query into v_computed using new;
+    end if;
+    perform pgq._trigger_insert('sql', tg_op, tg_relid, tg_table_schema, tg_table_name, v_args,
+                                v_old, v_new, v_computed);
+
+    if tg_level <> 'ROW' or v_skip then
+        return null;
+    elsif tg_op = 'DELETE' then
+        return old;
+    end if;
+    return new;
+end;
+$$ language plpgsql security definer
+    set search_path = pg_catalog, pg_temp
+    set datestyle = 'ISO, YMD'
+    set intervalstyle = 'postgres'
+    set timezone = 'UTC'
+    set extra_float_digits = 3
+    set bytea_output = 'hex'
+    set lc_monetary = 'C';
