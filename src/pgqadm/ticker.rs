@@ -18,7 +18,7 @@ use crate::error::{Error, Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::name::quote_literal;
 use crate::pg::{Db, int4};
-use crate::pgq;
+use crate::pgq::install::{Found, find};
 
 /// Longest wait for a lock. A queue is locked while it is dropped, for as long as that transaction takes.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '200ms'";
@@ -42,8 +42,10 @@ pub(super) struct Ticker<'a> {
 
 struct Session {
     db: Db,
-    /// What the schema is like: who sends the notifications, and whether queues can be paused.
+    /// What the schema is like: whether it sends the notifications, whether its function for ticks decides by itself,
+    /// and whether queues can be paused.
     is_own: bool,
+    decides: bool,
     has_paused: bool,
     listens: bool,
 }
@@ -261,7 +263,8 @@ impl Session {
         const PAUSED: &str = "select exists (select 1 from pg_catalog.pg_attribute a
     where a.attrelid = pg_catalog.to_regclass('pgq.queue') and a.attname = 'queue_ticker_paused')";
         let db = settings.open(control).await?;
-        let is_own = pgq::install::find(&db).await?.is_own();
+        let found = find(&db).await?;
+        let (is_own, decides) = (found.is_own(), !matches!(found, Found::Genuine21(_)));
         let has_paused = db.query_one("look at pgq.queue", PAUSED, &[]).await?.get(0);
         // A transaction pooler may refuse it or lose the notifications; then the next check sees the same a bit later.
         let listens = match db.batch("listen", &format!("listen {FORCE_CHANNEL}")).await {
@@ -272,7 +275,7 @@ impl Session {
             }
             Err(error) => return Err(error),
         };
-        Ok(Session { db, is_own, has_paused, listens })
+        Ok(Session { db, is_own, decides, has_paused, listens })
     }
 
     /// The queues that are neither paused nor ticked from outside, with their sequences; all, or the one given.
@@ -296,7 +299,7 @@ order by q.queue_name"
             _ => None,
         });
         rows.map(|row| {
-            Row::read(row)
+            Row::read(row, self.decides)
                 .ok_or_else(|| self.db.unexpected(ACTION, format!("queue {:?} has no sane settings", row.get(1))))
         })
         .collect()
@@ -335,12 +338,16 @@ impl Queue {
 }
 
 impl Row {
-    fn read(row: &tokio_postgres::SimpleQueryRow) -> Option<Row> {
+    /// Where the function for ticks `decides` by itself whether one is due, it is asked each `max_lag` also when the
+    /// sequence stands still: it may know of an event whose transaction was open at the last tick.
+    fn read(row: &tokio_postgres::SimpleQueryRow, decides: bool) -> Option<Row> {
         let seconds = |column: usize| Duration::try_from_secs_f64(row.get(column)?.parse().ok()?).ok();
+        let max_lag = seconds(3)?;
+        let idle_period = if decides { max_lag } else { seconds(4)? };
         Some(Row {
             id: row.get(0)?.parse().ok()?,
             name: row.get(1)?.to_owned(),
-            rule: Rule { max_count: row.get(2)?.parse().ok()?, max_lag: seconds(3)?, idle_period: seconds(4)? },
+            rule: Rule { max_count: row.get(2)?.parse().ok()?, max_lag, idle_period },
             event_seq: row.get(5)?.parse().ok()?,
         })
     }
