@@ -7,6 +7,7 @@ pub(super) mod copies;
 mod foreign_keys;
 mod hand_over;
 mod sequences;
+mod table_sets;
 mod tidy;
 
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::config;
 use crate::error::{Error, Result, Role};
 use crate::job::{self, Control, Output, Stats, Work, Worked};
-use crate::pg::{Db, FqName, int8, text};
+use crate::pg::{Db, FqName, int8};
 use crate::pgq::consumer::{self, Abilities, Consumer, Join};
 use crate::pgq::{Batch, TickId, event};
 
@@ -173,7 +174,7 @@ impl Replay {
         self.sequences.write(&tx, &values).await?;
         let events = event::stream(provider, &sql).await?;
         let applied = self.applier.apply(events, &filters(tables), &tx).await?;
-        self.follow_table_sets(&tx, &applied, tables).await?;
+        table_sets::follow(provider, &tx, &self.consumer.queue, &applied.table_sets, tables).await?;
         put_aside(sessions, batch, &applied).await?;
         completed::set_last_tick(&tx, &self.consumer.name, Some(batch.cur_tick)).await?;
         tx.commit("commit the batch").await?;
@@ -185,25 +186,6 @@ impl Replay {
         }
         if applied.missing_rows > 0 {
             stats.add("missing-rows", applied.missing_rows);
-        }
-        Ok(())
-    }
-
-    /// A `T` event lists the tables of the provider: others are not replicated any more.
-    async fn follow_table_sets(&self, tx: &Db, applied: &Applied, tables: &[SubscribedTable]) -> Result<()> {
-        for set in &applied.table_sets {
-            let list: Vec<String> = set.iter().map(ToString::to_string).collect();
-            tracing::info!("got new table event: {}", list.join(","));
-            for table in tables.iter().filter(|t| !set.contains(&t.name)) {
-                tracing::info!("Removing table {} from set", table.name);
-                tx.query(
-                    "remove a table",
-                    "select londiste.subscriber_remove_table($1, $2)",
-                    &[text(&self.consumer.queue), text(&table.name.to_string())],
-                )
-                .await
-                .map_err(|e| e.about(format!("table {}", table.name)))?;
-            }
         }
         Ok(())
     }
