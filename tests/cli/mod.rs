@@ -7,3 +7,4 @@ mod pidfile;
 mod program;
 mod setup_errors;
 mod stop;
+mod usage;
