@@ -7,4 +7,3 @@ mod pidfile;
 mod program;
 mod setup_errors;
 mod stop;
-mod usage;
