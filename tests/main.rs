@@ -16,6 +16,6 @@ mod config;
 mod harness;
 mod londiste;
 mod pgqadm;
-mod readme;
 mod quickstart;
+mod readme;
 mod support;

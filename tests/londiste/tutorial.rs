@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::support::{Job, Output, Program, Replication, assert_same_rows, compare_tables, shop};
+use crate::support::{Job, Program, Replication, assert_same_rows, compare_tables, shop};
+
+const NOTHING: &[&str] = &[];
+const PLPGSQL: &str = "plpgsql is installed";
+const TXID: &str = "txid_current_snapshot is installed";
+const READING: &str = concat!("  Reading from rlondiste ", env!("CARGO_PKG_VERSION"));
 
 /// How the user calls the program.
 #[derive(Clone, Copy)]
@@ -30,9 +35,14 @@ impl Call {
         program.dir(ini.parent().unwrap())
     }
 
+    /// Runs it; it prints these messages, all of level INFO.
     #[track_caller]
-    fn run(self, job: &Job, arguments: &str) -> Output {
-        self.program(job, arguments).stdout("").run()
+    fn run<M: AsRef<str>>(self, job: &Job, arguments: &str, messages: &[M]) {
+        let mut stderr = String::new();
+        for message in messages {
+            let _ = writeln!(stderr, "DATE PID INFO {}", message.as_ref());
+        }
+        self.program(job, arguments).stdout("").stderr(stderr).run();
     }
 }
 
@@ -60,17 +70,20 @@ fn follow(call: Call) {
     r.londiste.configure("log_size", "5242880");
     r.londiste.configure("log_count", "3");
 
-    call.run(&r.ticker, "INI install");
-    call.run(&r.ticker, "INI ticker -d");
+    call.run(&r.ticker, "INI install", &[PLPGSQL, TXID, "Installing pgq", READING]);
+    call.run(&r.ticker, "INI ticker -d", NOTHING);
     call.program(&r.londiste, "-s INI").stdout("").stderr("DATE PID WARNING No pidfile, process not running\n").run();
-    call.run(&r.londiste, "INI provider install");
-    call.run(&r.londiste, "INI subscriber install");
-    call.run(&r.londiste, "INI replay -d");
+    let londiste = ["Installing londiste", READING];
+    call.run(&r.londiste, "INI provider install", &[&[PLPGSQL, TXID, "pgq is installed"], &londiste[..]].concat());
+    call.run(&r.londiste, "INI subscriber install", &[&[PLPGSQL], &londiste[..]].concat());
+    call.run(&r.londiste, "INI replay -d", NOTHING);
     let load = shop::crowd(&r.provider);
-    call.run(&r.londiste, "INI provider add --all");
-    call.run(&r.londiste, "INI subscriber add --all");
-    call.run(&r.londiste, "INI provider add-seq --all");
-    call.run(&r.londiste, "INI subscriber add-seq --all");
+    let (checking, adding) =
+        (shop::TABLES.map(|t| format!("Checking {t}")), shop::TABLES.map(|t| format!("Adding {t}")));
+    call.run(&r.londiste, "INI provider add --all", &adding);
+    call.run(&r.londiste, "INI subscriber add --all", &[checking, adding].concat());
+    call.run(&r.londiste, "INI provider add-seq --all", NOTHING);
+    call.run(&r.londiste, "INI subscriber add-seq --all", &shop::SEQUENCES.map(|s| format!("Adding sequence: {s}")));
     r.wait_until_ok();
     load.stop();
 
