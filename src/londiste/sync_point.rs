@@ -21,6 +21,10 @@ const POLL: Duration = Duration::from_millis(100);
 /// A ticker that makes no tick in this time although it is asked to is taken for dead.
 const TICKER_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Takes the snapshot, and makes values look the same on both sides.
+const PIN: &str = "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC';
+     set local intervalstyle = postgres; set local extra_float_digits = 3; set local bytea_output = hex; select 1";
+
 /// How far replay may be behind the ticker at the start.
 const MOST_LAG: f64 = 10.0;
 
@@ -79,10 +83,6 @@ impl<'a> SyncPoints<'a> {
         let begin = "begin isolation level repeatable read read only";
         let provider = self.provider.begin("take a snapshot", begin).await?;
         let subscriber = self.subscriber.begin("take a snapshot", begin).await?;
-        // The first statement takes the snapshot. Values must look the same on both sides.
-        const PIN: &str =
-            "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC'; set local intervalstyle = postgres;
-             set local extra_float_digits = 3; set local bytea_output = hex; select 1";
         provider.batch("take a snapshot", PIN).await?;
         subscriber.batch("take a snapshot", PIN).await?;
         lock.rollback("release the table").await?;

@@ -41,6 +41,21 @@ impl Abilities {
     }
 }
 
+/// What waits are the events between the consumer's tick and the last one that it may go to. next_batch_custom
+/// takes the first tick that has so many events, and with null the next tick.
+const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
+       from pgq.next_batch_custom($1, $2, null,
+            (select least(l.tick_event_seq - p.tick_event_seq, $3)::int4
+               from pgq.queue q
+                    join pgq.consumer c on c.co_name = $2
+                    join pgq.subscription s on s.sub_queue = q.queue_id and s.sub_consumer = c.co_id
+                    join pgq.tick p on p.tick_queue = q.queue_id and p.tick_id = s.sub_last_tick
+                    cross join lateral (
+                        select t.tick_event_seq from pgq.tick t
+                         where t.tick_queue = q.queue_id and ($4 is null or t.tick_id <= $4)
+                         order by t.tick_id desc limit 1) l
+              where q.queue_name = $1 and l.tick_event_seq - p.tick_event_seq >= $5), null) b";
+
 /// When waiting ticks are joined into one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Join {
@@ -119,24 +134,10 @@ impl Consumer {
         if !abilities.custom_batches {
             return self.next_single_batch(provider).await;
         }
-        // What waits are the events between the consumer's tick and the last one that it may go to. next_batch_custom
-        // takes the first tick that has so many events, and with null the next tick.
-        const SQL: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
-               from pgq.next_batch_custom($1, $2, null,
-                    (select least(l.tick_event_seq - p.tick_event_seq, $3)::int4
-                       from pgq.queue q
-                            join pgq.consumer c on c.co_name = $2
-                            join pgq.subscription s on s.sub_queue = q.queue_id and s.sub_consumer = c.co_id
-                            join pgq.tick p on p.tick_queue = q.queue_id and p.tick_id = s.sub_last_tick
-                            cross join lateral (
-                                select t.tick_event_seq from pgq.tick t
-                                 where t.tick_queue = q.queue_id and ($4 is null or t.tick_id <= $4)
-                                 order by t.tick_id desc limit 1) l
-                      where q.queue_name = $1 and l.tick_event_seq - p.tick_event_seq >= $5), null) b";
         let count = |events: u64| i64::try_from(events).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX));
         let (most, least, until) = (count(join.most_events), count(join.least_events), until.map(|tick| tick.0));
         let params = [text(&self.queue), text(&self.name), int8(&most), int8(&until), int8(&least)];
-        let row = provider.query_one("read the next batch", SQL, &params).await.map_err(|e| e.about(self))?;
+        let row = provider.query_one("read the next batch", NEXT_BATCH, &params).await.map_err(|e| e.about(self))?;
         let id: Option<i64> = row.get(0);
         Ok(id.map(|id| Batch { id: BatchId(id), prev_tick: TickId(row.get(1)), cur_tick: TickId(row.get(2)) }))
     }

@@ -54,8 +54,7 @@ impl Transfer<'_> {
         let (read, written) = tokio::join!(self.read(provider, sender), self.write(subscriber, receiver));
         match (read, written) {
             // The reader stops without an error of its own when the writer has gone.
-            (_, Err(error)) => Err(error),
-            (Err(error), _) => Err(error),
+            (_, Err(error)) | (Err(error), _) => Err(error),
             (Ok(bytes), Ok(rows)) => Ok(Transferred { bytes, rows }),
         }
     }

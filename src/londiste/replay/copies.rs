@@ -21,7 +21,7 @@ use super::super::tables::{self, SubscribedTable};
 
 /// Pause after the first failure of a table's copy; doubled with each further one, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// How long a stop may take for taking back the consumers of copies that have to start over anyway.
 const CLEAN_UP_TIME: Duration = Duration::from_secs(3);

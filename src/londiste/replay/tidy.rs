@@ -19,7 +19,7 @@ use super::{Sessions, foreign_keys};
 const FORCE_TICK_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often to look for foreign keys to restore when there is no news, and after one could not be restored.
-const FKEY_PAUSE: Duration = Duration::from_secs(60);
+const FKEY_PAUSE: Duration = Duration::from_mins(1);
 
 /// The state of the tidying.
 #[derive(Default)]
@@ -85,7 +85,7 @@ impl Tidy {
                 Ok(Ok(foreign_keys::Restored::All)) => {}
                 // They are tried again after the pause.
                 Ok(Ok(foreign_keys::Restored::SomeFailed)) => {
-                    self.look_for_fkeys_at = Some(Instant::now() + FKEY_PAUSE)
+                    self.look_for_fkeys_at = Some(Instant::now() + FKEY_PAUSE);
                 }
                 Ok(Err(error)) => tracing::error!("could not restore foreign keys: {}", Report(&error)),
                 Err(error) => tracing::error!("could not restore foreign keys: {error}"),
