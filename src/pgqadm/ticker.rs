@@ -42,10 +42,7 @@ pub(super) struct Ticker<'a> {
 
 struct Session {
     db: Db,
-    /// What the schema is like: whether it sends the notifications, whether its function for ticks decides by itself,
-    /// and whether queues can be paused.
-    is_own: bool,
-    decides: bool,
+    schema: Found,
     has_paused: bool,
     listens: bool,
 }
@@ -263,8 +260,7 @@ impl Session {
         const PAUSED: &str = "select exists (select 1 from pg_catalog.pg_attribute a
     where a.attrelid = pg_catalog.to_regclass('pgq.queue') and a.attname = 'queue_ticker_paused')";
         let db = settings.open(control).await?;
-        let found = find(&db).await?;
-        let (is_own, decides) = (found.is_own(), !matches!(found, Found::Genuine21(_)));
+        let schema = find(&db).await?;
         let has_paused = db.query_one("look at pgq.queue", PAUSED, &[]).await?.get(0);
         // A transaction pooler may refuse it or lose the notifications; then the next check sees the same a bit later.
         let listens = match db.batch("listen", &format!("listen {FORCE_CHANNEL}")).await {
@@ -275,13 +271,14 @@ impl Session {
             }
             Err(error) => return Err(error),
         };
-        Ok(Session { db, is_own, decides, has_paused, listens })
+        Ok(Session { db, schema, has_paused, listens })
     }
 
     /// The queues that are neither paused nor ticked from outside, with their sequences; all, or the one given.
     async fn read_queues(&self, id: Option<i32>) -> Result<Vec<Row>> {
         const ACTION: &str = "read the queues";
         let paused = if self.has_paused { " and not q.queue_ticker_paused" } else { "" };
+        let decides = !matches!(self.schema, Found::Genuine21(_));
         let one = id.map_or_else(String::new, |id| format!(" and q.queue_id = {id}"));
         // One statement, as it runs at each check. A sequence that gave no value yet has NULL.
         let sql = format!(
@@ -299,7 +296,7 @@ order by q.queue_name"
             _ => None,
         });
         rows.map(|row| {
-            Row::read(row, self.decides)
+            Row::read(row, decides)
                 .ok_or_else(|| self.db.unexpected(ACTION, format!("queue {:?} has no sane settings", row.get(1))))
         })
         .collect()
@@ -318,7 +315,7 @@ order by q.queue_name"
     /// Asks for a tick. Whether one was made: PgQ 3 and our own schema make none that is not due by their own count.
     async fn tick(&self, queue: &str) -> Result<bool> {
         let name = quote_literal(queue);
-        let sql = if self.is_own {
+        let sql = if self.schema.is_own() {
             format!("{LOCK_TIMEOUT}; select pgq.ticker({name})")
         } else {
             format!(
