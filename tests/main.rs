@@ -10,6 +10,7 @@
     reason = "a test fails by panicking and shows its evidence by printing"
 )]
 
+mod apply;
 mod architecture;
 mod cli;
 mod config;

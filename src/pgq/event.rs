@@ -138,9 +138,9 @@ fn decode(row: Bytes, start: usize) -> Option<Row> {
     let mut at = start + 2;
     let id = read_i64(bytes, &mut at)?;
     let txid = read_i64(bytes, &mut at)?;
-    let kind = read_field(bytes, &mut at)?.unwrap_or(0..0);
-    let data = read_field(bytes, &mut at)?;
-    let extra1 = read_field(bytes, &mut at)?;
+    let kind = read_field(bytes, &mut at).ok()?.unwrap_or(0..0);
+    let data = read_field(bytes, &mut at).ok()?;
+    let extra1 = read_field(bytes, &mut at).ok()?;
     Some(Row::Event(Event { id: EventId(id), txid, row, kind, data, extra1 }))
 }
 
@@ -158,17 +158,20 @@ fn read_i64(bytes: &[u8], at: &mut usize) -> Option<i64> {
     Some(i64::from_be_bytes(value))
 }
 
-/// The place of a field; `Some(None)` is NULL.
-fn read_field(bytes: &[u8], at: &mut usize) -> Option<Option<Range<u32>>> {
-    let len = read_u32(bytes, *at)?;
+/// The row ends within a field.
+struct CutOff;
+
+/// The place of a field; `None` is NULL.
+fn read_field(bytes: &[u8], at: &mut usize) -> Result<Option<Range<u32>>, CutOff> {
+    let len = read_u32(bytes, *at).ok_or(CutOff)?;
     *at += 4;
     if len == u32::MAX {
-        return Some(None);
+        return Ok(None);
     }
     let start = *at;
     *at += len as usize;
-    bytes.get(start..*at)?;
-    Some(Some(position(start)..position(*at)))
+    bytes.get(start..*at).ok_or(CutOff)?;
+    Ok(Some(position(start)..position(*at)))
 }
 
 #[cfg(test)]

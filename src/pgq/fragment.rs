@@ -79,13 +79,11 @@ pub fn parse(verb: Verb, data: &[u8], values: &mut Values) -> Option<Parsed> {
         Verb::Delete => parser.condition().map(|key| (Vec::new(), key)),
     };
     let texts = names.is_some().then(|| parser.end()).flatten();
-    match (names, texts) {
-        (Some((columns, key)), Some(texts)) => Some(Parsed { columns, key, template: Template { texts } }),
-        _ => {
-            values.rewind(mark);
-            None
-        }
+    if let (Some((columns, key)), Some(texts)) = (names, texts) {
+        return Some(Parsed { columns, key, template: Template { texts } });
     }
+    values.rewind(mark);
+    None
 }
 
 struct Parser<'a> {

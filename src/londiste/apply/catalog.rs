@@ -127,15 +127,12 @@ impl Catalog {
             checked: self.round,
             used: self.round,
         };
-        match self.ids.get(&name) {
-            Some(id) => {
-                self.shapes.forget_table(*id);
-                self.tables[*id as usize] = known;
-            }
-            None => {
-                self.ids.insert(name, table_id(self.tables.len()));
-                self.tables.push(known);
-            }
+        if let Some(id) = self.ids.get(&name) {
+            self.shapes.forget_table(*id);
+            self.tables[*id as usize] = known;
+        } else {
+            self.ids.insert(name, table_id(self.tables.len()));
+            self.tables.push(known);
         }
     }
 

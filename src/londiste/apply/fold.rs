@@ -44,6 +44,7 @@ pub(super) struct Net {
 }
 
 /// The changes of one table in a chunk.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent findings")]
 #[derive(Debug, Default)]
 pub(super) struct Fold {
     rows: Vec<Net>,

@@ -52,6 +52,8 @@ pub struct Settings {
     pub on_missing_row: MissingRow,
     /// `session_replication_role` while applying.
     pub role: ApplyRole,
+    /// At most so many events at once are applied one by one in any case: that is one round trip.
+    pub few: usize,
 }
 
 impl From<&config::Londiste> for Settings {
@@ -61,6 +63,7 @@ impl From<&config::Londiste> for Settings {
             memory: config.apply_memory,
             on_missing_row: config.on_missing_row,
             role: config.apply_role,
+            few: FEW,
         }
     }
 }
@@ -83,6 +86,8 @@ pub struct Applied {
     pub ignored: u64,
     /// Updates and deletes that found no row.
     pub missing_rows: u64,
+    /// Events that were applied one by one.
+    pub row_by_row: u64,
     /// The lists of the provider's tables that `T` events brought.
     pub table_sets: Vec<Vec<FqName>>,
     /// Events of an unknown type, with the type.
@@ -100,6 +105,8 @@ pub struct Applier {
 const CHUNKS_IN_MEMORY: u64 = 8;
 /// The first chunk of a batch is this small, so that the subscriber gets something to do; each next one is twice as big.
 const FIRST_CHUNK: usize = 256 * 1024;
+/// Up to here, the statements of single rows cost less than a look into the catalog and a savepoint.
+const FEW: usize = 16;
 /// After so many events the reader lets the writer see what its server has answered.
 const BREATH: u64 = 256;
 
@@ -145,8 +152,8 @@ impl Applier {
             memory,
         };
         let writer = Writer::new(settings, memory);
-        let (mut applied, missing) = tokio::try_join!(feed.run(events), writer.run(chunks, spent, &session))?;
-        applied.missing_rows += missing;
+        let (mut applied, written) = tokio::try_join!(feed.run(events), writer.run(chunks, spent, &session))?;
+        (applied.missing_rows, applied.row_by_row) = (written.missing_rows, written.row_by_row);
         Ok(applied)
     }
 }

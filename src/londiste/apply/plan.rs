@@ -50,12 +50,18 @@ pub(super) fn plan(chunk: &Chunk, foreign_keys: bool) -> Plan {
     loop {
         let steps = Steps::new(&tables);
         let mut edges = Vec::new();
-        tables.iter().enumerate().for_each(|(i, table)| steps.order_table(i, table, chunk, &mut edges));
-        links.iter().for_each(|link| steps.order_link(link, &tables, &mut edges));
+        for (i, table) in tables.iter().enumerate() {
+            steps.order_table(i, table, chunk, &mut edges);
+        }
+        for link in &links {
+            steps.order_link(link, &tables, &mut edges);
+        }
         match order::sort(steps.list.len(), &edges) {
             Ok(order) => return finish(tables, &order.iter().map(|i| steps.list[*i]).collect::<Vec<_>>()),
             Err(stuck) => {
-                stuck.iter().for_each(|step| tables[steps.list[*step].0].by_row = true);
+                for step in stuck {
+                    tables[steps.list[step].0].by_row = true;
+                }
                 spread(&mut tables, &sets);
             }
         }

@@ -265,7 +265,9 @@ impl<'a> Reader<'a> {
         } else {
             columns
         };
-        cells.into_iter().for_each(|cell| values.push_cell(cell));
+        for cell in cells {
+            values.push_cell(cell);
+        }
         Ok(self.catalog.intern(Form { table: id, verb, columns, key, kind: FormKind::FullRow }))
     }
 

@@ -7,6 +7,7 @@ use super::chunk::Chunk;
 use super::read::letter;
 use super::shape::{Shape, Slot};
 use super::table::Table;
+use super::write::Written;
 use crate::config::MissingRow;
 use crate::error::{ApplyFault, Error, FaultKind, Result};
 use crate::pg::Db;
@@ -15,23 +16,24 @@ use crate::pgq::fragment::Verb;
 /// A message is sent when its text has this size: one round trip then is of no account.
 const GROUP_SIZE: usize = 64 * 1024;
 
-/// Applies the events `which` accepts. Returns how many updates and deletes found no row.
+/// Applies the events `which` accepts.
 pub(super) async fn apply(
     tx: &Db,
     chunk: &Chunk,
     on_missing: MissingRow,
     which: impl Fn(&Slot) -> bool,
-) -> Result<u64> {
-    let mut missing = 0;
+) -> Result<Written> {
+    let mut written = Written::default();
     let mut group = Group::default();
     for slot in chunk.slots.iter().filter(|slot| which(slot)) {
+        written.row_by_row += 1;
         group.add(chunk, slot);
         if group.text.len() >= GROUP_SIZE {
-            missing += group.send(tx, chunk, on_missing).await?;
+            written.missing_rows += group.send(tx, chunk, on_missing).await?;
         }
     }
-    missing += group.send(tx, chunk, on_missing).await?;
-    Ok(missing)
+    written.missing_rows += group.send(tx, chunk, on_missing).await?;
+    Ok(written)
 }
 
 /// Statements to be sent at once.
@@ -265,15 +267,12 @@ pub(super) async fn truncate(tx: &Db, chunk: &Chunk) -> Result<()> {
             .all(|key| key.end != super::table::End::Parent || tables.iter().any(|other| other.oid == key.from))
     };
     let (truncated, deleted): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|table| alone(table));
-    let mut sql = String::new();
-    for table in deleted {
-        sql.push_str(&format!("delete from {};", table.only()));
-    }
+    let mut statements: Vec<String> = deleted.iter().map(|table| format!("delete from {}", table.only())).collect();
     if !truncated.is_empty() {
         let names: Vec<String> = truncated.iter().map(|table| table.only()).collect();
-        sql.push_str(&format!("truncate {}", names.join(", ")));
+        statements.push(format!("truncate {}", names.join(", ")));
     }
-    tx.client().batch_execute(&sql).await.map_err(|error| {
+    tx.client().batch_execute(&statements.join("; ")).await.map_err(|error| {
         Error::Apply(Box::new(ApplyFault {
             kind: FaultKind::Refused,
             event: *event,

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::SinkExt;
+use memchr::{memchr, memchr3};
 use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
@@ -62,16 +63,16 @@ fn sort(rows: &mut [&Net], fold: &Fold) {
 }
 
 /// The parameters of a statement whose rows come from arrays.
-struct Rows<'a> {
+struct Unnested<'a> {
     chunk: &'a Chunk,
     table: &'a Table,
     rows: &'a [&'a Net],
     arrays: Vec<Array>,
 }
 
-impl<'a> Rows<'a> {
-    fn new(chunk: &'a Chunk, table: &'a Table, rows: &'a [&'a Net]) -> Rows<'a> {
-        Rows { chunk, table, rows, arrays: Vec::new() }
+impl<'a> Unnested<'a> {
+    fn new(chunk: &'a Chunk, table: &'a Table, rows: &'a [&'a Net]) -> Unnested<'a> {
+        Unnested { chunk, table, rows, arrays: Vec::new() }
     }
 
     /// Adds a column of new values. Returns the expression for it.
@@ -134,7 +135,7 @@ fn written<'a>(chunk: &'a Chunk, rows: &[&Net]) -> &'a [ColumnId] {
 }
 
 /// `t.a = u.c1 and ...` for the key's columns.
-fn condition(params: &mut Rows<'_>, key: &[ColumnId]) -> String {
+fn condition(params: &mut Unnested<'_>, key: &[ColumnId]) -> String {
     let terms: Vec<String> = (0..)
         .zip(key)
         .map(|(i, column)| format!("t.{} = {}", params.table.column(*column).quoted, params.origin(i, *column)))
@@ -144,7 +145,7 @@ fn condition(params: &mut Rows<'_>, key: &[ColumnId]) -> String {
 
 async fn update(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
     let Some(first) = rows.first() else { return Ok(0) };
-    let mut params = Rows::new(chunk, table, rows);
+    let mut params = Unnested::new(chunk, table, rows);
     let condition = condition(&mut params, &chunk.shape(first.shape).key);
     let mut list = Vec::new();
     for column in written(chunk, rows) {
@@ -157,7 +158,7 @@ async fn update(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<
 
 async fn delete(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
     let Some(first) = rows.first() else { return Ok(0) };
-    let mut params = Rows::new(chunk, table, rows);
+    let mut params = Unnested::new(chunk, table, rows);
     let condition = condition(&mut params, &chunk.shape(first.shape).key);
     let sql = format!("delete from {} as t using {} where {condition}", table.only(), params.relation());
     params.execute(tx, "apply deletes", &sql).await
@@ -169,7 +170,7 @@ fn column_list(table: &Table, columns: &[ColumnId]) -> String {
 
 async fn insert(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<()> {
     let columns = written(chunk, rows);
-    let mut params = Rows::new(chunk, table, rows);
+    let mut params = Unnested::new(chunk, table, rows);
     let list: Vec<String> = columns.iter().map(|column| params.written(*column)).collect();
     let sql = format!(
         "insert into {} ({}){} select {} from {}",
@@ -219,8 +220,7 @@ fn copy_value(value: Option<&[u8]>, out: &mut BytesMut) {
         out.extend_from_slice(b"\\N");
         return;
     };
-    // One pass without branches, which is fast, finds that most values need no escape.
-    if !value.iter().fold(false, |special, byte| special | is_special(*byte)) {
+    if memchr3(b'\\', b'\n', b'\t', value).is_none() && memchr(b'\r', value).is_none() {
         out.extend_from_slice(value);
         return;
     }
@@ -233,8 +233,4 @@ fn copy_value(value: Option<&[u8]>, out: &mut BytesMut) {
             _ => out.extend_from_slice(&[*byte]),
         }
     }
-}
-
-fn is_special(byte: u8) -> bool {
-    (byte == b'\\') | (byte == b'\n') | (byte == b'\r') | (byte == b'\t')
 }

@@ -1,0 +1,113 @@
+//! An event that cannot be applied is named, with all that is needed to find and mend it.
+
+use rlondiste::config::{Apply, MissingRow};
+use rlondiste::error::{ApplyFault, FaultKind};
+use rlondiste::londiste::apply::Settings;
+use rlondiste::{Error, Report};
+
+use super::events::events;
+use super::{SETTINGS, replay};
+
+const WAYS: [Settings; 3] = [Settings { few: 0, ..SETTINGS }, SETTINGS, Settings { apply: Apply::Row, ..SETTINGS }];
+
+#[track_caller]
+fn fault(result: Result<rlondiste::londiste::apply::Applied, Error>) -> (Box<ApplyFault>, String) {
+    match result {
+        Err(error) => {
+            let text = Report(&error).to_string();
+            match error {
+                Error::Apply(fault) => (fault, text),
+                _ => panic!("another error: {text}"),
+            }
+        }
+        Ok(applied) => panic!("applied: {applied:?}"),
+    }
+}
+
+#[test]
+fn the_event_that_the_server_refuses_is_named() {
+    let schema = "create table p (id int primary key); create table t (id int primary key, p_id int references p)";
+    for settings in WAYS {
+        let (mut replay, subscriber) = replay(settings, schema, "public.p public.t");
+        let (fault, text) = fault(replay.apply(&events(&[
+            (11, 1, "I", "(id) values ('1')", "public.p"),
+            (12, 1, "I", "(id,p_id) values ('5','1')", "public.t"),
+            (13, 1, "I", "(id,p_id) values ('6','9')", "public.t"),
+            (14, 1, "I", "(id,p_id) values ('7','1')", "public.t"),
+        ])));
+        assert_eq!((fault.event, fault.verb, fault.table.as_str(), fault.key.as_str()), (13, 'I', "public.t", "id=6"));
+        assert_eq!(fault.source.as_ref().and_then(|e| e.code()).map(|c| c.code()), Some("23503"));
+        assert!(
+            text.starts_with("cannot apply event 13 (I) to table \"public.t\", key id=6 on subscriber ("),
+            "{text}"
+        );
+        assert!(text.contains("(23503)\nDETAIL: Key (p_id)=(9) is not present in table \"p\"."), "{text}");
+        assert_eq!(subscriber.value("select count(*) from p"), "0");
+    }
+}
+
+#[test]
+fn many_events_do_not_hide_the_culprit() {
+    let (mut replay, _subscriber) =
+        replay(SETTINGS, "create table t (id int primary key check (id <> 700))", "public.t");
+    let data: Vec<String> = (1..=1000).map(|id| format!("(id) values ('{id}')")).collect();
+    let list: Vec<_> = (1..).zip(&data).map(|(id, data)| (id, 1, "I", data.as_str(), "public.t")).collect();
+    let (fault, _) = fault(replay.apply(&events(&list)));
+    assert_eq!((fault.event, fault.key.as_str()), (700, "id=700"));
+}
+
+#[test]
+fn a_missing_column_and_a_missing_table_are_faults_of_structure() {
+    for settings in WAYS {
+        let (mut replay, _subscriber) = replay(settings, "create table t (id int primary key)", "public.t public.gone");
+        let result = replay.apply(&events(&[
+            (1, 1, "I", "(id) values ('1')", "public.t"),
+            (2, 1, "I", "(id,\"New One\") values ('2','x')", "public.t"),
+        ]));
+        let (found, text) = fault(result);
+        assert_eq!((found.event, &found.kind), (2, &FaultKind::MissingColumn("New One".to_owned())));
+        assert!(found.is_structure());
+        assert!(text.contains(r#"alter table "public"."t" add column "New One""#), "{text}");
+        let (found, _) = fault(replay.apply(&events(&[(3, 1, "D", "id='1'", "public.gone")])));
+        assert_eq!((found.event, &found.kind, found.verb), (3, &FaultKind::MissingTable, 'D'));
+    }
+}
+
+#[test]
+fn a_missing_row_stops_when_that_is_asked_for() {
+    for settings in WAYS {
+        let settings = Settings { on_missing_row: MissingRow::Stop, ..settings };
+        let (mut replay, _subscriber) =
+            replay(settings, "create table t (a int, b text, c int, primary key (a, b))", "public.t");
+        let (fault, text) = fault(replay.apply(&events(&[
+            (1, 1, "I", "(a,b,c) values ('1','x','1')", "public.t"),
+            (2, 1, "U", "c='2' where a='1' and b='x'", "public.t"),
+            (3, 1, "U", "c='2' where a='1' and b='y'", "public.t"),
+            (4, 1, "D", "a='1' and b='x'", "public.t"),
+        ])));
+        assert_eq!((fault.event, &fault.kind, fault.key.as_str()), (3, &FaultKind::MissingRow, "a=1, b=y"));
+        assert!(text.contains("the row does not exist"), "{text}");
+    }
+}
+
+#[test]
+fn data_that_cannot_be_read_are_named() {
+    let (mut replay, _subscriber) = replay(SETTINGS, "create table t (id int primary key)", "public.t");
+    for (kind, data) in [("I:id", "id=%zz"), (r#"{"op":"INSERT","table":["public","t"]}"#, "[1]"), ("D:id", "x=1")] {
+        let result = replay.apply(&events(&[(5, 1, kind, data, "public.t")]));
+        let (fault, text) = fault(result);
+        assert_eq!(fault.event, 5, "{text}");
+    }
+}
+
+#[test]
+fn a_statement_of_another_form_goes_to_the_server_as_it_is() {
+    let (mut replay, subscriber) = replay(SETTINGS, "create table t (id int primary key, a int)", "public.t");
+    replay
+        .apply(&events(&[
+            (1, 1, "I", "(id, a) values (1, 1 + 1)", "public.t"),
+            (2, 1, "U", "a = a * 2 where id in (1, 2)", "public.t"),
+        ]))
+        .unwrap();
+    assert_eq!(subscriber.column("select row(t.*)::text from t"), ["(1,4)"]);
+}

@@ -1,0 +1,73 @@
+//! Events reach the subscriber exactly, whichever way they are applied.
+//!
+//! These tests call the applier itself: so they decide what the events are, and how many are applied at once.
+
+mod events;
+mod faults;
+mod torture;
+
+use std::collections::HashMap;
+
+use rlondiste::config::{Apply, ApplyRole, MissingRow};
+use rlondiste::londiste::apply::{Applied, Applier, Filter, Settings};
+use rlondiste::pg::{Db, FqName};
+use rlondiste::pgq::event;
+use rlondiste::{Error, Role};
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Cluster, Database};
+
+/// The defaults of the ini file.
+const SETTINGS: Settings = Settings {
+    apply: Apply::Set,
+    memory: 64 << 20,
+    on_missing_row: MissingRow::Ignore,
+    role: ApplyRole::Origin,
+    few: 16,
+};
+
+/// Applies events to a subscriber, batch after batch.
+struct Replay {
+    runtime: Runtime,
+    applier: Applier,
+    provider: Db,
+    subscriber: Db,
+    tables: HashMap<FqName, Filter>,
+    /// A database that is to live as long as this.
+    _provider: Option<Database>,
+}
+
+/// A replay between new databases, of which the subscriber has a schema.
+fn replay(settings: Settings, schema: &str, tables: &str) -> (Replay, Database) {
+    let (provider, subscriber) = (Cluster::provider().database(), Cluster::subscriber().database());
+    subscriber.sql(schema);
+    let replay = Replay::new(&provider, &subscriber, settings, tables);
+    (Replay { _provider: Some(provider), ..replay }, subscriber)
+}
+
+impl Replay {
+    /// Of all events of these tables; names are separated by blanks.
+    fn new(provider: &Database, subscriber: &Database, settings: Settings, tables: &str) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let open = |role, database: &Database| {
+            let abort = CancellationToken::new();
+            let opened = Db::open(role, database.conninfo(), "apply-test", &abort);
+            runtime.block_on(opened).unwrap_or_else(|error| panic!("{error}"))
+        };
+        let (provider, subscriber) = (open(Role::Provider, provider), open(Role::Subscriber, subscriber));
+        let tables = tables.split(' ').map(|name| (FqName::parse(name), Filter::Apply)).collect();
+        Replay { runtime, applier: Applier::new(settings), provider, subscriber, tables, _provider: None }
+    }
+
+    /// Applies the events that a query gives, in a transaction.
+    fn apply(&mut self, events: &str) -> Result<Applied, Error> {
+        self.runtime.block_on(async {
+            let tx = self.subscriber.begin("begin", "begin").await?;
+            let events = event::stream(&self.provider, events).await?;
+            let applied = self.applier.apply(events, &self.tables, &tx).await?;
+            tx.commit("commit").await?;
+            Ok(applied)
+        })
+    }
+}
