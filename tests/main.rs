@@ -18,4 +18,5 @@ mod londiste;
 mod pgqadm;
 mod quickstart;
 mod readme;
+mod sql;
 mod support;
