@@ -40,7 +40,8 @@ fn empty_database() -> Database {
 fn empty_database_in(cluster: &Cluster) -> Database {
     create_roles_in(cluster, &[OWNER, "pgq_reader", "pgq_writer", "pgq_admin"]);
     let database = cluster.database();
-    database.sql(&format!("alter database {} owner to {OWNER}; grant create on schema public to {OWNER}", database.name()));
+    database
+        .sql(&format!("alter database {} owner to {OWNER}; grant create on schema public to {OWNER}", database.name()));
     database
 }
 

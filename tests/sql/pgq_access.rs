@@ -87,7 +87,8 @@ fn each_role_has_what_it_needs_and_no_more() {
 fn temporary_tables_and_functions_of_a_caller_are_not_used() {
     create_roles(&["pgq_test_reader"]);
     let (database, session) = with_queue();
-    database.sql("grant pgq_reader, pgq_writer to pgq_test_reader; create schema evil; grant all on schema evil to public");
+    database
+        .sql("grant pgq_reader, pgq_writer to pgq_test_reader; create schema evil; grant all on schema evil to public");
     session.sql("select pgq.insert_event('q', 'type', 'real')");
     tick(&session);
 
@@ -107,7 +108,8 @@ fn temporary_tables_and_functions_of_a_caller_are_not_used() {
     assert_eq!(caller.column(&format!("select ev_data from pgq.get_batch_events({batch})")), ["real"]);
     assert_eq!(caller.value(&format!("select pgq.finish_batch({batch})")), "1");
     assert_eq!(caller.value("select count(*) from pgq.get_queue_info('q')"), "1");
-    caller.sql("select pgq.force_tick('q'), pgq.register_consumer('q', 'other'), pgq.unregister_consumer('q', 'other')");
+    caller
+        .sql("select pgq.force_tick('q'), pgq.register_consumer('q', 'other'), pgq.unregister_consumer('q', 'other')");
     assert_eq!(session.value("select sub_batch from pgq.subscription"), "NULL");
     assert_eq!(session.value("select count(*) from pgq.event_1"), "2");
 }

@@ -62,8 +62,10 @@ fn rolled_back_event_never_comes() {
     other.sql("begin; select pgq.insert_event('q', 'type', 'never')");
     tick(&session);
     other.sql("savepoint s; select pgq.insert_event('q', 'type', 'nor this'); rollback to s; rollback");
-    session.sql("begin; select pgq.insert_event('q', 'type', 'kept'); savepoint s;
-        select pgq.insert_event('q', 'type', 'lost'); rollback to s; commit");
+    session.sql(
+        "begin; select pgq.insert_event('q', 'type', 'kept'); savepoint s;
+        select pgq.insert_event('q', 'type', 'lost'); rollback to s; commit",
+    );
     tick(&session);
     assert_eq!(consume(&session).unwrap(), Vec::<String>::new());
     assert_eq!(consume(&session).unwrap(), ["kept"]);
@@ -98,9 +100,8 @@ fn query_of_a_batch_works_in_a_cursor_and_in_copy_and_is_in_order() {
     let batch = session.value("select pgq.next_batch('q', 'c')");
     let sql = session.value(&format!("select pgq.batch_event_sql({batch})"));
     database.sql(&format!("copy ({sql}) to '/dev/null'"));
-    let through_cursor = session.column(&format!(
-        "begin; declare walker no scroll cursor for {sql}; fetch 3 from walker; fetch 3 from walker"
-    ));
+    let through_cursor = session
+        .column(&format!("begin; declare walker no scroll cursor for {sql}; fetch 3 from walker; fetch 3 from walker"));
     assert_eq!(through_cursor, ["1", "2", "3", "4", "5"]);
     session.sql("commit");
     let first = session.rows(&format!("begin; select ev_data from pgq.get_batch_cursor({batch}, 'walk', 2)"));
@@ -199,8 +200,10 @@ fn errors_say_what_is_wrong() {
 fn limits_of_a_queue_hold_for_every_writer() {
     let (_database, session) = with_queue();
     session.sql("select pgq.set_queue_config('q', 'per_tx_limit', '2')");
-    session.sql("begin; select pgq.insert_event('q', 'type', '1'); savepoint s; select pgq.insert_event('q', 'type', '2');
-        rollback to s; select pgq.insert_event('q', 'type', '3'); commit");
+    session.sql(
+        "begin; select pgq.insert_event('q', 'type', '1'); savepoint s; select pgq.insert_event('q', 'type', '2');
+        rollback to s; select pgq.insert_event('q', 'type', '3'); commit",
+    );
     let error = session.error("select pgq.insert_event('q', 'type', i::text) from generate_series(1, 3) i");
     assert_eq!(error.message, "Queue 'q' allows max 2 events from one TX");
     session.sql("select pgq.set_queue_config('q', 'disable_insert', 'true')");
@@ -222,5 +225,10 @@ fn position_of_a_consumer_is_updated_in_place() {
            and a.attname in ('sub_last_tick', 'sub_active', 'sub_batch', 'sub_next_tick')",
     );
     assert!(indexed.is_empty(), "{indexed:?}");
-    assert_eq!(session.value("select reloptions::text like '%fillfactor=20%' from pg_class where oid = 'pgq.subscription'::regclass"), "t");
+    assert_eq!(
+        session.value(
+            "select reloptions::text like '%fillfactor=20%' from pg_class where oid = 'pgq.subscription'::regclass"
+        ),
+        "t"
+    );
 }

@@ -80,7 +80,8 @@ fn refuses_a_schema_that_is_not_ours() {
 #[test]
 fn refuses_a_schema_of_a_newer_rlondiste() {
     let (_database, session) = installed();
-    session.sql("create or replace function pgq.rlondiste_version() returns text as $$ select '99.0.1' $$ language sql");
+    session
+        .sql("create or replace function pgq.rlondiste_version() returns text as $$ select '99.0.1' $$ language sql");
     let error = try_install(&session).unwrap_err();
     assert_eq!(error.code, "55000");
     assert_eq!(

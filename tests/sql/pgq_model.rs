@@ -74,7 +74,8 @@ fn consume_one(session: &Session, rng: &mut StdRng, consumer: &str, seen: &mut B
     if batch == "NULL" {
         return false;
     }
-    let rows = session.rows(&format!("select ev_id, ev_data, coalesce(ev_retry, 0) from pgq.get_batch_events({batch})"));
+    let rows =
+        session.rows(&format!("select ev_id, ev_data, coalesce(ev_retry, 0) from pgq.get_batch_events({batch})"));
     let ids: Vec<i64> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
     assert!(ids.is_sorted_by(|a, b| a < b), "{consumer}: batch {batch} is out of order: {ids:?}");
     for row in &rows {

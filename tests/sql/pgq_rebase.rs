@@ -84,10 +84,7 @@ fn active_batch_keeps_its_ticks() {
     session.sql("update pgq.subscription set sub_batch = 99, sub_next_tick = 3 where sub_last_tick = 2");
     session.sql("select pgq.rebase_queue('q')");
     assert_eq!(session.value("select pgq.next_batch('q', 'c')"), "99");
-    assert_eq!(
-        session.rows("select prev_tick_id, tick_id from pgq.get_batch_info(99)"),
-        [["2", "3"]]
-    );
+    assert_eq!(session.rows("select prev_tick_id, tick_id from pgq.get_batch_info(99)"), [["2", "3"]]);
     assert_eq!(consume(&session).unwrap(), ["two"]);
     assert_eq!(consume(&session).unwrap(), ["three"]);
 }

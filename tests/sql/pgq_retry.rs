@@ -7,7 +7,9 @@ use crate::support::{Database, Session};
 fn in_batch() -> (Database, Session) {
     let (database, session) = with_queue();
     session.sql("select pgq.register_consumer('q', 'other')");
-    session.sql("select pgq.insert_event('q', 'type' || i, 'data' || i, 'x', null, null, null) from generate_series(1, 5) i");
+    session.sql(
+        "select pgq.insert_event('q', 'type' || i, 'data' || i, 'x', null, null, null) from generate_series(1, 5) i",
+    );
     tick(&session);
     assert_eq!(session.value("select pgq.next_batch('q', 'c')"), "1");
     (database, session)
@@ -58,7 +60,9 @@ fn whole_batch_is_retried() {
 fn event_can_be_handed_in_for_retry() {
     let (_database, session) = in_batch();
     let call = |consumer: &str, id: &str| {
-        format!("select pgq.event_retry_raw('q', '{consumer}', now(), {id}, now(), 3, 'raw', 'd', null, null, null, null)")
+        format!(
+            "select pgq.event_retry_raw('q', '{consumer}', now(), {id}, now(), 3, 'raw', 'd', null, null, null, null)"
+        )
     };
     assert_eq!(session.value(&call("other", "77")), "77");
     assert_eq!(session.value(&call("other", "null")), "9");

@@ -170,7 +170,8 @@ fn straggler_with_an_old_snapshot_is_read_and_not_truncated() {
 
 #[test]
 fn maintenance_round_is_listed() {
-    const VACUUM: &str = "vacuum:pgq.subscription vacuum:pgq.consumer vacuum:pgq.queue vacuum:pgq.tick vacuum:pgq.retry_queue";
+    const VACUUM: &str =
+        "vacuum:pgq.subscription vacuum:pgq.consumer vacuum:pgq.queue vacuum:pgq.tick vacuum:pgq.retry_queue";
     let Rotating { session, database: _database, _cluster } = rotating();
     session.sql("select pgq.set_queue_config('q', 'rotation_period', '1 hour')");
     let operations = || {

@@ -23,7 +23,9 @@ fn pauses_without_events_grow_up_to_the_idle_period() {
          delete from pgq.tick; update pgq.queue set queue_ticker_max_count = 1000",
     );
     // Ages of the last two ticks, and whether the next is due. The transaction counter must have moved.
-    for (last, previous, due) in [(4, 5, true), (2, 3, false), (4, 7, false), (7, 10, true), (40, 90, false), (61, 99, true)] {
+    for (last, previous, due) in
+        [(4, 5, true), (2, 3, false), (4, 7, false), (7, 10, true), (40, 90, false), (61, 99, true)]
+    {
         session.sql(&format!(
             "delete from pgq.tick;
              insert into pgq.tick select queue_id, -2, now() - {previous} * interval '1 second', txid_current_snapshot(), 0
@@ -72,8 +74,10 @@ fn paused_and_externally_ticked_queues_are_left_alone() {
     session.sql("select pgq.set_queue_config('q', 'ticker_paused', 'true'), pgq.force_tick('q')");
     assert_eq!(session.error("select pgq.ticker('q')").message, "Ticker has been paused for this queue");
     assert_eq!(session.value("select pgq.ticker()"), "0");
-    session.sql("select pgq.set_queue_config('q', 'ticker_paused', 'false'),
-        pgq.set_queue_config('q', 'external_ticker', 'true')");
+    session.sql(
+        "select pgq.set_queue_config('q', 'ticker_paused', 'false'),
+        pgq.set_queue_config('q', 'external_ticker', 'true')",
+    );
     assert_eq!(session.error("select pgq.ticker('q')").message, "This queue has external tick source.");
     assert_eq!(session.value("select pgq.ticker()"), "0");
     assert_eq!(session.value("select pgq.ticker('q', 50, '2020-01-01', 5000)"), "50");
@@ -115,10 +119,7 @@ fn listeners_are_woken() {
     tick(&session);
     session.sql("select pgq.insert_event('q', 'type', 'data'); select pgq.ticker()");
     listener.sql("select 1");
-    assert_eq!(
-        listener.take_notifications(),
-        ["rlondiste_force_tick:q", "rlondiste_tick:q", "rlondiste_tick:q"]
-    );
+    assert_eq!(listener.take_notifications(), ["rlondiste_force_tick:q", "rlondiste_tick:q", "rlondiste_tick:q"]);
 }
 
 #[test]
@@ -132,15 +133,14 @@ fn state_of_queues_and_consumers_is_shown() {
             "select queue_name, queue_ntables, queue_cur_table, queue_ticker_max_count, ticker_lag < '1 minute',
                     ev_new, last_tick_id, ev_per_sec > 0 from pgq.get_queue_info()"
         ),
-        [
-            ["a", "3", "0", "500", "t", "0", "1", "NULL"],
-            ["q", "3", "0", "1", "t", "1", "2", "t"],
-        ]
+        [["a", "3", "0", "500", "t", "0", "1", "NULL"], ["q", "3", "0", "1", "t", "1", "2", "t"],]
     );
     assert!(session.rows("select * from pgq.get_queue_info('nope')").is_empty());
     assert_eq!(
-        session.rows("select queue_name, consumer_name, last_tick, current_batch, next_tick, pending_events
-            from pgq.get_consumer_info()"),
+        session.rows(
+            "select queue_name, consumer_name, last_tick, current_batch, next_tick, pending_events
+            from pgq.get_consumer_info()"
+        ),
         [["q", "c", "1", "NULL", "NULL", "5"]]
     );
     assert_eq!(session.value("select count(*) from pgq.get_consumer_info('q', 'c')"), "1");

@@ -66,17 +66,16 @@ fn ignored_columns_are_left_out() {
 fn backup_keeps_the_old_row() {
     let (_database, session) = table();
     let update = &["update public.t set a = 'n'"];
-    assert_eq!(
-        events(&session, "sqltriga", "'backup'", update),
-        ["U|a='n' where id='1'|public.t|id=1&a=x&b=y&c=z"]
-    );
+    assert_eq!(events(&session, "sqltriga", "'backup'", update), ["U|a='n' where id='1'|public.t|id=1&a=x&b=y&c=z"]);
     assert_eq!(
         events(&session, "logutriga", "'ignore=b', 'backup'", update),
         ["U:id|id=1&a=n&c=z|public.t|id=1&a=x&c=z"]
     );
     assert_eq!(
         events(&session, "jsontriga", "'backup'", update),
-        [r#"{"op":"UPDATE","table":["public","t"],"pkey":["id"]}|{"id":1,"a":"n","b":"y","c":"z"}|public.t|{"id":1,"a":"x","b":"y","c":"z"}"#]
+        [
+            r#"{"op":"UPDATE","table":["public","t"],"pkey":["id"]}|{"id":1,"a":"n","b":"y","c":"z"}|public.t|{"id":1,"a":"x","b":"y","c":"z"}"#
+        ]
     );
 }
 
@@ -143,10 +142,10 @@ fn fields_are_set_by_expressions_and_columns() {
         ),
         ["T1|a='n' where id='1'|y|xz|NULL|1", "T1|id='1'|y|xz|NULL|1"]
     );
-    assert_eq!(events(&session, "logutriga", "'ev_data=a', 'ev_extra3=pg_typeof(id)'", writes), [
-        "U:id|n|public.t|NULL|integer",
-        "D:id|n|public.t|NULL|integer"
-    ]);
+    assert_eq!(
+        events(&session, "logutriga", "'ev_data=a', 'ev_extra3=pg_typeof(id)'", writes),
+        ["U:id|n|public.t|NULL|integer", "D:id|n|public.t|NULL|integer"]
+    );
     session.sql(
         "alter table public.t add column _pgq_ev_type text, add column _pgq_ev_extra3 int, add column _pgq_other text",
     );

@@ -87,7 +87,9 @@ fn logutriga_writes_urlencoded_rows() {
             "I:id|id=3&name=it%27s+%5c+back%0anl&Weird+Col=%25%26%3d%2b+%c3%a4%c3%b6&data=%5cx&flag&arr=%7b%7d&ts=infinity&d&num=NaN&f=-0&js&jb&iv=-1+mons&user&key&c&oidc&rc&txa&b|public.t",
         ]
     );
-    session.sql("truncate public.t; alter table public.t drop column data, drop column js, drop column jb, drop column arr");
+    session.sql(
+        "truncate public.t; alter table public.t drop column data, drop column js, drop column jb, drop column arr",
+    );
     let rest = "&flag&ts&d&num&f&iv&user&key&c&oidc&rc&txa&b|public.t";
     assert_eq!(
         events(
@@ -117,14 +119,16 @@ fn jsontriga_writes_json() {
             r#"{"op":"INSERT","table":["public","t"],"pkey":["id"]}|{"id":1,"name":"a","Weird Col":"b c","data":"\\x5c00ff","flag":true,"arr":"{1,2,NULL}","ts":"2020-01-02T03:04:05.678+00:00","d":"2020-02-03","num":"1.500","f":"1.1","js":"{\"a\" : 1, \"b\":[1,2]}","jb":"{\"a\": null, \"b\": 2}","iv":"1 day 02:03:04","user":"u","key":"k","c":"cc   ","oidc":"5","rc":"pg_class","txa":"{a,\"b c\",\"d\\\"e\",NULL}","b":9999999999}|public.t"#
         ]
     );
-    session.sql("create schema \"my sch\"; create table \"my sch\".\"t.b\" (v text, \"B\" int, \"a x\" text, n bool,
+    session.sql(
+        "create schema \"my sch\"; create table \"my sch\".\"t.b\" (v text, \"B\" int, \"a x\" text, n bool,
         at timestamp, primary key (\"a x\", \"B\"));
         create trigger logger after insert or update or delete or truncate on \"my sch\".\"t.b\"
             for each statement execute procedure pgq.jsontriga('q'); drop trigger logger on \"my sch\".\"t.b\";
         create trigger logger after insert or update or delete on \"my sch\".\"t.b\"
             for each row execute procedure pgq.jsontriga('q');
         create trigger truncated after truncate on \"my sch\".\"t.b\"
-            for each statement execute procedure pgq.jsontriga('q')");
+            for each statement execute procedure pgq.jsontriga('q')",
+    );
     let table = r#""table":["my sch","t.b"],"pkey":["a x","B"]}"#;
     assert_eq!(
         events(
@@ -137,9 +141,15 @@ fn jsontriga_writes_json() {
             ]
         ),
         [
-            format!(r#"{{"op":"INSERT",{table}|{{"v":null,"B":3,"a x":"k\\3","n":false,"at":"0044-03-15T12:00:00 BC"}}|my sch.t.b"#),
-            format!(r#"{{"op":"UPDATE",{table}|{{"v":"","B":3,"a x":"k\\3","n":false,"at":"0044-03-15T12:00:00 BC"}}|my sch.t.b"#),
-            format!(r#"{{"op":"DELETE",{table}|{{"v":"","B":3,"a x":"k\\3","n":false,"at":"0044-03-15T12:00:00 BC"}}|my sch.t.b"#),
+            format!(
+                r#"{{"op":"INSERT",{table}|{{"v":null,"B":3,"a x":"k\\3","n":false,"at":"0044-03-15T12:00:00 BC"}}|my sch.t.b"#
+            ),
+            format!(
+                r#"{{"op":"UPDATE",{table}|{{"v":"","B":3,"a x":"k\\3","n":false,"at":"0044-03-15T12:00:00 BC"}}|my sch.t.b"#
+            ),
+            format!(
+                r#"{{"op":"DELETE",{table}|{{"v":"","B":3,"a x":"k\\3","n":false,"at":"0044-03-15T12:00:00 BC"}}|my sch.t.b"#
+            ),
             format!(r#"{{"op":"TRUNCATE",{table}|{{}}|my sch.t.b"#),
         ]
     );
@@ -228,12 +238,12 @@ fn logtriga_refuses_arguments_that_cannot_work() {
 #[test]
 fn text_of_values_does_not_depend_on_the_session() {
     let (_database, session) = typed("sqltriga");
-    session.sql("create table public.money_t (id int primary key, m money, r real, rc regclass);
-        create trigger logger after insert on public.money_t for each row execute procedure pgq.sqltriga('q')");
-    let statements = [
-        INSERT.to_owned(),
-        "insert into public.money_t values (1, 12.34::numeric::money, 0.1, 'public.t')".to_owned(),
-    ];
+    session.sql(
+        "create table public.money_t (id int primary key, m money, r real, rc regclass);
+        create trigger logger after insert on public.money_t for each row execute procedure pgq.sqltriga('q')",
+    );
+    let statements =
+        [INSERT.to_owned(), "insert into public.money_t values (1, 12.34::numeric::money, 0.1, 'public.t')".to_owned()];
     let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
     let plain = events(&session, &statements);
     assert!(plain[1].contains("'$12.34','0.1','public.t'"), "{}", plain[1]);

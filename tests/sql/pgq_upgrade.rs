@@ -76,7 +76,8 @@ fn ticker_sees_the_events_that_came_before_the_upgrade() {
 
 #[test]
 fn shape_is_that_of_a_new_schema() {
-    const FUNCTIONS: &str = "select p.oid::regprocedure, pg_get_function_result(p.oid), pg_get_function_arguments(p.oid),
+    const FUNCTIONS: &str =
+        "select p.oid::regprocedure, pg_get_function_result(p.oid), pg_get_function_arguments(p.oid),
             p.prosecdef, p.provolatile, p.proisstrict, p.proconfig::text, md5(p.prosrc)
         from pg_proc p where p.pronamespace = 'pgq'::regnamespace order by p.oid::regprocedure::text";
     // The order of columns differs, and what a missing column was filled with.
