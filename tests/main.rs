@@ -19,4 +19,5 @@ mod londiste;
 mod pgqadm;
 mod quickstart;
 mod readme;
+mod sql;
 mod support;

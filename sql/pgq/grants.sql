@@ -13,15 +13,15 @@ grant usage on schema pgq to public;
 
 do $$
 declare
-    -- Functions by what they are for; those not named here, among them all that begin with "_", are for admins.
+    -- Functions by what they are for; those not named here are for admins.
     c_everybody constant text[] := array[
         'get_consumer_info', 'get_queue_info', 'quote_fqname', 'rlondiste_version', 'rotation_blockers', 'seq_getval',
         'version'];
     c_reader    constant text[] := array[
-        'batch_event_sql', 'batch_event_tables', 'batch_retry', 'event_failed', 'event_retry', 'failed_event_count',
-        'failed_event_delete', 'failed_event_list', 'failed_event_retry', 'find_tick_helper', 'finish_batch',
-        'force_tick', 'get_batch_cursor', 'get_batch_events', 'get_batch_info', 'next_batch', 'next_batch_custom',
-        'next_batch_info', 'register_consumer', 'register_consumer_at', 'unregister_consumer'];
+        '_has_events_since', 'batch_event_sql', 'batch_event_tables', 'batch_retry', 'event_failed', 'event_retry',
+        'failed_event_count', 'failed_event_delete', 'failed_event_list', 'failed_event_retry', 'find_tick_helper',
+        'finish_batch', 'force_tick', 'get_batch_cursor', 'get_batch_events', 'get_batch_info', 'next_batch',
+        'next_batch_custom', 'next_batch_info', 'register_consumer', 'register_consumer_at', 'unregister_consumer'];
     c_writer    constant text[] := array[
         'current_event_table', 'insert_event', 'jsontriga', 'logtriga', 'logutriga', 'sqltriga'];
     v_open      constant boolean := coalesce(nullif(current_setting('pgq.install_open'), '')::boolean,

@@ -232,7 +232,7 @@ begin
         for v_queue in
             select q.queue_id, q.queue_event_seq::regclass as event_seq from pgq.queue q
         loop
-            execute format('update pgq.tick set tick_event_seq = (select last_value - 1 from %s) where tick_queue = $1',
+            execute format('update pgq.tick set tick_event_seq = (select greatest(last_value - 1, 0) from %s) where tick_queue = $1',
                            v_queue.event_seq)
             using v_queue.queue_id;
         end loop;

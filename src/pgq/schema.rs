@@ -21,6 +21,7 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.quote_fqname.sql"),
     sql!("functions/pgq.seq_getval.sql"),
     sql!("functions/pgq.seq_setval.sql"),
+    sql!("functions/pgq._event_seq.sql"),
 
     // Group: Queues
     sql!("functions/pgq.tune_storage.sql"),
@@ -51,8 +52,11 @@ pub const FILES: &[(&str, &str)] = &[
     // Group: Reading a batch: next_batch, then its events, then finish_batch
     sql!("functions/pgq.find_tick_helper.sql"),
     sql!("functions/pgq._find_next_tick.sql"),
+    sql!("functions/pgq.next_batch_custom.sql"),
+    sql!("functions/pgq.next_batch_info.sql"),
     sql!("functions/pgq.next_batch.sql"),
     sql!("functions/pgq.get_batch_info.sql"),
+    sql!("functions/pgq._has_events_since.sql"),
     sql!("functions/pgq.batch_event_tables.sql"),
     sql!("functions/pgq.batch_event_sql.sql"),
     sql!("functions/pgq.get_batch_events.sql"),

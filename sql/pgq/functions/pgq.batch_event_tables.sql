@@ -16,6 +16,8 @@ returns setof text as $$
 --     x_batch_id - id of an active batch
 -- Returns:
 --     schema-qualified names, oldest table first
+-- Calls:
+--     pgq._has_events_since(2)
 -- ----------------------------------------------------------------------
 declare
     v_batch     record;
@@ -47,10 +49,7 @@ begin
             else false
         end;
         if not v_needed then
-            -- By max(), which the planner never answers with a scan of the table.
-            execute format('select coalesce(max(ev_txid) >= $1, false) from %s', v_table::regclass)
-            into v_needed
-            using v_batch.prev_xmin;
+            v_needed := pgq._has_events_since(v_table, v_batch.prev_xmin);
         end if;
         if v_needed then
             return next v_table;

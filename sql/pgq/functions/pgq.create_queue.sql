@@ -53,7 +53,7 @@ begin
     perform pgq.grant_perms(i_queue_name);
 
     insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
-    select q.queue_id, nextval(q.queue_tick_seq::regclass), pgq.seq_getval(q.queue_event_seq)
+    select q.queue_id, nextval(q.queue_tick_seq::regclass), pgq._event_seq(q.queue_event_seq)
     from pgq.queue q
     where q.queue_id = v_id;
     return 1;

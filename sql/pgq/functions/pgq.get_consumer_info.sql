@@ -56,7 +56,7 @@ returns setof record as $$
 begin
     return query
     select q.queue_name, c.co_name, now() - t.tick_time, now() - s.sub_active,
-           s.sub_last_tick, s.sub_batch, s.sub_next_tick, pgq.seq_getval(q.queue_event_seq) - t.tick_event_seq
+           s.sub_last_tick, s.sub_batch, s.sub_next_tick, pgq._event_seq(q.queue_event_seq) - t.tick_event_seq
     from pgq.queue q
         join pgq.subscription s on s.sub_queue = q.queue_id
         join pgq.consumer c on c.co_id = s.sub_consumer

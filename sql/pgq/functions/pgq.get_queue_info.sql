@@ -72,7 +72,7 @@ begin
     ticker_lag := now() - v_last.tick_time;
     ev_per_sec := (v_last.tick_event_seq - v_first.tick_event_seq)
                   / nullif(extract(epoch from v_last.tick_time - v_first.tick_time), 0)::double precision;
-    ev_new := pgq.seq_getval(v_queue.queue_event_seq) - v_last.tick_event_seq;
+    ev_new := pgq._event_seq(v_queue.queue_event_seq) - v_last.tick_event_seq;
     last_tick_id := v_last.tick_id;
     return next;
 end;

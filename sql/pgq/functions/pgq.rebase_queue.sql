@@ -95,7 +95,7 @@ begin
         queue_switch_time = now()
     where queue_id = v_queue.queue_id;
     perform pgq._insert_tick(v_queue.queue_id, i_queue_name, null::bigint, now(),
-                             pgq.seq_getval(v_queue.queue_event_seq));
+                             pgq._event_seq(v_queue.queue_event_seq));
     return 1;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

@@ -27,7 +27,7 @@ begin
     loop
         continue when not pgq._lock_ticks(v_queue.queue_id, false);
         begin
-            v_seq := pgq.seq_getval(v_queue.queue_event_seq);
+            v_seq := pgq._event_seq(v_queue.queue_event_seq);
             v_due := pgq._tick_due(v_queue.queue_id, v_seq);
         exception
             -- Restored into another cluster; dropped in between.
@@ -84,7 +84,7 @@ begin
     if not pgq._lock_ticks(v_queue.queue_id, false) then
         return null;
     end if;
-    v_seq := pgq.seq_getval(v_queue.queue_event_seq);
+    v_seq := pgq._event_seq(v_queue.queue_event_seq);
     if not pgq._tick_due(v_queue.queue_id, v_seq) then
         return null;
     end if;
@@ -149,6 +149,6 @@ begin
     end if;
     perform pgq.seq_setval(v_queue.queue_tick_seq, i_tick_id);
     return pgq._insert_tick(v_queue.queue_id, i_queue_name, i_tick_id, i_orig_timestamp,
-                            coalesce(i_event_seq, pgq.seq_getval(v_queue.queue_event_seq)));
+                            coalesce(i_event_seq, pgq._event_seq(v_queue.queue_event_seq)));
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

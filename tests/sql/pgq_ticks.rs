@@ -1,0 +1,148 @@
+//! When a tick is due, who may make it, and who is woken by it.
+
+use super::{consume, tick, with_queue};
+
+#[test]
+fn nothing_new_needs_no_tick() {
+    let (_database, session) = with_queue();
+    session.sql("select pgq.set_queue_config('q', 'ticker_max_count', '500')");
+    assert_eq!(session.value("select pgq.ticker('q')"), "NULL");
+    assert_eq!(session.value("select pgq.ticker()"), "0");
+    session.sql("select pgq.insert_event('q', 'type', 'data')");
+    assert_eq!(session.value("select pgq.ticker('q')"), "NULL", "not before max_lag has passed");
+    session.sql("select pgq.set_queue_config('q', 'ticker_max_lag', '0')");
+    assert_eq!(session.value("select pgq.ticker('q')"), "2");
+    assert_eq!(session.value("select pgq.ticker('q')"), "NULL", "it has no events now");
+}
+
+#[test]
+fn pauses_without_events_grow_up_to_the_idle_period() {
+    let (_database, session) = with_queue();
+    session.sql(
+        "select pgq.set_queue_config('q', 'ticker_idle_period', '1 minute');
+         delete from pgq.tick; update pgq.queue set queue_ticker_max_count = 1000",
+    );
+    // Ages of the last two ticks, and whether the next is due. The transaction counter must have moved.
+    for (last, previous, due) in
+        [(4, 5, true), (2, 3, false), (4, 7, false), (7, 10, true), (40, 90, false), (61, 99, true)]
+    {
+        session.sql(&format!(
+            "delete from pgq.tick;
+             insert into pgq.tick select queue_id, -2, now() - {previous} * interval '1 second', txid_current_snapshot(), 0
+                 from pgq.queue;
+             insert into pgq.tick select queue_id, -1, now() - {last} * interval '1 second', txid_current_snapshot(), 0
+                 from pgq.queue"
+        ));
+        let made = session.value("select pgq.ticker('q')");
+        assert_eq!(made != "NULL", due, "last tick {last} s ago, the one before {previous} s ago: {made}");
+    }
+}
+
+#[test]
+fn event_whose_transaction_was_open_at_the_tick_calls_for_the_next_one() {
+    let (database, session) = with_queue();
+    session.sql("select pgq.set_queue_config('q', 'ticker_max_lag', '0.1')");
+    let other = database.session();
+    other.sql("begin; select pgq.insert_event('q', 'type', 'late')");
+    // The pause before this tick was long: the rule for idle queues alone would wait as long again.
+    session.sql("update pgq.tick set tick_time = tick_time - interval '1 hour'");
+    tick(&session);
+    session.sql("select pg_sleep(0.15)");
+    assert_eq!(session.value("select pgq.ticker('q')"), "NULL");
+    other.sql("commit");
+    assert_ne!(session.value("select pgq.ticker('q')"), "NULL");
+    consume(&session);
+    assert_eq!(consume(&session).unwrap(), ["late"]);
+}
+
+#[test]
+fn forced_tick_comes_with_the_next_call_and_moves_the_sequence() {
+    let (_database, session) = with_queue();
+    session.sql("select pgq.set_queue_config('q', 'ticker_max_count', '500')");
+    let before: i64 = session.value("select last_value from pgq.event_1_id_seq").parse().unwrap();
+    assert_eq!(session.value("select pgq.force_tick('q')"), "1");
+    let after: i64 = session.value("select last_value from pgq.event_1_id_seq").parse().unwrap();
+    assert_eq!(after - before, 1000);
+    assert_eq!(session.value("select pgq.ticker('q')"), "2");
+    assert_eq!(session.value("select pgq.ticker('q')"), "NULL");
+    assert_eq!(session.value("select pgq.force_tick('nope')"), "NULL");
+}
+
+#[test]
+fn paused_and_externally_ticked_queues_are_left_alone() {
+    let (_database, session) = with_queue();
+    session.sql("select pgq.set_queue_config('q', 'ticker_paused', 'true'), pgq.force_tick('q')");
+    assert_eq!(session.error("select pgq.ticker('q')").message, "Ticker has been paused for this queue");
+    assert_eq!(session.value("select pgq.ticker()"), "0");
+    session.sql(
+        "select pgq.set_queue_config('q', 'ticker_paused', 'false'),
+        pgq.set_queue_config('q', 'external_ticker', 'true')",
+    );
+    assert_eq!(session.error("select pgq.ticker('q')").message, "This queue has external tick source.");
+    assert_eq!(session.value("select pgq.ticker()"), "0");
+    assert_eq!(session.value("select pgq.ticker('q', 50, '2020-01-01', 5000)"), "50");
+    assert_eq!(session.value("select pgq.ticker('q', 51)"), "51");
+    assert_eq!(
+        session.rows("select tick_id, tick_event_seq from pgq.tick where tick_id > 1 order by 1"),
+        [["50", "5000"], ["51", "5000"]]
+    );
+    assert_eq!(session.value("select last_value from pgq.event_1_id_seq"), "5000");
+}
+
+#[test]
+fn two_tickers_do_not_wait_for_each_other() {
+    let (database, session) = with_queue();
+    let other = database.session();
+    session.sql("select pgq.force_tick('q')");
+    other.sql("begin; select pgq.ticker('q')");
+    session.sql("set lock_timeout = '1s'");
+    assert_eq!(session.value("select pgq.ticker('q')"), "NULL");
+    assert_eq!(session.value("select pgq.ticker()"), "0");
+    other.sql("commit");
+    session.sql("select pgq.force_tick('q')");
+    assert_eq!(session.value("select pgq.ticker('q')"), "3");
+}
+
+#[test]
+fn tick_from_an_old_snapshot_is_refused() {
+    let (_database, session) = with_queue();
+    let error = session.error("begin isolation level repeatable read; select pgq.ticker('q')");
+    assert_eq!(error.message, "ticks can be made in read committed transactions only");
+    session.sql("rollback");
+}
+
+#[test]
+fn listeners_are_woken() {
+    let (database, session) = with_queue();
+    let listener = database.session();
+    listener.sql("listen rlondiste_tick; listen rlondiste_force_tick");
+    tick(&session);
+    session.sql("select pgq.insert_event('q', 'type', 'data'); select pgq.ticker()");
+    listener.sql("select 1");
+    assert_eq!(listener.take_notifications(), ["rlondiste_force_tick:q", "rlondiste_tick:q", "rlondiste_tick:q"]);
+}
+
+#[test]
+fn state_of_queues_and_consumers_is_shown() {
+    let (_database, session) = with_queue();
+    session.sql("select pgq.create_queue('a'), pgq.insert_event('q', 'type', 'data')");
+    tick(&session);
+    session.sql("select pgq.insert_event('q', 'type', 'data')");
+    assert_eq!(
+        session.rows(
+            "select queue_name, queue_ntables, queue_cur_table, queue_ticker_max_count, ticker_lag < '1 minute',
+                    ev_new, last_tick_id, ev_per_sec > 0 from pgq.get_queue_info()"
+        ),
+        [["a", "3", "0", "500", "t", "0", "1", "NULL"], ["q", "3", "0", "1", "t", "1", "2", "t"],]
+    );
+    assert!(session.rows("select * from pgq.get_queue_info('nope')").is_empty());
+    assert_eq!(
+        session.rows(
+            "select queue_name, consumer_name, last_tick, current_batch, next_tick, pending_events
+            from pgq.get_consumer_info()"
+        ),
+        [["q", "c", "1", "NULL", "NULL", "5"]]
+    );
+    assert_eq!(session.value("select count(*) from pgq.get_consumer_info('q', 'c')"), "1");
+    assert_eq!(session.value("select count(*) from pgq.get_consumer_info('a')"), "0");
+}
