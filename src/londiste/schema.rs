@@ -61,10 +61,6 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../sql/londiste/functions/londiste.trigger_name.sql"),
     ),
     (
-        "londiste.quote_fragment_name",
-        include_str!("../../sql/londiste/functions/londiste.quote_fragment_name.sql"),
-    ),
-    (
         "londiste.capture_letters",
         include_str!("../../sql/londiste/functions/londiste.capture_letters.sql"),
     ),
@@ -78,8 +74,8 @@ pub const FILES: &[(&str, &str)] = &[
     ),
     ("londiste.capture_key", include_str!("../../sql/londiste/functions/londiste.capture_key.sql")),
     (
-        "londiste.capture_live_key",
-        include_str!("../../sql/londiste/functions/londiste.capture_live_key.sql"),
+        "londiste.capture_used_columns",
+        include_str!("../../sql/londiste/functions/londiste.capture_used_columns.sql"),
     ),
     (
         "londiste.capture_check_key",
@@ -90,10 +86,6 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../sql/londiste/functions/londiste.capture_plan.sql"),
     ),
     (
-        "londiste.capture_ready",
-        include_str!("../../sql/londiste/functions/londiste.capture_ready.sql"),
-    ),
-    (
         "londiste.capture_root",
         include_str!("../../sql/londiste/functions/londiste.capture_root.sql"),
     ),
@@ -101,46 +93,123 @@ pub const FILES: &[(&str, &str)] = &[
         "londiste.capture_enabled",
         include_str!("../../sql/londiste/functions/londiste.capture_enabled.sql"),
     ),
-    // Group: Capture: the generator
     (
-        "londiste.capture_settings",
-        include_str!("../../sql/londiste/functions/londiste.capture_settings.sql"),
+        "londiste.capture_levels",
+        include_str!("../../sql/londiste/functions/londiste.capture_levels.sql"),
+    ),
+    // Group: Capture: the queue
+    (
+        "londiste.capture_queue",
+        include_str!("../../sql/londiste/functions/londiste.capture_queue.sql"),
     ),
     (
-        "londiste.capture_literal",
-        include_str!("../../sql/londiste/functions/londiste.capture_literal.sql"),
+        "londiste.queue_changed",
+        include_str!("../../sql/londiste/functions/londiste.queue_changed.sql"),
     ),
     (
-        "londiste.capture_differs",
-        include_str!("../../sql/londiste/functions/londiste.capture_differs.sql"),
+        "londiste.capture_watch_queue",
+        include_str!("../../sql/londiste/functions/londiste.capture_watch_queue.sql"),
+    ),
+    (
+        "londiste.capture_queue_look",
+        include_str!("../../sql/londiste/functions/londiste.capture_queue_look.sql"),
+    ),
+    (
+        "londiste.capture_insert",
+        include_str!("../../sql/londiste/functions/londiste.capture_insert.sql"),
+    ),
+    // Group: Capture: event formats
+    (
+        "londiste.quote_fragment_name",
+        include_str!("../../sql/londiste/functions/londiste.quote_fragment_name.sql"),
+    ),
+    ("londiste.urlencode", include_str!("../../sql/londiste/functions/londiste.urlencode.sql")),
+    (
+        "londiste.capture_format",
+        include_str!("../../sql/londiste/functions/londiste.capture_format.sql"),
+    ),
+    (
+        "londiste.capture_is_null",
+        include_str!("../../sql/londiste/functions/londiste.capture_is_null.sql"),
+    ),
+    (
+        "londiste.capture_same",
+        include_str!("../../sql/londiste/functions/londiste.capture_same.sql"),
+    ),
+    (
+        "londiste.capture_same_key",
+        include_str!("../../sql/londiste/functions/londiste.capture_same_key.sql"),
+    ),
+    (
+        "londiste.capture_sql_insert",
+        include_str!("../../sql/londiste/functions/londiste.capture_sql_insert.sql"),
+    ),
+    (
+        "londiste.capture_sql_changes",
+        include_str!("../../sql/londiste/functions/londiste.capture_sql_changes.sql"),
+    ),
+    (
+        "londiste.capture_sql_key",
+        include_str!("../../sql/londiste/functions/londiste.capture_sql_key.sql"),
+    ),
+    (
+        "londiste.capture_urlenc_row",
+        include_str!("../../sql/londiste/functions/londiste.capture_urlenc_row.sql"),
+    ),
+    (
+        "londiste.capture_json_row",
+        include_str!("../../sql/londiste/functions/londiste.capture_json_row.sql"),
+    ),
+    (
+        "londiste.capture_event",
+        include_str!("../../sql/londiste/functions/londiste.capture_event.sql"),
     ),
     (
         "londiste.capture_event_source",
         include_str!("../../sql/londiste/functions/londiste.capture_event_source.sql"),
     ),
     (
-        "londiste.capture_queue_check",
-        include_str!("../../sql/londiste/functions/londiste.capture_queue_check.sql"),
+        "londiste.capture_truncate",
+        include_str!("../../sql/londiste/functions/londiste.capture_truncate.sql"),
+    ),
+    // Group: Capture: while a table is written to
+    (
+        "londiste.capture_ready",
+        include_str!("../../sql/londiste/functions/londiste.capture_ready.sql"),
     ),
     (
-        "londiste.capture_insert",
-        include_str!("../../sql/londiste/functions/londiste.capture_insert.sql"),
+        "londiste.capture_pins",
+        include_str!("../../sql/londiste/functions/londiste.capture_pins.sql"),
     ),
+    ("londiste.capture_pin", include_str!("../../sql/londiste/functions/londiste.capture_pin.sql")),
     (
         "londiste.capture_statement",
         include_str!("../../sql/londiste/functions/londiste.capture_statement.sql"),
     ),
+    // Group: Capture: the generator
     (
-        "londiste.capture_function",
-        include_str!("../../sql/londiste/functions/londiste.capture_function.sql"),
+        "londiste.capture_settings",
+        include_str!("../../sql/londiste/functions/londiste.capture_settings.sql"),
     ),
     (
-        "londiste.capture_is_installed",
-        include_str!("../../sql/londiste/functions/londiste.capture_is_installed.sql"),
+        "londiste.capture_branch",
+        include_str!("../../sql/londiste/functions/londiste.capture_branch.sql"),
+    ),
+    (
+        "londiste.capture_body",
+        include_str!("../../sql/londiste/functions/londiste.capture_body.sql"),
+    ),
+    (
+        "londiste.capture_objects",
+        include_str!("../../sql/londiste/functions/londiste.capture_objects.sql"),
     ),
     (
         "londiste.capture_create_trigger",
         include_str!("../../sql/londiste/functions/londiste.capture_create_trigger.sql"),
+    ),
+    (
+        "londiste.capture_create",
+        include_str!("../../sql/londiste/functions/londiste.capture_create.sql"),
     ),
     (
         "londiste.capture_generate_relation",
