@@ -146,6 +146,16 @@ create table if not exists londiste.skipped_events (
 
 do $$
 begin
+    -- A column as the generator of capture functions sees it.
+    if pg_catalog.to_regtype('londiste.capture_column') is null then
+        create type londiste.capture_column as (
+            column_nr       int,
+            column_name     text,
+            column_type     oid,        -- a domain is resolved to the type below it
+            is_nullable     boolean,
+            is_fixed        boolean     -- equal values are the same value
+        );
+    end if;
     if pg_catalog.to_regtype('londiste.ret_provider_table_list') is null then
         create type londiste.ret_provider_table_list as (
             table_name      text,

@@ -1,28 +1,62 @@
 create or replace function londiste.capture_columns(i_relation oid)
-returns table (column_nr int, column_name text, column_type oid, is_nullable boolean)
+returns setof londiste.capture_column
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_columns(1)
 --     The columns of a table whose values go into events: the live ones, without generated columns, which the subscriber computes
 --     for itself.
--- Returns: columns in table order; column_type of a domain is the type below it
+--
+--     A transaction of isolation level repeatable read sees the catalogs as of its first statement, while its statements run on
+--     the table as it is now. When another session has changed the table in between, names and types are taken from the row type,
+--     which is always the present one.
+-- Returns: columns in table order
 -- ----------------------------------------------------------------------
-with recursive base as (
-    select a.attnum, a.attname, a.attnotnull, a.atttypid, t.typtype, t.typbasetype
-    from pg_attribute a
-    join pg_type t on t.oid = a.atttypid
-    where a.attrelid = i_relation
-      and a.attnum > 0
-      and not a.attisdropped
-      and coalesce(to_jsonb(a) ->> 'attgenerated', '') = ''
-    union all
-    select b.attnum, b.attname, b.attnotnull, b.typbasetype, t.typtype, t.typbasetype
-    from base b
-    join pg_type t on t.oid = b.typbasetype
-    where b.typtype = 'd'
-)
-select b.attnum::int, b.attname::text, b.atttypid, not b.attnotnull
-from base b
-where b.typtype <> 'd'
-order by b.attnum;
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+declare
+    v_names text[];
+    v_types oid[];
+begin
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        execute format('select array(select json_object_keys(row_to_json(json_populate_record(null::%s, ''{}''))))',
+                       i_relation::regclass)
+        into v_names;
+        execute format('select array[%s]::oid[] from (select (null::%s).*) r',
+                       (select string_agg(format('pg_typeof(r.%I)', n), ', ' order by nr)
+                        from unnest(v_names) with ordinality u(n, nr)), i_relation::regclass)
+        into v_types;
+    else
+        select array_agg(a.attname order by a.attnum), array_agg(a.atttypid order by a.attnum)
+        into v_names, v_types
+        from pg_attribute a
+        where a.attrelid = i_relation and a.attnum > 0 and not a.attisdropped;
+    end if;
+
+    return query
+    with recursive live as (
+        select u.nr::int as nr, u.name, u.type, not coalesce(a.attnotnull, false) as is_nullable,
+               (a.atttypmod > 0) as has_length, coalesce(to_jsonb(l) ->> 'collisdeterministic', 'true')::boolean as bytewise
+        from unnest(v_names, v_types) with ordinality u(name, type, nr)
+        left join pg_attribute a on a.attrelid = i_relation and a.attname = u.name and not a.attisdropped
+        left join pg_collation l on l.oid = a.attcollation
+        where coalesce(to_jsonb(a) ->> 'attgenerated', '') = ''
+    ), base as (
+        select l.nr, l.type, t.typtype, t.typbasetype
+        from live l
+        join pg_type t on t.oid = l.type
+        union all
+        select b.nr, b.typbasetype, t.typtype, t.typbasetype
+        from base b
+        join pg_type t on t.oid = b.typbasetype
+        where b.typtype = 'd'
+    )
+    select l.nr, l.name::text, b.type, l.is_nullable,
+           b.typtype = 'e'
+               or b.type in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype, 'bool'::regtype, 'date'::regtype,
+                             'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'uuid'::regtype, 'bytea'::regtype,
+                             'money'::regtype)
+               or (b.type in ('text'::regtype, 'varchar'::regtype) and l.bytewise)
+               or (b.type = 'bpchar'::regtype and l.bytewise and l.has_length and l.type = b.type)
+    from live l
+    join base b on b.nr = l.nr and b.typtype <> 'd'
+    order by l.nr;
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -18,7 +18,7 @@ begin
         select p.oid, p.proname
         from pg_proc p
         where p.pronamespace = 'londiste'::regnamespace
-          and p.proname ~ format('^capture_%s(_[iudt])?$', v_number)
+          and p.proname ~ format('^capture_%s_.$', v_number)
           and p.prorettype = 'trigger'::regtype
     loop
         for v_trig in

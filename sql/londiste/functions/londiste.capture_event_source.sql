@@ -1,73 +1,98 @@
-create or replace function londiste.capture_event_source(
-    i_table oid, i_relation oid, i_operation text, i_key_columns text[], i_ignored_columns text[])
+create or replace function londiste.capture_event_source(i_capture londiste.capture, i_table oid, i_relation oid, i_operation text, i_level text)
 returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_event_source(5)
---     The query that makes the events of one statement out of its transition tables londiste_old and londiste_new, in row order.
+--     The query that makes events out of changed rows, in row order.
 --
---     An update has its old and new rows in two tables, in the same order. They are joined by position, with a full join, because
---     that is never done as a nested loop: the plan is made when the function first runs, perhaps for one row, and serves later
---     statements of any size.
+--     A statement's updated rows come as two transition tables in the same order. They are joined by position, with a full join,
+--     because that is never done as a nested loop: the plan is made when the function first runs, perhaps for one row, and serves
+--     later statements of any size.
 -- Parameters:
---     i_table, i_relation - the captured table, and the relation whose trigger this is for: the table or a partition
---     i_operation         - i, u, d or t (truncate)
---     i_key_columns       - key columns; may be null only for i and t
---     i_ignored_columns   - columns to leave out
--- Returns: a query with columns ev_type, ev_data, ev_extra1
+--     i_table, i_relation - the captured table, and the relation whose rows these are: the table or a partition
+--     i_operation         - i, u or d
+--     i_level             - where the rows are: statement - transition tables londiste_old and londiste_new; single - likewise,
+--                           but no rows unless the statement changed just one; row - PL/pgSQL's old and new; dynamic - likewise,
+--                           as parameters of an execute (an update has the old row as $1, the new one as $2); table - all rows
+--                           of the relation
+-- Returns: a query with columns ev_type, ev_data. It names no operator or function without its schema.
 -- ----------------------------------------------------------------------
 declare
-    v_table_name text;
-    v_names text;
-    v_new_values text;
-    v_changes text;
-    v_row_key text;
+    v_columns londiste.capture_column[];
+    v_key londiste.capture_column[];
+    v_old text := case when i_level = 'row' then 'old' else 'o' end;
+    v_new text := case when i_level = 'row' then 'new' else 'n' end;
+    v_rows text;
+    v_changed text;
 begin
-    select quote_literal(n.nspname || '.' || c.relname)
-    into v_table_name
-    from pg_class c
-    join pg_namespace n on n.oid = c.relnamespace
-    where c.oid = i_table;
+    select c.all_columns, c.key_columns into v_columns, v_key
+    from londiste.capture_used_columns(i_capture, i_table, i_relation) c;
 
-    select string_agg(londiste.quote_fragment_name(c.column_name), ',' order by c.column_nr)
-               filter (where c.column_name <> all (i_ignored_columns)),
-           string_agg(format('coalesce(%s, %L)', londiste.capture_literal('n', c.column_name, c.column_type), 'null'),
-                      $q$ || ',' || $q$ order by c.column_nr)
-               filter (where c.column_name <> all (i_ignored_columns)),
-           string_agg(format('case when %s then %L || coalesce(%s, %L) else %L end',
-                             londiste.capture_differs(c.column_name, c.column_type),
-                             ',' || londiste.quote_fragment_name(c.column_name) || '=',
-                             londiste.capture_literal('n', c.column_name, c.column_type), 'NULL', ''),
-                      E'\n        || ' order by c.column_nr)
-               filter (where c.column_name <> all (i_ignored_columns)),
-           string_agg(format('coalesce(%L || %s, %L)',
-                             londiste.quote_fragment_name(c.column_name) || '=',
-                             londiste.capture_literal('o', c.column_name, c.column_type),
-                             londiste.quote_fragment_name(c.column_name) || ' is null'),
-                      $q$ || ' and ' || $q$ order by c.column_nr)
-               filter (where c.column_name = any (i_key_columns))
-    into v_names, v_new_values, v_changes, v_row_key
-    from londiste.capture_columns(i_relation) c;
+    if i_operation = 'i' then
+        return format(E'select %s\n%s', londiste.capture_event(i_capture, i_table, 'i', v_columns, v_key, v_new),
+                      case i_level when 'row' then '' when 'dynamic' then 'from (select ($1).*) n' else 'from londiste_new n' end);
+    elsif i_operation = 'd' then
+        return format(E'select %s\n%s', londiste.capture_event(i_capture, i_table, 'd', v_columns, v_key, v_old),
+                      case i_level when 'row' then '' when 'dynamic' then 'from (select ($1).*) o'
+                                   when 'table' then format('from only %s o', i_relation::regclass) else 'from londiste_old o' end);
+    end if;
 
-    return case i_operation
-        when 'i' then format(
-$q$    select 'I'::text as ev_type, %L || %s || ')' as ev_data, %s::text as ev_extra1
-    from londiste_new n$q$, '(' || v_names || ') values (', v_new_values, v_table_name)
-        when 'd' then format(
-$q$    select 'D'::text as ev_type, %s as ev_data, %s::text as ev_extra1
-    from londiste_old o$q$, v_row_key, v_table_name)
-        when 't' then format(
-$q$    select 'R'::text as ev_type, ''::text as ev_data, %s::text as ev_extra1$q$, v_table_name)
-        else format(
-$q$    select 'U'::text as ev_type, substr(x.changes, 2) || ' where ' || x.row_key as ev_data, %s::text as ev_extra1
-    from (
-        select %s as changes,
-            %s as row_key
-        from (select t.*, row_number() over () as londiste_nr from londiste_old t) o
-        full join (select t.*, row_number() over () as londiste_nr from londiste_new t) n on n.londiste_nr = o.londiste_nr
-        order by n.londiste_nr
-    ) x
-    where x.changes <> ''$q$, v_table_name, v_changes, v_row_key)
-    end;
+    v_rows := case i_level
+        when 'row' then ''
+        when 'dynamic' then 'from (select ($1).*) o cross join (select ($2).*) n'
+        when 'single' then 'from londiste_old o, londiste_new n'
+        else 'from (select t.*, pg_catalog.row_number() over () as londiste_nr from londiste_old t) o
+    full join (select t.*, pg_catalog.row_number() over () as londiste_nr from londiste_new t) n
+    on n.londiste_nr operator(pg_catalog.=) o.londiste_nr' end;
+    select string_agg(format('not (%s)', londiste.capture_same(v_old, v_new, c)), ' or ' order by c.column_nr)
+    into v_changed
+    from unnest(v_columns) c;
+
+    if i_capture.event_format = 'sql' and i_level = 'single' and cardinality(v_columns) <= 12 then
+        -- Without a subquery to hold the changes: for a few columns, comparing twice is cheaper.
+        return format(
+'select %L::text as ev_type, pg_catalog.format(%L, pg_catalog.substr(%s, 2), %s) as ev_data
+%s
+where not exists (select from londiste_new offset 1)
+    and (%s)',
+            'U', '%s where %s', londiste.capture_sql_changes(v_old, v_new, v_columns), londiste.capture_sql_key(v_old, v_key),
+            v_rows, v_changed);
+    elsif i_capture.event_format = 'sql' then
+        return format(
+'select %L::text as ev_type, pg_catalog.format(%L, pg_catalog.substr(x.changes, 2), x.row_key) as ev_data
+from (
+    select %s as changes,
+        %s as row_key
+    %s
+    %s
+) x
+where x.changes operator(pg_catalog.<>) %L',
+            'U', '%s where %s', londiste.capture_sql_changes(v_old, v_new, v_columns), londiste.capture_sql_key(v_old, v_key),
+            v_rows,
+            case i_level when 'statement' then 'order by n.londiste_nr'
+                         when 'single' then 'where not exists (select from londiste_new offset 1) offset 0'
+                         else 'offset 0' end,
+            '');
+    end if;
+
+    -- Formats that hold the whole row cannot say what a row's key was before: a changed key is a delete and an insert.
+    return format(
+'select e.ev_type, e.ev_data
+%s (
+    select 1 as part, %s where %s and (%s)
+    union all
+    select 2, %s where not (%s)
+    union all
+    select 3, %s where not (%s)
+) e
+%s',
+        case i_level when 'row' then 'from' else v_rows || E'\ncross join lateral' end,
+        londiste.capture_event(i_capture, i_table, 'u', v_columns, v_key, v_new),
+        londiste.capture_same_key(v_old, v_new, v_key), v_changed,
+        londiste.capture_event(i_capture, i_table, 'd', v_columns, v_key, v_old), londiste.capture_same_key(v_old, v_new, v_key),
+        londiste.capture_event(i_capture, i_table, 'i', v_columns, v_key, v_new), londiste.capture_same_key(v_old, v_new, v_key),
+        case i_level when 'statement' then 'order by n.londiste_nr, e.part'
+                     when 'single' then 'where not exists (select from londiste_new offset 1) order by e.part'
+                     else 'order by e.part' end);
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

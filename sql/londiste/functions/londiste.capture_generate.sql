@@ -8,12 +8,12 @@ as $$
 -- Writes: londiste.capture_relation, functions londiste.capture_NR_*, triggers
 -- ----------------------------------------------------------------------
 declare
-    v_cap londiste.capture;
+    v_capture londiste.capture;
     v_table_oid oid;
     v_relation oid;
     v_changed int := 0;
 begin
-    select c.* into strict v_cap
+    select c.* into strict v_capture
     from londiste.capture c
     where c.queue_name = i_queue_name and c.table_name = i_table_name;
 
@@ -24,7 +24,8 @@ begin
             message = 'table not found',
             detail = format('There is no table %s in this database.', londiste.quote_fqname(i_table_name));
     end if;
-    perform londiste.capture_check_key(v_table_oid, v_cap.key_columns);
+    perform londiste.capture_check_key(v_table_oid, v_capture.key_columns);
+    perform londiste.capture_watch_queue();
 
     -- Functions of partitions that are gone, or of a table that was dropped and made again.
     for v_relation in
@@ -40,7 +41,7 @@ begin
     for v_relation in
         select * from londiste.capture_relations(v_table_oid)
     loop
-        if londiste.capture_generate_relation(v_cap, v_table_oid, v_relation) then
+        if londiste.capture_generate_relation(v_capture, v_table_oid, v_relation) then
             v_changed := 1;
         end if;
     end loop;

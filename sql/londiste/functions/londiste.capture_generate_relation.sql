@@ -4,42 +4,45 @@ as $$
 -- Function: londiste.capture_generate_relation(3)
 --     Makes the capture functions and triggers of one relation, unless those that are there fit.
 -- Parameters:
---     i_capture  - row of londiste.capture
---     i_table    - the captured table
---     i_relation - the table or one of its partitions
+--     i_table, i_relation - the captured table, and the table itself or a partition of it
 -- Returns: true when something was made
 -- ----------------------------------------------------------------------
 declare
-    v_live_plan text := londiste.capture_plan(i_table, i_relation, i_capture.key_columns);
-    v_queue record;
+    v_plan text;
     v_number int;
     v_stored_plan text;
-    v_operation text;
 begin
-    select q.* into v_queue from pgq.queue q where q.queue_name = i_capture.queue_name;
+    select concat_ws(' ', 'queue', q.queue_id, q.queue_ntables, c.relations, c.is_watched, 'capture',
+                     i_capture.capture, i_capture.event_format, i_capture.ignored_columns,
+                     londiste.capture_levels(i_capture, i_table), londiste.capture_enabled(i_capture.table_name), 'table',
+                     i_table, i_relation, londiste.capture_plan(i_table, i_relation, i_capture.key_columns))
+    into v_plan
+    from pgq.queue q
+    cross join lateral londiste.capture_queue(q.queue_id) c
+    where q.queue_name = i_capture.queue_name;
 
     select r.nr, r.plan into v_number, v_stored_plan
     from londiste.capture_relation r
     where r.queue_name = i_capture.queue_name and r.table_name = i_capture.table_name and r.relation = i_relation;
-    if found and v_stored_plan = v_queue.queue_id || ' ' || v_live_plan and londiste.capture_is_installed(v_number, i_capture, i_relation) then
+    if v_stored_plan = v_plan and not exists (
+        select 1
+        from londiste.capture_objects(i_capture, i_table, i_relation) o
+        left join pg_trigger t on t.tgrelid = i_relation and t.tgname = o.trigger_name
+        where t.tgenabled is distinct from londiste.capture_enabled(i_capture.table_name))
+    then
         return false;
     end if;
 
     if v_number is null then
         insert into londiste.capture_relation (queue_name, table_name, table_oid, relation, plan)
-        values (i_capture.queue_name, i_capture.table_name, i_table, i_relation, '')
+        values (i_capture.queue_name, i_capture.table_name, i_table, i_relation, v_plan)
         returning nr into v_number;
     end if;
     update londiste.capture_relation r
-    set plan = v_queue.queue_id || ' ' || v_live_plan,
-        table_oid = i_table
+    set plan = v_plan, table_oid = i_table
     where r.nr = v_number;
 
-    foreach v_operation in array array['i', 'u', 'd', 't'] loop
-        execute londiste.capture_function(v_number, i_capture, i_table, i_relation, v_operation);
-        execute format('revoke all on function londiste.%I() from public', format('capture_%s_%s', v_number, v_operation));
-        perform londiste.capture_create_trigger(v_number, i_capture, i_relation, v_operation);
-    end loop;
+    perform londiste.capture_create(v_number, i_capture, i_table, i_relation);
     return true;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -1,24 +1,28 @@
-create or replace function londiste.capture_insert(i_queue_id int, i_event_table int, i_source text) returns text
+create or replace function londiste.capture_insert(i_queue_id int, i_event_table int, i_table oid, i_source text) returns text
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_insert(3)
---     The statement that puts events into an event table. It inserts nothing when that table is not the current one, or when
---     the queue has a rule that only londiste.capture_current_table knows to follow.
+-- Function: londiste.capture_insert(4)
+--     The statement that puts events into an event table.
 -- Parameters:
---     i_queue_id    - queue
 --     i_event_table - number of the event table, 0 and up
---     i_source      - query with columns ev_type, ev_data, ev_extra1
+--     i_table       - the captured table
+--     i_source      - query with columns ev_type, ev_data, in row order
 -- ----------------------------------------------------------------------
 begin
-    return (select format(
+    return (
+        select format(
 'insert into %s (ev_id, ev_time, ev_type, ev_data, ev_extra1)
-select nextval(%L), now(), e.ev_type, e.ev_data, e.ev_extra1
+select pg_catalog.nextval(%L::pg_catalog.regclass), pg_catalog.now(), e.ev_type, e.ev_data, %L::text
 from (
 %s
-) e
-where %s',
-    q.queue_data_pfx || '_' || i_event_table, q.queue_event_seq, i_source, londiste.capture_queue_check(q.queue_id, i_event_table))
-from pgq.queue q
-where q.queue_id = i_queue_id);
+) e',
+            q.queue_data_pfx || '_' || i_event_table,
+            to_regclass(q.queue_event_seq)::oid,
+            (select n.nspname || '.' || c.relname
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where c.oid = i_table),
+            replace('    ' || i_source, E'\n', E'\n    '))
+        from pgq.queue q
+        where q.queue_id = i_queue_id);
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -1,26 +1,48 @@
 create or replace function londiste.capture_ready(
-    i_table regclass, i_relation regclass, i_event_tables regclass[], i_queue_id int, i_key_columns text[], i_plan text)
+    i_table regclass, i_relation regclass, i_queue regclass[], i_queue_id int, i_key_columns text[], i_plan text)
 returns int
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_ready(6)
 --     Tells a generated capture function whether it still fits its table, and which event table is current.
 --
---     It is declared immutable although it reads catalogs. A generated function calls it with constants only, in an expression of
+--     It is declared immutable although it reads tables. A generated function calls it with constants only, in an expression of
 --     its own: so the server runs it once, when it plans that expression, and keeps the answer. The server plans the expression
---     again when one of the relations that stand in it as regclass constants changes in any way, which is just when the answer may
---     be another: DDL on the table does that, and so does rotation, because it truncates the event table that comes next. So the
---     check costs nothing as long as nothing changed.
+--     again when one of the relations that stand in it as regclass constants changes its definition, which is just when the answer
+--     may be another:
+--       - the table, and the relation whose trigger it is, by DDL;
+--       - the queue's event tables: rotation truncates one, and a trigger on pgq.queue (londiste.queue_changed) touches the
+--         parent of all when something changes that a writer has to know.
+--     So the check costs nothing as long as nothing changed.
 --
---     The event table is only a hint; the insert compares it with pgq.queue.
+--     A backend learns of such a change when it next takes a lock that it does not hold yet. Until then it may write into the
+--     event table that was current before; readers expect that of transactions that were open at the rotation.
 -- Parameters:
---     i_event_tables - the event tables of the queue; named here for the sake of the above
--- Returns: number of the current event table, or -1 when the function does not fit
+--     i_queue       - the parent of the event tables, the event tables in order, and the event sequence
+--     i_key_columns - as in table londiste.capture
+--     i_plan        - md5 of londiste.capture_plan
+-- Returns: number of the current event table;
+--     -1 when the function does not fit, or only pgq.insert_event() can tell whether it may insert;
+--     -2 when it fits, but the queue has to be looked at each time: schema pgq is not rlondiste's, or this transaction sees the queue
+--     as it was when the transaction began
 -- ----------------------------------------------------------------------
+declare
+    v_queue record;
 begin
-    if londiste.capture_plan(i_table, i_relation, i_key_columns) <> i_plan then
+    if md5(londiste.capture_plan(i_table, i_relation, i_key_columns)) <> i_plan then
         return -1;
     end if;
-    return coalesce((select q.queue_cur_table from pgq.queue q where q.queue_id = i_queue_id), -1);
+
+    -- Seen by a query that is not read-only, and so as of now, not as of the start of the writer's statement.
+    select q.* into v_queue
+    from londiste.capture_queue(i_queue_id) q;
+    if v_queue.relations is distinct from i_queue then
+        return -1;
+    elsif not v_queue.is_watched or current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        return -2;
+    elsif v_queue.is_special then
+        return -1;
+    end if;
+    return v_queue.current_table;
 end;
 $$ language plpgsql immutable set search_path = pg_catalog, pg_temp;

@@ -1,9 +1,38 @@
-create or replace function londiste.capture_settings() returns text
+create or replace function londiste.capture_settings(i_columns londiste.capture_column[]) returns text
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_settings(0)
---     The settings under which capture functions turn values into text, whatever the writer's session has.
+-- Function: londiste.capture_settings(1)
+--     The set clauses of a capture function: the text of values must not depend on the writer's session. Each setting costs on
+--     every call, so a function has only those that the types of its columns look at. A type that is not known here gets all.
+-- Returns: set clauses, without the one for search_path, which every function has
 -- ----------------------------------------------------------------------
-select ' set "DateStyle" = ''ISO, YMD'' set "IntervalStyle" = postgres set extra_float_digits = 3 set bytea_output = hex'
-       ' set "TimeZone" = ''UTC'' set lc_monetary = ''C''';
-$$ language sql immutable set search_path = pg_catalog, pg_temp;
+with types as (
+    select coalesce(nullif(t.typelem, 0), t.oid) as oid
+    from unnest(i_columns) c
+    join pg_type t on t.oid = c.column_type
+), needs as (
+    select case
+               when t.oid in ('date'::regtype, 'timestamp'::regtype) then array['DateStyle']
+               when t.oid = 'timestamptz'::regtype then array['DateStyle', 'TimeZone']
+               when t.oid = 'interval'::regtype then array['IntervalStyle']
+               when t.oid in ('float4'::regtype, 'float8'::regtype, 'point'::regtype) then array['extra_float_digits']
+               when t.oid = 'bytea'::regtype then array['bytea_output']
+               when t.oid = 'money'::regtype then array['lc_monetary']
+               when t.oid in ('bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype,
+                              'numeric'::regtype, 'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'char'::regtype,
+                              '"char"'::regtype, 'name'::regtype, 'uuid'::regtype, 'json'::regtype, 'jsonb'::regtype,
+                              'time'::regtype, 'timetz'::regtype, 'inet'::regtype, 'cidr'::regtype, 'macaddr'::regtype,
+                              'macaddr8'::regtype, 'bit'::regtype, 'varbit'::regtype, 'tsvector'::regtype,
+                              'tsquery'::regtype, 'xml'::regtype)
+                    or p.typtype = 'e'
+               then '{}'
+               else array['DateStyle', 'TimeZone', 'IntervalStyle', 'extra_float_digits', 'bytea_output', 'lc_monetary']
+           end as names
+    from types t
+    join pg_type p on p.oid = t.oid
+)
+select coalesce(string_agg(distinct format(' set %I = %L', s.name, s.value), ''), '')
+from needs n
+cross join lateral unnest(n.names) u(name)
+join londiste.capture_pins() s on s.name = u.name;
+$$ language sql stable set search_path = pg_catalog, pg_temp;

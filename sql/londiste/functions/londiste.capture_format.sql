@@ -1,0 +1,16 @@
+create or replace function londiste.capture_format(i_template text[], i_arguments text[]) returns text
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_format(2)
+--     A call of format() with any number of arguments. A function takes at most 100 of them, so it may become several calls.
+-- Parameters:
+--     i_template  - pieces of the template, with one % specification each
+--     i_arguments - an argument for each piece
+-- ----------------------------------------------------------------------
+select string_agg(c.call, ' || ' order by c.chunk)
+from (select (p.nr - 1) / 90 as chunk,
+             format('pg_catalog.format(%L, %s)', string_agg(p.template, '' order by p.nr),
+                    string_agg(p.argument, ', ' order by p.nr)) as call
+      from unnest(i_template, i_arguments) with ordinality p(template, argument, nr)
+      group by (p.nr - 1) / 90) c;
+$$ language sql stable set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,12 @@
+create or replace function londiste.capture_is_null(i_row text, i_column londiste.capture_column) returns text
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_is_null(2)
+--     The condition under which a column is null. "is null" also holds for a composite value all of whose fields are null.
+-- ----------------------------------------------------------------------
+select case
+           when exists (select 1 from pg_type t where t.oid = i_column.column_type and t.typtype = 'c')
+           then format('pg_catalog.num_nulls(%s.%I) operator(pg_catalog.=) 1', i_row, i_column.column_name)
+           else format('%s.%I is null', i_row, i_column.column_name)
+       end;
+$$ language sql stable set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,71 @@
+create or replace function londiste.capture_levels(
+    i_capture londiste.capture, i_table oid,
+    out op_insert text, out op_update text, out op_delete text)
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_levels(2)
+--     At which level each operation on a table is captured, so that events come in an order in which they can be applied.
+--
+--     statement - by a statement trigger: after all row triggers of the statement. The cheapest for many rows, and right when
+--                 nothing that a row sets off writes to another table.
+--     row       - by a row trigger under the classic name.
+--     early     - by a row trigger with a name that sorts before almost all others, in particular before those of foreign keys,
+--                 RI_ConstraintTrigger_...: triggers fire in the order of their names. A row's event then comes before those of
+--                 everything that the row sets off.
+--
+--     Early is what it takes when
+--       - another table's foreign key follows updates (on update cascade, set null, set default): the change of the referencing row
+--         must not come before that of the referenced one;
+--       - the user has an AFTER trigger for the operation, which may write anywhere: a row trigger, or a statement trigger whose
+--         name sorts before ours.
+--     A row trigger at least is what it takes when
+--       - the table has inheritance children or parents: a statement's transition tables mix the rows of all of them; or foreign
+--         tables as partitions, which have no transition tables;
+--       - (updates and deletes) MERGE may free a value of one of several unique keys and insert it again in one statement: its statement triggers fire
+--         for inserts, then updates, then deletes. As row events the latter two come first.
+-- ----------------------------------------------------------------------
+declare
+    v_base text := i_capture.capture;
+    v_early_update boolean;
+    v_merge text := v_base;
+    v_user record;
+begin
+    if exists (select 1
+               from pg_inherits h
+               join pg_class p on p.oid = h.inhparent
+               where (h.inhparent = i_table or h.inhrelid = i_table) and p.relkind = 'r')
+        or exists (select 1
+                   from pg_inherits h
+                   join pg_class c on c.oid = h.inhrelid
+                   where h.inhparent in (select * from londiste.capture_relations(i_table)) and c.relkind = 'f')
+    then
+        v_base := 'row';
+    end if;
+    if current_setting('server_version_num')::int >= 150000
+        and (select count(*) from pg_index i where i.indrelid = i_table and (i.indisunique or i.indisexclusion)) > 1 then
+        v_merge := 'row';
+    end if;
+
+    v_early_update := exists (select 1
+                              from pg_constraint c
+                              where c.contype = 'f' and c.confupdtype in ('c', 'n', 'd')
+                                and c.confrelid in (select * from londiste.capture_relations(i_table)));
+
+    select coalesce(bool_or(t.tgtype & 4 <> 0), false) as on_insert,
+           coalesce(bool_or(t.tgtype & 16 <> 0), false) as on_update,
+           coalesce(bool_or(t.tgtype & 8 <> 0), false) as on_delete
+    into v_user
+    from pg_trigger t
+    where t.tgrelid in (select * from londiste.capture_relations(i_table))
+      and not t.tgisinternal
+      and t.tgenabled <> 'D'
+      and t.tgtype & 66 = 0                 -- neither before nor instead of
+      and not t.tginitdeferred
+      and not londiste.is_own_trigger(t.tgname)
+      and (t.tgtype & 1 <> 0 or t.tgname < londiste.trigger_name(i_capture.queue_name));
+
+    op_insert := case when v_user.on_insert then 'early' else v_base end;
+    op_update := case when v_user.on_update or v_early_update then 'early' when v_base = 'row' then v_base else v_merge end;
+    op_delete := case when v_user.on_delete then 'early' when v_base = 'row' then v_base else v_merge end;
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

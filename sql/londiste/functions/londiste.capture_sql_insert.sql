@@ -1,0 +1,23 @@
+create or replace function londiste.capture_sql_insert(i_row text, i_columns londiste.capture_column[]) returns text
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_sql_insert(2)
+--     The expression that makes the data of an insert event of format sql: (a,b) values ('1',null)
+--     format('%L') gives a value's text as its type's output function makes it, quoted as the server reads it back.
+-- Parameters:
+--     i_row     - prefix of the row's columns, e.g. "n"
+--     i_columns - columns that go into the event
+-- ----------------------------------------------------------------------
+select londiste.capture_format(
+    array_agg(case when c.nr = 1 then replace(h.head, '%', '%%') else ',' end
+              || case when c.is_nullable then '%s' else '%L' end
+              || case when c.nr = cardinality(i_columns) then ')' else '' end order by c.nr),
+    array_agg(case when c.is_nullable
+                   then format('case when %s then %L else pg_catalog.format(%L, %s.%I) end',
+                               londiste.capture_is_null(i_row, i_columns[c.nr]), 'null', '%L', i_row, c.column_name)
+                   else format('%s.%I', i_row, c.column_name)
+              end order by c.nr))
+from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
+cross join (select '(' || string_agg(londiste.quote_fragment_name(u.column_name), ',' order by u.nr) || ') values (' as head
+            from unnest(i_columns) with ordinality u(column_nr, column_name, column_type, is_nullable, is_fixed, nr)) h;
+$$ language sql stable set search_path = pg_catalog, pg_temp;

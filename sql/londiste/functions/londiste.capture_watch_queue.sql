@@ -1,0 +1,24 @@
+create or replace function londiste.capture_watch_queue() returns void
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_watch_queue(0)
+--     Puts the trigger londiste_queue_changed on pgq.queue, if schema pgq is rlondiste's and may be changed. In another program's
+--     schema the trigger does not belong, and its readers may not look for events that were written just after a rotation into the
+--     table that was current before: capture looks at the queue each time there.
+--     Also has the ticker's maintenance call londiste.provider_maintain, where the schema knows such calls.
+-- ----------------------------------------------------------------------
+begin
+    if to_regprocedure('pgq.rlondiste_version()') is not null
+        and not exists (select 1 from pg_trigger t
+                        where t.tgrelid = 'pgq.queue'::regclass and t.tgname = 'londiste_queue_changed')
+        and pg_has_role((select c.relowner from pg_class c where c.oid = 'pgq.queue'::regclass), 'usage')
+    then
+        create trigger londiste_queue_changed after update on pgq.queue
+            for each row when (old.queue_cur_table <> new.queue_cur_table
+                               or old.queue_disable_insert <> new.queue_disable_insert
+                               or old.queue_per_tx_limit is distinct from new.queue_per_tx_limit
+                               or old.queue_ntables <> new.queue_ntables)
+            execute procedure londiste.queue_changed();
+    end if;
+end;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

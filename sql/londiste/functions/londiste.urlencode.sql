@@ -1,0 +1,26 @@
+create or replace function londiste.urlencode(i_value text) returns text
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.urlencode(1)
+--     Encodes a text for format urlenc: letters, digits, ".", "_" and "-" stay, a space becomes "+", every other byte %xx.
+-- ----------------------------------------------------------------------
+declare
+    v_encoded text;
+    v_char text;
+begin
+    if i_value !~ '[^A-Za-z0-9._-]' then
+        return i_value;
+    end if;
+    -- One pass per different character; "%" first, since the others bring it in, and the space after "+".
+    v_encoded := replace(i_value, '%', '%25');
+    for v_char in
+        select distinct u.c
+        from regexp_split_to_table(regexp_replace(i_value, '[A-Za-z0-9._ %-]', '', 'g'), '') u(c)
+        where u.c <> ''
+    loop
+        v_encoded := replace(v_encoded, v_char,
+                             regexp_replace(encode(convert_to(v_char, getdatabaseencoding()), 'hex'), '(..)', '%\1', 'g'));
+    end loop;
+    return replace(v_encoded, ' ', '+');
+end;
+$$ language plpgsql strict immutable set search_path = pg_catalog, pg_temp;
