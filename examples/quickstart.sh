@@ -31,8 +31,8 @@ heading() {
 give_up() {
     local log
     echo "quickstart: $*" >&2
-    for log in "${work:-/nonexistent}"/*.log; do
-        if [ -f "$log" ]; then
+    for log in "${work:-/nonexistent}"/*.{log,stderr}; do
+        if [ -s "$log" ]; then
             echo "--- the end of $(basename "$log")" >&2
             tail -n 15 "$log" >&2
         fi

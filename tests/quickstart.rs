@@ -9,7 +9,7 @@ use crate::support::{Binaries, server_and_client_fit};
 fn quickstart_ends_with_both_sides_equal_and_cleans_up() {
     let binaries = Binaries::find();
     if !server_and_client_fit(&binaries) {
-        eprintln!("skipped: pg_dump of this machine is older than PostgreSQL {}", binaries.major());
+        eprintln!("skipped: pg_dump of this machine is not that of PostgreSQL {}", binaries.major());
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart.sh");

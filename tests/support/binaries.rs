@@ -59,8 +59,8 @@ impl Binaries {
     }
 }
 
-/// Whether this machine's `pg_dump` can dump the server: one that is older refuses. Archives of server programs come
-/// without clients.
+/// Whether this machine's `pg_dump` is of the server's major version: an older one refuses to dump, and what a newer one
+/// writes an older server cannot read. Archives of server programs come without clients.
 pub fn server_and_client_fit(binaries: &Binaries) -> bool {
     let beside = binaries.program("pg_dump");
     let program = if beside.is_file() { beside } else { PathBuf::from("pg_dump") };
@@ -69,7 +69,7 @@ pub fn server_and_client_fit(binaries: &Binaries) -> bool {
     let text = String::from_utf8_lossy(&output.stdout);
     // As in "pg_dump (PostgreSQL) 15.20 (Debian ...)".
     let major = text.split_whitespace().nth(2).and_then(|version| version.split('.').next()).unwrap_or_default();
-    major.parse::<u32>().is_ok_and(|major| major >= binaries.major())
+    major.parse::<u32>().is_ok_and(|major| major == binaries.major())
 }
 
 fn candidates() -> Vec<PathBuf> {
