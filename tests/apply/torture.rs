@@ -171,7 +171,9 @@ fn check(format: &str, seed: u64) {
         settings(Apply::Set, 64 << 20, 16),
     ];
     let copies: Vec<Database> = ways.iter().map(|_| Cluster::subscriber().database()).collect();
-    copies.iter().for_each(|copy| copy.sql(SCHEMA));
+    for copy in &copies {
+        copy.sql(SCHEMA);
+    }
     let names = TABLES.map(|table| format!("public.{table}")).join(" ");
     let mut replays: Vec<Replay> =
         ways.iter().zip(&copies).map(|(settings, copy)| Replay::new(&r.provider, copy, *settings, &names)).collect();
