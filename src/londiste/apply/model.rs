@@ -23,15 +23,22 @@ use crate::pgq::event::Event;
 type Row = [Option<String>; 2];
 type Rows = BTreeMap<(i64, String), Row>;
 
+/// A new value for a column, or none; the value may be NULL.
+#[derive(Clone, Debug)]
+enum Setting {
+    Keep,
+    To(Option<String>),
+}
+
 const NAMES: [&str; 2] = ["a", "Weird B"];
 
 /// What happens, before it is known whether it fits the rows that are there.
 #[derive(Clone, Debug)]
 enum Op {
     Insert((i64, String), Row),
-    /// New values by column; `None` leaves a column alone.
-    Update((i64, String), [Option<Option<String>>; 2]),
-    Move((i64, String), (i64, String), Option<Option<String>>),
+    /// New values by column.
+    Update((i64, String), [Setting; 2]),
+    Move((i64, String), (i64, String), Setting),
     Delete((i64, String)),
 }
 
@@ -50,11 +57,15 @@ fn value() -> impl Strategy<Value = Option<String>> {
     proptest::option::of("[a'\\\\& %\"\t]{0,3}")
 }
 
+fn setting() -> impl Strategy<Value = Setting> {
+    prop_oneof![Just(Setting::Keep), value().prop_map(Setting::To)]
+}
+
 fn op() -> impl Strategy<Value = (Op, Format)> {
     let op = prop_oneof![
         3 => (key(), [value(), value()]).prop_map(|(key, row)| Op::Insert(key, row)),
-        4 => (key(), [proptest::option::of(value()), proptest::option::of(value())]).prop_map(|(key, set)| Op::Update(key, set)),
-        1 => (key(), key(), proptest::option::of(value())).prop_map(|(from, to, set)| Op::Move(from, to, set)),
+        4 => (key(), [setting(), setting()]).prop_map(|(key, set)| Op::Update(key, set)),
+        1 => (key(), key(), setting()).prop_map(|(from, to, set)| Op::Move(from, to, set)),
         2 => key().prop_map(Op::Delete),
     ];
     (op, prop_oneof![Just(Format::Fragment), Just(Format::Urlenc), Just(Format::Json)])
@@ -83,7 +94,7 @@ fn encode(verb: char, key: &(i64, String), row: &Row, format: Format) -> (String
     match format {
         Format::Fragment => unreachable!("has its own form for each verb"),
         Format::Urlenc => {
-            let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+            let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
             let field = |(name, value): &(&str, Option<String>)| match value {
                 None => escape(name),
                 Some(value) => format!("{}={}", escape(name), escape(value)),
@@ -124,7 +135,7 @@ fn carry_out(op: &Op, format: Format, rows: &mut Rows) -> Option<(String, String
             let row = rows.get_mut(key)?;
             let mut list = Vec::new();
             for (i, value) in set.iter().enumerate() {
-                if let Some(value) = value {
+                if let Setting::To(value) = value {
                     row[i].clone_from(value);
                     list.push(format!("{}={}", quote_ident(NAMES[i]), literal(value.as_ref())));
                 }
@@ -143,7 +154,7 @@ fn carry_out(op: &Op, format: Format, rows: &mut Rows) -> Option<(String, String
             }
             let mut row = rows.remove(from)?;
             let mut list = format!("code={},id={}", quote_literal(&to.1), quote_literal(&to.0.to_string()));
-            if let Some(value) = set {
+            if let Setting::To(value) = set {
                 row[0].clone_from(value);
                 list.push_str(&format!(",a={}", literal(value.as_ref())));
             }
@@ -251,7 +262,7 @@ proptest! {
             prop_assert!(matches!(reader.read(&event), Ok(Read::Done)), "{kind} {data}");
         }
         let Applied { count: read, ignored, .. } = &reader.applied;
-        prop_assert_eq!((*read, *ignored), (count as u64, 0));
+        prop_assert_eq!((*read, *ignored), (count.cast_unsigned(), 0));
         let mut chunk = std::mem::take(&mut reader.chunk);
         chunk.shapes = catalog.shapes.all().to_vec();
         let mut rows = before;
