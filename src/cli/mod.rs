@@ -18,6 +18,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use self::options::Options;
 use self::process::{Config, Ending};
 use self::program::Program;
 use crate::config::File;
@@ -37,6 +38,25 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(args: Vec<OsString>, caller: &Caller) -> Result<u8, Failure> {
     let options = options::parse(args)?;
+    let result = run_words(&options, caller);
+    if result.is_err() && !options.json && is_poll(&options.words) {
+        print(UNKNOWN_TABLES)?;
+    }
+    result
+}
+
+/// What `subscriber tables` prints when it cannot tell the states. Shell loops count the lines whose second word is not
+/// `ok` and take none for "all in sync", so that no output at all would be a false "done".
+const UNKNOWN_TABLES: &str = "\
+Table                                           State
+-                                             unknown
+";
+
+fn is_poll(words: &[OsString]) -> bool {
+    words.windows(2).any(|pair| pair[0] == "subscriber" && pair[1] == "tables")
+}
+
+fn run_words(options: &Options, caller: &Caller) -> Result<u8, Failure> {
     if options.help {
         return print(&help::help(&caller.name, caller.program));
     }
@@ -49,22 +69,22 @@ fn run(args: Vec<OsString>, caller: &Caller) -> Result<u8, Failure> {
     let mut words: VecDeque<OsString> = options.words.iter().cloned().collect();
     let program = caller.program.or_else(|| Program::of_first_word(&mut words));
     let Some(path) = words.pop_front() else { return Err(Failure::Plain("need config file".to_owned())) };
-    let signal = signals::requested(&options);
+    let signal = signals::requested(options);
     if signal.is_none() && words.is_empty() && !options.rewind && !options.reset {
         return Err(Failure::Plain("need command".to_owned()));
     }
     let file = File::read(Path::new(&path))?;
     let program = match program {
         Some(program) => program,
-        None => Program::of_file(&file, words.front().map(OsString::as_os_str), &options)?,
+        None => Program::of_file(&file, words.front().map(OsString::as_os_str), options)?,
     };
     if let Some(signal) = signal {
-        signals::send(program, &Config::load(program, &file)?, signal, &options)?;
+        signals::send(program, &Config::load(program, &file)?, signal, options)?;
         return Ok(0);
     }
-    let parsed = command::parse(program, &words, &options)?;
+    let parsed = command::parse(program, &words, options)?;
     let config = Config::load(program, &file)?;
-    let Ending { output, code } = process::run(&config, parsed, &options, caller)?;
+    let Ending { output, code } = process::run(&config, parsed, options, caller)?;
     match output.json().filter(|_| options.json) {
         Some(json) => print(&format!("{json:#}\n"))?,
         None => print(&output.to_string())?,

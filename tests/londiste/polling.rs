@@ -90,5 +90,16 @@ fn no_tables_are_only_a_header() {
     r.install();
     let header = "Table                                           State\n";
     r.londiste.program(["subscriber", "tables"]).stdout(header).stderr("").run();
-    Program::new(["subscriber", "tables"]).stdout("").status(1).run();
+}
+
+#[test]
+fn failed_poll_is_not_taken_for_done() {
+    // A loop counts the lines behind the header whose second word is not "ok".
+    let words = |program: Program| {
+        let output = program.status(1).run();
+        output.stdout.lines().skip(1).map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let not_installed = Replication::new();
+    assert_eq!(words(not_installed.londiste.program(["subscriber", "tables"])), ["unknown"]);
+    assert_eq!(words(Program::new(["nofile.ini", "subscriber", "tables"])), ["unknown"]);
 }

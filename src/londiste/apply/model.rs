@@ -1,8 +1,5 @@
 //! The fold against a model: applying the net change gives what applying the events one by one gives.
 
-#![expect(clippy::option_option, reason = "a column that is not set, set to NULL, or set to a value")]
-#![expect(clippy::format_collect, clippy::cast_sign_loss, reason = "a model is small")]
-
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
