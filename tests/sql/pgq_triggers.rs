@@ -19,7 +19,7 @@ fn typed(name: &str) -> (Database, Session) {
 }
 
 const INSERT: &str = r#"insert into public.t values (1, 'a', 'b c', '\x5c00ff', true, '{1,2,null}',
-    '2020-01-02 03:04:05.678+00', '2020-02-03', 1.5, 1.1, '{"a" : 1, "b":[1,2]}', '{"b": 2, "a":null}', '1 day 02:03:04',
+    '2020-01-02 03:04:05.678+00', '2020-02-03', 1.5, 1.25, '{"a" : 1, "b":[1,2]}', '{"b": 2, "a":null}', '1 day 02:03:04',
     'u', 'k', 'cc', 5, 'pg_class', '{a,"b c","d\"e",null}', 9999999999)"#;
 const NULLS: &str = "insert into public.t (id) values (2)";
 const ODD: &str = r#"insert into public.t (id, name, "Weird Col", data, arr, ts, num, f, iv) values (3,
@@ -46,7 +46,7 @@ fn sqltriga_writes_sql_fragments() {
         events(&session, &[INSERT, NULLS, ODD]),
         [
             format!(
-                r#"I|{columns} values ('1','a','b c',E'\\x5c00ff','t','{{1,2,NULL}}','2020-01-02 03:04:05.678+00','2020-02-03','1.500','1.1','{{"a" : 1, "b":[1,2]}}','{{"a": null, "b": 2}}','1 day 02:03:04','u','k','cc   ','5','pg_class',E'{{a,"b c","d\\"e",NULL}}','9999999999')|public.t"#
+                r#"I|{columns} values ('1','a','b c',E'\\x5c00ff','t','{{1,2,NULL}}','2020-01-02 03:04:05.678+00','2020-02-03','1.500','1.25','{{"a" : 1, "b":[1,2]}}','{{"a": null, "b": 2}}','1 day 02:03:04','u','k','cc   ','5','pg_class',E'{{a,"b c","d\\"e",NULL}}','9999999999')|public.t"#
             ),
             format!("I|{columns} values ('2'{})|public.t", ",null".repeat(19)),
             format!(
@@ -83,7 +83,7 @@ fn logutriga_writes_urlencoded_rows() {
     assert_eq!(
         events(&session, &[INSERT, ODD]),
         [
-            "I:id|id=1&name=a&Weird+Col=b+c&data=%5cx5c00ff&flag=t&arr=%7b1%2c2%2cNULL%7d&ts=2020-01-02+03%3a04%3a05.678%2b00&d=2020-02-03&num=1.500&f=1.1&js=%7b%22a%22+%3a+1%2c+%22b%22%3a%5b1%2c2%5d%7d&jb=%7b%22a%22%3a+null%2c+%22b%22%3a+2%7d&iv=1+day+02%3a03%3a04&user=u&key=k&c=cc+++&oidc=5&rc=pg_class&txa=%7ba%2c%22b+c%22%2c%22d%5c%22e%22%2cNULL%7d&b=9999999999|public.t",
+            "I:id|id=1&name=a&Weird+Col=b+c&data=%5cx5c00ff&flag=t&arr=%7b1%2c2%2cNULL%7d&ts=2020-01-02+03%3a04%3a05.678%2b00&d=2020-02-03&num=1.500&f=1.25&js=%7b%22a%22+%3a+1%2c+%22b%22%3a%5b1%2c2%5d%7d&jb=%7b%22a%22%3a+null%2c+%22b%22%3a+2%7d&iv=1+day+02%3a03%3a04&user=u&key=k&c=cc+++&oidc=5&rc=pg_class&txa=%7ba%2c%22b+c%22%2c%22d%5c%22e%22%2cNULL%7d&b=9999999999|public.t",
             "I:id|id=3&name=it%27s+%5c+back%0anl&Weird+Col=%25%26%3d%2b+%c3%a4%c3%b6&data=%5cx&flag&arr=%7b%7d&ts=infinity&d&num=NaN&f=-0&js&jb&iv=-1+mons&user&key&c&oidc&rc&txa&b|public.t",
         ]
     );
@@ -116,7 +116,7 @@ fn jsontriga_writes_json() {
     assert_eq!(
         events(&session, &[INSERT]),
         [
-            r#"{"op":"INSERT","table":["public","t"],"pkey":["id"]}|{"id":1,"name":"a","Weird Col":"b c","data":"\\x5c00ff","flag":true,"arr":"{1,2,NULL}","ts":"2020-01-02T03:04:05.678+00:00","d":"2020-02-03","num":"1.500","f":"1.1","js":"{\"a\" : 1, \"b\":[1,2]}","jb":"{\"a\": null, \"b\": 2}","iv":"1 day 02:03:04","user":"u","key":"k","c":"cc   ","oidc":"5","rc":"pg_class","txa":"{a,\"b c\",\"d\\\"e\",NULL}","b":9999999999}|public.t"#
+            r#"{"op":"INSERT","table":["public","t"],"pkey":["id"]}|{"id":1,"name":"a","Weird Col":"b c","data":"\\x5c00ff","flag":true,"arr":"{1,2,NULL}","ts":"2020-01-02T03:04:05.678+00:00","d":"2020-02-03","num":"1.500","f":"1.25","js":"{\"a\" : 1, \"b\":[1,2]}","jb":"{\"a\": null, \"b\": 2}","iv":"1 day 02:03:04","user":"u","key":"k","c":"cc   ","oidc":"5","rc":"pg_class","txa":"{a,\"b c\",\"d\\\"e\",NULL}","b":9999999999}|public.t"#
         ]
     );
     session.sql(
@@ -243,10 +243,10 @@ fn text_of_values_does_not_depend_on_the_session() {
         create trigger logger after insert on public.money_t for each row execute procedure pgq.sqltriga('q')",
     );
     let statements =
-        [INSERT.to_owned(), "insert into public.money_t values (1, 12.34::numeric::money, 0.1, 'public.t')".to_owned()];
+        [INSERT.to_owned(), "insert into public.money_t values (1, 12.34::numeric::money, 0.5, 'public.t')".to_owned()];
     let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
     let plain = events(&session, &statements);
-    assert!(plain[1].contains("'$12.34','0.1','public.t'"), "{}", plain[1]);
+    assert!(plain[1].contains("'$12.34','0.5','public.t'"), "{}", plain[1]);
     session.sql("truncate public.t, public.money_t");
     session.sql(
         "set timezone = 'Asia/Tokyo'; set datestyle = 'German'; set intervalstyle = 'iso_8601';
