@@ -25,7 +25,8 @@ mod shape;
 mod table;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{Mutex, mpsc};
@@ -38,8 +39,9 @@ use crate::pgq::event::Event;
 use crate::pgq::snapshot::Snapshot;
 use catalog::Catalog;
 use chunk::Chunk;
+use plan::Plan;
 use read::{Read, Reader};
-use write::Writer;
+use write::{Writer, Written};
 
 /// How events are applied.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +101,30 @@ pub struct Applied {
 pub struct Applier {
     settings: Settings,
     catalog: Catalog,
+    absent: Absent,
+}
+
+/// Rows that were to be updated or deleted and were not there, for the log.
+#[derive(Debug, Default)]
+struct Absent {
+    counts: BTreeMap<String, u64>,
+    reported: Option<Instant>,
+}
+
+impl Absent {
+    /// Adds rows by table. Logs them, with those not logged before, at most once a minute.
+    fn report(&mut self, tables: impl Iterator<Item = (String, u64)>) {
+        for (table, count) in tables {
+            *self.counts.entry(table).or_default() += count;
+        }
+        if self.reported.is_some_and(|at| at.elapsed() < ABSENT_PAUSE) {
+            return;
+        }
+        let list: Vec<String> = self.counts.iter().map(|(table, count)| format!("{table} ({count})")).collect();
+        tracing::warn!("rows to update or delete were not found: {}", list.join(", "));
+        self.counts.clear();
+        self.reported = Some(Instant::now());
+    }
 }
 
 /// A chunk is at most this part of the memory: three chunks, the statement being sent, and what their fold takes.
@@ -107,13 +133,15 @@ const CHUNKS_IN_MEMORY: u64 = 8;
 const FIRST_CHUNK: usize = 256 * 1024;
 /// Up to here, the statements of single rows cost less than a look into the catalog and a savepoint.
 const FEW: usize = 16;
+/// Missing rows are logged at most this often.
+const ABSENT_PAUSE: Duration = Duration::from_mins(1);
 /// After so many events the reader lets the writer see what its server has answered.
 const BREATH: u64 = 256;
 
 impl Applier {
     /// An applier that knows no table yet.
     pub fn new(settings: Settings) -> Applier {
-        Applier { settings, catalog: Catalog::default() }
+        Applier { settings, catalog: Catalog::default(), absent: Absent::default() }
     }
 
     /// Forgets the subscriber's tables. To be called when the session is another one.
@@ -138,22 +166,27 @@ impl Applier {
         let settings = self.settings;
         let memory = usize::try_from(settings.memory / CHUNKS_IN_MEMORY).unwrap_or(usize::MAX);
         // The session is the writer's for the time of a chunk, and the reader's when it has to look at a table.
-        let session = Mutex::new(tx);
+        let session = Mutex::new(());
         let (full, chunks) = mpsc::channel(1);
         let (spent, empty) = mpsc::channel(4);
-        let fold = settings.apply == Apply::Set;
         let feed = Feed {
-            reader: Reader::new(&mut self.catalog, tables, fold, tx.target()),
+            reader: Reader::new(&mut self.catalog, tables, settings.apply == Apply::Set, tx.target()),
+            tx,
             session: &session,
-            role: settings.role,
+            settings,
             full,
             empty,
             limit: FIRST_CHUNK.min(memory),
             memory,
         };
-        let writer = Writer::new(settings, memory);
+        let writer = Writer { tx, settings, memory, written: Written::default() };
         let (mut applied, written) = tokio::try_join!(feed.run(events), writer.run(chunks, spent, &session))?;
-        (applied.missing_rows, applied.row_by_row) = (written.missing_rows, written.row_by_row);
+        (applied.missing_rows, applied.row_by_row) = (written.missing.total(), written.row_by_row);
+        if applied.missing_rows > 0 {
+            let tables =
+                written.missing.tables().map(|(id, count)| (self.catalog.get(id).table.name.to_string(), count));
+            self.absent.report(tables);
+        }
         Ok(applied)
     }
 }
@@ -161,9 +194,10 @@ impl Applier {
 /// The reading end.
 struct Feed<'a> {
     reader: Reader<'a>,
-    session: &'a Mutex<&'a Db>,
-    role: ApplyRole,
-    full: mpsc::Sender<Chunk>,
+    tx: &'a Db,
+    session: &'a Mutex<()>,
+    settings: Settings,
+    full: mpsc::Sender<(Chunk, Plan)>,
     /// Chunks that were applied, to be filled again.
     empty: mpsc::Receiver<Chunk>,
     /// The size of the present chunk.
@@ -200,8 +234,8 @@ impl Feed<'_> {
                     return Ok(());
                 }
                 Read::Load(name) => {
-                    let tx = self.session.lock().await;
-                    if self.reader.catalog.load(&tx, &name, self.role).await?.is_none() {
+                    let _guard = self.session.lock().await;
+                    if self.reader.catalog.load(self.tx, &name, self.settings.role).await?.is_none() {
                         return Err(self.reader.missing_table(event, &name));
                     }
                 }
@@ -217,8 +251,15 @@ impl Feed<'_> {
         let mut chunk = std::mem::take(&mut self.reader.chunk);
         chunk.tables = self.reader.catalog.all();
         chunk.shapes = self.reader.catalog.shapes.all().to_vec();
+        let settings = &self.settings;
+        let plan = if settings.apply == Apply::Row || chunk.slots.len() <= settings.few {
+            Plan::by_row(&chunk)
+        } else {
+            // Worked out here, while the server has something else to do.
+            plan::plan(&chunk, settings.role == ApplyRole::Origin, &[])
+        };
         // The writer ends early only with an error, which ends this side too.
-        let _ = self.full.send(chunk).await;
+        let _ = self.full.send((chunk, plan)).await;
         self.reader.chunk = self.empty.try_recv().unwrap_or_default();
         self.limit = (self.limit * 2).min(self.memory);
     }

@@ -196,6 +196,7 @@ fn table() -> Table {
         unique_indexes: 1,
         unique_columns: vec![0, 2],
         foreign_keys: Vec::new(),
+        ancestors: Vec::new(),
         by_row: None,
     }
 }

@@ -51,6 +51,15 @@ impl Array {
             .unwrap_or_else(|| Array::texts(count, values))
     }
 
+    /// An array of booleans.
+    pub(super) fn booleans(count: usize, values: impl Iterator<Item = bool>) -> Array {
+        let mut bytes = header(&Type::BOOL, count);
+        for value in values {
+            push(&mut bytes, &[u8::from(value)]);
+        }
+        Array { ty: Type::BOOL_ARRAY, bytes }
+    }
+
     fn integers<'a>(integer: Integer, count: usize, values: impl Iterator<Item = Option<&'a [u8]>>) -> Option<Array> {
         let mut bytes = header(&integer.element(), count);
         bytes.reserve(count * 12);

@@ -6,7 +6,8 @@
 //!   table come first, then updates, then inserts;
 //! * a foreign key leads from a child to a parent: the parent's inserts come before the child's inserts, and before those
 //!   updates of the child that set the foreign key; the child's deletes, and those updates, come before the parent's
-//!   deletes. So no row is seen without its parent, and no `on delete` action reaches a row that was to be kept.
+//!   deletes. So no row is seen without its parent, and no `on delete` action reaches a row that was to be kept. Such
+//!   actions also go through tables that have no events here.
 //!
 //! Tables for which no such order exists, which have triggers or rules, or whose events could not be folded, are applied
 //! row by row, together with all tables that foreign keys tie to them.
@@ -14,7 +15,7 @@
 use std::collections::HashMap;
 
 use super::chunk::Chunk;
-use super::fold::Change;
+use super::fold::{Change, Fold};
 use super::order::{self, Sets};
 use super::shape::TableId;
 use super::table::{ColumnId, End, ForeignKey};
@@ -29,18 +30,42 @@ pub(super) struct Plan {
     pub(super) by_row: Vec<TableId>,
 }
 
+impl Plan {
+    /// All events one by one.
+    pub(super) fn by_row(chunk: &Chunk) -> Plan {
+        Plan { steps: Vec::new(), by_row: chunk.active.clone() }
+    }
+}
+
 /// One verb on one table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) table: TableId,
     pub(super) verb: Verb,
-    /// Rows of the table's fold that write the same columns; deletes are one group.
-    pub(super) groups: Vec<Vec<u32>>,
+    pub(super) groups: Vec<Group>,
 }
 
-/// Works out the plan. `foreign_keys` says whether they are checked at all.
-pub(super) fn plan(chunk: &Chunk, foreign_keys: bool) -> Plan {
+/// Rows that one statement can change.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Places in the table's fold. Of updates and deletes in the order of their keys, so that neighbours in the index, and
+    /// mostly in the table, come one after the other.
+    pub(super) rows: Vec<u32>,
+    /// The updates do not all set the same columns.
+    pub(super) mixed: bool,
+}
+
+/// More groups of updates than this become one when they have, on average, fewer rows than [`SMALL_GROUP`]: a statement
+/// costs as much as some tens of rows.
+const MANY_GROUPS: usize = 4;
+const SMALL_GROUP: usize = 50;
+
+/// Works out the plan. `foreign_keys` says whether they are checked at all; the tables in `refused` go by row.
+pub(super) fn plan(chunk: &Chunk, foreign_keys: bool, refused: &[TableId]) -> Plan {
     let mut tables: Vec<Changes> = chunk.active.iter().map(|id| Changes::collect(chunk, *id)).collect();
+    for table in &mut tables {
+        table.by_row |= refused.contains(&table.id);
+    }
     let links = if foreign_keys { links(chunk, &mut tables) } else { Vec::new() };
     let mut sets = Sets::new(tables.len());
     for link in &links {
@@ -57,7 +82,7 @@ pub(super) fn plan(chunk: &Chunk, foreign_keys: bool) -> Plan {
             steps.order_link(link, &tables, &mut edges);
         }
         match order::sort(steps.list.len(), &edges) {
-            Ok(order) => return finish(tables, &order.iter().map(|i| steps.list[*i]).collect::<Vec<_>>()),
+            Ok(order) => return finish(chunk, tables, &order.iter().map(|i| steps.list[*i]).collect::<Vec<_>>()),
             Err(stuck) => {
                 for step in stuck {
                     tables[steps.list[step].0].by_row = true;
@@ -76,15 +101,40 @@ fn spread(tables: &mut [Changes], sets: &Sets) {
     }
 }
 
-fn finish(mut tables: Vec<Changes>, order: &[(usize, Verb)]) -> Plan {
+fn finish(chunk: &Chunk, mut tables: Vec<Changes>, order: &[(usize, Verb)]) -> Plan {
     let mut plan = Plan::default();
     for (i, verb) in order {
         let table = &mut tables[*i];
-        let groups = std::mem::take(&mut table.groups[*verb as usize]);
+        let mut groups = std::mem::take(&mut table.groups[*verb as usize]);
+        let count: usize = groups.iter().map(Vec::len).sum();
+        let mixed = *verb == Verb::Update && groups.len() > MANY_GROUPS && count / groups.len() < SMALL_GROUP;
+        if mixed {
+            groups = vec![groups.concat()];
+        }
+        if *verb != Verb::Insert {
+            let fold = chunk.fold(table.id);
+            groups.iter_mut().for_each(|rows| sort(rows, fold));
+        }
+        let groups = groups.into_iter().map(|rows| Group { rows, mixed }).collect();
         plan.steps.push(Step { table: table.id, verb: *verb, groups });
     }
     plan.by_row = tables.iter().filter(|table| table.by_row).map(|table| table.id).collect();
     plan
+}
+
+fn sort(rows: &mut [u32], fold: &Fold) {
+    let key = |row: &u32| fold.key(&fold.rows()[*row as usize]);
+    if rows.is_sorted_by(|one, other| key(one) <= key(other)) {
+        return;
+    }
+    // The first bytes are enough for a good order, and all of an integer.
+    rows.sort_by_cached_key(|row| {
+        let key = key(row);
+        let mut prefix = [0; 8];
+        let len = key.len().min(8);
+        prefix[..len].copy_from_slice(&key[..len]);
+        u64::from_be_bytes(prefix)
+    });
 }
 
 /// The net changes of a table.
@@ -158,6 +208,8 @@ struct Link {
     parent: usize,
     /// The child's updates set the foreign key.
     set_by_updates: bool,
+    /// The foreign key refers to the parent itself, not to a table in between.
+    direct: bool,
 }
 
 /// The foreign keys between tables of the chunk. A parent whose referenced columns are set by updates has to go by row.
@@ -170,9 +222,16 @@ fn links(chunk: &Chunk, tables: &mut [Changes]) -> Vec<Link> {
             let (Some(child), Some(parent)) = (places.get(from), places.get(to)) else { continue };
             let set_by_updates = table.updates_any(columns);
             match end {
-                End::Child => links.push(Link { child: *child, parent: *parent, set_by_updates }),
+                End::Child => links.push(Link { child: *child, parent: *parent, set_by_updates, direct: true }),
                 End::Parent => table.by_row |= set_by_updates,
             }
+        }
+        let (foreign_keys, ancestors) = (&chunk.table(table.id).foreign_keys, &chunk.table(table.id).ancestors);
+        let mut own = foreign_keys.iter().filter(|key| key.end == End::Child);
+        let set_by_updates = own.any(|key| table.updates_any(&key.columns));
+        let child = places[&chunk.table(table.id).oid];
+        for parent in ancestors.iter().filter_map(|oid| places.get(oid)) {
+            links.push(Link { child, parent: *parent, set_by_updates, direct: false });
         }
     }
     links
@@ -215,18 +274,22 @@ impl Steps {
     }
 
     fn order_link(&self, link: &Link, tables: &[Changes], edges: &mut Vec<(usize, usize)>) {
-        let Link { child, parent, set_by_updates } = *link;
+        let Link { child, parent, set_by_updates, direct } = *link;
         if tables[child].by_row {
             return;
         }
         // Within one statement, a table's references to itself are checked at the end.
         if child != parent {
-            self.edge((parent, Verb::Insert), (child, Verb::Insert), edges);
             self.edge((child, Verb::Delete), (parent, Verb::Delete), edges);
         }
+        if child != parent && direct {
+            self.edge((parent, Verb::Insert), (child, Verb::Insert), edges);
+        }
         if set_by_updates {
-            self.edge((parent, Verb::Insert), (child, Verb::Update), edges);
             self.edge((child, Verb::Update), (parent, Verb::Delete), edges);
+        }
+        if set_by_updates && direct {
+            self.edge((parent, Verb::Insert), (child, Verb::Update), edges);
         }
     }
 }

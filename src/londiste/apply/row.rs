@@ -2,15 +2,17 @@
 
 use futures_util::StreamExt;
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
+use super::param::Untyped;
 use super::read::letter;
 use super::shape::{Shape, Slot};
-use super::table::Table;
-use super::write::Written;
+use super::table::{ColumnId, End, Table};
+use super::write::{Missing, Written};
 use crate::config::MissingRow;
 use crate::error::{ApplyFault, Error, FaultKind, Result};
-use crate::pg::Db;
+use crate::pg::{Db, Param};
 use crate::pgq::fragment::Verb;
 
 /// A message is sent when its text has this size: one round trip then is of no account.
@@ -22,101 +24,101 @@ pub(super) async fn apply(
     chunk: &Chunk,
     on_missing: MissingRow,
     which: impl Fn(&Slot) -> bool,
-) -> Result<Written> {
-    let mut written = Written::default();
-    let mut group = Group::default();
+    written: &mut Written,
+) -> Result<()> {
+    let mut group = Group { tx, chunk, on_missing, text: Vec::new(), slots: Vec::new() };
     for slot in chunk.slots.iter().filter(|slot| which(slot)) {
         written.row_by_row += 1;
-        group.add(chunk, slot);
+        group.add(slot);
         if group.text.len() >= GROUP_SIZE {
-            written.missing_rows += group.send(tx, chunk, on_missing).await?;
+            group.send(&mut written.missing).await?;
         }
     }
-    written.missing_rows += group.send(tx, chunk, on_missing).await?;
-    Ok(written)
+    group.send(&mut written.missing).await
 }
 
 /// Statements to be sent at once.
-#[derive(Default)]
-struct Group {
+struct Group<'a> {
+    tx: &'a Db,
+    chunk: &'a Chunk,
+    on_missing: MissingRow,
     text: Vec<u8>,
     /// The event of each statement.
     slots: Vec<Slot>,
 }
 
-impl Group {
-    fn add(&mut self, chunk: &Chunk, slot: &Slot) {
-        let shape = chunk.shape(slot.shape);
-        if statement(chunk, slot, shape, chunk.table(shape.table), &mut self.text) {
+impl Group<'_> {
+    fn add(&mut self, slot: &Slot) {
+        let shape = self.chunk.shape(slot.shape);
+        if statement(self.chunk, slot, shape, self.chunk.table(shape.table), &mut self.text) {
             self.text.extend_from_slice(b";\n");
             self.slots.push(*slot);
         }
     }
 
     /// Runs the statements and forgets them.
-    async fn send(&mut self, tx: &Db, chunk: &Chunk, on_missing: MissingRow) -> Result<u64> {
+    async fn send(&mut self, missing: &mut Missing) -> Result<()> {
         if self.slots.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
-        let mut missing = 0;
         match std::str::from_utf8(&self.text) {
-            Ok(text) => missing += run(tx, chunk, text, &self.slots, on_missing).await?,
+            Ok(text) => self.run(text, missing).await?,
             Err(_) => {
                 for slot in &self.slots {
-                    missing += run_bytes(tx, chunk, slot, on_missing).await?;
+                    self.run_bytes(slot, missing).await?;
                 }
             }
         }
         self.text.clear();
         self.slots.clear();
-        Ok(missing)
+        Ok(())
     }
-}
 
-/// Runs one statement per slot.
-async fn run(tx: &Db, chunk: &Chunk, text: &str, slots: &[Slot], on_missing: MissingRow) -> Result<u64> {
-    // The server answers statement by statement and stops at the one that fails: so the number of answers tells which.
-    let mut done = 0;
-    let mut missing = 0;
-    let answers = tx.client().simple_query_raw(text).await;
-    let fail =
-        |done: usize, error| fault(tx, chunk, &slots[done.min(slots.len() - 1)], FaultKind::Refused, Some(error));
-    let mut answers = Box::pin(answers.map_err(|error| fail(0, error))?);
-    while let Some(answer) = answers.next().await {
-        if let SimpleQueryMessage::CommandComplete(rows) = answer.map_err(|error| fail(done, error))? {
-            let slot = &slots[done.min(slots.len() - 1)];
-            if rows == 0 && chunk.shape(slot.shape).verb != Verb::Insert {
-                missing += 1;
-                if on_missing == MissingRow::Stop {
-                    return Err(fault(tx, chunk, slot, FaultKind::MissingRow, None));
-                }
+    /// Runs the text, which has one statement per slot.
+    async fn run(&self, text: &str, missing: &mut Missing) -> Result<()> {
+        // The server answers statement by statement and stops at the one that fails: so the number of answers tells
+        // which.
+        let mut done = 0;
+        let slot = |done: usize| &self.slots[done.min(self.slots.len() - 1)];
+        let fail = |done: usize, error| fault(self.tx, self.chunk, slot(done), FaultKind::Refused, Some(error));
+        let answers = self.tx.client().simple_query_raw(text).await;
+        let mut answers = Box::pin(answers.map_err(|error| fail(0, error))?);
+        while let Some(answer) = answers.next().await {
+            if let SimpleQueryMessage::CommandComplete(rows) = answer.map_err(|error| fail(done, error))? {
+                self.count(slot(done), rows, missing)?;
+                done += 1;
             }
-            done += 1;
         }
+        Ok(())
     }
-    Ok(missing)
-}
 
-/// Runs the statement of an event whose text is not UTF-8: only values can be sent as bytes.
-async fn run_bytes(tx: &Db, chunk: &Chunk, slot: &Slot, on_missing: MissingRow) -> Result<u64> {
-    let shape = chunk.shape(slot.shape);
-    if shape.opaque {
-        let what = "its statement is not UTF-8 and not of the form that the triggers write".to_owned();
-        return Err(fault(tx, chunk, slot, FaultKind::Unreadable(what), None));
+    /// Runs the statement of an event whose text is not UTF-8: only values can be sent as bytes.
+    async fn run_bytes(&self, slot: &Slot, missing: &mut Missing) -> Result<()> {
+        let shape = self.chunk.shape(slot.shape);
+        if shape.opaque {
+            let what = "its statement is not UTF-8 and not of the form that the triggers write".to_owned();
+            return Err(fault(self.tx, self.chunk, slot, FaultKind::Unreadable(what), None));
+        }
+        let (text, places) = parameterized(shape, self.chunk.table(shape.table));
+        let values: Vec<Untyped<'_>> =
+            places.iter().map(|place| Untyped(self.chunk.values.get(slot.values + place))).collect();
+        let params: Vec<Param<'_>> = values.iter().map(|value| (value as _, Type::UNKNOWN)).collect();
+        let rows = self.tx.client().execute_typed(&text, &params).await;
+        let rows = rows.map_err(|error| fault(self.tx, self.chunk, slot, FaultKind::Refused, Some(error)))?;
+        self.count(slot, rows, missing)
     }
-    let (text, places) = parameterized(shape, chunk.table(shape.table));
-    let values: Vec<super::param::Untyped<'_>> =
-        places.iter().map(|place| super::param::Untyped(chunk.values.get(slot.values + place))).collect();
-    let params: Vec<crate::pg::Param<'_>> =
-        values.iter().map(|v| (v as _, tokio_postgres::types::Type::UNKNOWN)).collect();
-    let rows = tx.client().execute_typed(&text, &params).await;
-    let rows = rows.map_err(|error| fault(tx, chunk, slot, FaultKind::Refused, Some(error)))?;
-    if rows > 0 || shape.verb == Verb::Insert {
-        return Ok(0);
-    }
-    match on_missing {
-        MissingRow::Ignore => Ok(1),
-        MissingRow::Stop => Err(fault(tx, chunk, slot, FaultKind::MissingRow, None)),
+
+    /// Looks at the number of rows that a statement has changed.
+    fn count(&self, slot: &Slot, rows: u64, missing: &mut Missing) -> Result<()> {
+        let shape = self.chunk.shape(slot.shape);
+        if rows > 0 || shape.verb == Verb::Insert {
+            return Ok(());
+        }
+        missing.add(shape.table, 1);
+        match self.on_missing {
+            MissingRow::Ignore => Ok(()),
+            MissingRow::Stop => Err(fault(self.tx, self.chunk, slot, FaultKind::MissingRow, None)),
+        }
     }
 }
 
@@ -245,7 +247,7 @@ fn key_text(chunk: &Chunk, slot: &Slot, shape: &Shape, table: &Table) -> String 
         (Verb::Insert, None) => Vec::new(),
         _ => shape.key.iter().copied().zip(shape.width()..).collect(),
     };
-    let part = |(column, place): (super::table::ColumnId, u32)| {
+    let part = |(column, place): (ColumnId, u32)| {
         let value = chunk.values.get(slot.values + place).unwrap_or(b"null");
         let text: String = String::from_utf8_lossy(value).chars().take(60).collect();
         format!("{}={text}", table.column(column).name)
@@ -261,10 +263,7 @@ pub(super) async fn truncate(tx: &Db, chunk: &Chunk) -> Result<()> {
     let Some((event, id)) = chunk.truncates.first() else { return Ok(()) };
     // The server does not truncate a table that others refer to unless they are truncated too, even if they are empty.
     let alone = |table: &Table| {
-        table
-            .foreign_keys
-            .iter()
-            .all(|key| key.end != super::table::End::Parent || tables.iter().any(|other| other.oid == key.from))
+        table.foreign_keys.iter().all(|key| key.end != End::Parent || tables.iter().any(|other| other.oid == key.from))
     };
     let (truncated, deleted): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|table| alone(table));
     let mut statements: Vec<String> = deleted.iter().map(|table| format!("delete from {}", table.only())).collect();

@@ -1,18 +1,22 @@
 //! Applies the net change of a table by few statements.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::SinkExt;
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use memchr::{memchr, memchr3};
 use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
-use super::fold::{Fold, Net};
+use super::fold::Net;
 use super::param::Array;
-use super::plan::Step;
+use super::plan::{Group, Step};
+use super::shape::TableId;
 use super::table::{ColumnId, Table};
-use crate::error::Result;
+use super::write::Missing;
+use crate::error::{Error, Result};
 use crate::pg::{Db, Param};
 use crate::pgq::fragment::Verb;
 
@@ -21,44 +25,59 @@ const COPY_FROM: usize = 100;
 /// How much COPY data is sent at once.
 const COPY_PIECE: usize = 128 * 1024;
 
-/// Carries out a step. Returns how many rows were to be updated or deleted and were not there.
-pub(super) async fn apply(tx: &Db, chunk: &Chunk, step: &Step) -> Result<u64> {
-    let (fold, table) = (chunk.fold(step.table), chunk.table(step.table));
-    let mut missing = 0;
-    for group in &step.groups {
-        let mut rows: Vec<&Net> = group.iter().map(|row| &fold.rows()[*row as usize]).collect();
-        let found = match step.verb {
-            Verb::Insert if rows.len() >= COPY_FROM => return_all(rows.len(), copy(tx, chunk, table, &rows).await)?,
-            Verb::Insert => return_all(rows.len(), insert(tx, chunk, table, &rows).await)?,
-            Verb::Update => {
-                sort(&mut rows, fold);
-                update(tx, chunk, table, &rows).await?
+/// A step that the server did not carry out.
+pub(super) struct Failed {
+    pub(super) table: TableId,
+    pub(super) error: Error,
+}
+
+/// Carries out the steps in their order. Adds the rows that were to be updated or deleted and were not there.
+pub(super) async fn apply(tx: &Db, chunk: &Chunk, steps: &[Step], missing: &mut Missing) -> Result<(), Failed> {
+    let statements: Vec<Statement<'_>> = steps
+        .iter()
+        .flat_map(|step| step.groups.iter().map(|group| Statement { table: step.table, verb: step.verb, group }))
+        .collect();
+    // A statement is sent while the server works on the one before. COPY takes several messages: nothing may come
+    // between them.
+    for part in statements.chunk_by(|one, other| !one.is_copy() && !other.is_copy()) {
+        let mut running = FuturesOrdered::new();
+        let mut waiting = part.iter();
+        running.extend(waiting.next().map(|statement| statement.run(tx, chunk).boxed()));
+        for statement in part {
+            running.extend(waiting.next().map(|statement| statement.run(tx, chunk).boxed()));
+            let Some(result) = running.next().await else { break };
+            let found = result.map_err(|error| Failed { table: statement.table, error })?;
+            if statement.verb != Verb::Insert {
+                missing.add(statement.table, (statement.group.rows.len() as u64).saturating_sub(found));
             }
-            Verb::Delete => {
-                sort(&mut rows, fold);
-                delete(tx, chunk, table, &rows).await?
-            }
-        };
-        missing += (rows.len() as u64).saturating_sub(found);
+        }
     }
-    Ok(missing)
+    Ok(())
 }
 
-/// A trigger may keep rows out; that is no missing row.
-fn return_all(count: usize, result: Result<()>) -> Result<u64> {
-    result.map(|()| count as u64)
+/// What one statement is to do.
+struct Statement<'a> {
+    table: TableId,
+    verb: Verb,
+    group: &'a Group,
 }
 
-/// In the order of the key, so that neighbours in the index and mostly in the table come one after the other.
-fn sort(rows: &mut [&Net], fold: &Fold) {
-    if !rows.is_sorted_by(|one, other| fold.key(one) <= fold.key(other)) {
-        rows.sort_by_cached_key(|row| {
-            let key = fold.key(row);
-            let mut prefix = [0; 8];
-            let len = key.len().min(8);
-            prefix[..len].copy_from_slice(&key[..len]);
-            u64::from_be_bytes(prefix)
-        });
+impl Statement<'_> {
+    fn is_copy(&self) -> bool {
+        self.verb == Verb::Insert && self.group.rows.len() >= COPY_FROM
+    }
+
+    /// Runs it. Returns how many rows it found.
+    async fn run(&self, tx: &Db, chunk: &Chunk) -> Result<u64> {
+        let (fold, table) = (chunk.fold(self.table), chunk.table(self.table));
+        let rows: Vec<&Net> = self.group.rows.iter().map(|row| &fold.rows()[*row as usize]).collect();
+        let result = match self.verb {
+            Verb::Insert if self.is_copy() => copy(tx, chunk, table, &rows).await,
+            Verb::Insert => insert(tx, chunk, table, &rows).await,
+            Verb::Update => update(tx, chunk, table, &rows, self.group.mixed).await,
+            Verb::Delete => delete(tx, chunk, table, &rows).await,
+        };
+        result.map_err(|error| error.about(format!("table {}", table.name)))
     }
 }
 
@@ -92,6 +111,13 @@ impl<'a> Unnested<'a> {
         self.add(column, values)
     }
 
+    /// Adds whether each row sets a column. Returns the expression for it.
+    fn sets(&mut self, column: ColumnId) -> String {
+        let sets = self.rows.iter().map(|row| self.chunk.shape(row.shape).written.binary_search(&column).is_ok());
+        self.arrays.push(Array::booleans(self.rows.len(), sets));
+        format!("u.c{}", self.arrays.len())
+    }
+
     fn add(&mut self, column: ColumnId, values: impl Iterator<Item = Option<&'a [u8]>> + Clone) -> String {
         let column = self.table.column(column);
         let array = Array::of(column.integer, self.rows.len(), values);
@@ -117,7 +143,7 @@ impl<'a> Unnested<'a> {
 
     async fn execute(&self, tx: &Db, action: &'static str, sql: &str) -> Result<u64> {
         let params: Vec<Param<'_>> = self.arrays.iter().map(|array| (array as _, array.ty.clone())).collect();
-        tx.execute(action, sql, &params).await.map_err(|e| e.about(format!("table {}", self.table.name)))
+        tx.execute(action, sql, &params).await
     }
 }
 
@@ -126,6 +152,7 @@ fn array_name(ty: &Type) -> &'static str {
         Type::INT2_ARRAY => "int2[]",
         Type::INT4_ARRAY => "int4[]",
         Type::INT8_ARRAY => "int8[]",
+        Type::BOOL_ARRAY => "bool[]",
         _ => "text[]",
     }
 }
@@ -143,13 +170,23 @@ fn condition(params: &mut Unnested<'_>, key: &[ColumnId]) -> String {
     terms.join(" and ")
 }
 
-async fn update(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
+async fn update(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net], mixed: bool) -> Result<u64> {
     let Some(first) = rows.first() else { return Ok(0) };
     let mut params = Unnested::new(chunk, table, rows);
     let condition = condition(&mut params, &chunk.shape(first.shape).key);
     let mut list = Vec::new();
-    for column in written(chunk, rows) {
-        list.push(format!("{} = {}", table.column(*column).quoted, params.written(*column)));
+    if mixed {
+        let columns: BTreeSet<ColumnId> =
+            rows.iter().flat_map(|row| &chunk.shape(row.shape).written).copied().collect();
+        for column in columns {
+            let quoted = &table.column(column).quoted;
+            let (set, value) = (params.sets(column), params.written(column));
+            list.push(format!("{quoted} = case when {set} then {value} else t.{quoted} end"));
+        }
+    } else {
+        for column in written(chunk, rows) {
+            list.push(format!("{} = {}", table.column(*column).quoted, params.written(*column)));
+        }
     }
     let sql =
         format!("update {} as t set {} from {} where {condition}", table.only(), list.join(", "), params.relation());
@@ -168,7 +205,7 @@ fn column_list(table: &Table, columns: &[ColumnId]) -> String {
     columns.iter().map(|column| table.column(*column).quoted.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-async fn insert(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<()> {
+async fn insert(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
     let columns = written(chunk, rows);
     let mut params = Unnested::new(chunk, table, rows);
     let list: Vec<String> = columns.iter().map(|column| params.written(*column)).collect();
@@ -180,16 +217,14 @@ async fn insert(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<
         list.join(", "),
         params.relation()
     );
-    params.execute(tx, "apply inserts", &sql).await?;
-    Ok(())
+    params.execute(tx, "apply inserts", &sql).await
 }
 
-async fn copy(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<()> {
+async fn copy(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
     const ACTION: &str = "apply inserts";
     let columns = written(chunk, rows);
-    let about = |e: crate::error::Error| e.about(format!("table {}", table.name));
     let sql = format!("copy {} ({}) from stdin", table.name.quoted(), column_list(table, columns));
-    let mut sink = Box::pin(tx.copy_in(ACTION, &sql).await.map_err(about)?);
+    let mut sink = Box::pin(tx.copy_in(ACTION, &sql).await?);
     let mut piece = BytesMut::with_capacity(COPY_PIECE + COPY_PIECE / 8);
     for row in rows {
         let shape = chunk.shape(row.shape);
@@ -203,15 +238,14 @@ async fn copy(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<()
         piece.extend_from_slice(b"\n");
         if piece.len() >= COPY_PIECE {
             let full: Bytes = piece.split().freeze();
-            sink.send(full).await.map_err(|e| about(tx.failed(ACTION, e)))?;
+            sink.send(full).await.map_err(|e| tx.failed(ACTION, e))?;
             piece.reserve(COPY_PIECE + COPY_PIECE / 8);
         }
     }
     if !piece.is_empty() {
-        sink.send(piece.freeze()).await.map_err(|e| about(tx.failed(ACTION, e)))?;
+        sink.send(piece.freeze()).await.map_err(|e| tx.failed(ACTION, e))?;
     }
-    sink.as_mut().finish().await.map_err(|e| about(tx.failed(ACTION, e)))?;
-    Ok(())
+    sink.as_mut().finish().await.map_err(|e| tx.failed(ACTION, e))
 }
 
 /// Writes a value in COPY's text format.

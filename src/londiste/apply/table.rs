@@ -33,6 +33,8 @@ pub(super) struct Table {
     /// Columns in any such index; all columns when one of them has expressions.
     pub(super) unique_columns: Vec<ColumnId>,
     pub(super) foreign_keys: Vec<ForeignKey>,
+    /// The tables that foreign keys lead to, directly or through other tables.
+    pub(super) ancestors: Vec<u32>,
     /// Why each event has to be applied by itself, in order.
     pub(super) by_row: Option<&'static str>,
 }
@@ -162,6 +164,17 @@ const FOREIGN_KEYS: &str = "
       from pg_catalog.pg_constraint k
      where k.contype = 'f' and (k.conrelid = any($1) or k.confrelid = any($1))";
 
+// "union" drops what was found before, so that circles end.
+const ANCESTORS: &str = "
+    with recursive ancestor as (
+        select k.conrelid as relid, k.confrelid as ancestor_id
+          from pg_catalog.pg_constraint k
+         where k.contype = 'f' and k.conrelid = any($1)
+        union
+        select a.relid, k.confrelid
+          from ancestor a join pg_catalog.pg_constraint k on k.conrelid = a.ancestor_id and k.contype = 'f')
+    select relid, ancestor_id from ancestor";
+
 /// Reads the tables that exist among `names`.
 pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<Vec<Table>> {
     const ACTION: &str = "read the structure of the tables";
@@ -174,10 +187,11 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
     let mut tables: Vec<Table> = rows.iter().map(table).collect();
     let oids: Vec<u32> = tables.iter().map(|t| t.oid).collect();
     let oids = [(&oids as &(dyn tokio_postgres::types::ToSql + Sync), Type::OID_ARRAY)];
-    let (columns, indexes, foreign_keys) = futures_util::try_join!(
+    let (columns, indexes, foreign_keys, ancestors) = futures_util::try_join!(
         tx.query(ACTION, COLUMNS, &oids),
         tx.query(ACTION, INDEXES, &oids),
-        tx.query(ACTION, FOREIGN_KEYS, &oids)
+        tx.query(ACTION, FOREIGN_KEYS, &oids),
+        tx.query(ACTION, ANCESTORS, &oids)
     )?;
     for table in &mut tables {
         let oid = table.oid;
@@ -195,6 +209,7 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
         for row in &foreign_keys {
             add_foreign_key(table, row, &numbers);
         }
+        table.ancestors = ancestors.iter().filter(|r| r.get::<_, u32>(0) == oid).map(|r| r.get(1)).collect();
     }
     Ok(tables)
 }
@@ -233,6 +248,7 @@ fn table(row: &tokio_postgres::Row) -> Table {
         unique_indexes: 0,
         unique_columns: Vec::new(),
         foreign_keys: Vec::new(),
+        ancestors: Vec::new(),
         by_row,
     }
 }

@@ -1,105 +1,136 @@
 //! Applies chunks.
 
+use std::collections::HashMap;
+
 use tokio::sync::{Mutex, mpsc};
 
 use super::chunk::Chunk;
 use super::plan::{self, Plan};
-use super::shape::Slot;
+use super::set::Failed;
+use super::shape::{Slot, TableId};
 use super::{Settings, row, set};
-use crate::config::{Apply, ApplyRole, MissingRow};
+use crate::config::{ApplyRole, MissingRow};
 use crate::error::{Error, Report, Result};
 use crate::pg::Db;
 
+/// Updates and deletes that found no row, by table.
+#[derive(Debug, Default)]
+pub(super) struct Missing(HashMap<TableId, u64>);
+
+impl Missing {
+    pub(super) fn add(&mut self, table: TableId, count: u64) {
+        if count > 0 {
+            *self.0.entry(table).or_default() += count;
+        }
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    pub(super) fn tables(&self) -> impl Iterator<Item = (TableId, u64)> {
+        self.0.iter().map(|(table, count)| (*table, *count))
+    }
+}
+
 /// What was written.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Written {
-    pub(super) missing_rows: u64,
+    pub(super) missing: Missing,
     pub(super) row_by_row: u64,
 }
 
 /// The writing end.
-pub(super) struct Writer {
-    settings: Settings,
+pub(super) struct Writer<'a> {
+    pub(super) tx: &'a Db,
+    pub(super) settings: Settings,
     /// How much memory a spent chunk may keep.
-    memory: usize,
+    pub(super) memory: usize,
+    pub(super) written: Written,
 }
 
-impl Writer {
-    pub(super) fn new(settings: Settings, memory: usize) -> Writer {
-        Writer { settings, memory }
-    }
-
+impl Writer<'_> {
     /// Applies chunks until there are no more, and gives them back empty.
     pub(super) async fn run(
-        self,
-        mut chunks: mpsc::Receiver<Chunk>,
+        mut self,
+        mut chunks: mpsc::Receiver<(Chunk, Plan)>,
         spent: mpsc::Sender<Chunk>,
-        session: &Mutex<&Db>,
+        session: &Mutex<()>,
     ) -> Result<Written> {
-        let mut written = Written::default();
-        while let Some(mut chunk) = chunks.recv().await {
-            let tx = session.lock().await;
-            let Written { missing_rows, row_by_row } = self.apply(&tx, &chunk).await?;
-            drop(tx);
-            written.missing_rows += missing_rows;
-            written.row_by_row += row_by_row;
+        while let Some((mut chunk, plan)) = chunks.recv().await {
+            let guard = session.lock().await;
+            self.apply(&chunk, plan).await?;
+            drop(guard);
             chunk.clear(self.memory);
             // The reader may have ended.
             let _ = spent.try_send(chunk);
         }
-        Ok(written)
+        Ok(self.written)
     }
 
-    async fn apply(&self, tx: &Db, chunk: &Chunk) -> Result<Written> {
+    async fn apply(&mut self, chunk: &Chunk, mut plan: Plan) -> Result<()> {
         if !chunk.truncates.is_empty() {
-            row::truncate(tx, chunk).await?;
+            row::truncate(self.tx, chunk).await?;
         }
-        if self.settings.apply == Apply::Row || chunk.slots.len() <= self.settings.few {
-            return row::apply(tx, chunk, self.settings.on_missing_row, |_| true).await;
-        }
-        let plan = plan::plan(chunk, self.settings.role == ApplyRole::Origin);
-        let mut missing_rows = 0;
-        if !plan.steps.is_empty() {
-            match self.apply_sets(tx, chunk, &plan).await? {
-                Some(missing) => missing_rows += missing,
-                // In the order of the events, the same changes either succeed, or show which one is refused.
-                None => return row::apply(tx, chunk, self.settings.on_missing_row, |_| true).await,
+        let mut refused = Vec::new();
+        while !plan.steps.is_empty() {
+            match self.apply_sets(chunk, &plan).await? {
+                Outcome::Applied => break,
+                // Row by row, in the order of the events, the same changes either succeed, or show what is refused.
+                Outcome::Refused(table) if refused.len() < REFUSALS => {
+                    refused.push(table);
+                    plan = plan::plan(chunk, self.settings.role == ApplyRole::Origin, &refused);
+                }
+                Outcome::Refused(_) | Outcome::MissingRows => plan = Plan::by_row(chunk),
             }
         }
-        let mut written = Written::default();
-        if !plan.by_row.is_empty() {
-            let by_row = |slot: &Slot| plan.by_row.contains(&chunk.shape(slot.shape).table);
-            written = row::apply(tx, chunk, self.settings.on_missing_row, by_row).await?;
+        if plan.by_row.is_empty() {
+            return Ok(());
         }
-        written.missing_rows += missing_rows;
-        Ok(written)
+        let by_row = |slot: &Slot| plan.by_row.contains(&chunk.shape(slot.shape).table);
+        row::apply(self.tx, chunk, self.settings.on_missing_row, by_row, &mut self.written).await
     }
 
-    /// Carries out the steps. `None` when one was refused: everything is as it was before them.
-    async fn apply_sets(&self, tx: &Db, chunk: &Chunk, plan: &Plan) -> Result<Option<u64>> {
+    /// Carries out the steps. When they are not carried out, everything is as it was before them.
+    async fn apply_sets(&mut self, chunk: &Chunk, plan: &Plan) -> Result<Outcome> {
         const ACTION: &str = "set a savepoint";
-        tx.batch(ACTION, "savepoint londiste_chunk").await?;
-        let as_sets = chunk.active.iter().filter(|table| !plan.by_row.contains(table));
-        let mut missing: u64 = as_sets.map(|table| chunk.fold(*table).missing).sum();
-        for step in &plan.steps {
-            match set::apply(tx, chunk, step).await {
-                Ok(count) => missing += count,
-                Err(error) if is_refusal(&error) => {
-                    tracing::debug!("events go row by row: {}", Report(&error));
-                    tx.batch(ACTION, "rollback to savepoint londiste_chunk; release savepoint londiste_chunk").await?;
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
+        const UNDO: &str = "rollback to savepoint londiste_chunk; release savepoint londiste_chunk";
+        self.tx.batch(ACTION, "savepoint londiste_chunk").await?;
+        let mut missing = Missing::default();
+        for table in chunk.active.iter().filter(|table| !plan.by_row.contains(table)) {
+            missing.add(*table, chunk.fold(*table).missing);
+        }
+        match set::apply(self.tx, chunk, &plan.steps, &mut missing).await {
+            Ok(()) if missing.total() > 0 && self.settings.on_missing_row == MissingRow::Stop => {
+                self.tx.batch(ACTION, UNDO).await?;
+                Ok(Outcome::MissingRows)
             }
+            Ok(()) => {
+                self.tx.batch(ACTION, "release savepoint londiste_chunk").await?;
+                missing.tables().for_each(|(table, count)| self.written.missing.add(table, count));
+                Ok(Outcome::Applied)
+            }
+            Err(Failed { table, error }) if is_refusal(&error) => {
+                tracing::debug!("events go row by row: {}", Report(&error));
+                self.tx.batch(ACTION, UNDO).await?;
+                Ok(Outcome::Refused(table))
+            }
+            Err(Failed { error, .. }) => Err(error),
         }
-        if missing > 0 && self.settings.on_missing_row == MissingRow::Stop {
-            tx.batch(ACTION, "rollback to savepoint londiste_chunk; release savepoint londiste_chunk").await?;
-            return Ok(None);
-        }
-        tx.batch(ACTION, "release savepoint londiste_chunk").await?;
-        Ok(Some(missing))
     }
 }
+
+/// What became of the steps of a plan.
+enum Outcome {
+    Applied,
+    /// The server refused a change of this table; nothing was applied.
+    Refused(TableId),
+    /// Rows are missing and the configuration says to stop then; nothing was applied.
+    MissingRows,
+}
+
+/// After so many refusals in a chunk all of it goes row by row.
+const REFUSALS: usize = 2;
 
 /// Whether the server refused the change itself, which another order of changes may avoid.
 fn is_refusal(error: &Error) -> bool {
