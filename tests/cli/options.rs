@@ -63,7 +63,7 @@ fn option_that_the_command_cannot_use_is_a_usage_error() {
     let job = Job::londiste(scratch.path(), "l", ["dbname=none", "dbname=none"], "q");
     for (args, text) in [
         ("replay --force", "option --force cannot be used with \"replay\"; it is for subscriber add, compare, repair"),
-        ("subscriber tables --key=a", "option --key cannot be used with \"subscriber tables\"; it is for provider add"),
+        ("subscriber seqs --key=a", "option --key cannot be used with \"subscriber seqs\"; it is for provider add"),
         ("compare -d", "option --daemon cannot be used with \"compare\"; it is for replay, copy"),
         ("subscriber add --all --rewind", "option --all cannot be used with \"--rewind\"; it is for provider add"),
     ] {

@@ -43,7 +43,7 @@ fn install_is_like_the_providers() {
 fn commands_before_install_say_what_to_run() {
     let r = Replication::new();
     let hint = "HINT: Run \"rlondiste INI provider install\" and \"rlondiste INI subscriber install\" first.\n";
-    for command in ["tables", "seqs", "resync --all", "remove --all", "wait-sync"] {
+    for command in ["seqs", "resync --all", "remove --all", "wait-sync"] {
         let args = ["subscriber"].into_iter().chain(command.split(' '));
         let output = r.londiste.program(args).stdout("").status(1).run();
         assert!(output.stderr.contains("schema \"londiste\" does not exist (3F000)"), "{}", output.stderr);
