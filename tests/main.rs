@@ -13,6 +13,7 @@
 mod apply;
 mod architecture;
 mod cli;
+mod compat;
 mod config;
 mod harness;
 mod londiste;

@@ -95,6 +95,7 @@ done
 check_rust
 server_programs && command -v psql > /dev/null || tests/install-postgresql.sh
 check_user
+tests/install-peers.sh
 [ -z "$major" ] || use_major "$major"
 
 step() {

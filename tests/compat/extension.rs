@@ -1,0 +1,105 @@
+//! Debian's extension `pgq` 3.5 in the provider database: our ticker keeps it going, and tables replicate from it.
+
+use super::{Feed, log, skipped};
+use crate::support::{Binaries, Cluster, Database, Job, Replication, Scratch, wait_until};
+
+/// None, with the reason printed, where the server's major version has no such extension.
+fn is_installed() -> bool {
+    let found = Cluster::provider().value("select count(*) from pg_available_extensions where name = 'pgq'");
+    if found == "0" {
+        skipped(&format!(
+            "no extension pgq for PostgreSQL {major} (apt-get install postgresql-{major}-pgq3)",
+            major = Binaries::find().major()
+        ));
+    }
+    found != "0"
+}
+
+#[track_caller]
+fn create(database: &Database) {
+    database.sql("create extension pgq");
+    assert_eq!(database.value("select extversion from pg_extension where extname = 'pgq'"), "3.5");
+}
+
+/// The functions of schema `pgq`, with what they are made of.
+#[track_caller]
+fn functions(database: &Database) -> Vec<String> {
+    database.column(
+        "select p.oid::regprocedure::text || ' ' || md5(p.prosrc) from pg_proc p
+         where p.pronamespace = 'pgq'::regnamespace order by 1",
+    )
+}
+
+#[test]
+fn ticker_ticks_rotates_and_retries_for_the_extension() {
+    if !is_installed() {
+        return;
+    }
+    // Transactions of other tests, in any database, would block rotation.
+    let cluster = Cluster::builder().name("extension").start();
+    let database = cluster.database();
+    create(&database);
+    let before = functions(&database);
+    let scratch = Scratch::new();
+    let ticker = Job::ticker(scratch.path(), "db1-ticker", database.conninfo()).set("maint_delay", "0.2");
+    let said = [
+        "INFO plpgsql is installed",
+        "INFO txid_current_snapshot is installed",
+        "INFO pgq is installed: extension pgq 3.5, which is used as it is",
+    ];
+    ticker.program(["install"]).stdout("").stderr(log(&said)).run();
+    assert_eq!(functions(&database), before);
+    let mut feed = Feed::of(&database);
+    ticker.start();
+    for _ in 0..4 {
+        feed.rotate();
+    }
+    feed.read_everything();
+    feed.wait_until_tidy();
+    let log = ticker.log();
+    assert!(!log.contains("ERROR") && !log.contains("WARNING"), "{log}");
+    println!("{log}");
+}
+
+#[test]
+fn tables_replicate_from_a_provider_with_the_extension() {
+    if !is_installed() {
+        return;
+    }
+    let r = Replication::new().with_shop();
+    create(&r.provider);
+    let before = functions(&r.provider);
+    let version = env!("CARGO_PKG_VERSION");
+    let reading = format!("INFO   Reading from rlondiste {version}");
+    let said = [
+        "INFO plpgsql is installed",
+        "INFO txid_current_snapshot is installed",
+        "INFO pgq is installed: extension pgq 3.5, which is used as it is",
+        "INFO Installing londiste",
+        &reading,
+    ];
+    r.londiste.program(["provider", "install"]).stdout("").stderr(log(&said)).run();
+    assert_eq!(functions(&r.provider), before);
+    r.install();
+    r.start();
+    r.add("--all");
+    r.wait_until_ok();
+    r.provider.sql(
+        "insert into customers (name) select 'Customer ' || i from generate_series(1, 100) i;
+         update products set price = price + 1; delete from order_lines where line = 2",
+    );
+    r.assert_in_sync();
+    // Rotated, and read on.
+    r.provider.sql("update pgq.queue set queue_rotation_period = '0'");
+    let before = r.provider.value("select queue_switch_time from pgq.queue");
+    wait_until("the extension's tables rotate", || {
+        let now = r.provider.value("select queue_switch_time from pgq.queue");
+        if now == before { Err(now) } else { Ok(()) }
+    });
+    r.provider.sql("update products set price = price * 2; insert into customers (name) values ('Last')");
+    r.assert_in_sync();
+    for job in [&r.ticker, &r.londiste] {
+        let log = job.log();
+        assert!(!log.contains("ERROR"), "{log}");
+    }
+}
