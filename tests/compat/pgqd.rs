@@ -19,7 +19,7 @@ struct Pgqd {
 }
 
 impl Pgqd {
-    /// None, with the reason printed, where it is not installed.
+    /// Whether it is installed; the reason for skipping is printed where it is not.
     fn is_installed() -> bool {
         let there = Path::new(PROGRAM).is_file();
         if !there {
