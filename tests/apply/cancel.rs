@@ -1,6 +1,7 @@
 //! Applying may be cut short at any point: nothing of the batch stays, and the next try applies all of it.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::task::Poll;
 
 use rlondiste::londiste::apply::Settings;
@@ -10,15 +11,14 @@ use super::events::events;
 use super::{SETTINGS, replay};
 
 /// Lets a future run until it has been polled `limit` times. `None` when it was not ready by then.
-async fn within<F: Future>(future: F, limit: usize) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
+async fn within<F: Future + Unpin>(mut future: F, limit: usize) -> Option<F::Output> {
     let mut polls = 0;
     std::future::poll_fn(|cx| {
         if polls == limit {
             return Poll::Ready(None);
         }
         polls += 1;
-        future.as_mut().poll(cx).map(Some)
+        Pin::new(&mut future).poll(cx).map(Some)
     })
     .await
 }
@@ -47,7 +47,7 @@ fn a_batch_that_is_cut_short_anywhere_leaves_nothing() {
         let applied = replay.runtime.block_on(async {
             let tx = replay.subscriber.begin("begin", "begin").await.unwrap();
             let events = event::stream(&replay.provider, &sql).await.unwrap();
-            let applied = within(replay.applier.apply(events, &replay.tables, &tx), limit).await;
+            let applied = within(Box::pin(replay.applier.apply(events, &replay.tables, &tx)), limit).await;
             if let Some(result) = applied {
                 result.unwrap();
                 tx.commit("commit").await.unwrap();

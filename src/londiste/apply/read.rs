@@ -262,11 +262,17 @@ impl<'a> Reader<'a> {
         let first = values.len() - row.count;
         match (verb, row.key_places.as_slice()) {
             (Verb::Insert, _) => {}
-            (Verb::Update, places) => places.iter().for_each(|place| values.push_cell(values.cell(first + place))),
+            (Verb::Update, places) => {
+                for place in places {
+                    values.push_cell(values.cell(first + place));
+                }
+            }
             (Verb::Delete, places) => {
                 let cells: Vec<_> = places.iter().map(|place| values.cell(first + place)).collect();
                 values.truncate(first);
-                cells.into_iter().for_each(|cell| values.push_cell(cell));
+                for cell in cells {
+                    values.push_cell(cell);
+                }
             }
         }
         Ok(row.shape)
