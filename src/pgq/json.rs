@@ -11,7 +11,7 @@ use memchr::memchr2;
 use serde::Deserialize;
 
 use super::fragment::Verb;
-use super::values::Values;
+use super::values::{Names, Values};
 
 /// What the event type says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,16 +48,16 @@ pub fn parse_kind(kind: &[u8]) -> Option<Kind> {
     Some(Kind { verb, table, key: raw.pkey })
 }
 
-/// Reads all members: adds their values and returns their names in the same order, or `None` with `values` as they
-/// were when this is not an object.
-pub fn parse(data: &[u8], values: &mut Values) -> Option<Vec<String>> {
+/// Reads all members: adds their values and their names, in the same order. `None`, with `values` as they were, when
+/// this is not an object.
+pub fn parse(data: &[u8], values: &mut Values, names: &mut Names) -> Option<()> {
     let mark = values.mark();
-    let mut parser = Parser { data, at: 0 };
-    let names = parser.object(values);
-    if names.is_none() {
+    names.clear();
+    let parsed = Parser { data, at: 0 }.object(values, names);
+    if parsed.is_none() {
         values.rewind(mark);
     }
-    names
+    parsed
 }
 
 struct Parser<'a> {
@@ -66,12 +66,13 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn object(&mut self, values: &mut Values) -> Option<Vec<String>> {
-        let mut names = Vec::new();
+    fn object(&mut self, values: &mut Values, names: &mut Names) -> Option<()> {
         self.symbol(b'{')?;
         if self.symbol(b'}').is_none() {
             loop {
-                names.push(self.name()?);
+                self.symbol(b'"')?;
+                self.string(|piece| names.piece(piece))?;
+                names.close();
                 self.symbol(b':')?;
                 self.value(values)?;
                 if self.symbol(b',').is_none() {
@@ -81,14 +82,7 @@ impl Parser<'_> {
             self.symbol(b'}')?;
         }
         self.blanks();
-        (self.at == self.data.len()).then_some(names)
-    }
-
-    fn name(&mut self) -> Option<String> {
-        self.symbol(b'"')?;
-        let mut name = Vec::new();
-        self.string(|piece| name.extend_from_slice(piece))?;
-        String::from_utf8(name).ok()
+        (self.at == self.data.len()).then_some(())
     }
 
     fn value(&mut self, values: &mut Values) -> Option<()> {
@@ -207,10 +201,11 @@ mod tests {
     use super::*;
 
     fn read(data: &str) -> Option<Vec<(String, Option<String>)>> {
-        let mut values = Values::default();
-        let names = parse(data.as_bytes(), &mut values);
-        assert!(names.is_some() || values.is_empty(), "{data} left values behind");
-        let names = names?;
+        let (mut values, mut names) = (Values::default(), Names::default());
+        let parsed = parse(data.as_bytes(), &mut values, &mut names);
+        assert!(parsed.is_some() || values.is_empty(), "{data} left values behind");
+        parsed?;
+        let names = names.to_list()?;
         assert_eq!(names.len(), values.len() as usize);
         let texts = (0..values.len()).map(|i| values.get(i).map(|v| String::from_utf8_lossy(v).into_owned()));
         Some(names.into_iter().zip(texts).collect())

@@ -1,28 +1,27 @@
 //! Event data of `logutriga`: `name=value&name&...`, percent-encoded, where a name without `=` is NULL.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
-use super::values::Values;
+use super::values::{Names, Values};
 
-/// Reads all fields: adds their values and returns their names in the same order, or `None` with `values` as they were
-/// when an escape or a name is damaged.
-pub fn parse(data: &[u8], values: &mut Values) -> Option<Vec<String>> {
+/// Reads all fields: adds their values and their names, in the same order. `None`, with `values` as they were, when an
+/// escape is damaged.
+pub fn parse(data: &[u8], values: &mut Values, names: &mut Names) -> Option<()> {
     let mark = values.mark();
-    let mut names = Vec::new();
+    names.clear();
     for field in data.split(|byte| *byte == b'&').filter(|field| !field.is_empty()) {
-        let Some(name) = parse_field(field, values) else {
+        if parse_field(field, values, names).is_none() {
             values.rewind(mark);
             return None;
-        };
-        names.push(name);
+        }
     }
-    Some(names)
+    Some(())
 }
 
-fn parse_field(field: &[u8], values: &mut Values) -> Option<String> {
-    let equals = field.iter().position(|byte| *byte == b'=');
-    let mut name = Vec::new();
-    unescape(&field[..equals.unwrap_or(field.len())], |piece| name.extend_from_slice(piece))?;
+fn parse_field(field: &[u8], values: &mut Values, names: &mut Names) -> Option<()> {
+    let equals = memchr(b'=', field);
+    unescape(&field[..equals.unwrap_or(field.len())], |piece| names.piece(piece))?;
+    names.close();
     match equals {
         None => values.push_null(),
         Some(equals) => {
@@ -31,7 +30,7 @@ fn parse_field(field: &[u8], values: &mut Values) -> Option<String> {
             values.close(value);
         }
     }
-    String::from_utf8(name).ok()
+    Some(())
 }
 
 fn unescape(mut text: &[u8], mut piece: impl FnMut(&[u8])) -> Option<()> {
@@ -63,8 +62,9 @@ mod tests {
     use super::*;
 
     fn read(data: &str) -> Option<Vec<(String, Option<Vec<u8>>)>> {
-        let mut values = Values::default();
-        let names = parse(data.as_bytes(), &mut values)?;
+        let (mut values, mut names) = (Values::default(), Names::default());
+        parse(data.as_bytes(), &mut values, &mut names)?;
+        let names = names.to_list()?;
         Some(
             (0..values.len())
                 .map(|i| values.get(i).map(<[u8]>::to_vec))

@@ -21,6 +21,37 @@ pub struct Values {
     cells: Vec<Value>,
 }
 
+/// The names that belong to values, in their order, as one text: so that it is quickly seen when they are the same as
+/// those of the event before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Each name is followed by a zero byte, which no name has.
+    text: Vec<u8>,
+}
+
+impl Names {
+    /// Forgets all names.
+    pub fn clear(&mut self) {
+        self.text.clear();
+    }
+
+    /// Adds a piece of a name.
+    pub fn piece(&mut self, bytes: &[u8]) {
+        self.text.extend_from_slice(bytes);
+    }
+
+    /// Ends a name.
+    pub fn close(&mut self) {
+        self.text.push(0);
+    }
+
+    /// The names; `None` when one is not UTF-8.
+    pub fn to_list(&self) -> Option<Vec<String>> {
+        let names = self.text.strip_suffix(&[0]).map(|text| text.split(|byte| *byte == 0));
+        names.into_iter().flatten().map(|name| String::from_utf8(name.to_vec()).ok()).collect()
+    }
+}
+
 /// A state of [`Values`] to return to.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {

@@ -10,7 +10,7 @@ use crate::config::ApplyRole;
 use crate::error::Result;
 use crate::pg::{Db, FqName};
 use crate::pgq::fragment::{Parsed, Template, Verb};
-use crate::pgq::values::Values;
+use crate::pgq::values::{Names, Values};
 
 /// More shapes than this are forgotten between chunks: a table of many columns can have any number of them.
 const MAX_SHAPES: usize = 10_000;
@@ -37,6 +37,7 @@ pub(super) struct Known {
     pub(super) key: Option<Vec<ColumnId>>,
     pub(super) classes: Vec<Class>,
     readings: [Vec<Reading>; 3],
+    full_rows: Vec<FullRow>,
     /// When it was last seen to be as it is in the database.
     checked: u64,
     /// When it was last used.
@@ -50,6 +51,20 @@ struct Reading {
     shape: ShapeId,
     /// Which of the condition's values comes at each place of the shape's key, when the order is another one.
     order: Option<Vec<u32>>,
+}
+
+/// How to read events that have the whole row, with these names in this order.
+#[derive(Clone, Debug)]
+pub(super) struct FullRow {
+    pub(super) verb: Verb,
+    pub(super) names: Names,
+    /// The key's columns, as the event type writes them.
+    pub(super) key: Vec<u8>,
+    pub(super) shape: ShapeId,
+    /// Where among the values those of the shape's key are.
+    pub(super) key_places: Vec<u32>,
+    /// How many values the event has.
+    pub(super) count: u32,
 }
 
 impl Catalog {
@@ -124,6 +139,7 @@ impl Catalog {
             key,
             table: Arc::new(table),
             readings: Default::default(),
+            full_rows: Vec::new(),
             checked: self.round,
             used: self.round,
         };
@@ -146,7 +162,21 @@ impl Catalog {
         self.shapes = Shapes::default();
         for known in &mut self.tables {
             known.readings = Default::default();
+            known.full_rows.clear();
         }
+    }
+
+    /// How to read an event of a whole row, when one like it was there before.
+    pub(super) fn full_row(&self, id: TableId, verb: Verb, names: &Names, key: &[u8]) -> Option<&FullRow> {
+        let known = &self.tables[id as usize];
+        known.full_rows.iter().find(|row| row.verb == verb && row.names == *names && row.key == key)
+    }
+
+    /// Remembers how to read events of whole rows.
+    pub(super) fn learn_full_row(&mut self, id: TableId, row: FullRow) {
+        let known = &mut self.tables[id as usize];
+        known.full_rows.truncate(MAX_TEMPLATES - 1);
+        known.full_rows.push(row);
     }
 
     /// Reads a fragment by the templates known for the table. `None`, with `values` as they were, when none fits.
@@ -211,6 +241,7 @@ impl Catalog {
         known.key = usable.then(|| key.to_vec());
         known.classes = known.key.as_deref().map_or_else(Vec::new, |key| classes(&known.table, key));
         known.readings = Default::default();
+        known.full_rows.clear();
         self.shapes.forget_table(id);
         self.rekeyed = Some(id);
     }

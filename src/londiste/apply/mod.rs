@@ -13,6 +13,8 @@ mod catalog;
 mod chunk;
 mod fold;
 mod key;
+#[doc(hidden)]
+pub mod measure;
 #[cfg(test)]
 mod model;
 mod order;

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::catalog::Catalog;
 use super::chunk::Chunk;
 use super::fold::Change;
-use super::key::Class;
+use super::measure::{self, Sketch};
 use super::read::{Read, Reader};
-use super::table::{Column, Table};
+use super::table::Table;
 use super::{Applied, Filter};
 use crate::pg::FqName;
 use crate::pg::name::{quote_ident, quote_literal};
@@ -168,37 +168,13 @@ fn carry_out(op: &Op, format: Format, rows: &mut Rows) -> Option<(String, String
     }
 }
 
+/// Columns id, a, code, "Weird B" with the key (id, code).
 fn table() -> Table {
-    let column = |name: &str, class| Column {
-        name: name.to_owned(),
-        quoted: quote_ident(name),
-        cast: "text".to_owned(),
-        class,
-        integer: None,
-        generated: false,
-        identity_always: false,
-    };
-    let columns = vec![
-        column("id", Class::Integer),
-        column("a", Class::Text),
-        column("code", Class::Text),
-        column("Weird B", Class::Text),
-    ];
-    Table {
-        name: FqName::parse("public.t"),
-        oid: 1,
-        version: 0,
-        partitioned: false,
-        by_name: columns.iter().zip(0..).map(|(column, id)| (column.name.clone(), id)).collect(),
-        columns,
-        primary_key: Some(vec![0, 2]),
-        keys: vec![vec![0, 2]],
-        unique_indexes: 1,
-        unique_columns: vec![0, 2],
-        foreign_keys: Vec::new(),
-        ancestors: Vec::new(),
-        by_row: None,
-    }
+    let columns = [("id", 23), ("a", 25), ("code", 25), ("Weird B", 25)];
+    let mut table = measure::table(1, &Sketch { name: "public.t", columns: &columns });
+    table.primary_key = Some(vec![0, 2]);
+    table.keys = vec![vec![0, 2]];
+    table
 }
 
 /// Applies the net change of a chunk as the statements would: deletes, updates against the rows as they were, inserts.

@@ -113,7 +113,9 @@ fn finish(chunk: &Chunk, mut tables: Vec<Changes>, order: &[(usize, Verb)]) -> P
         }
         if *verb != Verb::Insert {
             let fold = chunk.fold(table.id);
-            groups.iter_mut().for_each(|rows| sort(rows, fold));
+            for rows in &mut groups {
+                sort(rows, fold);
+            }
         }
         let groups = groups.into_iter().map(|rows| Group { rows, mixed }).collect();
         plan.steps.push(Step { table: table.id, verb: *verb, groups });

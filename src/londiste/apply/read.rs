@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::catalog::{Catalog, column_ids};
+use super::catalog::{Catalog, FullRow, column_ids};
 use super::chunk::Chunk;
 use super::fold::Rows;
 use super::shape::{Form, FormKind, ShapeId, Slot, TableId};
-use super::table::{mend_missing_column, mend_missing_table};
+use super::table::{ColumnId, mend_missing_column, mend_missing_table};
 use super::{Applied, Filter};
 use crate::error::{ApplyFault, Error, FaultKind, Result};
 use crate::pg::FqName;
 use crate::pgq::event::Event;
 use crate::pgq::fragment::{self, Verb};
+use crate::pgq::values::Names;
 use crate::pgq::{EventId, json, urlenc};
 
 /// What became of an event.
@@ -33,13 +34,23 @@ pub(super) struct Reader<'a> {
     /// The name of the event before, and what it stands for.
     last: (Vec<u8>, Target<'a>),
     /// The type of the JSON event before, as text and taken apart.
-    last_kind: Option<(Vec<u8>, json::Kind)>,
+    last_kind: Option<JsonKind>,
+    /// The names in the event at hand.
+    names: Names,
     pub(super) chunk: Chunk,
     pub(super) applied: Applied,
     /// Whether to work out net changes.
     fold: bool,
     /// The subscriber, for messages.
     target: &'a str,
+}
+
+/// A type of JSON events.
+struct JsonKind {
+    text: Vec<u8>,
+    kind: json::Kind,
+    /// The key's columns, each followed by a zero byte: in JSON, names may have commas.
+    key: Vec<u8>,
 }
 
 #[derive(Clone, Copy)]
@@ -69,6 +80,7 @@ impl<'a> Reader<'a> {
             targets: HashMap::new(),
             last: (Vec::new(), Target::Ignored),
             last_kind: None,
+            names: Names::default(),
             chunk: Chunk::default(),
             applied: Applied::default(),
             fold,
@@ -87,7 +99,7 @@ impl<'a> Reader<'a> {
             [b'U', b':', key @ ..] => Format::Urlenc(Verb::Update, key),
             [b'D', b':', key @ ..] => Format::Urlenc(Verb::Delete, key),
             b"R" => return self.truncate(event),
-            [b'{', ..] if self.know_kind(kind) => match self.last_kind.as_ref().and_then(|(_, kind)| kind.verb) {
+            [b'{', ..] if self.know_kind(kind) => match self.last_kind.as_ref().and_then(|known| known.kind.verb) {
                 Some(verb) => Format::Json(verb),
                 None => return self.truncate(event),
             },
@@ -154,8 +166,8 @@ impl<'a> Reader<'a> {
         let from_kind;
         let name = match (event.extra1(), &self.last_kind) {
             (Some(name), _) => name,
-            (None, Some((_, json::Kind { table: (schema, name), .. }))) if event.kind().first() == Some(&b'{') => {
-                from_kind = format!("{schema}.{name}");
+            (None, Some(known)) if event.kind().first() == Some(&b'{') => {
+                from_kind = format!("{}.{}", known.kind.table.0, known.kind.table.1);
                 from_kind.as_bytes()
             }
             (None, _) => {
@@ -216,67 +228,93 @@ impl<'a> Reader<'a> {
     }
 
     fn urlenc(&mut self, event: &Event, id: TableId, verb: Verb, key: &[u8], data: &[u8]) -> Result<ShapeId> {
-        let Some(names) = urlenc::parse(data, &mut self.chunk.values) else {
+        if urlenc::parse(data, &mut self.chunk.values, &mut self.names).is_none() {
             return Err(self.unreadable(event.id, verb, id, "its data are not urlencoded"));
-        };
-        let key = String::from_utf8_lossy(key);
-        let key: Vec<String> = key.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        self.full_row(event, id, verb, &names, &key)
+        }
+        self.full_row(event, id, verb, key)
     }
 
     fn json(&mut self, event: &Event, id: TableId, verb: Verb, data: &[u8]) -> Result<ShapeId> {
-        let Some(names) = json::parse(data, &mut self.chunk.values) else {
+        if json::parse(data, &mut self.chunk.values, &mut self.names).is_none() {
             return Err(self.unreadable(event.id, verb, id, "its data are not a JSON object"));
-        };
-        let key = self.last_kind.as_ref().map(|(_, kind)| kind.key.clone()).unwrap_or_default();
-        self.full_row(event, id, verb, &names, &key)
+        }
+        // Lent for the time of the call, so that it need not be copied.
+        let key = self.last_kind.as_mut().map(|kind| std::mem::take(&mut kind.key)).unwrap_or_default();
+        let shape = self.full_row(event, id, verb, &key);
+        if let Some(kind) = &mut self.last_kind {
+            kind.key = key;
+        }
+        shape
     }
 
-    /// An event that has the whole row, whose values were just read.
-    fn full_row(
-        &mut self,
-        event: &Event,
-        id: TableId,
-        verb: Verb,
-        names: &[String],
-        key: &[String],
-    ) -> Result<ShapeId> {
-        let table = self.catalog.get(id).table.clone();
-        let ids = |names: &[String]| column_ids(&table, names);
-        let missing = |column| self.missing_column(event.id, verb, id, column);
-        let columns = ids(names).map_err(missing)?;
-        let mut key = ids(key).map_err(missing)?;
-        key.sort_unstable();
-        let values = &mut self.chunk.values;
-        let first = values.len() - u32::try_from(columns.len()).unwrap_or(0);
-        if verb == Verb::Insert {
-            let form = Form { table: id, verb, columns, key: Vec::new(), kind: FormKind::Changes };
-            return Ok(self.catalog.intern(form));
+    /// An event that has the whole row, whose values and names were just read.
+    fn full_row(&mut self, event: &Event, id: TableId, verb: Verb, key: &[u8]) -> Result<ShapeId> {
+        let known = self.catalog.full_row(id, verb, &self.names, key).is_some();
+        if !known {
+            let row = self.learn_full_row(event, id, verb, key)?;
+            self.catalog.learn_full_row(id, row);
         }
-        let places: Vec<Option<usize>> = key.iter().map(|k| columns.iter().position(|c| c == k)).collect();
-        let cells: Vec<_> =
-            places.iter().flatten().map(|place| values.cell(first + u32::try_from(*place).unwrap_or(0))).collect();
-        if key.is_empty() || cells.len() < key.len() {
+        let Some(row) = self.catalog.full_row(id, verb, &self.names, key) else {
+            return Err(self.unreadable(event.id, verb, id, "its columns cannot be told apart"));
+        };
+        // The values of the condition follow those of the columns; a delete needs no others.
+        let values = &mut self.chunk.values;
+        let first = values.len() - row.count;
+        match (verb, row.key_places.as_slice()) {
+            (Verb::Insert, _) => {}
+            (Verb::Update, places) => {
+                for place in places {
+                    values.push_cell(values.cell(first + place));
+                }
+            }
+            (Verb::Delete, places) => {
+                let cells: Vec<_> = places.iter().map(|place| values.cell(first + place)).collect();
+                values.truncate(first);
+                for cell in cells {
+                    values.push_cell(cell);
+                }
+            }
+        }
+        Ok(row.shape)
+    }
+
+    /// Works out how to read events with these names.
+    fn learn_full_row(&mut self, event: &Event, id: TableId, verb: Verb, key: &[u8]) -> Result<FullRow> {
+        let table = self.catalog.get(id).table.clone();
+        let Some(names) = self.names.to_list() else {
+            return Err(self.unreadable(event.id, verb, id, "a column's name is not UTF-8"));
+        };
+        let missing = |column| self.missing_column(event.id, verb, id, column);
+        let columns = column_ids(&table, &names).map_err(missing)?;
+        let count = u32::try_from(columns.len()).unwrap_or(0);
+        let mut key_columns = Vec::new();
+        if verb != Verb::Insert {
+            let list = String::from_utf8_lossy(key).into_owned();
+            let separator = if list.ends_with('\0') { '\0' } else { ',' };
+            let list: Vec<String> = list.split(separator).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            key_columns = column_ids(&table, &list).map_err(missing)?;
+            key_columns.sort_unstable();
+        }
+        let place = |column: &ColumnId| (0..).zip(&columns).find(|(_, c)| *c == column).map(|(place, _)| place);
+        let key_places: Vec<u32> = key_columns.iter().filter_map(place).collect();
+        if verb != Verb::Insert && (key_columns.is_empty() || key_places.len() < key_columns.len()) {
             return Err(self.unreadable(event.id, verb, id, "it lacks the values of its key"));
         }
-        let columns = if verb == Verb::Delete {
-            values.truncate(first);
-            Vec::new()
-        } else {
-            columns
-        };
-        for cell in cells {
-            values.push_cell(cell);
-        }
-        Ok(self.catalog.intern(Form { table: id, verb, columns, key, kind: FormKind::FullRow }))
+        let columns = if verb == Verb::Delete { Vec::new() } else { columns };
+        let shape = self.catalog.intern(Form { table: id, verb, columns, key: key_columns, kind: FormKind::FullRow });
+        Ok(FullRow { verb, names: self.names.clone(), key: key.to_vec(), shape, key_places, count })
     }
 
     /// Reads a JSON event type, unless it is the one of the event before.
     fn know_kind(&mut self, kind: &[u8]) -> bool {
-        if self.last_kind.as_ref().is_some_and(|(text, _)| text == kind) {
+        if self.last_kind.as_ref().is_some_and(|known| known.text == kind) {
             return true;
         }
-        self.last_kind = json::parse_kind(kind).map(|parsed| (kind.to_vec(), parsed));
+        self.last_kind = json::parse_kind(kind).map(|parsed| JsonKind {
+            text: kind.to_vec(),
+            key: parsed.key.iter().flat_map(|name| [name.as_bytes(), &[0]]).flatten().copied().collect(),
+            kind: parsed,
+        });
         self.last_kind.is_some()
     }
 

@@ -82,7 +82,7 @@ pub(super) struct Form {
 pub(super) enum FormKind {
     /// Only columns that are to be set.
     Changes,
-    /// An update with all columns of the row, those of the key among them.
+    /// All columns of the row, those of the key among them.
     FullRow,
     /// The text of the event.
     Opaque,
