@@ -53,6 +53,8 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_sql_insert", include_str!("../../sql/londiste/functions/londiste.capture_sql_insert.sql")),
     ("londiste.capture_sql_changes", include_str!("../../sql/londiste/functions/londiste.capture_sql_changes.sql")),
     ("londiste.capture_sql_key", include_str!("../../sql/londiste/functions/londiste.capture_sql_key.sql")),
+    ("londiste.capture_sql_delete", include_str!("../../sql/londiste/functions/londiste.capture_sql_delete.sql")),
+    ("londiste.capture_sql_update", include_str!("../../sql/londiste/functions/londiste.capture_sql_update.sql")),
     ("londiste.capture_urlenc_row", include_str!("../../sql/londiste/functions/londiste.capture_urlenc_row.sql")),
     ("londiste.capture_json_row", include_str!("../../sql/londiste/functions/londiste.capture_json_row.sql")),
     ("londiste.capture_event", include_str!("../../sql/londiste/functions/londiste.capture_event.sql")),

@@ -25,7 +25,7 @@ begin
         (select string_agg(format('%L::pg_catalog.regclass', r.oid::oid), ', ' order by r.nr)
          from unnest(v_queue.relations) with ordinality r(oid, nr)),
         v_queue.queue_id,
-        coalesce(quote_literal(i_capture.key_columns) || '::text[]', 'null'),
+        coalesce(quote_literal(i_capture.key_columns) || '::pg_catalog.text[]', 'null'),
         md5(londiste.capture_plan(i_table, i_relation, i_capture.key_columns)));
 
     select string_agg(format(

@@ -27,8 +27,8 @@ begin
         return format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n    %s;\nend if;\nreturn null;',
                       londiste.capture_sql_changes('old', 'new', v_columns), '',
                       replace(londiste.capture_insert(i_queue_id, i_event_table, i_table,
-                          format('select %L::text as ev_type, pg_catalog.format(%L, pg_catalog.substr(v_changes, 2), %s) as ev_data',
-                                 'U', '%s where %s', londiste.capture_sql_key('old', v_key))), E'\n', E'\n    '));
+                          format('select %L::pg_catalog.text as ev_type, %s as ev_data', 'U',
+                                 londiste.capture_sql_update('v_changes', 'old', v_key))), E'\n', E'\n    '));
     end if;
     return v_insert || E';\nreturn null;';
 end;

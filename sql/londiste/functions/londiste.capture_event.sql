@@ -15,20 +15,20 @@ as $$
 -- ----------------------------------------------------------------------
 select case i_capture.event_format
     when 'sql' then
-        format('%L::text as ev_type, %s as ev_data', upper(replace(i_operation, 't', 'r')),
+        format('%L::pg_catalog.text as ev_type, %s as ev_data', upper(replace(i_operation, 't', 'r')),
                case i_operation when 'i' then londiste.capture_sql_insert(i_row, i_columns)
-                                when 'd' then londiste.capture_sql_key(i_row, i_key)
-                                else '''''::text' end)
+                                when 'd' then londiste.capture_sql_delete(i_row, i_key)
+                                else '''''::pg_catalog.text' end)
     when 'urlenc' then
-        format('%L::text as ev_type, %s as ev_data',
+        format('%L::pg_catalog.text as ev_type, %s as ev_data',
                case i_operation when 't' then 'R' else upper(i_operation) || ':' || k.key_list end,
-               case i_operation when 't' then '''''::text' else londiste.capture_urlenc_row(i_row, i_columns) end)
+               case i_operation when 't' then '''''::pg_catalog.text' else londiste.capture_urlenc_row(i_row, i_columns) end)
     else
-        format('%L::text as ev_type, %s as ev_data',
+        format('%L::pg_catalog.text as ev_type, %s as ev_data',
                format('{"op":"%s","table":[%s,%s],"pkey":[%s]}',
                       case i_operation when 'i' then 'INSERT' when 'u' then 'UPDATE' when 'd' then 'DELETE' else 'TRUNCATE' end,
                       to_json(n.nspname::text), to_json(c.relname::text), k.key_json),
-               case i_operation when 't' then '''{}''::text' else londiste.capture_json_row(i_row, i_columns) end)
+               case i_operation when 't' then '''{}''::pg_catalog.text' else londiste.capture_json_row(i_row, i_columns) end)
     end
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace

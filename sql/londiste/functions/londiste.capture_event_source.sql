@@ -48,26 +48,17 @@ begin
     into v_changed
     from unnest(v_columns) c;
 
-    if i_capture.event_format = 'sql' and i_level = 'single' and cardinality(v_columns) <= 12 then
-        -- Without a subquery to hold the changes: for a few columns, comparing twice is cheaper.
+    if i_capture.event_format = 'sql' then
         return format(
-'select %L::text as ev_type, pg_catalog.format(%L, pg_catalog.substr(%s, 2), %s) as ev_data
-%s
-where not exists (select from londiste_new offset 1)
-    and (%s)',
-            'U', '%s where %s', londiste.capture_sql_changes(v_old, v_new, v_columns), londiste.capture_sql_key(v_old, v_key),
-            v_rows, v_changed);
-    elsif i_capture.event_format = 'sql' then
-        return format(
-'select %L::text as ev_type, pg_catalog.format(%L, pg_catalog.substr(x.changes, 2), x.row_key) as ev_data
+'select %L::pg_catalog.text as ev_type, %s as ev_data
 from (
-    select %s as changes,
-        %s as row_key
+    select %s as londiste_changes, %s
     %s
     %s
 ) x
-where x.changes operator(pg_catalog.<>) %L',
-            'U', '%s where %s', londiste.capture_sql_changes(v_old, v_new, v_columns), londiste.capture_sql_key(v_old, v_key),
+where x.londiste_changes operator(pg_catalog.<>) %L',
+            'U', londiste.capture_sql_update('x.londiste_changes', 'x', v_key), londiste.capture_sql_changes(v_old, v_new, v_columns),
+            (select string_agg(format('%s.%I', v_old, k.column_name), ', ' order by k.column_nr) from unnest(v_key) k),
             v_rows,
             case i_level when 'statement' then 'order by n.londiste_nr'
                          when 'single' then 'where not exists (select from londiste_new offset 1) offset 0'

@@ -2,7 +2,8 @@ create or replace function londiste.capture_insert(i_queue_id int, i_event_table
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_insert(4)
---     The statement that puts events into an event table.
+--     The statement that puts events into an event table. Their ids are left to the column's default, the next value of the queue's
+--     event sequence: a volatile function in the query would cost a plan node.
 -- Parameters:
 --     i_event_table - number of the event table, 0 and up
 --     i_table       - the captured table
@@ -11,13 +12,12 @@ as $$
 begin
     return (
         select format(
-'insert into %s (ev_id, ev_time, ev_type, ev_data, ev_extra1)
-select pg_catalog.nextval(%L::pg_catalog.regclass), pg_catalog.now(), e.ev_type, e.ev_data, %L::text
+'insert into %s (ev_time, ev_type, ev_data, ev_extra1)
+select pg_catalog.now(), e.ev_type, e.ev_data, %L::pg_catalog.text
 from (
 %s
 ) e',
             q.queue_data_pfx || '_' || i_event_table,
-            to_regclass(q.queue_event_seq)::oid,
             (select n.nspname || '.' || c.relname
              from pg_class c join pg_namespace n on n.oid = c.relnamespace
              where c.oid = i_table),

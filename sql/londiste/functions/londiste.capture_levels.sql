@@ -18,7 +18,8 @@ as $$
 --         must not come before that of the referenced one;
 --       - the user has an AFTER trigger for the operation, which may write anywhere: a row trigger, or a statement trigger whose
 --         name sorts before ours.
---     A row trigger at least is what it takes when
+--     Row is cheaper for updates and deletes of a few rows, so a small table has it: no statement can change many rows there.
+--     And it is what it takes when
 --       - the table has inheritance children or parents: a statement's transition tables mix the rows of all of them; or foreign
 --         tables as partitions, which have no transition tables;
 --       - (updates and deletes) MERGE may free a value of one of several unique keys and insert it again in one statement: its statement triggers fire
@@ -27,7 +28,7 @@ as $$
 declare
     v_base text := i_capture.capture;
     v_early_update boolean;
-    v_merge text := v_base;
+    v_change text := v_base;
     v_user record;
 begin
     if exists (select 1
@@ -41,9 +42,12 @@ begin
     then
         v_base := 'row';
     end if;
-    if current_setting('server_version_num')::int >= 150000
-        and (select count(*) from pg_index i where i.indrelid = i_table and (i.indisunique or i.indisexclusion)) > 1 then
-        v_merge := 'row';
+    if (current_setting('server_version_num')::int >= 150000
+            and (select count(*) from pg_index i where i.indrelid = i_table and (i.indisunique or i.indisexclusion)) > 1)
+        or exists (select 1 from pg_class c
+                   where c.oid = i_table and c.relkind = 'r' and c.relpages > 0 and c.reltuples between 0 and 10000)
+    then
+        v_change := 'row';
     end if;
 
     v_early_update := exists (select 1
@@ -65,7 +69,7 @@ begin
       and (t.tgtype & 1 <> 0 or t.tgname < londiste.trigger_name(i_capture.queue_name));
 
     op_insert := case when v_user.on_insert then 'early' else v_base end;
-    op_update := case when v_user.on_update or v_early_update then 'early' when v_base = 'row' then v_base else v_merge end;
-    op_delete := case when v_user.on_delete then 'early' when v_base = 'row' then v_base else v_merge end;
+    op_update := case when v_user.on_update or v_early_update then 'early' when v_base = 'row' then v_base else v_change end;
+    op_delete := case when v_user.on_delete then 'early' when v_base = 'row' then v_base else v_change end;
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -70,7 +70,7 @@ begin
             suffix := 'm';
             trigger_name := '0_' || v_name || '_t';
             trigger_clause := 'before truncate on %s for each statement';
-            body := E'perform pg_catalog.set_config(''londiste.truncating'', tg_relid::text, true);\nreturn null;\n';
+            body := E'perform pg_catalog.set_config(''londiste.truncating'', tg_relid::pg_catalog.text, true);\nreturn null;\n';
             return next;
         end if;
     elsif v_holds_rows then

@@ -4,6 +4,6 @@ as $$
 -- Function: londiste.capture_pins(0)
 --     The settings that the text of values depends on, and what they are while events are made.
 -- ----------------------------------------------------------------------
-values ('DateStyle', 'ISO, YMD'), ('TimeZone', 'UTC'), ('IntervalStyle', 'postgres'), ('extra_float_digits', '3'),
-       ('bytea_output', 'hex'), ('lc_monetary', 'C');
+values ('search_path', 'pg_catalog, pg_temp'), ('DateStyle', 'ISO, YMD'), ('TimeZone', 'UTC'), ('IntervalStyle', 'postgres'),
+       ('extra_float_digits', '3'), ('bytea_output', 'hex'), ('lc_monetary', 'C');
 $$ language sql immutable set search_path = pg_catalog, pg_temp;

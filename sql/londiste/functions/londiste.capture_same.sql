@@ -13,7 +13,7 @@ as $$
 select case
            when not i_column.is_fixed
            -- The casts keep the server from taking this for a comparison of the columns one by one.
-           then format('row(%1$s.%3$I)::record operator(pg_catalog.*=) row(%2$s.%3$I)::record', i_old, i_new, i_column.column_name)
+           then format('row(%1$s.%3$I)::pg_catalog.record operator(pg_catalog.*=) row(%2$s.%3$I)::pg_catalog.record', i_old, i_new, i_column.column_name)
            when i_column.is_nullable
            then format('coalesce(%1$s.%3$I operator(pg_catalog.=) %2$s.%3$I, %1$s.%3$I is null and %2$s.%3$I is null)',
                        i_old, i_new, i_column.column_name)

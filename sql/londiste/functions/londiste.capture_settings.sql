@@ -2,9 +2,13 @@ create or replace function londiste.capture_settings(i_columns londiste.capture_
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_settings(1)
---     The set clauses of a capture function: the text of values must not depend on the writer's session. Each setting costs on
---     every call, so a function has only those that the types of its columns look at. A type that is not known here gets all.
--- Returns: set clauses, without the one for search_path, which every function has
+--     The set clauses of a capture function: the text of values must not depend on the writer's session. Each clause costs on every
+--     call, up to a tenth of the whole capture of a row, so a function has only those that the types of its columns look at. A type
+--     that is not known here gets all of them.
+--
+--     That goes for search_path too. Elsewhere a security definer function without it would be an error; here nothing is looked up
+--     in it: every function, operator, type and table in a generated function is written with its schema.
+-- Returns: set clauses
 -- ----------------------------------------------------------------------
 with types as (
     select coalesce(nullif(t.typelem, 0), t.oid) as oid
@@ -26,12 +30,14 @@ with types as (
                               'tsquery'::regtype, 'xml'::regtype)
                     or p.typtype = 'e'
                then '{}'
-               else array['DateStyle', 'TimeZone', 'IntervalStyle', 'extra_float_digits', 'bytea_output', 'lc_monetary']
+               else array['search_path', 'DateStyle', 'TimeZone', 'IntervalStyle', 'extra_float_digits', 'bytea_output',
+                          'lc_monetary']
            end as names
     from types t
     join pg_type p on p.oid = t.oid
 )
-select coalesce(string_agg(distinct format(' set %I = %L', s.name, s.value), ''), '')
+select coalesce(string_agg(distinct case s.name when 'search_path' then ' set search_path = pg_catalog, pg_temp'
+                                           else format(' set %I = %L', s.name, s.value) end, ''), '')
 from needs n
 cross join lateral unnest(n.names) u(name)
 join londiste.capture_pins() s on s.name = u.name;

@@ -1,19 +1,22 @@
-create or replace function londiste.capture_sql_key(i_row text, i_columns londiste.capture_column[]) returns text
+create or replace function londiste.capture_sql_key(
+    i_row text, i_columns londiste.capture_column[],
+    out template text, out arguments text[])
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_sql_key(2)
---     The expression that makes the condition on the key of format sql: a='1' and b='2'
+--     What format() needs to make the condition on the key of format sql: a='1' and b='2'
+-- Parameters:
+--     i_row     - prefix of the row's columns, e.g. "o"
+--     i_columns - columns of the key
 -- ----------------------------------------------------------------------
-select londiste.capture_format(
-    array_agg(case when c.nr = 1 then '' else ' and ' end
-              || case when c.is_nullable then '%s' else replace(londiste.quote_fragment_name(c.column_name), '%', '%%') || '=%L' end
-              order by c.nr),
-    array_agg(case when c.is_nullable
-                   then format('case when %s then %L else pg_catalog.format(%L, %s.%I) end',
-                               londiste.capture_is_null(i_row, i_columns[c.nr]),
-                               londiste.quote_fragment_name(c.column_name) || ' is null',
-                               replace(londiste.quote_fragment_name(c.column_name), '%', '%%') || '=%L', i_row, c.column_name)
-                   else format('%s.%I', i_row, c.column_name)
-              end order by c.nr))
-from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr);
+select string_agg(case when c.is_nullable then '%s' else n.quoted || '=%L' end, ' and ' order by c.nr),
+       array_agg(case when c.is_nullable
+                      then format('case when %s then %L else pg_catalog.format(%L, %s.%I) end',
+                                  londiste.capture_is_null(i_row, i_columns[c.nr]),
+                                  londiste.quote_fragment_name(c.column_name) || ' is null', n.quoted || '=%L',
+                                  i_row, c.column_name)
+                      else format('%s.%I', i_row, c.column_name)
+                 end order by c.nr)
+from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
+cross join lateral (select replace(londiste.quote_fragment_name(c.column_name), '%', '%%') as quoted) n;
 $$ language sql stable set search_path = pg_catalog, pg_temp;
