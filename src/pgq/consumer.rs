@@ -41,8 +41,8 @@ impl Abilities {
     }
 }
 
-/// What waits are the events between the consumer's tick and the last one that it may go to. next_batch_custom
-/// takes the first tick that has so many events, and with null the next tick.
+/// What waits are the events between the consumer's tick and the last one. next_batch_custom takes a tick that has so
+/// many events, not always the first one; with null it takes the next tick.
 const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
        from pgq.next_batch_custom($1, $2, null,
             (select least(l.tick_event_seq - p.tick_event_seq, $3)::int4
@@ -52,9 +52,9 @@ const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
                     join pgq.tick p on p.tick_queue = q.queue_id and p.tick_id = s.sub_last_tick
                     cross join lateral (
                         select t.tick_event_seq from pgq.tick t
-                         where t.tick_queue = q.queue_id and ($4 is null or t.tick_id <= $4)
+                         where t.tick_queue = q.queue_id
                          order by t.tick_id desc limit 1) l
-              where q.queue_name = $1 and l.tick_event_seq - p.tick_event_seq >= $5), null) b";
+              where q.queue_name = $1 and l.tick_event_seq - p.tick_event_seq >= $4), null) b";
 
 /// When waiting ticks are joined into one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,11 @@ pub struct Join {
     pub least_events: u64,
     /// Up to about so many events, unless one tick has more.
     pub most_events: u64,
+}
+
+impl Join {
+    /// Each tick is a batch: for who must stop at a certain tick.
+    pub const NEVER: Join = Join { least_events: u64::MAX, most_events: 1 };
 }
 
 impl Consumer {
@@ -121,22 +126,15 @@ impl Consumer {
 
     /// The next batch, or the one that is open already; `None` when there is no newer tick.
     ///
-    /// When many ticks are waiting, a batch spans as many of them as `join` says, but none after the tick `until`: who is
-    /// behind catches up in few steps, who is not gets each tick as it comes. A provider without that ability gives one
-    /// tick at a time.
-    pub async fn next_batch(
-        &self,
-        provider: &Db,
-        abilities: Abilities,
-        join: Join,
-        until: Option<TickId>,
-    ) -> Result<Option<Batch>> {
+    /// When many ticks are waiting, a batch spans as many of them as `join` says: who is behind catches up in few steps,
+    /// who is not gets each tick as it comes. A provider without that ability gives one tick at a time.
+    pub async fn next_batch(&self, provider: &Db, abilities: Abilities, join: Join) -> Result<Option<Batch>> {
         if !abilities.custom_batches {
             return self.next_single_batch(provider).await;
         }
         let count = |events: u64| i64::try_from(events).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX));
-        let (most, least, until) = (count(join.most_events), count(join.least_events), until.map(|tick| tick.0));
-        let params = [text(&self.queue), text(&self.name), int8(&most), int8(&until), int8(&least)];
+        let (most, least) = (count(join.most_events), count(join.least_events));
+        let params = [text(&self.queue), text(&self.name), int8(&most), int8(&least)];
         let row = provider.query_one("read the next batch", NEXT_BATCH, &params).await.map_err(|e| e.about(self))?;
         let id: Option<i64> = row.get(0);
         Ok(id.map(|id| Batch { id: BatchId(id), prev_tick: TickId(row.get(1)), cur_tick: TickId(row.get(2)) }))

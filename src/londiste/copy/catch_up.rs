@@ -10,6 +10,7 @@ use crate::londiste::completed::{self, Standing};
 use crate::londiste::replay;
 use crate::londiste::tables::SubscribedTable;
 use crate::pg::name::quote_literal;
+use crate::pgq::consumer::Join;
 use crate::pgq::{Batch, TickId, consumer, event};
 
 use super::{Copy, Sessions};
@@ -28,13 +29,14 @@ impl Copy {
         if self.consumer.position(provider).await?.is_none() {
             return Ok(false);
         }
-        let join = replay::join(&self.config);
+        // A joined batch could end behind the tick where replay takes over, and its events would be applied twice.
+        let join = if until.is_some() { Join::NEVER } else { replay::join(&self.config) };
         loop {
             let stored = completed::last_tick(subscriber, &self.consumer.name).await?;
             if until.is_some() && stored == until {
                 return Ok(true);
             }
-            match self.consumer.next_batch(provider, *abilities, join, until).await? {
+            match self.consumer.next_batch(provider, *abilities, join).await? {
                 Some(batch) => {
                     self.apply(sessions, applier, table, &batch, stored).await?;
                     if until.is_none() && self.is_close(sessions, &batch).await? {

@@ -125,7 +125,7 @@ impl Replay {
         }
         self.tidy.turn(&self.config, sessions, &mut tables, &self.control).await?;
         let join = join(&self.config);
-        match self.consumer.next_batch(&sessions.provider, sessions.abilities, join, None).await? {
+        match self.consumer.next_batch(&sessions.provider, sessions.abilities, join).await? {
             Some(batch) => self.process(sessions, &batch, &tables).await?,
             None => self.wait(sessions, &mut news).await,
         }
