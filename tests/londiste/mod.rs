@@ -1,6 +1,7 @@
 //! Replication of tables.
 
 mod catalog;
+mod chain;
 mod faults;
 mod fkeys_and_triggers;
 mod initial_copy;

@@ -158,19 +158,21 @@ pub fn wait_until_ok(subscriber: &Database) {
 #[track_caller]
 pub fn replay_until_in_sync(provider: &Database, consumer: &str) {
     let session = provider.session();
+    let queue =
+        session.value(&format!("select queue_name from pgq.get_consumer_info() where consumer_name = '{consumer}'"));
     let now = session.value("select txid_current()");
     let seen_by = |tick: &str| format!("txid_visible_in_snapshot({now}, {tick}.tick_snapshot)");
     wait_until("the ticker makes a tick", || {
         let seen = session.value(&format!(
             "select count(*) from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
-             where q.queue_name = '{QUEUE}' and {}",
+             where q.queue_name = '{queue}' and {}",
             seen_by("t")
         ));
         if seen != "0" {
             return Ok(());
         }
         // An idle queue ticks seldom; a forced tick is what every client asks for that cannot wait.
-        Err(format!("the last tick is {}", session.value(&format!("select pgq.force_tick('{QUEUE}')"))))
+        Err(format!("the last tick is {}", session.value(&format!("select pgq.force_tick('{queue}')"))))
     });
     wait_until(&format!("{consumer} has replayed everything"), || {
         let rows = session.rows(&format!(
