@@ -3,7 +3,7 @@
 use super::Failure;
 use super::command::{Args, Command, Kind, Spec, Suffix};
 use super::options::Options;
-use crate::londiste::{Command as Londiste, Comparison, CopyMode, Provider, Selection, Shown, Subscriber};
+use crate::londiste::{Command as Londiste, Compare, CopyMode, Provider, Repair, Selection, Shown, Subscriber, Tables};
 
 const SETUP: Suffix = Suffix::Text(".setup");
 
@@ -158,12 +158,20 @@ pub(super) static SPECS: [Spec; 29] = [
         })
     },
     show("subscriber status", "", "show lag, rate, states and the last error", |_, _| subscriber(Subscriber::Status)),
-    comparison("compare", "compare the contents of tables on both sides", |args, options| {
-        Ok(Command::Londiste(Londiste::Compare(tables(args, options))))
-    }),
-    comparison("repair", "write the statements that would make the subscriber's tables equal", |args, options| {
-        Ok(Command::Londiste(Londiste::Repair(tables(args, options))))
-    }),
+    Spec {
+        options: &["checksum", "force", "json"],
+        ..comparison("compare", "compare the contents of tables on both sides", |args, options| {
+            let (tables, checksum) = (tables(args, options), options.checksum);
+            Ok(Command::Londiste(Londiste::Compare(Compare { tables, checksum })))
+        })
+    },
+    Spec {
+        options: &["apply", "force", "output-dir"],
+        ..comparison("repair", "write, or execute, what makes the subscriber's tables equal", |args, options| {
+            let (tables, output_dir) = (tables(args, options), options.output_dir.clone());
+            Ok(Command::Londiste(Londiste::Repair(Repair { tables, apply: options.apply, output_dir })))
+        })
+    },
     Spec {
         pidfile: Suffix::Text(".copy"),
         kind: Kind::Job,
@@ -174,8 +182,7 @@ pub(super) static SPECS: [Spec; 29] = [
 ];
 
 const fn comparison(words: &'static str, about: &'static str, build: Build) -> Spec {
-    let pidfile = Suffix::Text(".repair");
-    Spec { words, args: "[TBL ...]", about, options: &["force"], pidfile, kind: Kind::Step, build }
+    Spec { pidfile: Suffix::Text(".repair"), kind: Kind::Step, ..setup(words, "[TBL ...]", about, build) }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form of Spec::build")]
@@ -192,8 +199,8 @@ fn selection(args: &mut Args, options: &Options) -> Selection {
     Selection { names: args.rest(), all: options.all }
 }
 
-fn tables(args: &mut Args, options: &Options) -> Comparison {
-    Comparison { tables: args.rest(), force: options.force }
+fn tables(args: &mut Args, options: &Options) -> Tables {
+    Tables { names: args.rest(), force: options.force }
 }
 
 fn shown(args: &mut Args) -> Result<Vec<Shown>, Failure> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -92,6 +93,15 @@ pub(super) struct Options {
     /// provider add: the columns that tell rows apart, where there is no primary key
     #[arg(long, value_name = "COL,...", help_heading = "Options of commands")]
     pub(super) key: Option<String>,
+    /// compare: compare every row, list the ranges of keys that differ
+    #[arg(long, help_heading = "Options of commands")]
+    pub(super) checksum: bool,
+    /// repair: execute the statements on the subscriber
+    #[arg(long, help_heading = "Options of commands")]
+    pub(super) apply: bool,
+    /// repair: where the files of statements go, in place of the current directory
+    #[arg(long, value_name = "DIR", help_heading = "Options of commands")]
+    pub(super) output_dir: Option<PathBuf>,
     /// wait-sync: give up after so many seconds
     #[arg(long, value_name = "SECONDS", help_heading = "Options of commands")]
     pub(super) timeout: Option<u32>,

@@ -1,7 +1,7 @@
 //! Replication of tables: what `londiste.py` did.
 
 pub mod apply;
-mod compare;
+mod comparison;
 mod completed;
 mod consumer;
 mod copy;
@@ -10,7 +10,6 @@ mod install;
 mod listing;
 mod news;
 mod provider;
-mod repair;
 mod replay;
 mod schema;
 mod selection;
@@ -19,11 +18,12 @@ mod setup;
 mod status;
 mod structure;
 mod subscriber;
-mod sync_point;
 mod table_state;
 mod tables;
 mod triggers;
 mod wait;
+
+pub use comparison::{Compare, Repair, Tables};
 
 use crate::config;
 use crate::error::Result;
@@ -41,9 +41,9 @@ pub enum Command {
     /// Only copy tables, in the foreground, and end when nothing is left to copy.
     Copy,
     /// Compare the contents of tables.
-    Compare(Comparison),
-    /// Write the statements that would make the subscriber's tables equal to the provider's.
-    Repair(Comparison),
+    Compare(Compare),
+    /// Write, or execute, the statements that make the subscriber's tables equal to the provider's.
+    Repair(Repair),
     /// Move the consumer on the provider to where the subscriber stands.
     Rewind,
     /// Forget where the subscriber stands.
@@ -166,15 +166,6 @@ pub enum Subscriber {
     Status,
 }
 
-/// What `compare` and `repair` take.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Comparison {
-    /// Tables; all subscribed ones when empty.
-    pub tables: Vec<String>,
-    /// Wait for replay without limit.
-    pub force: bool,
-}
-
 /// Runs a command.
 pub async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
     match command {
@@ -184,7 +175,7 @@ pub async fn run(command: Command, config: &config::Londiste, control: &Control)
         Command::Copy => replay::run_copies(config, control).await,
         Command::Rewind => replay::rewind(config, control).await,
         Command::Reset => replay::reset(config, control).await,
-        Command::Compare(comparison) => compare::run(&comparison, config, control).await,
-        Command::Repair(comparison) => repair::run(&comparison, config, control).await,
+        Command::Compare(wanted) => comparison::compare(&wanted, config, control).await,
+        Command::Repair(wanted) => comparison::repair(&wanted, config, control).await,
     }
 }

@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::job::{Control, Wake};
-use crate::pg::{Db, FqName, Role, boolean, text};
+use crate::pg::{Db, FqName, Role, Tx, boolean, text};
 
 /// How long one try may stand in the lock queue. Everything that comes to the table after it waits behind it, so it is short.
 const LOCK_TRY: Duration = Duration::from_millis(400);
@@ -79,8 +79,7 @@ impl<'a> Setup<'a> {
         Ok(done)
     }
 
-    /// Does the work, which locks the table, in one transaction. The lock is taken in short tries with pauses, up to
-    /// the ini's `lock_timeout` altogether: while a try waits, everybody else who wants the table waits behind it.
+    /// Does the work, which locks the table, in one transaction.
     pub(crate) async fn change_table<T>(
         &self,
         db: &Db,
@@ -88,6 +87,21 @@ impl<'a> Setup<'a> {
         lock: TableLock,
         work: impl AsyncFn(&Db) -> Result<T>,
     ) -> Result<T> {
+        let (tx, done) = self.lock_table(db, table, lock, work).await?;
+        self.end(tx).await?;
+        Ok(done)
+    }
+
+    /// Does the work, which locks the table, in a transaction that is left open. The lock is taken in short tries with
+    /// pauses, up to the ini's `lock_timeout` altogether: while a try waits, everybody else who wants the table waits
+    /// behind it.
+    pub(crate) async fn lock_table<'d, T>(
+        &self,
+        db: &'d Db,
+        table: &FqName,
+        lock: TableLock,
+        work: impl AsyncFn(&Db) -> Result<T>,
+    ) -> Result<(Tx<'d>, T)> {
         let started = Instant::now();
         let mut reported = None;
         let mut pause = Duration::from_millis(100);
@@ -97,10 +111,7 @@ impl<'a> Setup<'a> {
             let begin = format!("begin; set local lock_timeout = '{}ms'", wait.as_millis());
             let tx = db.begin("begin a transaction", &begin).await?;
             match work(&tx).await {
-                Ok(done) => {
-                    self.end(tx).await?;
-                    return Ok(done);
-                }
+                Ok(done) => return Ok((tx, done)),
                 Err(error) if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) => return Err(error),
                 Err(_) => tx.rollback("roll back").await?,
             }
@@ -117,7 +128,8 @@ impl<'a> Setup<'a> {
         }
     }
 
-    async fn end(&self, tx: crate::pg::Tx<'_>) -> Result<()> {
+    /// Commits, or with `fake = 1` rolls back.
+    pub(crate) async fn end(&self, tx: Tx<'_>) -> Result<()> {
         if self.config.fake { tx.rollback("roll back").await } else { tx.commit("commit").await }
     }
 }
@@ -146,7 +158,7 @@ fn without_origin(report: &str) -> String {
 /// Which lock a change takes on its table, and so who keeps it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TableLock {
-    /// `create trigger`: writers keep it out, and it them.
+    /// `create trigger`, `lock ... in share mode`: writers keep it out, and it them.
     Writers,
     /// `drop trigger`: readers too.
     Everybody,

@@ -2,12 +2,14 @@
 
 mod catalog;
 mod chain;
+mod compare;
 mod faults;
 mod fkeys_and_triggers;
 mod initial_copy;
 mod log_lines;
 mod polling;
 mod provider;
+mod repair;
 mod replay;
 mod subscriber;
 mod subscriber_seqs;

@@ -1,0 +1,168 @@
+//! `compare --checksum`: compares a hash of every row, and lists the ranges of keys in which rows differ. Only keys and
+//! hashes travel.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::job::Output;
+
+use super::super::setup::Setup;
+use super::shape::Shape;
+use super::sync_point::{Reached, SyncPoint, SyncPoints};
+use super::walk::{Merge, Pair, Values};
+use super::{Subject, Tables, subjects};
+
+/// Keys in a range.
+const RANGE: u64 = 1000;
+
+/// Compares the tables. The output is failed when any of them differs or could not be compared.
+pub(super) async fn run(wanted: &Tables, setup: Setup<'_>) -> Result<Output> {
+    let points = SyncPoints::open(setup, wanted.force).await?;
+    if !points.is_close().await? {
+        return Ok(Output::none().failed(true));
+    }
+    let (tables, mut failed) = subjects(wanted, setup, &points).await?;
+    let mut differing = Ranges::default();
+    for table in tables {
+        let point = match points.reach(&table).await? {
+            Reached::Now(point) => point,
+            Reached::NotThis => {
+                failed.0 = true;
+                continue;
+            }
+            Reached::Lagging => return Ok(Output::of(&differing).failed(true)),
+        };
+        let found = compare(&table, setup, &point).await;
+        match failed.take(found, [&point.provider, &point.subscriber])? {
+            Some(ranges) if !ranges.is_empty() => {
+                failed.because(format_args!("{}: Results do not match!", table.name));
+                differing.0.extend(ranges);
+            }
+            _ => {}
+        }
+    }
+    Ok(Output::of(&differing).failed(failed.0))
+}
+
+async fn compare(table: &Subject, setup: Setup<'_>, point: &SyncPoint<'_>) -> Result<Vec<Range>> {
+    tracing::info!("Checking {}", table.name);
+    let shape = Shape::of(&point.provider, &point.subscriber, table, setup.queue()).await?;
+    let provider = (&*point.provider, shape.provider.hashes_sql());
+    let subscriber = (&*point.subscriber, shape.subscriber.hashes_sql());
+    let mut merge = Merge::start(&shape, provider, subscriber).await?;
+    let (mut theirs, mut ours) = (Sum::default(), Sum::default());
+    let mut list = Vec::new();
+    let mut range = Range::of(&shape);
+    while let Some(pair) = merge.next().await? {
+        range.add(&pair);
+        match &pair {
+            Pair::Provider(row) => theirs.add(row),
+            Pair::Subscriber(row) => ours.add(row),
+            Pair::Both { provider, subscriber } => {
+                theirs.add(provider);
+                ours.add(subscriber);
+            }
+        }
+        if range.keys == RANGE {
+            let full = std::mem::replace(&mut range, Range::of(&shape));
+            list.extend(full.if_differing());
+        }
+    }
+    list.extend(range.if_differing());
+    tracing::info!("srcdb: res = {theirs}");
+    tracing::info!("dstdb: res = {ours}");
+    Ok(list)
+}
+
+/// Number of rows and the sum of their hashes, which does not depend on their order.
+#[derive(Default)]
+struct Sum {
+    rows: u64,
+    hash: u64,
+}
+
+impl Sum {
+    fn add(&mut self, row: &Values) {
+        let hash = row.last().and_then(Option::as_deref).and_then(|hash| hash.get(..16));
+        self.rows += 1;
+        self.hash = self.hash.wrapping_add(hash.and_then(|h| u64::from_str_radix(h, 16).ok()).unwrap_or_default());
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {:016x}", self.rows, self.hash)
+    }
+}
+
+/// Neighbouring keys, of either side.
+#[derive(Serialize)]
+struct Range {
+    table: String,
+    /// The columns of the key.
+    key: Vec<String>,
+    from: Vec<String>,
+    to: Vec<String>,
+    provider_rows: u64,
+    subscriber_rows: u64,
+    /// Keys whose row is on one side only, or not the same on both.
+    differing_rows: u64,
+    #[serde(skip)]
+    keys: u64,
+}
+
+impl Range {
+    fn of(shape: &Shape) -> Range {
+        Range {
+            table: shape.name.to_string(),
+            key: shape.columns[..shape.key_len].to_vec(),
+            from: Vec::new(),
+            to: Vec::new(),
+            provider_rows: 0,
+            subscriber_rows: 0,
+            differing_rows: 0,
+            keys: 0,
+        }
+    }
+
+    fn if_differing(self) -> Option<Range> {
+        (self.differing_rows > 0).then_some(self)
+    }
+
+    fn add(&mut self, pair: &Pair) {
+        let (row, differs) = match pair {
+            Pair::Provider(row) | Pair::Subscriber(row) => (row, true),
+            Pair::Both { provider, subscriber } => (provider, provider.last() != subscriber.last()),
+        };
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+        self.to = row[..self.key.len()].iter().map(text).collect();
+        if self.keys == 0 {
+            self.from.clone_from(&self.to);
+        }
+        self.keys += 1;
+        self.provider_rows += u64::from(!matches!(pair, Pair::Subscriber(_)));
+        self.subscriber_rows += u64::from(!matches!(pair, Pair::Provider(_)));
+        self.differing_rows += u64::from(differs);
+    }
+}
+
+/// What the command prints.
+#[derive(Default, Serialize)]
+#[serde(transparent)]
+struct Ranges(Vec<Range>);
+
+impl fmt::Display for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Range { table, key, from, to, provider_rows, subscriber_rows, differing_rows, .. } in &self.0 {
+            let [key, from, to] = [key, from, to].map(|values| values.join(", "));
+            writeln!(
+                f,
+                "{table} ({key}) from ({from}) to ({to}): provider {provider_rows} rows, subscriber {subscriber_rows} \
+                 rows, {differing_rows} differ"
+            )?;
+        }
+        Ok(())
+    }
+}

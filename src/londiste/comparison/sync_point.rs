@@ -1,0 +1,197 @@
+//! A moment at which both sides of a table must hold the same rows.
+//!
+//! 1. The table is locked against writers on the provider.
+//! 2. Two ticks are waited for. The first may have been begun before the lock, the second was not: every change of the
+//!    table is in a batch that ends there or earlier.
+//! 3. Replay is waited for until it has finished the batch of this tick.
+//! 4. A snapshot is taken on both sides, and the lock released: from here on only the snapshots are read.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::pg::{Db, Tx, text};
+use crate::pgq::consumer::Consumer;
+use crate::pgq::{TickId, consumer};
+
+use super::super::setup::{Setup, TableLock, set_aside};
+use super::{Subject, source};
+
+/// How often to look for the tick and for replay.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A ticker that makes no tick in this time although it is asked to is taken for dead.
+const TICKER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes values look the same on both sides.
+pub(super) const PIN: &str = "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC';
+     set local intervalstyle = postgres; set local extra_float_digits = 3; set local bytea_output = hex";
+
+/// The walk in key order shall follow an index where there is one: a sort of a big table writes temporary files.
+const WALK: &str = "set local enable_sort = off; select 1";
+
+/// How far replay may be behind the ticker at the start.
+const MOST_LAG: f64 = 10.0;
+
+const LAG_HINT: &str = "HINT: Wait until replay has caught up, or use --force to wait here without a limit (writers of the \
+                        table wait too).";
+
+/// The sessions and settings of a comparison.
+pub(super) struct SyncPoints<'a> {
+    setup: Setup<'a>,
+    consumer: Consumer,
+    /// Wait for replay without a limit.
+    force: bool,
+    locker: Db,
+    provider: Db,
+    subscriber: Db,
+}
+
+/// Two transactions that read one moment of the queue.
+pub(super) struct SyncPoint<'a> {
+    pub(super) provider: Tx<'a>,
+    pub(super) subscriber: Tx<'a>,
+}
+
+/// How an attempt at such a moment ended. What is not `Now` is in the log.
+pub(super) enum Reached<T> {
+    Now(T),
+    /// The table cannot be locked; another may.
+    NotThis,
+    /// Replay does not catch up; with no table there is a point in trying.
+    Lagging,
+}
+
+impl<'a> SyncPoints<'a> {
+    pub(super) async fn open(setup: Setup<'a>, force: bool) -> Result<Self> {
+        Ok(SyncPoints {
+            locker: setup.provider().await?,
+            provider: setup.provider().await?,
+            subscriber: setup.subscriber().await?,
+            consumer: Consumer { queue: setup.queue().to_owned(), name: setup.consumer().to_owned() },
+            setup,
+            force,
+        })
+    }
+
+    pub(super) fn provider(&self) -> &Db {
+        &self.provider
+    }
+
+    pub(super) fn subscriber(&self) -> &Db {
+        &self.subscriber
+    }
+
+    /// Brings a table to such a moment, and keeps only the snapshots of it.
+    pub(super) async fn reach(&self, table: &Subject) -> Result<Reached<SyncPoint<'_>>> {
+        let lock = match self.hold(table).await? {
+            Reached::Now(lock) => lock,
+            Reached::NotThis => return Ok(Reached::NotThis),
+            Reached::Lagging => return Ok(Reached::Lagging),
+        };
+        let begin = "begin isolation level repeatable read read only";
+        let provider = self.provider.begin("take a snapshot", begin).await?;
+        let subscriber = self.subscriber.begin("take a snapshot", begin).await?;
+        for tx in [&provider, &subscriber] {
+            tx.batch("take a snapshot", &format!("{PIN}; {WALK}")).await?;
+        }
+        lock.rollback("release the table").await?;
+        Ok(Reached::Now(SyncPoint { provider, subscriber }))
+    }
+
+    /// Brings a table to such a moment, which lasts as long as the transaction on the provider that is returned.
+    pub(super) async fn hold(&self, table: &Subject) -> Result<Reached<Tx<'_>>> {
+        let name = &table.name;
+        tracing::info!("Locking {name}");
+        let sql = format!("lock table {} in share mode", source(name, table.on_provider));
+        let locked = self.setup.lock_table(&self.locker, name, TableLock::Writers, async |tx: &Db| {
+            tx.batch("lock a table", &sql).await.map_err(|e| e.about(format!("table {name}")))
+        });
+        let lock = match locked.await {
+            Ok((lock, ())) => lock,
+            Err(error) => {
+                set_aside(&self.locker, error)?;
+                return Ok(Reached::NotThis);
+            }
+        };
+        tracing::info!("Syncing {name}");
+        let tick = self.tick_after_now().await?;
+        Ok(if self.replay_reaches(tick).await? { Reached::Now(lock) } else { Reached::Lagging })
+    }
+
+    /// Whether replay is there at all, and close enough to be waited for. If not, it has been logged.
+    pub(super) async fn is_close(&self) -> Result<bool> {
+        let row = self
+            .provider
+            .query_opt(
+                "read the consumer's lag",
+                "select extract(epoch from c.lag)::float8, extract(epoch from q.ticker_lag)::float8
+                   from pgq.get_consumer_info($1, $2) c, pgq.get_queue_info($1) q where c.lag is not null",
+                &[text(&self.consumer.queue), text(&self.consumer.name)],
+            )
+            .await?;
+        let Some(row) = row else {
+            tracing::error!(
+                "No such consumer: {} on provider ({})\nHINT: Run \"subscriber register\", or start replay once.",
+                self.consumer,
+                self.provider.target()
+            );
+            return Ok(false);
+        };
+        let (lag, ticker_lag): (f64, Option<f64>) = (row.get(0), row.get(1));
+        let close = self.force || lag <= ticker_lag.unwrap_or(0.0) + MOST_LAG;
+        if !close {
+            tracing::error!("Consumer lagging too much, cannot proceed\n{LAG_HINT}");
+        }
+        Ok(close)
+    }
+
+    /// A tick that was begun after this call.
+    async fn tick_after_now(&self) -> Result<TickId> {
+        let first = self.newest_tick().await?;
+        let mut asked = Instant::now();
+        let mut last = first;
+        loop {
+            consumer::force_tick(&self.provider, &self.consumer.queue).await?;
+            self.setup.pause(POLL).await?;
+            let tick = self.newest_tick().await?;
+            if tick.0 >= first.0 + 2 {
+                return Ok(tick);
+            }
+            if tick > last {
+                last = tick;
+                asked = Instant::now();
+            } else if !self.force && asked.elapsed() > TICKER_PATIENCE {
+                return Err(Error::refused(
+                    format!("Ticker seems dead: queue {} got no tick in 10 s", self.consumer.queue),
+                    "Start it with \"rlondiste TICKER-INI ticker -d\", or look into its log.",
+                ));
+            }
+        }
+    }
+
+    async fn newest_tick(&self) -> Result<TickId> {
+        let row = self
+            .provider
+            .query_one(
+                "read the newest tick",
+                "select coalesce(max(t.tick_id), 0) from pgq.tick t, pgq.queue q
+                  where t.tick_queue = q.queue_id and q.queue_name = $1",
+                &[text(&self.consumer.queue)],
+            )
+            .await?;
+        Ok(TickId(row.get(0)))
+    }
+
+    /// Waits for replay, unless `--force` no longer than for a lock. If it does not come, it has been logged.
+    async fn replay_reaches(&self, tick: TickId) -> Result<bool> {
+        let started = Instant::now();
+        while self.consumer.position(&self.provider).await?.is_none_or(|position| position < tick) {
+            if !self.force && self.setup.config.lock_timeout.is_some_and(|limit| started.elapsed() > limit) {
+                tracing::error!("Consumer lagging too much, exiting\n{LAG_HINT}");
+                return Ok(false);
+            }
+            self.setup.pause(POLL).await?;
+        }
+        Ok(true)
+    }
+}

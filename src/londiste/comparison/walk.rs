@@ -1,0 +1,133 @@
+//! Reads both sides in the order of the key, and pairs their rows. Neither side is held in memory: a cursor on each is
+//! read in portions of a bounded size, and while one portion is looked at the server prepares the next.
+
+use std::cmp::Ordering;
+use std::pin::Pin;
+
+use futures_util::FutureExt;
+use futures_util::future::{MaybeDone, maybe_done};
+use tokio_postgres::Row;
+
+use crate::error::Result;
+use crate::pg::Db;
+
+use super::shape::Shape;
+
+/// The values of a row as text: key columns first.
+pub(super) type Values = Vec<Option<String>>;
+
+/// About how many bytes are fetched at a time: less than the least work_mem in use, since the server writes the result of
+/// a bigger FETCH to a temporary file.
+const PORTION: usize = 1024 * 1024;
+/// Rows of the first portion, and the most of any.
+const FIRST_ROWS: usize = 100;
+const MOST_ROWS: usize = 10_000;
+
+/// Rows of the two sides that have the same key, or the row that only one side has.
+pub(super) enum Pair {
+    Provider(Values),
+    Subscriber(Values),
+    Both { provider: Values, subscriber: Values },
+}
+
+/// Both sides, walked side by side.
+pub(super) struct Merge<'a> {
+    shape: &'a Shape,
+    provider: Walk<'a>,
+    subscriber: Walk<'a>,
+    their: Option<Values>,
+    our: Option<Values>,
+}
+
+impl<'a> Merge<'a> {
+    /// Starts the walk. The statements return the columns of the key in their order, and whatever else is wanted.
+    pub(super) async fn start(
+        shape: &'a Shape,
+        provider: (&'a Db, String),
+        subscriber: (&'a Db, String),
+    ) -> Result<Merge<'a>> {
+        let (mut provider, mut subscriber) =
+            tokio::try_join!(Walk::start(provider, shape), Walk::start(subscriber, shape))?;
+        let (their, our) = tokio::try_join!(provider.next(), subscriber.next())?;
+        Ok(Merge { shape, provider, subscriber, their, our })
+    }
+
+    /// The next pair in the order of the key.
+    pub(super) async fn next(&mut self) -> Result<Option<Pair>> {
+        let order = match (&self.their, &self.our) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => self.shape.order(a, b),
+        };
+        let provider = if order.is_le() { take(&mut self.their, &mut self.provider).await? } else { None };
+        let subscriber = if order.is_ge() { take(&mut self.our, &mut self.subscriber).await? } else { None };
+        Ok(match (provider, subscriber) {
+            (Some(provider), Some(subscriber)) => Some(Pair::Both { provider, subscriber }),
+            (Some(row), None) => Some(Pair::Provider(row)),
+            (None, Some(row)) => Some(Pair::Subscriber(row)),
+            (None, None) => None,
+        })
+    }
+}
+
+/// Takes the row at the head, and puts the next one there.
+async fn take(head: &mut Option<Values>, walk: &mut Walk<'_>) -> Result<Option<Values>> {
+    let next = walk.next().await?;
+    Ok(std::mem::replace(head, next))
+}
+
+/// The rows of one side.
+struct Walk<'a> {
+    db: &'a Db,
+    table: String,
+    rows: std::vec::IntoIter<Row>,
+    /// The portion that the server is at; `None` when the last one has been taken.
+    ahead: Option<Pin<Box<MaybeDone<Fetch<'a>>>>>,
+}
+
+type Fetch<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>>> + Send + 'a>>;
+
+impl<'a> Walk<'a> {
+    async fn start((db, sql): (&'a Db, String), shape: &Shape) -> Result<Walk<'a>> {
+        let table = format!("table {}", shape.name);
+        let declare = format!("declare rows_by_key no scroll cursor for {sql}");
+        db.batch("read a table", &declare).await.map_err(|e| e.about(&table))?;
+        let mut walk = Walk { db, table, rows: Vec::new().into_iter(), ahead: None };
+        walk.fetch(FIRST_ROWS);
+        Ok(walk)
+    }
+
+    /// Asks for the next portion.
+    fn fetch(&mut self, count: usize) {
+        let (db, table) = (self.db, self.table.clone());
+        let fetch: Fetch<'a> = Box::pin(async move {
+            let sql = format!("fetch {count} from rows_by_key");
+            db.query("read a table", &sql, &[]).await.map_err(|e| e.about(table))
+        });
+        let mut ahead = Box::pin(maybe_done(fetch));
+        // The first poll sends the statement.
+        let _ = ahead.as_mut().now_or_never();
+        self.ahead = Some(ahead);
+    }
+
+    async fn next(&mut self) -> Result<Option<Values>> {
+        if self.rows.len() == 0
+            && let Some(mut ahead) = self.ahead.take()
+        {
+            ahead.as_mut().await;
+            let rows = ahead.as_mut().take_output().transpose()?.unwrap_or_default();
+            if let Some(average) = rows.iter().map(Row::raw_size_bytes).sum::<usize>().checked_div(rows.len()) {
+                self.fetch((PORTION / average.max(1)).clamp(1, MOST_ROWS));
+            }
+            self.rows = rows.into_iter();
+        }
+        self.rows.next().map(|row| values(self.db, &row)).transpose()
+    }
+}
+
+/// The row's values. A database without an encoding may hold text that is none.
+pub(super) fn values(db: &Db, row: &Row) -> Result<Values> {
+    let value = |i| row.try_get(i).map_err(|e| db.failed("read a table as text", e));
+    (0..row.len()).map(value).collect()
+}
