@@ -206,7 +206,7 @@ pub const KEYS: &[Key] = &[
     key("method", LONDISTE, Choice(&["direct"]), Is("direct"),
         "Only `direct`: read the queue, write to the subscriber."),
     key("mirror_queue", LONDISTE, Text, None("off"),
-        "Queue on the subscriber that applied events are written on to, with the same tick ids."),
+        "Queue on the subscriber that applied events are written on to, with the same tick ids; `subscriber install` creates it."),
     key("maint_delay", LONDISTE, Seconds, Is("600"),
         "Accepted and not used."),
     // Group: ticker for all databases of a server

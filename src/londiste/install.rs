@@ -45,10 +45,32 @@ pub(crate) async fn subscriber(setup: &Setup<'_>) -> Result<()> {
     let db = setup.subscriber().await?;
     setup
         .change(&db, async |tx: &Db| {
-            plpgsql(tx).await?;
+            match &setup.config.mirror_queue {
+                None => plpgsql(tx).await?,
+                Some(queue) => mirror_queue(tx, queue).await?,
+            }
             londiste(tx).await
         })
         .await
+}
+
+/// Creates the queue on the subscriber that applied events go on into. Its ticks come from replay.
+async fn mirror_queue(tx: &Db, queue: &str) -> Result<()> {
+    let found = pgq::install::ensure_installed_in(tx).await?;
+    if !found.is_own() {
+        return Err(Error::refused(
+            format!("cannot create mirror_queue \"{queue}\" on subscriber ({}): schema pgq is {found}", tx.target()),
+            "Its ticks would not have the events of their own batch. Use a subscriber with rlondiste's schema pgq.",
+        ));
+    }
+    let about = |error: Error| error.about(format!("queue {queue}"));
+    let row = tx.query_one("create the queue", "select pgq.create_queue($1)", &[text(&queue)]).await.map_err(about)?;
+    if row.get::<_, i32>(0) == 1 {
+        info!("Creating queue: {queue}");
+        let sql = "update pgq.queue set queue_external_ticker = true where queue_name = $1";
+        tx.execute("create the queue", sql, &[text(&queue)]).await.map_err(about)?;
+    }
+    Ok(())
 }
 
 /// Brings the schema of a subscriber up to date that SkyTools or an older rlondiste has made, so that its replication is

@@ -7,6 +7,7 @@ mod faults;
 mod fkeys_and_triggers;
 mod initial_copy;
 mod log_lines;
+mod mirror;
 mod polling;
 mod provider;
 mod repair;

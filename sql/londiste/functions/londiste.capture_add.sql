@@ -10,6 +10,7 @@ as $$
 declare
     v_table_name text := londiste.full_name(i_table_name);
     v_table_oid oid;
+    v_repeats boolean;
 begin
     perform londiste.check_provider_queue(i_queue_name);
 
@@ -27,11 +28,17 @@ begin
             hint = 'Capture is statement or row, the format is sql, urlenc or json.';
     end if;
 
+    -- The events of a queue that is ticked from outside are written by whoever repeats another queue here, in the
+    -- transaction that changes the tables. Triggers would write them a second time.
+    v_repeats := exists (select 1 from pgq.queue q where q.queue_name = i_queue_name and q.queue_external_ticker);
+
     insert into londiste.provider_table (queue_name, table_name, trigger_name)
-    values (i_queue_name, v_table_name, londiste.trigger_name(i_queue_name))
+    values (i_queue_name, v_table_name, case when not v_repeats then londiste.trigger_name(i_queue_name) end)
     on conflict do nothing;
     if not found then
         return 0;
+    elsif v_repeats then
+        return 1;
     end if;
     insert into londiste.capture (queue_name, table_name, capture, event_format, key_columns, ignored_columns)
     values (i_queue_name, v_table_name, i_capture, i_event_format, i_key_columns, i_ignored_columns);

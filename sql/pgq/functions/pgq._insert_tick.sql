@@ -3,7 +3,8 @@ create or replace function pgq._insert_tick(
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._insert_tick(5)
---     Inserts a tick with the snapshot of this moment and wakes those who listen on channel rlondiste_tick.
+--     Inserts a tick with the snapshot of this moment and wakes those who listen on channel rlondiste_tick. A tick with
+--     a given id comes from another queue, with its events in the same transaction: its snapshot has them.
 --
 --     Ticks must be in order: what one tick's snapshot sees as over, every later tick's must see too, or events are
 --     lost between them. The race: 1. ticker A takes id 5; 2. ticker B takes id 6 and its snapshot; 3. a transaction
@@ -18,6 +19,8 @@ returns bigint as $$
 --                   event that the snapshot does not have, and nothing would call for the tick that brings it
 -- Returns:
 --     the tick's id
+-- Calls:
+--     pgq._snapshot_with_self(0)
 -- Writes:
 --     pgq.tick
 -- ----------------------------------------------------------------------
@@ -26,7 +29,7 @@ declare
 begin
     insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
     select q.queue_id, coalesce(i_tick_id, nextval(q.queue_tick_seq::regclass)), i_tick_time,
-           txid_current_snapshot(), i_event_seq
+           case when i_tick_id is null then txid_current_snapshot() else pgq._snapshot_with_self() end, i_event_seq
     from pgq.queue q
     where q.queue_id = i_queue_id
     returning tick_id into v_tick_id;

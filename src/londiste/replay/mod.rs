@@ -6,6 +6,7 @@
 pub(super) mod copies;
 mod foreign_keys;
 mod hand_over;
+mod mirror;
 mod sequences;
 mod table_sets;
 mod tidy;
@@ -124,7 +125,8 @@ impl Replay {
             return Ok(Worked::Again);
         }
         self.tidy.turn(&self.config, sessions, &mut tables, &self.control).await?;
-        let join = join(&self.config);
+        // The mirror has each of the provider's ticks.
+        let join = if self.config.mirror_queue.is_some() { Join::NEVER } else { join(&self.config) };
         match self.consumer.next_batch(&sessions.provider, sessions.abilities, join).await? {
             Some(batch) => self.process(sessions, &batch, &tables).await?,
             None => self.wait(sessions, &mut news).await,
@@ -176,6 +178,10 @@ impl Replay {
         let applied = self.applier.apply(events, &filters(tables), &tx).await?;
         table_sets::follow(provider, &tx, &self.consumer.queue, &applied.table_sets, tables).await?;
         put_aside(sessions, batch, &applied).await?;
+        if let Some(queue) = &self.config.mirror_queue {
+            mirror::repeat(queue, &self.consumer.queue, provider, &tx, &mirror::Source { batch, sql: &sql, tables })
+                .await?;
+        }
         completed::set_last_tick(&tx, &self.consumer.name, Some(batch.cur_tick)).await?;
         tx.commit("commit the batch").await?;
         self.sequences.written(values);

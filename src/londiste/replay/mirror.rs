@@ -1,0 +1,123 @@
+//! `mirror_queue`: the events that replay applies go on into a queue on the subscriber, with the provider's ticks, so that
+//! the queue's consumers can follow this database in place of the provider.
+//!
+//! Events and tick are written in the subscriber's transaction of the batch: the mirror has what the tables have, whenever
+//! the process ends. Rows that come with a copy are not events, and neither is what a copy catches up with.
+
+use futures_util::{SinkExt, TryStreamExt};
+
+use crate::error::{Error, Result};
+use crate::pg::name::quote_literal;
+use crate::pg::{Db, int8, text};
+use crate::pgq::Batch;
+
+use super::super::table_state::TableState;
+use super::super::tables::SubscribedTable;
+
+const ACTION: &str = "write events into the mirror queue";
+const COLUMNS: &str = "ev_id, ev_time, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
+
+/// Where the events come from.
+pub(super) struct Source<'a> {
+    pub(super) batch: &'a Batch,
+    /// The statement that reads the batch's events.
+    pub(super) sql: &'a str,
+    pub(super) tables: &'a [SubscribedTable],
+}
+
+/// Writes the events of the batch that were applied, then its end tick.
+pub(super) async fn repeat(
+    mirror: &str,
+    provider_queue: &str,
+    provider: &Db,
+    tx: &Db,
+    source: &Source<'_>,
+) -> Result<()> {
+    let about = |error: Error| error.about(format!("mirror_queue {mirror}, tick {}", source.batch.cur_tick));
+    let table = event_table(mirror, tx, source.batch).await?;
+    if let Some(events) = source.events_sql() {
+        let from = format!("copy ({events}) to stdout (format binary)");
+        let into = format!("copy {table} ({COLUMNS}) from stdin (format binary)");
+        transfer(provider, &from, tx, &into).await.map_err(about)?;
+    }
+    let sql = "select t.tick_time::text, (to_jsonb(t) ->> 'tick_event_seq')::bigint
+                 from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
+                where q.queue_name = $1 and t.tick_id = $2";
+    let tick =
+        provider.query_one("read the tick", sql, &[text(&provider_queue), int8(&source.batch.cur_tick.0)]).await?;
+    let (time, seq): (String, Option<i64>) = (tick.get(0), tick.get(1));
+    let sql = "select pgq.ticker($1, $2, $3::timestamptz, $4)";
+    let params = [text(&mirror), int8(&source.batch.cur_tick.0), text(&time), int8(&seq)];
+    tx.query("write the tick into the mirror queue", sql, &params).await.map_err(about)?;
+    Ok(())
+}
+
+/// The table that the queue's events go into now. Refuses a queue that cannot take the batch.
+async fn event_table(mirror: &str, tx: &Db, batch: &Batch) -> Result<String> {
+    let refused = |why: String, hint: &str| {
+        Err(Error::refused(
+            format!("cannot write to mirror_queue \"{mirror}\" on subscriber ({}): {why}", tx.target()),
+            hint,
+        ))
+    };
+    let own = "select to_regprocedure('pgq.rlondiste_version()') is not null";
+    if !tx.query_one(ACTION, own, &[]).await?.get::<_, bool>(0) {
+        return refused("rlondiste's schema pgq is not there".to_owned(), "Run \"rlondiste INI subscriber install\".");
+    }
+    let sql = "select q.queue_data_pfx || '_' || q.queue_cur_table, q.queue_external_ticker,
+                      (select max(t.tick_id) from pgq.tick t where t.tick_queue = q.queue_id)
+                 from pgq.queue q where q.queue_name = $1";
+    let Some(row) = tx.query_opt(ACTION, sql, &[text(&mirror)]).await? else {
+        return refused(
+            "there is no such queue".to_owned(),
+            "Run \"rlondiste INI subscriber install\", which creates it.",
+        );
+    };
+    if !row.get::<_, bool>(1) {
+        return refused(
+            "it has a ticker of its own".to_owned(),
+            "Choose the name of another queue, or set queue_external_ticker when only replay is to write to it.",
+        );
+    }
+    match row.get::<_, Option<i64>>(2) {
+        Some(last) if last >= batch.cur_tick.0 => refused(
+            format!("it has tick {last} already, the batch ends at tick {}", batch.cur_tick),
+            "The provider's queue was made anew: drop the mirror, and run \"rlondiste INI subscriber install\".",
+        ),
+        _ => Ok(row.get(0)),
+    }
+}
+
+impl Source<'_> {
+    /// The events of changes to tables that are `ok`, less what their copies hold already; `None` when there is no such
+    /// table.
+    fn events_sql(&self) -> Option<String> {
+        let mut tables = Vec::new();
+        for table in self.tables.iter().filter(|t| t.state == TableState::Ok) {
+            let snapshot = table.snapshot.as_ref().map_or_else(|| "null".to_owned(), |s| quote_literal(&s.to_string()));
+            tables.push(format!("({}, {snapshot}::txid_snapshot)", quote_literal(&table.name.to_string())));
+        }
+        if tables.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "select {COLUMNS} from ({}) e join (values {}) f (table_name, snapshot) on f.table_name = e.ev_extra1 \
+              where e.ev_type ~ '^([IUD](:|$)|R$|\\{{)' \
+                and (f.snapshot is null or not txid_visible_in_snapshot(e.ev_txid, f.snapshot)) order by ev_id",
+            self.sql,
+            tables.join(", ")
+        ))
+    }
+}
+
+async fn transfer(provider: &Db, from: &str, tx: &Db, into: &str) -> Result<()> {
+    let mut events = std::pin::pin!(provider.copy_out("read events for the mirror queue", from).await?);
+    let mut sink = std::pin::pin!(tx.copy_in(ACTION, into).await?);
+    while let Some(bytes) =
+        events.try_next().await.map_err(|e| provider.failed("read events for the mirror queue", e))?
+    {
+        sink.feed(bytes).await.map_err(|e| tx.failed(ACTION, e))?;
+    }
+    sink.finish().await.map_err(|e| tx.failed(ACTION, e))?;
+    Ok(())
+}
