@@ -1,7 +1,7 @@
 //! `subscriber fkeys`, `triggers`, `restore-triggers`.
 
 use super::log_lines::log;
-use crate::support::Replication;
+use crate::support::{Replication, wait_until};
 
 const TABLES: &str = "
     create table customers (id int primary key);
@@ -110,4 +110,32 @@ fn triggers_stay_with_expect_sync_and_come_back_with_remove() {
     r.londiste.run("subscriber remove orders");
     let names = "select tgname from pg_trigger where not tgisinternal order by 1";
     assert_eq!(r.subscriber.column(names), ["t1", "t2"]);
+}
+
+/// Whatever `lock_timeout` is: the other tables must not wait for it.
+#[test]
+fn foreign_key_that_cannot_be_dropped_holds_up_no_other_table() {
+    let schema = "create table parent (id int primary key);
+        create table child (id int primary key, parent_id int references parent);
+        create table other (id int primary key)";
+    let mut r = Replication::new().with_schema(schema);
+    r.londiste.configure("lock_timeout", "3600");
+    r.install();
+    let held = r.subscriber.session();
+    held.sql("begin; lock table child in access share mode");
+    r.start();
+    r.add("--all");
+    r.londiste.wait_for_log("copy of public.child has to wait: could not drop a foreign key on subscriber");
+    wait_until("the other table is ok", || {
+        match r.subscriber.column("select table_name from londiste.subscriber_table where merge_state = 'ok'") {
+            tables if tables == ["public.other"] => Ok(()),
+            tables => Err(format!("{tables:?}")),
+        }
+    });
+    r.provider.sql("insert into other values (1)");
+    r.replay_until_in_sync();
+    assert_eq!(r.subscriber.value("select count(*) from other"), "1");
+    held.sql("commit");
+    r.wait_until_ok();
+    r.assert_in_sync();
 }
