@@ -284,6 +284,8 @@ pub struct ApplyFault {
     pub table: String,
     /// The row's key as `column=value, ...`; empty when it is not known.
     pub key: String,
+    /// The column whose value is refused, where that is known.
+    pub column: Option<String>,
     /// The subscriber, without password.
     pub target: String,
     /// A sentence that tells what to do, where that is known.
@@ -293,14 +295,61 @@ pub struct ApplyFault {
 }
 
 impl ApplyFault {
-    /// Whether only the structure of this one table is at fault, so that other tables can go on.
+    /// Whether only the structure of this one table is at fault, so that other tables can go on: something that the
+    /// provider has is not there, or the provider's value does not fit a column.
     pub fn is_structure(&self) -> bool {
-        matches!(self.kind, FaultKind::MissingTable | FaultKind::MissingColumn(_))
+        match self.kind {
+            FaultKind::MissingTable | FaultKind::MissingColumn(_) => true,
+            FaultKind::MissingRow | FaultKind::Unreadable(_) => false,
+            FaultKind::Refused => self.server().is_some_and(|error| sqlstate_is_structure(error.code())),
+        }
     }
 
+    /// Whether a column does not take NULL.
+    pub fn is_null_refused(&self) -> bool {
+        self.server().is_some_and(|error| *error.code() == SqlState::NOT_NULL_VIOLATION)
+    }
+
+    /// What is wrong with which event, without the table and its database.
+    pub fn reason(&self) -> String {
+        let mut text = format!("event {} ({})", self.event, self.verb);
+        if !self.key.is_empty() {
+            text.push_str(&format!(", key {}", self.key));
+        }
+        match (&self.kind, self.server()) {
+            (FaultKind::Refused, Some(error)) => {
+                format!("{text}{}: {} ({})", self.column_text(), one_line(error.message()), error.code().code())
+            }
+            _ => format!("{text}{}", self.what()),
+        }
+    }
+
+    fn server(&self) -> Option<&DbError> {
+        self.source.as_ref().and_then(tokio_postgres::Error::as_db_error)
+    }
+
+    fn what(&self) -> String {
+        match &self.kind {
+            FaultKind::MissingTable => ": the table does not exist".to_owned(),
+            FaultKind::MissingColumn(column) => format!(": column \"{column}\" does not exist"),
+            FaultKind::MissingRow => ": the row does not exist".to_owned(),
+            FaultKind::Unreadable(what) => format!(": {what}"),
+            FaultKind::Refused => self.column_text(),
+        }
+    }
+
+    fn column_text(&self) -> String {
+        self.column.as_ref().map_or_else(String::new, |column| format!(", column \"{column}\""))
+    }
+
+    /// A fault of structure parks the table; all others stop replay, which an operator may end by leaving out the event.
     fn hint(&self) -> Option<String> {
-        let refusal = || self.source.as_ref().and_then(tokio_postgres::Error::as_db_error).and_then(query_hint);
-        self.mend.clone().or_else(refusal)
+        let known = self.mend.clone().or_else(|| self.server().and_then(query_hint));
+        if self.is_structure() || self.source.is_some() && self.server().is_none() {
+            return known;
+        }
+        let skip = format!("\"rlondiste INI subscriber skip-event {}\" leaves this event out.", self.event);
+        Some(known.map_or_else(|| skip.clone(), |known| format!("{known} {skip}")))
     }
 }
 
@@ -311,13 +360,7 @@ impl fmt::Display for ApplyFault {
             write!(f, ", key {}", self.key)?;
         }
         write!(f, " on {} ({})", Role::Subscriber, self.target)?;
-        match &self.kind {
-            FaultKind::MissingTable => write!(f, ": the table does not exist"),
-            FaultKind::MissingColumn(column) => write!(f, ": column \"{column}\" does not exist"),
-            FaultKind::MissingRow => write!(f, ": the row does not exist"),
-            FaultKind::Unreadable(what) => write!(f, ": {what}"),
-            FaultKind::Refused => Ok(()),
-        }
+        f.write_str(&self.what())
     }
 }
 
@@ -342,6 +385,16 @@ fn sqlstate_is_transient(code: &SqlState) -> bool {
     let code = code.code();
     code.starts_with("08")
         || matches!(code, "40001" | "40P01" | "53300" | "55P03" | "57P01" | "57P02" | "57P03" | "25006" | "57P05")
+}
+
+/// Whether a change that the provider has taken is refused because the subscriber's table is another one: class 42
+/// without missing rights and what is wrong with a statement itself, values that do not fit a type, a missing value.
+fn sqlstate_is_structure(code: &SqlState) -> bool {
+    match code.code() {
+        "42501" | "42601" => false,
+        "22001" | "22003" | "22007" | "22008" | "22P02" | "22P03" | "23502" => true,
+        code => code.starts_with("42"),
+    }
 }
 
 /// Hints for SQLSTATEs that nearly always mean one thing here.

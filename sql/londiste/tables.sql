@@ -118,12 +118,15 @@ create table if not exists londiste.table_position (
     queue_name      text not null,
     table_name      text not null,
     consumer_id     text not null,
+    -- Why the table's events cannot be applied, and since when; null: nothing is in the way.
     parked_reason   text,
     parked_time     timestamptz,
+    -- What to do about it.
+    parked_mend     text,
     primary key (queue_name, table_name)
 );
 
--- Events that were put aside instead of applied.
+-- Events that are left out instead of applied, by the order of an operator.
 create table if not exists londiste.skipped_events (
     nr              bigserial not null,
     consumer        text not null,
@@ -139,6 +142,8 @@ create table if not exists londiste.skipped_events (
     ev_extra2       text,
     ev_extra3       text,
     ev_extra4       text,
+    -- The end of the batch that left the event out; null: it has still to come.
+    done_tick       bigint,
     primary key (nr)
 );
 

@@ -19,5 +19,12 @@ begin
             detail = format('It has the table %s, which is Londiste 3''s.', foreign_table),
             hint = 'Use another database, or take Londiste 3 out of this one first (drop extension londiste, or its schema).';
     end if;
+
+    if to_regclass('londiste.table_position') is not null then
+        alter table londiste.table_position add column if not exists parked_mend text;
+    end if;
+    if to_regclass('londiste.skipped_events') is not null then
+        alter table londiste.skipped_events add column if not exists done_tick bigint;
+    end if;
 end;
 $$;

@@ -38,7 +38,7 @@ pub(super) static RESET: Spec = Spec {
     ..REWIND
 };
 
-pub(super) static SPECS: [Spec; 29] = [
+pub(super) static SPECS: [Spec; 30] = [
     Spec {
         pidfile: Suffix::Text(""),
         kind: Kind::Job,
@@ -158,6 +158,11 @@ pub(super) static SPECS: [Spec; 29] = [
         })
     },
     show("subscriber status", "", "show lag, rate, states and the last error", |_, _| subscriber(Subscriber::Status)),
+    setup("subscriber skip-event", "ID", "leave out one event that cannot be applied", |args, _| {
+        let id = args.one("an event id")?;
+        let id = id.parse().map_err(|_| args.wrong(&format!("\"{id}\" is no event id")))?;
+        subscriber(Subscriber::SkipEvent(id))
+    }),
     Spec {
         options: &["checksum", "force", "json"],
         ..comparison("compare", "compare the contents of tables on both sides", |args, options| {

@@ -9,12 +9,14 @@ mod fkeys;
 mod install;
 mod listing;
 mod news;
+mod parking;
 mod provider;
 mod replay;
 mod schema;
 mod selection;
 mod seqs;
 mod setup;
+mod skip;
 mod status;
 mod structure;
 mod subscriber;
@@ -164,6 +166,8 @@ pub enum Subscriber {
     },
     /// Lag, rate, states, last error.
     Status,
+    /// Leave out one event, which cannot be applied.
+    SkipEvent(i64),
 }
 
 /// Runs a command.

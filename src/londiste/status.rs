@@ -50,6 +50,8 @@ struct TableStatus {
     state: Option<String>,
     /// Why it is parked, if it is.
     parked: Option<String>,
+    /// What to do about it.
+    mend: Option<String>,
 }
 
 /// Shows the status.
@@ -59,10 +61,9 @@ pub(crate) async fn show(setup: &Setup<'_>) -> Result<Output> {
     let applied = subscriber.query_one("read the last tick", sql, &[text(&setup.consumer())]).await?;
     let mut parked = parked(&subscriber, setup.queue()).await?;
     let tables = subscribed(&subscriber, setup.queue()).await?;
-    let with_reason = |s: super::subscriber::Subscribed| TableStatus {
-        parked: parked.remove(&s.table),
-        table: s.table,
-        state: s.state,
+    let with_reason = |s: super::subscriber::Subscribed| {
+        let (reason, mend) = parked.remove(&s.table).map_or((None, None), |p| (Some(p.reason), p.mend));
+        TableStatus { table: s.table, state: s.state, parked: reason, mend }
     };
     Ok(Output::of(&Status {
         queue: setup.queue().to_owned(),
@@ -75,17 +76,32 @@ pub(crate) async fn show(setup: &Setup<'_>) -> Result<Output> {
     }))
 }
 
-/// The parked tables of the queue and why. A schema of 2.1 knows none.
-pub(crate) async fn parked(db: &Db, queue: &str) -> Result<BTreeMap<FqName, String>> {
+/// Why a table is parked, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parked {
+    pub(crate) reason: String,
+    pub(crate) mend: Option<String>,
+}
+
+impl fmt::Display for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)?;
+        self.mend.as_ref().map_or(Ok(()), |mend| write!(f, "\nHINT: {mend}"))
+    }
+}
+
+/// The parked tables of the queue. A schema of 2.1 knows none.
+pub(crate) async fn parked(db: &Db, queue: &str) -> Result<BTreeMap<FqName, Parked>> {
     let known =
         db.query_one("look for parked tables", "select to_regclass('londiste.table_position') is not null", &[]);
     if !known.await?.get::<_, bool>(0) {
         return Ok(BTreeMap::new());
     }
-    let sql = "select table_name, parked_reason from londiste.table_position \
+    // An older schema has no statement that helps.
+    let sql = "select table_name, parked_reason, to_jsonb(p) ->> 'parked_mend' from londiste.table_position p \
                where queue_name = $1 and parked_reason is not null";
     let rows = db.query("look for parked tables", sql, &[text(&queue)]).await?;
-    Ok(rows.iter().map(|r| (FqName::parse(r.get(0)), r.get(1))).collect())
+    Ok(rows.iter().map(|r| (FqName::parse(r.get(0)), Parked { reason: r.get(1), mend: r.get(2) })).collect())
 }
 
 /// All from the provider's tables: the functions fail for a consumer that is not registered in 2.1. What only PgQ 3 has is
@@ -138,6 +154,9 @@ impl fmt::Display for Status {
             let state = table.state.as_deref().unwrap_or("-");
             let parked = table.parked.as_ref().map(|reason| format!("   parked: {reason}")).unwrap_or_default();
             writeln!(f, "{:<30}   {state:>20}{parked}", table.table.to_string())?;
+            if let Some(mend) = &table.mend {
+                writeln!(f, "    HINT: {mend}")?;
+            }
         }
         Ok(())
     }

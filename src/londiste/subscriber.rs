@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::selection::{self, Pattern};
 use super::setup::{Setup, TableLock, set_aside};
 use super::{
-    CopyMode, Selection, Subscriber, consumer, fkeys, install, provider, seqs, status, structure, triggers, wait,
+    CopyMode, Selection, Subscriber, consumer, fkeys, install, provider, seqs, skip, status, structure, triggers, wait,
 };
 use crate::config;
 use crate::error::{Error, Result};
@@ -37,6 +37,7 @@ pub(crate) async fn run(command: Subscriber, config: &config::Londiste, control:
         Subscriber::Seqs => seqs::subscriber_list(&setup).await,
         Subscriber::WaitSync { tables, timeout } => wait::wait_sync(&setup, &tables, timeout).await,
         Subscriber::Status => status::show(&setup).await,
+        Subscriber::SkipEvent(event) => skip::run(&setup, event).await,
     }
 }
 

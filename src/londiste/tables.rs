@@ -19,6 +19,8 @@ pub(crate) struct SubscribedTable {
     pub skip_truncate: bool,
     /// The consumer of its copy; `None` before the first copy, and in what SkyTools left behind.
     pub copy_consumer: Option<String>,
+    /// Its events cannot be applied before somebody mends the table.
+    pub parked: bool,
 }
 
 /// Reads the tables of the queue, in the order of their registration.
@@ -27,7 +29,8 @@ pub(crate) async fn load(subscriber: &Db, queue: &str) -> Result<Vec<SubscribedT
     let rows = subscriber
         .query(
             action,
-            "select t.table_name, t.merge_state, t.snapshot, coalesce(t.skip_truncate, false), p.consumer_id
+            "select t.table_name, t.merge_state, t.snapshot, coalesce(t.skip_truncate, false), p.consumer_id,
+                    p.parked_reason is not null
                from londiste.subscriber_get_table_list($1) with ordinality as
                         t(table_name, merge_state, snapshot, trigger_name, skip_truncate, nr)
                     left join londiste.table_position p on p.queue_name = $1 and p.table_name = t.table_name
@@ -44,7 +47,14 @@ pub(crate) async fn load(subscriber: &Db, queue: &str) -> Result<Vec<SubscribedT
             Some(text) => Some(text.parse().map_err(|_| bad(format!("bad snapshot \"{text}\"")))?),
             None => None,
         };
-        tables.push(SubscribedTable { name, state, snapshot, skip_truncate: row.get(3), copy_consumer: row.get(4) });
+        tables.push(SubscribedTable {
+            name,
+            state,
+            snapshot,
+            skip_truncate: row.get(3),
+            copy_consumer: row.get(4),
+            parked: row.get(5),
+        });
     }
     Ok(tables)
 }
@@ -96,7 +106,8 @@ pub(crate) async fn store_copy_consumer(subscriber: &Db, queue: &str, name: &FqN
             "store the copy's consumer",
             "insert into londiste.table_position (queue_name, table_name, consumer_id) values ($1, $2, $3)
              on conflict (queue_name, table_name)
-             do update set consumer_id = excluded.consumer_id, parked_reason = null, parked_time = null",
+             do update set consumer_id = excluded.consumer_id,
+                           parked_reason = null, parked_time = null, parked_mend = null",
             &[text(&queue), text(&name.to_string()), text(&consumer)],
         )
         .await
@@ -104,13 +115,13 @@ pub(crate) async fn store_copy_consumer(subscriber: &Db, queue: &str, name: &FqN
     Ok(())
 }
 
-/// Forgets the consumer of a table's copy.
-pub(crate) async fn forget_copy_consumer(subscriber: &Db, queue: &str, name: &FqName) -> Result<()> {
+/// Forgets the consumer of a table's copy, unless another one has taken its place.
+pub(crate) async fn forget_copy_consumer(subscriber: &Db, queue: &str, name: &FqName, consumer: &str) -> Result<()> {
     subscriber
         .execute(
             "forget the copy's consumer",
-            "delete from londiste.table_position where queue_name = $1 and table_name = $2",
-            &[text(&queue), text(&name.to_string())],
+            "delete from londiste.table_position where queue_name = $1 and table_name = $2 and consumer_id = $3",
+            &[text(&queue), text(&name.to_string()), text(&consumer)],
         )
         .await
         .map_err(|e| e.about(format!("table {name}")))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::setup::Setup;
-use super::status::parked;
+use super::status::{Parked, parked};
 use super::subscriber::{Subscribed, subscribed};
 use crate::error::{Error, Result};
 use crate::job::Output;
@@ -79,14 +79,14 @@ async fn tell_parked(
     setup: &Setup<'_>,
     db: &Db,
     left: &[Subscribed],
-    told: &mut BTreeMap<FqName, String>,
+    told: &mut BTreeMap<FqName, Parked>,
 ) -> Result<()> {
     let mut parked = parked(db, setup.queue()).await?;
     parked.retain(|table, _| left.iter().any(|s| s.table == *table));
-    for (table, reason) in parked {
-        if told.get(&table) != Some(&reason) {
-            tracing::warn!("Table {table} is parked on subscriber: {reason}");
-            told.insert(table, reason);
+    for (table, why) in parked {
+        if told.get(&table) != Some(&why) {
+            tracing::warn!("Table {table} is parked on subscriber: {why}");
+            told.insert(table, why);
         }
     }
     Ok(())

@@ -97,6 +97,26 @@ impl Consumer {
         Ok(())
     }
 
+    /// Begins at a tick that another consumer still needs, whatever was there under this name.
+    pub async fn start_at(&self, provider: &Db, abilities: Abilities, tick: TickId) -> Result<()> {
+        if self.position(provider).await?.is_some() {
+            self.unregister(provider).await?;
+        }
+        if abilities.register_at {
+            return self.register_at(provider, tick).await;
+        }
+        // PgQ 2 has it under this name.
+        provider
+            .query_one(
+                "register the consumer at a tick",
+                "select pgq.register_consumer($1, $2, $3)",
+                &[text(&self.queue), text(&self.name), int8(&tick.0)],
+            )
+            .await
+            .map_err(|e| e.about(self))?;
+        Ok(())
+    }
+
     /// Ends the registration. Fails when there is none.
     pub async fn unregister(&self, provider: &Db) -> Result<()> {
         provider

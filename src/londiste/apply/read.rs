@@ -346,6 +346,7 @@ impl<'a> Reader<'a> {
             verb,
             table: table.to_owned(),
             key: String::new(),
+            column: None,
             target: self.target.to_owned(),
             mend,
             source: None,

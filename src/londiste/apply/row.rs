@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt;
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
@@ -26,7 +27,7 @@ pub(super) async fn apply(
     which: impl Fn(&Slot) -> bool,
     written: &mut Written,
 ) -> Result<()> {
-    let mut group = Group { tx, chunk, on_missing, text: Vec::new(), slots: Vec::new() };
+    let mut group = Group { tx, chunk, on_missing, text: Vec::new(), slots: Vec::new(), starts: Vec::new() };
     for slot in chunk.slots.iter().filter(|slot| which(slot)) {
         written.row_by_row += 1;
         group.add(slot);
@@ -45,14 +46,18 @@ struct Group<'a> {
     text: Vec<u8>,
     /// The event of each statement.
     slots: Vec<Slot>,
+    /// Where in the text each statement begins.
+    starts: Vec<usize>,
 }
 
 impl Group<'_> {
     fn add(&mut self, slot: &Slot) {
         let shape = self.chunk.shape(slot.shape);
+        let start = self.text.len();
         if statement(self.chunk, slot, shape, self.chunk.table(shape.table), &mut self.text) {
             self.text.extend_from_slice(b";\n");
             self.slots.push(*slot);
+            self.starts.push(start);
         }
     }
 
@@ -71,6 +76,7 @@ impl Group<'_> {
         }
         self.text.clear();
         self.slots.clear();
+        self.starts.clear();
         Ok(())
     }
 
@@ -80,7 +86,10 @@ impl Group<'_> {
         // which.
         let mut done = 0;
         let slot = |done: usize| &self.slots[done.min(self.slots.len() - 1)];
-        let fail = |done: usize, error| fault(self.tx, self.chunk, slot(done), FaultKind::Refused, Some(error));
+        let fail = |done: usize, error: tokio_postgres::Error| {
+            let column = self.column_at(done, text, &error);
+            fault(self.tx, self.chunk, slot(done), FaultKind::Refused, Some(error), column)
+        };
         let answers = self.tx.client().simple_query_raw(text).await;
         let mut answers = Box::pin(answers.map_err(|error| fail(0, error))?);
         while let Some(answer) = answers.next().await {
@@ -97,14 +106,14 @@ impl Group<'_> {
         let shape = self.chunk.shape(slot.shape);
         if shape.opaque {
             let what = "its statement is not UTF-8 and not of the form that the triggers write".to_owned();
-            return Err(fault(self.tx, self.chunk, slot, FaultKind::Unreadable(what), None));
+            return Err(fault(self.tx, self.chunk, slot, FaultKind::Unreadable(what), None, None));
         }
         let (text, places) = parameterized(shape, self.chunk.table(shape.table));
         let values: Vec<Untyped<'_>> =
             places.iter().map(|place| Untyped(self.chunk.values.get(slot.values + place))).collect();
         let params: Vec<Param<'_>> = values.iter().map(|value| (value as _, Type::UNKNOWN)).collect();
         let rows = self.tx.client().execute_typed(&text, &params).await;
-        let rows = rows.map_err(|error| fault(self.tx, self.chunk, slot, FaultKind::Refused, Some(error)))?;
+        let rows = rows.map_err(|error| fault(self.tx, self.chunk, slot, FaultKind::Refused, Some(error), None))?;
         self.count(slot, rows, missing)
     }
 
@@ -117,8 +126,29 @@ impl Group<'_> {
         missing.add(shape.table, 1);
         match self.on_missing {
             MissingRow::Ignore => Ok(()),
-            MissingRow::Stop => Err(fault(self.tx, self.chunk, slot, FaultKind::MissingRow, None)),
+            MissingRow::Stop => Err(fault(self.tx, self.chunk, slot, FaultKind::MissingRow, None, None)),
         }
+    }
+
+    /// The column whose literal the server has pointed at in the text.
+    fn column_at(&self, done: usize, text: &str, error: &tokio_postgres::Error) -> Option<String> {
+        let Some(ErrorPosition::Original(position)) = error.as_db_error()?.position() else { return None };
+        let at = text.char_indices().nth(usize::try_from(*position).ok()?.checked_sub(1)?)?.0;
+        let at = at.checked_sub(*self.starts.get(done)?)?;
+        let slot = self.slots.get(done)?;
+        let shape = self.chunk.shape(slot.shape);
+        let table = self.chunk.table(shape.table);
+        if shape.opaque {
+            return None;
+        }
+        let (mut statement, mut places) = (Vec::new(), Vec::new());
+        write_statement(shape, table, &mut statement, |place, text| {
+            places.push((text.len(), place));
+            literal(self.chunk.values.get(slot.values + place), text);
+        });
+        let (_, place) = places.into_iter().find(|(start, _)| *start == at)?;
+        let mut columns = shape.columns.iter().chain(&shape.key);
+        Some(table.column(*columns.nth(usize::try_from(place).ok()?)?).name.clone())
     }
 }
 
@@ -223,7 +253,16 @@ fn literal(value: Option<&[u8]>, text: &mut Vec<u8>) {
 }
 
 /// The error of an event.
-fn fault(tx: &Db, chunk: &Chunk, slot: &Slot, kind: FaultKind, source: Option<tokio_postgres::Error>) -> Error {
+///
+/// `column` is the one that is known to be at fault, if the server does not name it.
+fn fault(
+    tx: &Db,
+    chunk: &Chunk,
+    slot: &Slot,
+    kind: FaultKind,
+    source: Option<tokio_postgres::Error>,
+    column: Option<String>,
+) -> Error {
     let shape = chunk.shape(slot.shape);
     let table = chunk.table(shape.table);
     let mend = (kind == FaultKind::MissingRow)
@@ -234,6 +273,7 @@ fn fault(tx: &Db, chunk: &Chunk, slot: &Slot, kind: FaultKind, source: Option<to
         verb: letter(shape.verb),
         table: table.name.to_string(),
         key: key_text(chunk, slot, shape, table),
+        column: source.as_ref().and_then(|e| e.as_db_error()?.column()).map(str::to_owned).or(column),
         target: tx.target().to_owned(),
         mend,
         source,
@@ -278,6 +318,7 @@ pub(super) async fn truncate(tx: &Db, chunk: &Chunk) -> Result<()> {
             verb: 'R',
             table: chunk.table(*id).name.to_string(),
             key: String::new(),
+            column: None,
             target: tx.target().to_owned(),
             mend: None,
             source: Some(error),

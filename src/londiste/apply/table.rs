@@ -306,7 +306,11 @@ fn add_foreign_key(table: &mut Table, row: &tokio_postgres::Row, numbers: &HashM
 
 /// The fault's sentence about what to do when the table does not exist.
 pub(super) fn mend_missing_table(name: &FqName) -> String {
-    format!("Create table {} on the subscriber as it is on the provider.", name.quoted())
+    format!(
+        "Bring table {} back with its rows, or create it as it is on the provider and run \"rlondiste INI subscriber \
+         resync {name}\".",
+        name.quoted()
+    )
 }
 
 /// The fault's sentence about what to do when a column does not exist.

@@ -7,8 +7,11 @@ use crate::error::Result;
 use crate::job::Stats;
 use crate::londiste::apply::{Applier, Filter};
 use crate::londiste::completed::{self, Standing};
+use crate::londiste::parking;
 use crate::londiste::replay;
+use crate::londiste::skip::{self, Skips};
 use crate::londiste::tables::SubscribedTable;
+use crate::pg::FqName;
 use crate::pg::name::quote_literal;
 use crate::pgq::consumer::Join;
 use crate::pgq::{Batch, TickId, consumer, event};
@@ -77,7 +80,11 @@ impl Copy {
             Standing::Done => stats.add("count", 0),
             Standing::Lost(tick) => return Err(completed::lost_position(batch, tick, &self.consumer.name)),
             Standing::Apply => {
-                let all = consumer::batch_event_sql(provider, batch).await?;
+                let job = &self.config.pgq_consumer_id;
+                let skips = skip::pending(subscriber, job).await?;
+                let ours = |table: &FqName| *table == self.table;
+                let skips = Skips::of(provider, &self.consumer.queue, batch, skips, ours).await?;
+                let all = skips.leave_out(consumer::batch_event_sql(provider, batch).await?);
                 let name = quote_literal(&self.table.to_string());
                 let sql = format!("select * from ({all}) e where e.ev_extra1 = {name} order by e.ev_id");
                 let filter = table.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn);
@@ -85,6 +92,10 @@ impl Copy {
                 let tx = subscriber.begin("start the batch's transaction", "begin").await?;
                 let applied = applier.apply(event::stream(provider, &sql).await?, &tables, &tx).await?;
                 completed::set_last_tick(&tx, &self.consumer.name, Some(batch.cur_tick)).await?;
+                skips.mark(&tx, job, batch).await?;
+                if table.parked {
+                    parking::clear(&tx, &self.consumer.queue, &self.table).await?;
+                }
                 tx.commit("commit the batch").await?;
                 stats.add("count", applied.count);
                 stats.add("ignored", applied.ignored);

@@ -26,13 +26,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
-use crate::error::{Error, Result, Role};
+use crate::error::{ApplyFault, Error, Result, Role};
 use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::{Abilities, Consumer};
 use crate::pgq::{TickId, consumer};
 
 use super::completed;
 use super::news::News;
+use super::parking;
 use super::replay;
 use super::table_state::TableState;
 use super::tables::{self, Actor, SubscribedTable};
@@ -107,10 +108,12 @@ impl Copy {
         loop {
             let mut news = self.news.listener();
             let table = tables::load_one(&sessions.subscriber, &self.consumer.queue, &self.table).await?;
-            match self.step(&sessions, &mut applier, table).await? {
-                Step::Again => {}
-                Step::Wait => news.heard().await,
-                Step::Done => break,
+            match self.step(&sessions, &mut applier, table).await {
+                Ok(Step::Again) => {}
+                Ok(Step::Wait) => news.heard().await,
+                Ok(Step::Done) => break,
+                Err(Error::Apply(fault)) if fault.is_structure() => return Err(self.park(&sessions, fault).await?),
+                Err(error) => return Err(error),
             }
         }
         replay::copies::forget_consumer(&sessions.provider, &sessions.subscriber, &self.consumer, &self.table).await?;
@@ -193,6 +196,24 @@ impl Copy {
         let queue = &self.consumer.queue;
         tables::store_state(&sessions.subscriber, queue, &self.table, TableState::InCopy, None, Actor::Copy).await?;
         Ok(Step::Again)
+    }
+
+    /// The table's structure is at fault. Replay must not wait for it, so a table that stands at `do-sync` goes back
+    /// to `catching-up`. Returns the error that says all that is known.
+    async fn park(&self, sessions: &Sessions, mut fault: Box<ApplyFault>) -> Result<Error> {
+        parking::find_mend(&sessions.provider, &mut fault).await?;
+        let queue = &self.consumer.queue;
+        let tx = sessions.subscriber.begin("park a table", "begin").await?;
+        let table = tables::load_one(&tx, queue, &self.table).await?;
+        if let Some(table) = table.filter(|t| matches!(t.state, TableState::CatchingUp | TableState::DoSync(_))) {
+            if table.state != TableState::CatchingUp {
+                self.change_state(&tx, &table, TableState::CatchingUp).await?;
+            }
+            parking::store(&tx, queue, &self.table, &self.consumer.name, &fault).await?;
+            tx.commit("park a table").await?;
+            self.news.announce();
+        }
+        Ok(Error::Apply(fault))
     }
 
     async fn reached(&self, sessions: &Sessions) -> Result<TickId> {

@@ -45,6 +45,8 @@ struct Running {
 struct Failure {
     pause: Duration,
     again_at: Instant,
+    /// What is known and logged.
+    text: String,
 }
 
 impl Copies {
@@ -74,8 +76,11 @@ impl Copies {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             let (id, failure) = match ended {
                 Ok((id, Ok(()))) => (id, None),
-                Ok((id, Err(error))) => (id, Some(Report(&error).to_string())),
-                Err(error) => (error.id(), Some(error.to_string())),
+                Ok((id, Err(error))) => {
+                    let parks = matches!(&error, Error::Apply(fault) if fault.is_structure());
+                    (id, Some((Report(&error).to_string(), parks)))
+                }
+                Err(error) => (error.id(), Some((error.to_string(), false))),
             };
             let Some(Running { table, .. }) = self.running.remove(&id) else { continue };
             match failure {
@@ -83,20 +88,34 @@ impl Copies {
                     self.failures.remove(&table);
                 }
                 Some(_) if self.stop.is_cancelled() => {}
-                Some(text) => self.note_failure(table, &text),
+                Some((text, parks)) => self.note_failure(table, text, parks),
             }
         }
     }
 
-    fn note_failure(&mut self, table: FqName, text: &str) {
-        let pause = self.failures.get(&table).map_or(FIRST_PAUSE, |f| (f.pause * 2).min(LONGEST_PAUSE));
+    fn note_failure(&mut self, table: FqName, text: String, parks: bool) {
+        let last = self.failures.get(&table);
+        let pause = last.map_or(FIRST_PAUSE, |f| (f.pause * 2).min(LONGEST_PAUSE));
         let seconds = pause.as_secs();
-        crate::job::critical(format_args!("copy of {table} failed, next try in {seconds} s: {text}"));
-        self.failures.insert(table, Failure { pause, again_at: Instant::now() + pause });
+        if !parks {
+            crate::job::critical(format_args!("copy of {table} failed, next try in {seconds} s: {text}"));
+        } else if last.is_none_or(|f| f.text != text) {
+            // It waits for a person: to say so once is enough.
+            crate::job::critical(format_args!("Table {table} is parked, the other tables go on: {text}"));
+        }
+        self.failures.insert(table, Failure { pause, again_at: Instant::now() + pause, text });
     }
 
-    /// Starts a task for every table that a copy should have in hand and none has.
-    pub(super) fn start_missing(&mut self, config: &Arc<config::Londiste>, tables: &[SubscribedTable]) {
+    /// A table was parked, which has been logged with this text.
+    pub(super) fn note_parked(&mut self, table: FqName, text: String) {
+        self.failures.insert(table, Failure { pause: FIRST_PAUSE, again_at: Instant::now() + FIRST_PAUSE, text });
+    }
+
+    /// Starts a task for every table that a copy should have in hand and none has. Returns whether a table that waited
+    /// for its next try is not to be tried again: its consumer may be an orphan now.
+    pub(super) fn start_missing(&mut self, config: &Arc<config::Londiste>, tables: &[SubscribedTable]) -> bool {
+        let known = self.failures.len();
+        self.failures.retain(|name, _| tables.iter().any(|t| t.name == *name && t.state.is_copying()));
         for table in tables.iter().filter(|t| t.state.is_copying()) {
             let running = self.running.values().any(|r| r.table == table.name);
             let waiting = self.failures.get(&table.name).is_some_and(|f| Instant::now() < f.again_at);
@@ -109,6 +128,7 @@ impl Copies {
             let id = self.tasks.spawn(copy.run()).id();
             self.running.insert(id, running);
         }
+        self.failures.len() < known
     }
 
     /// Unregisters the consumers of copies that are over, where the process ended before it could do so: they would
@@ -163,7 +183,7 @@ pub(in crate::londiste) async fn forget_consumer(
     }
     let tx = subscriber.begin("forget the copy's consumer", "begin").await?;
     completed::set_last_tick(&tx, &consumer.name, None).await?;
-    tables::forget_copy_consumer(&tx, &consumer.queue, table).await?;
+    tables::forget_copy_consumer(&tx, &consumer.queue, table, &consumer.name).await?;
     tx.commit("forget the copy's consumer").await
 }
 

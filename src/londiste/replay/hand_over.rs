@@ -27,7 +27,7 @@ impl Replay {
         subscriber: &Db,
         tables: &mut [SubscribedTable],
     ) -> Result<bool> {
-        let copying = tables.iter().filter(|t| t.state.is_copying()).count();
+        let copying = tables.iter().filter(|t| t.state.is_copying() && !t.parked).count();
         let room = usize::try_from(self.config.parallel_copies.max(1)).unwrap_or(1).saturating_sub(copying);
         let missing: Vec<usize> = (0..tables.len()).filter(|i| tables[*i].state == TableState::Missing).collect();
         if room == 0 || missing.is_empty() || self.control.stopping() {
@@ -91,7 +91,7 @@ impl Replay {
     }
 
     /// The first of `ID_copy`, `ID_copy2`, ... that no copy has.
-    fn free_consumer(&self, tables: &[SubscribedTable]) -> String {
+    pub(super) fn free_consumer(&self, tables: &[SubscribedTable]) -> String {
         let base = format!("{}_copy", self.consumer.name);
         let taken = |name: &String| {
             self.copies.has_consumer(name)
@@ -116,7 +116,7 @@ impl Replay {
 
 /// Drops the foreign keys from and to the table, each in a transaction of its own that hardly waits for locks; their
 /// definitions are kept in `londiste.subscriber_pending_fkeys`.
-async fn drop_fkeys(subscriber: &Db, name: &FqName) -> Result<()> {
+pub(super) async fn drop_fkeys(subscriber: &Db, name: &FqName) -> Result<()> {
     let fkeys = subscriber
         .query(
             "look for foreign keys",

@@ -7,6 +7,7 @@ pub(super) mod copies;
 mod foreign_keys;
 mod hand_over;
 mod mirror;
+mod park;
 mod sequences;
 mod table_sets;
 mod tidy;
@@ -26,6 +27,7 @@ use super::apply::{Applied, Applier, Filter, Settings};
 use super::completed::{self, Standing};
 use super::install;
 use super::news::News;
+use super::skip::{self, Skips};
 use super::table_state::TableState;
 use super::tables::{self, SubscribedTable};
 use copies::Copies;
@@ -115,7 +117,9 @@ impl Replay {
         if self.order_sync(sessions, &tables).await? || begun {
             tables = tables::load(&sessions.subscriber, &self.consumer.queue).await?;
         }
-        self.copies.start_missing(&self.config, &tables);
+        if self.copies.start_missing(&self.config, &tables) {
+            self.copies.forget_orphans(&self.config, &sessions.provider, &sessions.subscriber).await?;
+        }
         if tables.iter().any(|t| matches!(t.state, TableState::DoSync(_))) {
             // What comes after this tick belongs to replay: wait until the copy has reached it.
             tokio::select! {
@@ -128,7 +132,13 @@ impl Replay {
         // The mirror has each of the provider's ticks.
         let join = if self.config.mirror_queue.is_some() { Join::NEVER } else { join(&self.config) };
         match self.consumer.next_batch(&sessions.provider, sessions.abilities, join).await? {
-            Some(batch) => self.process(sessions, &batch, &tables).await?,
+            Some(batch) => match self.process(sessions, &batch, &tables).await {
+                // What a parked table catches up with would not reach the mirror.
+                Err(Error::Apply(fault)) if fault.is_structure() && self.config.mirror_queue.is_none() => {
+                    self.park(sessions, &batch, &tables, fault).await?;
+                }
+                done => done?,
+            },
             None => self.wait(sessions, &mut news).await,
         }
         Ok(Worked::Again)
@@ -148,9 +158,17 @@ impl Replay {
     async fn process(&mut self, sessions: &mut Sessions, batch: &Batch, tables: &[SubscribedTable]) -> Result<()> {
         let started = Instant::now();
         let mut stats = Stats::default();
-        let stored = completed::last_tick(&sessions.subscriber, &self.consumer.name).await?;
+        let (stored, skips) = tokio::try_join!(
+            completed::last_tick(&sessions.subscriber, &self.consumer.name),
+            skip::pending(&sessions.subscriber, &self.consumer.name)
+        )?;
         match completed::standing(stored, batch) {
-            Standing::Apply => self.apply(sessions, batch, tables, &mut stats).await?,
+            Standing::Apply => {
+                let filters = filters(tables);
+                let ours = |table: &FqName| filters.contains_key(table);
+                let skips = Skips::of(&sessions.provider, &self.consumer.queue, batch, skips, ours).await?;
+                self.apply(sessions, batch, tables, &skips, &mut stats).await?;
+            }
             Standing::Done => stats.add("count", 0),
             Standing::Lost(tick) => return Err(completed::lost_position(batch, tick, &self.consumer.name)),
         }
@@ -167,10 +185,11 @@ impl Replay {
         sessions: &Sessions,
         batch: &Batch,
         tables: &[SubscribedTable],
+        skips: &Skips,
         stats: &mut Stats,
     ) -> Result<()> {
         let Sessions { provider, subscriber, .. } = sessions;
-        let sql = consumer::batch_event_sql(provider, batch).await?;
+        let sql = skips.leave_out(consumer::batch_event_sql(provider, batch).await?);
         let values = self.sequences.read(provider, subscriber, &self.consumer.queue).await?;
         let tx = subscriber.begin("start the batch's transaction", "begin").await?;
         self.sequences.write(&tx, &values).await?;
@@ -182,6 +201,7 @@ impl Replay {
             mirror::repeat(queue, &self.consumer.queue, provider, &tx, &mirror::Source { batch, sql: &sql, tables })
                 .await?;
         }
+        skips.mark(&tx, &self.consumer.name, batch).await?;
         completed::set_last_tick(&tx, &self.consumer.name, Some(batch.cur_tick)).await?;
         tx.commit("commit the batch").await?;
         self.sequences.written(values);
@@ -303,7 +323,7 @@ impl Replay {
             self.begin_copies(&provider, &subscriber, &mut tables).await?;
             self.copies.start_missing(&self.config, &tables);
             let unfinished = |t: &SubscribedTable| {
-                matches!(t.state, TableState::Missing | TableState::InCopy | TableState::CatchingUp)
+                matches!(t.state, TableState::Missing | TableState::InCopy | TableState::CatchingUp) && !t.parked
             };
             if self.control.stopping() || !tables.iter().any(unfinished) {
                 return Ok(());

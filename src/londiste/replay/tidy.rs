@@ -26,6 +26,8 @@ const FKEY_PAUSE: Duration = Duration::from_mins(1);
 pub(super) struct Tidy {
     tick_forced_at: Option<Instant>,
     look_for_fkeys_at: Option<Instant>,
+    /// How many tables keep their foreign keys away.
+    unready: usize,
     restoring: Option<JoinHandle<Result<foreign_keys::Restored>>>,
 }
 
@@ -39,6 +41,10 @@ impl Tidy {
         control: &Control,
     ) -> Result<()> {
         self.drop_snapshots(config, sessions, tables).await?;
+        let unready = tables.iter().filter(|t| t.state != TableState::Ok || t.snapshot.is_some()).count();
+        if unready < std::mem::replace(&mut self.unready, unready) {
+            self.look_for_fkeys_at = None;
+        }
         self.restore_fkeys(config, &sessions.subscriber, control).await
     }
 
@@ -66,7 +72,6 @@ impl Tidy {
             let subscriber = &sessions.subscriber;
             tables::store_state(subscriber, queue, &table.name, TableState::Ok, None, Actor::Replay).await?;
             table.snapshot = None;
-            self.look_for_fkeys_at = None;
         }
         if waiting && self.tick_forced_at.is_none_or(|at| at.elapsed() >= FORCE_TICK_PAUSE) {
             self.tick_forced_at = Some(Instant::now());

@@ -1,0 +1,173 @@
+//! Killed at each point of the protocol, replay goes on where it was: nothing is lost, nothing applied twice.
+//!
+//! A lock of the test holds the process at the point in question.
+
+use crate::support::{Database, Replication, Session, wait_until};
+
+/// A session that holds what a statement has locked until it is dropped.
+struct Held(Session);
+
+impl Held {
+    #[track_caller]
+    fn by(database: &Database, sql: &str) -> Held {
+        let session = database.session();
+        session.sql(&format!("begin; {sql}"));
+        Held(session)
+    }
+
+    /// Waits until somebody else waits for the lock.
+    #[track_caller]
+    fn wait_until_blocking(&self, database: &Database, what: &str) {
+        let pid = self.0.backend_pid();
+        wait_until(&format!("replay waits at {what}"), || {
+            let sql = format!("select count(*) from pg_stat_activity where {pid} = any(pg_blocking_pids(pid))");
+            if database.value(&sql) == "0" { Err("it does not wait".to_owned()) } else { Ok(()) }
+        });
+    }
+
+    fn release(self) {
+        self.0.sql("commit");
+    }
+}
+
+/// Not idempotent: applied twice, `a` counts too far, and the log has too many rows.
+fn counting() -> Replication {
+    let r = Replication::new()
+        .with_schema("create table t (id int primary key, a int); create table log (id serial primary key, what text)");
+    r.subscriber.sql(
+        "create table seen (what text);
+         create function see() returns trigger language plpgsql as
+             'begin insert into seen values (tg_op || new.id || coalesce(new.a, 0)); return null; end';
+         create trigger see after insert or update on t for each row execute procedure see()",
+    );
+    let r = r.up();
+    r.londiste.run("subscriber restore-triggers t");
+    r.provider.sql("insert into t values (1, 0)");
+    r.assert_in_sync();
+    r
+}
+
+fn change(r: &Replication) {
+    r.provider
+        .sql("begin; update t set a = a + 1; insert into log (what) values ('x'); insert into t values (2, 0); commit");
+}
+
+/// The daemon was killed: it starts again and everything is there once.
+#[track_caller]
+fn assert_applied_once(r: &Replication) {
+    r.londiste.start();
+    r.assert_in_sync();
+    assert_eq!(r.subscriber.column("select what from seen order by what"), ["INSERT10", "INSERT20", "UPDATE11"]);
+    assert_eq!(r.subscriber.column("select row(t.*)::text from t order by id"), ["(1,1)", "(2,0)"]);
+}
+
+fn last_tick(r: &Replication) -> String {
+    r.subscriber.value("select last_tick_id from londiste.completed where consumer_id = 'db1-londiste'")
+}
+
+#[test]
+fn killed_between_next_batch_and_the_events() {
+    let r = counting();
+    // The batch is open when its events are asked for.
+    let held = Held::by(&r.provider, "lock table pgq.event_1 in access exclusive mode");
+    r.provider.sql("select pgq.force_tick('db1-londiste-queue')");
+    held.wait_until_blocking(&r.provider, "the events");
+    assert_eq!(r.provider.value("select count(*) from pgq.subscription where sub_batch is not null"), "1");
+    r.londiste.kill9();
+    held.release();
+    change(&r);
+    assert_applied_once(&r);
+}
+
+#[test]
+fn killed_while_events_are_applied() {
+    let r = counting();
+    let held = Held::by(&r.subscriber, "lock table log in access exclusive mode");
+    change(&r);
+    held.wait_until_blocking(&r.subscriber, "a table");
+    r.londiste.kill9();
+    held.release();
+    assert_applied_once(&r);
+}
+
+#[test]
+fn killed_between_the_events_and_the_commit() {
+    let r = counting();
+    let before = last_tick(&r);
+    let held = Held::by(&r.subscriber, "select from londiste.completed where consumer_id = 'db1-londiste' for update");
+    change(&r);
+    held.wait_until_blocking(&r.subscriber, "the tick");
+    r.londiste.kill9();
+    held.release();
+    assert_eq!(last_tick(&r), before);
+    assert_eq!(r.subscriber.value("select count(*) from seen"), "1");
+    assert_applied_once(&r);
+}
+
+#[test]
+fn killed_between_the_commit_and_finish_batch() {
+    let r = counting();
+    let before = last_tick(&r);
+    let tick = Held::by(&r.subscriber, "select from londiste.completed where consumer_id = 'db1-londiste' for update");
+    change(&r);
+    tick.wait_until_blocking(&r.subscriber, "the tick");
+    let finish = Held::by(&r.provider, "select from pgq.subscription for update");
+    tick.release();
+    finish.wait_until_blocking(&r.provider, "finish_batch");
+    r.londiste.kill9();
+    finish.release();
+    assert_ne!(last_tick(&r), before);
+    assert_eq!(r.provider.value("select count(*) from pgq.subscription where sub_batch is not null"), "1");
+    assert_applied_once(&r);
+}
+
+#[test]
+fn killed_after_finish_batch() {
+    let r = counting();
+    change(&r);
+    r.replay_until_in_sync();
+    r.londiste.kill9();
+    assert_applied_once(&r);
+}
+
+/// A batch that parks `t`, with events of `log` around, killed where `hold` holds it.
+fn killed_while_parking(hold: impl FnOnce(&Replication) -> (Held, &Database)) {
+    let r = counting();
+    r.subscriber.sql("alter table t rename column a to b");
+    let (held, database) = hold(&r);
+    change(&r);
+    held.wait_until_blocking(database, "the parking");
+    r.londiste.kill9();
+    assert_eq!(
+        r.subscriber.value("select merge_state from londiste.subscriber_table where table_name = 'public.t'"),
+        "ok"
+    );
+    held.release();
+    r.londiste.start();
+    r.londiste.wait_for_log("Table public.t is parked");
+    r.replay_until_in_sync();
+    assert_eq!(r.subscriber.value("select count(*) from log"), "1");
+    r.subscriber.sql("alter table t rename column b to a");
+    r.wait_until_ok();
+    r.assert_in_sync();
+    assert_eq!(r.subscriber.column("select what from seen order by what"), ["INSERT10", "INSERT20", "UPDATE11"]);
+    wait_until("one consumer is left", || match r.provider.value("select count(*) from pgq.subscription").as_str() {
+        "1" => Ok(()),
+        count => Err(count.to_owned()),
+    });
+}
+
+#[test]
+fn killed_before_the_parked_tables_consumer_is_registered() {
+    killed_while_parking(|r| {
+        (Held::by(&r.provider, "lock table pgq.consumer in share row exclusive mode"), &r.provider)
+    });
+}
+
+#[test]
+fn killed_before_the_parked_tables_state_is_stored() {
+    killed_while_parking(|r| {
+        let sql = "select from londiste.subscriber_table where table_name = 'public.t' for update";
+        (Held::by(&r.subscriber, sql), &r.subscriber)
+    });
+}
