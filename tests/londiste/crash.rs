@@ -25,6 +25,17 @@ impl Held {
         });
     }
 
+    /// Ends the session that waits: its server would go on with the statement after its client's death.
+    fn end_waiting(&self, database: &Database) {
+        let pid = self.0.backend_pid();
+        let waiting = format!("select pid from pg_stat_activity where {pid} = any(pg_blocking_pids(pid))");
+        database.sql(&format!("select pg_terminate_backend(pid) from ({waiting}) w"));
+        wait_until("the waiting session is gone", || {
+            let left = database.column(&waiting);
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        });
+    }
+
     fn release(self) {
         self.0.sql("commit");
     }
@@ -115,6 +126,7 @@ fn killed_between_the_commit_and_finish_batch() {
     tick.release();
     finish.wait_until_blocking(&r.provider, "finish_batch");
     r.londiste.kill9();
+    finish.end_waiting(&r.provider);
     finish.release();
     assert_ne!(last_tick(&r), before);
     assert_eq!(r.provider.value("select count(*) from pgq.subscription where sub_batch is not null"), "1");
