@@ -1,7 +1,8 @@
 -- What has to happen to an existing schema londiste before the rest is installed over it. Does nothing on a fresh database.
 --
--- A schema of Londiste 2.1 keeps its tables and rows. Its functions are replaced; those whose argument names or result differ
--- cannot be, and are dropped here. A schema that belongs to something else, Londiste 3 above all, is refused.
+-- A schema of Londiste 2.1 keeps its tables and rows. Its functions are dropped here and made anew by the files that follow,
+-- because "create or replace" refuses where the names of arguments or the result differ. A schema that belongs to something
+-- else, Londiste 3 above all, is refused.
 
 do $$
 declare
@@ -25,6 +26,52 @@ begin
     end if;
     if to_regclass('londiste.skipped_events') is not null then
         alter table londiste.skipped_events add column if not exists done_tick bigint;
+    end if;
+end;
+$$;
+
+-- Functions of Londiste 2.1. One that something else depends on, a view of the user's for example, stops the upgrade.
+do $$
+declare
+    v_function  regprocedure;
+begin
+    if to_regnamespace('londiste') is null or to_regprocedure('londiste.rlondiste_version()') is not null then
+        return;
+    end if;
+    for v_function in
+        select p.oid
+        from pg_catalog.pg_proc p
+        where p.pronamespace = to_regnamespace('londiste')
+          and p.proname in (
+            'cmp_list', 'find_column_types', 'find_rel_oid', 'find_seq_oid', 'find_table_fkeys', 'find_table_oid',
+            'find_table_triggers', 'get_last_tick', 'get_table_state', 'link', 'link_del', 'link_dest', 'link_source',
+            'provider_add_seq', 'provider_add_table', 'provider_create_trigger', 'provider_get_seq_list',
+            'provider_get_table_list', 'provider_notify_change', 'provider_refresh_trigger', 'provider_remove_seq',
+            'provider_remove_table', 'quote_fqname', 'set_last_tick', 'set_table_state', 'subscriber_add_seq',
+            'subscriber_add_table', 'subscriber_drop_all_table_triggers', 'subscriber_drop_table_fkey',
+            'subscriber_drop_table_trigger', 'subscriber_get_queue_valid_pending_fkeys', 'subscriber_get_seq_list',
+            'subscriber_get_table_list', 'subscriber_get_table_pending_fkeys', 'subscriber_get_table_pending_triggers',
+            'subscriber_remove_seq', 'subscriber_remove_table', 'subscriber_restore_all_table_triggers',
+            'subscriber_restore_table_fkey', 'subscriber_restore_table_trigger', 'subscriber_set_skip_truncate',
+            'subscriber_set_table_state', 'version')
+    loop
+        execute format('drop function %s', v_function);
+    end loop;
+end;
+$$;
+
+-- What early releases of Londiste 2.1 do not have yet.
+do $$
+begin
+    if to_regclass('londiste.subscriber_table') is null then
+        return;
+    end if;
+    alter table londiste.subscriber_table
+        add column if not exists trigger_name text,
+        add column if not exists skip_truncate boolean;
+    if not exists (select from pg_catalog.pg_attribute a
+                   where a.attrelid = to_regclass('londiste.ret_subscriber_table') and a.attname = 'skip_truncate') then
+        drop type if exists londiste.ret_subscriber_table;
     end if;
 end;
 $$;

@@ -18,5 +18,6 @@ mod skip_event;
 mod subscriber;
 mod subscriber_seqs;
 mod subscribers;
+mod take_over;
 mod tutorial;
 mod wait_and_status;
