@@ -157,25 +157,23 @@ impl Replay {
     /// Steps 2 to 5 of the protocol: apply, commit, finish.
     async fn process(&mut self, sessions: &mut Sessions, batch: &Batch, tables: &[SubscribedTable]) -> Result<()> {
         let started = Instant::now();
-        let mut stats = Stats::default();
         let (stored, skips) = tokio::try_join!(
             completed::last_tick(&sessions.subscriber, &self.consumer.name),
             skip::pending(&sessions.subscriber, &self.consumer.name)
         )?;
-        match completed::standing(stored, batch) {
+        let applied = match completed::standing(stored, batch) {
             Standing::Apply => {
                 let filters = filters(tables);
                 let ours = |table: &FqName| filters.contains_key(table);
                 let skips = Skips::of(&sessions.provider, &self.consumer.queue, batch, skips, ours).await?;
-                self.apply(sessions, batch, tables, &skips, &mut stats).await?;
+                Some(self.apply(sessions, batch, tables, &skips).await?)
             }
-            Standing::Done => stats.add("count", 0),
+            Standing::Done => None,
             Standing::Lost(tick) => return Err(completed::lost_position(batch, tick, &self.consumer.name)),
-        }
+        };
         self.consumer.finish_batch(&sessions.provider, batch).await?;
         sessions.position = batch.cur_tick;
-        stats.set_duration("duration", started.elapsed());
-        tracing::info!("{stats}");
+        tracing::info!("{}", stats(applied.as_ref(), started.elapsed()));
         Ok(())
     }
 
@@ -186,8 +184,7 @@ impl Replay {
         batch: &Batch,
         tables: &[SubscribedTable],
         skips: &Skips,
-        stats: &mut Stats,
-    ) -> Result<()> {
+    ) -> Result<Applied> {
         let Sessions { provider, subscriber, .. } = sessions;
         let sql = skips.leave_out(consumer::batch_event_sql(provider, batch).await?);
         let values = self.sequences.read(provider, subscriber, &self.consumer.queue).await?;
@@ -205,15 +202,7 @@ impl Replay {
         completed::set_last_tick(&tx, &self.consumer.name, Some(batch.cur_tick)).await?;
         tx.commit("commit the batch").await?;
         self.sequences.written(values);
-        stats.add("count", applied.count);
-        stats.add("ignored", applied.ignored);
-        if !applied.unknown.is_empty() {
-            stats.add("failed-events", applied.unknown.len() as u64);
-        }
-        if applied.missing_rows > 0 {
-            stats.add("missing-rows", applied.missing_rows);
-        }
-        Ok(())
+        Ok(applied)
     }
 
     /// Closes sessions that have lived long enough.
@@ -271,6 +260,23 @@ impl Work for Replay {
     fn name(&self) -> &str {
         &self.config.common.job_name
     }
+}
+
+/// The line of a batch, with its numbers in the order of the original; nothing was applied when it had been before.
+fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
+    let mut stats = Stats::default();
+    stats.add("count", applied.map_or(0, |a| a.count));
+    if let Some(applied) = applied {
+        stats.add("ignored", applied.ignored);
+    }
+    stats.set_duration("duration", duration);
+    let unknown = applied.map_or(0, |a| a.unknown.len() as u64);
+    for (name, number) in [("failed-events", unknown), ("missing-rows", applied.map_or(0, |a| a.missing_rows))] {
+        if number > 0 {
+            stats.add(name, number);
+        }
+    }
+    stats
 }
 
 /// Events of a type that nobody knows go to the provider's failed queue, where it has one.
