@@ -157,7 +157,12 @@ pub(super) static SPECS: [Spec; 30] = [
             subscriber(Subscriber::WaitSync { tables: args.rest(), timeout: options.timeout })
         })
     },
-    show("subscriber status", "", "show lag, rate, states and the last error", |_, _| subscriber(Subscriber::Status)),
+    Spec {
+        options: &["json", "watch"],
+        ..show("subscriber status", "", "show lag, rate, states and the last error", |_, _| {
+            subscriber(Subscriber::Status)
+        })
+    },
     setup("subscriber skip-event", "ID", "leave out one event that cannot be applied", |args, _| {
         let id = args.one("an event id")?;
         let id = id.parse().map_err(|_| args.wrong(&format!("\"{id}\" is no event id")))?;

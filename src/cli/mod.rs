@@ -14,7 +14,7 @@ mod signals;
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -23,6 +23,7 @@ use self::process::{Config, Ending};
 use self::program::Program;
 use crate::config::File;
 use crate::error::{Error, Report};
+use crate::job::Output;
 use crate::job::log::{Level, line};
 
 /// Runs the program; the first argument is the name that it was called by.
@@ -85,11 +86,25 @@ fn run_words(options: &Options, caller: &Caller) -> Result<u8, Failure> {
     let parsed = command::parse(program, &words, options)?;
     let config = Config::load(program, &file)?;
     let Ending { output, code } = process::run(&config, parsed, options, caller)?;
-    match output.json().filter(|_| options.json) {
-        Some(json) => print(&format!("{json:#}\n"))?,
-        None => print(&output.to_string())?,
-    };
+    show(&output, options)?;
     Ok(code)
+}
+
+/// Prints what a command has found.
+fn show(output: &Output, options: &Options) -> Result<(), Failure> {
+    match output.json().filter(|_| options.json) {
+        Some(json) => print(&format!("{json:#}\n")),
+        None => print(&output.to_string()),
+    }
+    .map(drop)
+}
+
+/// Prints what a command has found in place of what it found before: a terminal is cleared first.
+fn show_again(output: &Output, options: &Options) -> Result<(), Failure> {
+    if io::stdout().is_terminal() {
+        print("\x1b[H\x1b[2J")?;
+    }
+    show(output, options)
 }
 
 /// Who we are for the user.

@@ -105,6 +105,10 @@ pub(super) struct Options {
     /// wait-sync: give up after so many seconds
     #[arg(long, value_name = "SECONDS", help_heading = "Options of commands")]
     pub(super) timeout: Option<u32>,
+    /// status: show it again every so many seconds, 2 when no number is given
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
+          value_parser = clap::value_parser!(u32).range(1..), help_heading = "Options of commands")]
+    pub(super) watch: Option<u32>,
     /// events: pending for this consumer
     #[arg(long, value_name = "CONS", help_heading = "Options of commands")]
     pub(super) consumer: Option<String>,

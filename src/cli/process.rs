@@ -72,7 +72,7 @@ impl Config {
 /// Runs a command, in the background if that was asked for.
 pub(super) fn run(config: &Config, parsed: Parsed, options: &Options, caller: &Caller) -> Result<Ending, Failure> {
     if !options.daemon {
-        return Process::start(config, &parsed, options)?.finish(config, parsed, caller);
+        return Process::start(config, &parsed, options)?.finish(config, parsed, options, caller);
     }
     if config.common().pidfile.is_none() {
         return Err(Failure::Logged("Daemon needs pidfile".to_owned()));
@@ -87,7 +87,7 @@ pub(super) fn run(config: &Config, parsed: Parsed, options: &Options, caller: &C
         Side::Child(start) => match Process::start(config, &parsed, options) {
             Ok(process) => {
                 start.succeeded();
-                process.finish(config, parsed, caller)
+                process.finish(config, parsed, options, caller)
             }
             Err(error) => {
                 let failure = Failure::Error(error);
@@ -130,12 +130,18 @@ impl Process {
         Ok(Process { runtime, control, log, _pidfile: pidfile })
     }
 
-    fn finish(self, config: &Config, parsed: Parsed, caller: &Caller) -> Result<Ending, Failure> {
+    fn finish(self, config: &Config, parsed: Parsed, options: &Options, caller: &Caller) -> Result<Ending, Failure> {
         let Parsed { spec, command, ignored, .. } = parsed;
         if !ignored.is_empty() {
             tracing::warn!("{} has no use for \"{}\"", spec.words, ignored.join(" "));
         }
-        let result = self.runtime.block_on(supervise(config, command, &self.control, &self.log));
+        let run = || self.runtime.block_on(supervise(config, command.clone(), &self.control, &self.log));
+        let mut result = run();
+        while let (Ok(output), Some(seconds)) = (&result, options.watch) {
+            super::show_again(output, options)?;
+            self.runtime.block_on(self.control.sleep(Duration::from_secs(seconds.into())));
+            result = if self.control.stopping() { Err(Error::Aborted) } else { run() };
+        }
         self.runtime.shutdown_timeout(LAST_WORDS);
         match result {
             Ok(output) => Ok(Ending { code: u8::from(output.is_failed()), output }),

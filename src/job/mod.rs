@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod daemon;
+mod last_error;
 pub mod log;
 pub mod log_file;
 pub mod output;
@@ -11,6 +12,7 @@ pub mod stats;
 pub mod work_loop;
 
 pub use control::{Control, Wake};
+pub use last_error::{LastError, last_error};
 pub use log::critical;
 pub use output::Output;
 pub use stats::Stats;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::setup::Setup;
 use super::subscriber::{as_text, subscribed};
 use crate::error::Result;
-use crate::job::Output;
+use crate::job::{self, LastError, Output};
 use crate::pg::{Db, FqName, text};
 
 /// What the command shows.
@@ -22,6 +22,8 @@ struct Status {
     position: Option<Position>,
     /// Last tick that is applied on the subscriber.
     applied_tick: Option<i64>,
+    /// The last error in the end of the job's log file, if that can be read here.
+    last_error: Option<LastError>,
     tables: Vec<TableStatus>,
 }
 
@@ -72,6 +74,7 @@ pub(crate) async fn show(setup: &Setup<'_>) -> Result<Output> {
         subscriber: subscriber.target().to_owned(),
         position: position(setup, &provider).await?,
         applied_tick: applied.get(0),
+        last_error: setup.config.common.logfile.as_deref().and_then(job::last_error),
         tables: tables.into_iter().map(with_reason).collect(),
     }))
 }
@@ -147,6 +150,9 @@ impl fmt::Display for Status {
             Some(position) => position.fmt(f)?,
         }
         writeln!(f, "Applied:     tick {}", or_dash(self.applied_tick))?;
+        if let Some(LastError { time, message }) = &self.last_error {
+            writeln!(f, "Last error:  {time} {message}")?;
+        }
         let ok = self.tables.iter().filter(|t| matches!(t.state.as_deref(), Some("ok" | "?"))).count();
         writeln!(f, "Tables:      {ok} of {} ok", self.tables.len())?;
         writeln!(f, "\n{:<30}   {:>20}", "Table", "State")?;

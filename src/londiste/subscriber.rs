@@ -119,31 +119,46 @@ async fn missing(setup: &Setup<'_>) -> Result<Output> {
 async fn check(setup: &Setup<'_>) -> Result<Output> {
     let (provider_db, db) = (setup.provider().await?, setup.subscriber().await?);
     let tables = provider::registered(&provider_db, setup.queue()).await?;
-    let bad = compare_structures(setup, &provider_db, &db, &tables).await?;
-    Ok(Output::none().failed(!bad.is_empty()))
+    let found = compare_structures(setup, &provider_db, &db, &tables).await?;
+    let failed = found.0.iter().any(|finding| !finding.differences.is_empty());
+    Ok(Output::of(&found).failed(failed))
 }
 
-/// Logs how the tables differ, and returns those that cannot be replicated.
-async fn compare_structures(
-    setup: &Setup<'_>,
-    provider_db: &Db,
-    db: &Db,
-    tables: &[FqName],
-) -> Result<BTreeSet<FqName>> {
+/// How tables compare. As text it is nothing, since it has been logged.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Findings(Vec<Finding>);
+
+/// How one table compares.
+#[derive(Serialize)]
+struct Finding {
+    #[serde(serialize_with = "as_text")]
+    table: FqName,
+    notes: Vec<String>,
+    differences: Vec<String>,
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+/// Logs how the tables differ, and returns it. Those with differences cannot be replicated.
+async fn compare_structures(setup: &Setup<'_>, provider_db: &Db, db: &Db, tables: &[FqName]) -> Result<Findings> {
     let theirs = catalog::structures(provider_db, tables).await?;
     let ours = catalog::structures(db, tables).await?;
     let keys = provider::chosen_keys(provider_db, setup.queue()).await?;
-    let mut bad = BTreeSet::new();
+    let mut list = Vec::with_capacity(tables.len());
     for table in tables {
         tracing::info!("Checking {table}");
         let key = keys.get(table).map(Vec::as_slice);
         let found = structure::compare(table, theirs.get(table), ours.get(table), key);
         found.log();
-        if !found.differences.is_empty() {
-            bad.insert(table.clone());
-        }
+        let differences = found.differences.iter().map(ToString::to_string).collect();
+        list.push(Finding { table: table.clone(), notes: found.notes, differences });
     }
-    Ok(bad)
+    Ok(Findings(list))
 }
 
 /// What `subscriber add` knows of both sides before it begins.
@@ -223,7 +238,9 @@ async fn add(setup: &Setup<'_>, tables: &Selection, force: bool, mode: CopyMode)
     let sides = Sides::read(setup, &provider_db, &db).await?;
     let mut wanted = sides.select(tables);
     sides.keep_offered(&mut wanted, force);
-    let mut bad = compare_structures(setup, &provider_db, &db, &wanted).await?;
+    let Findings(found) = compare_structures(setup, &provider_db, &db, &wanted).await?;
+    let mut bad: BTreeSet<FqName> =
+        found.into_iter().filter(|finding| !finding.differences.is_empty()).map(|finding| finding.table).collect();
     let mut failed = false;
     if !bad.is_empty() && force {
         warn_of_force();

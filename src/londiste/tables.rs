@@ -64,6 +64,19 @@ pub(crate) async fn load_one(subscriber: &Db, queue: &str, name: &FqName) -> Res
     Ok(load(subscriber, queue).await?.into_iter().find(|t| t.name == *name))
 }
 
+/// Writes `ok` where an old program has written `?`: loops that poll the states know only `ok`.
+pub(crate) async fn spell_ok(subscriber: &Db, queue: &str) -> Result<()> {
+    subscriber
+        .query(
+            "store the state of a table",
+            "select londiste.subscriber_set_table_state(queue_name, table_name, snapshot, 'ok')
+               from londiste.subscriber_table where queue_name = $1 and merge_state = '?'",
+            &[text(&queue)],
+        )
+        .await?;
+    Ok(())
+}
+
 /// Writes state and snapshot of a table, and logs it as SkyTools does. Becomes visible with the transaction.
 pub(crate) async fn store_state(
     subscriber: &Db,

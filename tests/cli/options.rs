@@ -28,6 +28,7 @@ fn unknown_words_are_named() {
     for (args, text) in [
         ("foo", "Unknown command 'foo', use --help for help\n"),
         ("ticker", "Unknown command 'ticker', use --help for help\n"),
+        ("upgrade", "Unknown command 'upgrade', use --help for help\n"),
         ("provider", "DATE PID ERROR need subcommand\n"),
         ("subscriber", "DATE PID ERROR need subcommand\n"),
         ("provider foo", "DATE PID ERROR bad subcommand: foo\n"),
@@ -126,6 +127,38 @@ fn help_is_of_the_program_that_was_called() {
         assert!(!others.iter().any(|word| text.contains(word)), "{text}");
     }
     assert!(ticker.starts_with("Usage: pgqadm [options] INI CMD [subcmd args]\n"), "{ticker}");
+}
+
+#[test]
+fn help_has_every_command_and_option_of_the_original() {
+    let help = Program::new(["-h"]).called("londiste.py").stderr("").run().stdout;
+    let commands = "replay|provider install|provider add TBL ...|provider remove TBL ...|provider tables|provider add-seq SEQ ...|\
+        provider remove-seq SEQ ...|provider seqs|subscriber install|subscriber add TBL ...|subscriber remove TBL ...|\
+        subscriber add-seq SEQ ...|subscriber remove-seq SEQ ...|subscriber tables|subscriber seqs|subscriber missing|\
+        subscriber check|subscriber resync TBL ...|subscriber fkeys [pending|subscriber triggers [pending|\
+        subscriber restore-triggers TBL [TGNAME ...]|subscriber register|subscriber unregister|compare [TBL ...]|\
+        repair [TBL ...]|copy";
+    for command in commands.split('|') {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "no {command:?} in\n{help}");
+    }
+    for option in [
+        "-h, --help",
+        "-q, --quiet",
+        "-v, --verbose",
+        "-d, --daemon",
+        "-V, --version",
+        "-r, --reload",
+        "-s, --stop",
+        "-k, --kill",
+        "--all",
+        "--force",
+        "--expect-sync",
+        "--skip-truncate",
+        "--rewind",
+        "--reset",
+    ] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(option)), "no {option:?} in\n{help}");
+    }
 }
 
 #[test]

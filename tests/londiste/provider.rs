@@ -319,3 +319,16 @@ fn fake_shows_the_messages_and_changes_nothing() {
     r.londiste.program(["provider", "seqs"]).stdout("").run();
     assert_eq!(r.provider.value("select count(*) from pgq.event_1"), "0");
 }
+
+#[test]
+fn a_table_is_registered_with_its_trigger_and_without_an_event() {
+    let mut r = Replication::new();
+    r.provider.sql("create schema my_pg_data; create table my_pg_data.t (id int primary key)");
+    r.londiste.configure("pgq_queue_name", "My.Queue");
+    r.londiste.run("provider install");
+    // Only schemas whose names begin with "pg_" are the server's.
+    r.londiste.program(["provider", "add", "--all"]).stderr(log(&["INFO Adding my_pg_data.t"])).run();
+    let row = r.provider.rows("select queue_name, table_name, trigger_name from londiste.provider_table");
+    assert_eq!(row, [["My.Queue", "my_pg_data.t", "my_queue_logger"]]);
+    assert_eq!(r.provider.value("select count(*) from pgq.event_1"), "0");
+}

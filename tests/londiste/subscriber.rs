@@ -292,6 +292,49 @@ fn resync_takes_stable_tables_only() {
     ];
     expect(&r, "resync --all", &lines, 0);
     expect(&r, "resync", &[], 0);
+    // No globs.
+    expect(&r, "resync t*", &["WARNING Table public.t* not found"], 0);
+}
+
+#[test]
+fn words_that_a_command_cannot_do_with_or_without_are_a_usage_error() {
+    let r = offered(SHOP);
+    for (command, text) in [
+        ("fkeys old", "\"old\" is neither pending nor active: subscriber fkeys [pending|active]"),
+        ("triggers old", "\"old\" is neither pending nor active: subscriber triggers [pending|active]"),
+        (
+            "restore-triggers",
+            "subscriber restore-triggers needs a table name: subscriber restore-triggers TBL [TGNAME ...]",
+        ),
+    ] {
+        let args = ["subscriber"].into_iter().chain(command.split(' '));
+        let output = r.londiste.program(args).called("londiste.py").stdout("").status(2).run();
+        assert!(output.stderr.ends_with(&format!("londiste.py: error: {text}\n")), "{}", output.stderr);
+    }
+}
+
+#[test]
+fn every_listing_has_its_facts_as_json() {
+    let r = offered(&format!("{SHOP} create sequence s"));
+    r.londiste.run("provider add-seq --all");
+    r.londiste.run("subscriber add customers orders");
+    r.subscriber.sql("alter table tags drop column data");
+    let json = |command: &str, status: i32| -> serde_json::Value {
+        let args = command.split(' ').chain(["--json"]);
+        serde_json::from_str(&r.londiste.program(args).status(status).run().stdout).unwrap()
+    };
+    assert_eq!(json("provider tables", 0), serde_json::json!(["public.customers", "public.orders", "public.tags"]));
+    assert_eq!(json("provider seqs", 0), serde_json::json!(["public.s"]));
+    assert_eq!(json("subscriber seqs", 0), serde_json::json!([]));
+    assert_eq!(
+        json("subscriber missing", 0),
+        serde_json::json!({"tables": ["public.tags"], "sequences": ["public.s"]})
+    );
+    assert_eq!(json("subscriber fkeys", 0)["active_fkeys"][0]["from_table"], "public.orders");
+    assert_eq!(json("subscriber triggers", 0), serde_json::json!({"pending_triggers": [], "active_triggers": []}));
+    let check = json("subscriber check", 1);
+    assert_eq!(check[0], serde_json::json!({"table": "public.customers", "notes": [], "differences": []}));
+    assert_eq!(check[2]["differences"][0], "public.tags: column data on provider not on subscriber");
 }
 
 #[test]

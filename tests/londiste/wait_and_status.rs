@@ -1,9 +1,12 @@
 //! `subscriber wait-sync` and `subscriber status`.
 
-use std::thread;
+use std::{fs, thread};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::log_lines::log;
-use crate::support::{Replication, wait_until};
+use crate::support::{Replication, Scratch, wait_until};
 
 fn added() -> Replication {
     let r = Replication::new().with_schema("create table a (id int primary key); create table b (id int primary key)");
@@ -71,4 +74,40 @@ fn status_tells_lag_and_parked_tables() {
     assert!(text.contains("Tables:      0 of 2 ok\n"), "{text}");
     let resync = log(&["INFO Resyncing public.a"]);
     r.londiste.program(["subscriber", "resync", "a"]).stderr(resync).run();
+}
+
+#[test]
+fn status_tells_the_last_error_of_the_log() {
+    let r = added();
+    assert!(!r.londiste.run("subscriber status").stdout.contains("Last error:"));
+    r.londiste.program(["subscriber", "add", "--all", "--expect-sync", "--skip-truncate"]).run();
+    r.provider.sql("create table nokey (v text)");
+    r.londiste.program(["provider", "add", "nokey"]).status(1).run();
+    let text = r.londiste.run("subscriber status").stdout;
+    let line = text.lines().find(|line| line.starts_with("Last error:  ")).unwrap();
+    assert!(line.contains(" could not add a table to the queue on provider ("), "{line}");
+    let json = r.londiste.program(["subscriber", "status", "--json"]).run().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["last_error"]["message"].as_str().unwrap().contains("need key column"), "{json}");
+}
+
+#[test]
+fn status_is_shown_again_until_a_signal() {
+    let r = added();
+    let out = Scratch::new();
+    let mut watch = r.londiste.program(["subscriber", "status", "--watch=1"]).spawn(&out);
+    let shown = |text: &str| {
+        wait_until(&format!("{text} is shown"), || {
+            let all = fs::read_to_string(out.path().join("stdout")).unwrap();
+            if all.contains(text) { Ok(()) } else { Err(all) }
+        });
+    };
+    shown("Tables:      0 of 2 ok\n");
+    r.subscriber.sql("update londiste.subscriber_table set merge_state = 'ok'");
+    shown("Tables:      2 of 2 ok\n");
+    kill(Pid::from_raw(watch.id().cast_signed()), Signal::SIGINT).unwrap();
+    assert_eq!(watch.wait().unwrap().code(), Some(130));
+    for args in ["subscriber status --watch=0", "subscriber seqs --watch"] {
+        r.londiste.program(args.split(' ')).stdout("").status(2).run();
+    }
 }

@@ -85,15 +85,20 @@ impl Replay {
 
     /// Opens the sessions and finds out where the consumer stands.
     async fn attach(&mut self) -> Result<Sessions> {
+        tracing::debug!("Attaching");
         let (config, abort) = (&self.config, self.control.abort());
         let job_name = &config.common.job_name;
         let provider = Db::open(Role::Provider, &config.provider_db, job_name, abort).await?;
         let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, job_name, abort).await?;
         install::take_over(&subscriber).await?;
+        tables::spell_ok(&subscriber, &self.consumer.queue).await?;
         let abilities = Abilities::of(&provider).await?;
-        if self.consumer.register(&provider).await? {
+        // A new registration begins at the newest tick, whatever the subscriber had before. The old position goes first:
+        // if the process ends in between, the next start finds neither.
+        if self.consumer.position(&provider).await?.is_none() {
             tracing::info!("Resetting queue tracking on dst side");
             completed::set_last_tick(&subscriber, &self.consumer.name, None).await?;
+            self.consumer.register(&provider).await?;
         }
         let position = self.consumer.position(&provider).await?.ok_or_else(|| {
             provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
@@ -157,6 +162,10 @@ impl Replay {
     /// Steps 2 to 5 of the protocol: apply, commit, finish.
     async fn process(&mut self, sessions: &mut Sessions, batch: &Batch, tables: &[SubscribedTable]) -> Result<()> {
         let started = Instant::now();
+        for table in tables {
+            let snapshot = table.snapshot.as_ref().map_or_else(|| "None".to_owned(), ToString::to_string);
+            tracing::debug!("loaded_state: {}: {} / {snapshot}", table.name, table.state);
+        }
         let (stored, skips) = tokio::try_join!(
             completed::last_tick(&sessions.subscriber, &self.consumer.name),
             skip::pending(&sessions.subscriber, &self.consumer.name)

@@ -1,0 +1,70 @@
+//! The last error in a job's log file, for whoever asks how the job is.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use serde::Serialize;
+
+/// How much of the end of the file is looked at.
+const TAIL: u64 = 256 * 1024;
+
+/// An error that was logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LastError {
+    /// When, as the log has it.
+    pub time: String,
+    /// What, without DETAIL and HINT.
+    pub message: String,
+}
+
+/// Reads it; `None` when there is none in the end of the file, or no file.
+pub fn last_error(path: &Path) -> Option<LastError> {
+    let tail = tail(path).ok()?;
+    String::from_utf8_lossy(&tail).lines().rev().find_map(error_of)
+}
+
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let start = file.metadata()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    Ok(tail)
+}
+
+/// A line of either format.
+fn error_of(line: &str) -> Option<LastError> {
+    let is_error = |level: &str| matches!(level, "ERROR" | "CRITICAL");
+    if line.starts_with('{') {
+        let record: serde_json::Value = serde_json::from_str(line).ok()?;
+        let field = |name: &str| record.get(name)?.as_str();
+        let message = field("message")?.lines().next()?.to_owned();
+        return is_error(field("level")?).then_some(LastError { time: field("time")?.to_owned(), message });
+    }
+    let mut words = line.splitn(5, ' ');
+    let (date, time, pid, level) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let known = pid.bytes().all(|b| b.is_ascii_digit()) && is_error(level);
+    known.then_some(LastError { time: format!("{date} {time}"), message: words.next()?.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_found_in_both_formats() {
+        let text = "2026-11-22 06:57:52,294 16105 CRITICAL Job j crashed: it broke";
+        let json = r#"{"time":"2026-11-22T06:57:52Z","pid":1,"level":"ERROR","message":"it broke\nHINT: mend it"}"#;
+        let error = |time: &str, message: &str| Some(LastError { time: time.to_owned(), message: message.to_owned() });
+        for (line, expected) in [
+            (text, error("2026-11-22 06:57:52,294", "Job j crashed: it broke")),
+            (json, error("2026-11-22T06:57:52Z", "it broke")),
+            ("2026-11-22 06:57:52,294 16105 INFO {count: 0, ignored: 0}", None),
+            ("HINT: the ERROR is yours", None),
+            ("", None),
+        ] {
+            assert_eq!(error_of(line), expected, "{line}");
+        }
+    }
+}
