@@ -330,6 +330,53 @@ mod tests {
         assert_eq!(interpolate_names("50% of %(job_name)s %% %(x)", &names), Ok("50% of j1 %% %(x)".to_owned()));
     }
 
+    /// A file in the part of the dialect that Python 3 reads as Python 2 did: no inline comments, no blank lines inside of
+    /// a value, no indented comments.
+    fn common_file() -> impl Strategy<Value = String> {
+        let remark = || proptest::option::of("[#;][ -~]{0,12}\n").prop_map(Option::unwrap_or_default);
+        let more = (remark(), "[ \t]{1,3}[a-zA-Z0-9%(=:\\[.'][a-zA-Z0-9%()=: .'#,-]{0,12}\n");
+        let more = proptest::collection::vec(more.prop_map(|(remark, line)| remark + &line), 0..3);
+        let entry =
+            ("[a-dA-D][a-d_ ]{0,3}[ ]{0,2}", "[=:]", "[ \t]{0,2}[a-zA-Z0-9%()=: .'#,-]{0,16}\r?\n", more, "\n{0,2}");
+        let entry = entry.prop_map(|(key, sign, value, more, blank)| key + &sign + &value + &more.concat() + &blank);
+        let section = ("\\[[a-c ]{1,2}\\][a-z# ]{0,5}\n", remark(), proptest::collection::vec(entry, 0..6));
+        let section = section.prop_map(|(header, remark, entries)| header + &remark + &entries.concat());
+        proptest::collection::vec(section, 1..5).prop_map(|sections| sections.concat())
+    }
+
+    /// What Python's parser makes of a file; `None` where there is no Python.
+    fn python(text: &str) -> Option<serde_json::Value> {
+        use std::io::Write as _;
+        use std::process::{Command, Stdio};
+        const PROGRAM: &str = "import configparser, json, sys\n\
+            p = configparser.RawConfigParser(strict=False)\n\
+            p.read_string(sys.stdin.buffer.read().decode())\n\
+            print(json.dumps({s: dict(p._sections[s]) for s in p.sections()}))";
+        let mut child =
+            Command::new("python3").args(["-c", PROGRAM]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        child.stdin.take()?.write_all(text.as_bytes()).ok()?;
+        let output = child.wait_with_output().ok()?;
+        assert!(output.status.success(), "Python refuses\n{text}");
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn files_are_read_as_python_reads_them(text in common_file()) {
+            let sections = parse(&text).expect(&text);
+            let entries = |section: &Section| {
+                section.entries.iter().map(|e| (e.key.clone(), e.text.clone().into())).collect::<serde_json::Map<_, _>>()
+            };
+            let ours: serde_json::Map<_, _> =
+                sections.iter().map(|section| (section.name.clone(), entries(section).into())).collect();
+            if let Some(theirs) = python(&text) {
+                prop_assert_eq!(serde_json::Value::from(ours), theirs, "{}", text);
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn parsing_and_interpolating_never_panic(text in "\\PC*", body in "[\\[\\]=:; \t\n\r#%()sa-c\"é]*") {

@@ -146,7 +146,7 @@ pub const KEYS: &[Key] = &[
     key("connection_lifetime", ALL, Seconds, Is("1200"),
         "Age at which a session is closed and opened anew; 0 means never."),
     key("http_listen", ALL, Text, None("off"),
-        "HOST:PORT on which a daemon serves /metrics, /health, /status.json and a page for people."),
+        "Accepted with a warning: nothing is served over HTTP; use `pgqadm status` and `subscriber status` with `--json`."),
     // Group: ticker
     key("db", PGQADM, Connection, Required("dbname=shop host=127.0.0.1"),
         "Database with the queues."),

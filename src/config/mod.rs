@@ -240,6 +240,13 @@ fn load_common(file: &File, program: Program) -> Result<(Common, Vec<String>)> {
             file.path().display()
         ));
     }
+    if common.http_listen.is_some() {
+        warnings.push(format!(
+            "{}: http_listen is not supported: nothing is served over HTTP; use \"status --json\" and \"subscriber status \
+             --json\" instead",
+            file.path().display()
+        ));
+    }
     Ok((common, warnings))
 }
 
@@ -417,6 +424,8 @@ mod tests {
             ]
         );
         assert!(londiste("use_skylog = 1").expect("valid").warnings[0].contains("use_skylog is not supported"));
+        assert!(londiste("http_listen = *:80").expect("valid").warnings[0].contains("nothing is served over HTTP"));
+        assert!(londiste("http_listen =").expect("valid").warnings.is_empty());
     }
 
     #[test]

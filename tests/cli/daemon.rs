@@ -100,6 +100,23 @@ fn reload_reads_the_ini_file_again() {
 }
 
 #[test]
+fn key_that_is_gone_at_a_reload_has_its_default_again() {
+    let r = Replication::new();
+    r.install();
+    let mut ticker = r.ticker.set("ticker_log_delay", "0.05");
+    ticker.start();
+    ticker.log_contains("{ticks: ", || ticker.wait_for_log("{ticks: "));
+    ticker.unset("ticker_log_delay");
+    ticker.log_contains("{maint_duration: ", || ticker.reload());
+    // The default is five minutes; maintenance is each second.
+    let ((), log) = ticker.logged_during(|| {
+        ticker.log_contains("{maint_duration: ", || ());
+        ticker.log_contains("{maint_duration: ", || ());
+    });
+    assert!(!log.contains("{ticks: "), "{log}");
+}
+
+#[test]
 fn stop_lets_the_batch_finish_and_kill_does_not_wait() {
     let r = Replication::new().with_table("t", "id int primary key").up();
     // The batch cannot end while this lock is held.

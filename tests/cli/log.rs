@@ -83,3 +83,17 @@ fn log_file_that_cannot_be_opened_is_named() {
     assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     Program::new(["-V"]).stderr("").run();
 }
+
+#[test]
+fn verbose_wins_over_quiet() {
+    let r = Replication::new();
+    r.ticker.run("install");
+    let info = "DATE PID INFO Creating queue: q\n";
+    r.ticker.program(["create", "q"]).stdout("").stderr(info).run();
+    r.ticker.program(["create", "q", "-q"]).stdout("").stderr("").run();
+    for option in ["-v", "-qv", "-vq"] {
+        let output = r.ticker.program(["create", "q", option]).stdout("").run();
+        let masked = mask_log_lines(&output.stderr);
+        assert!(masked.contains(info), "{option}: {masked}");
+    }
+}

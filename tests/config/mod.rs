@@ -3,6 +3,7 @@
 mod authentication;
 mod certificates;
 mod hosts;
+mod libpq;
 mod session;
 mod tls;
 

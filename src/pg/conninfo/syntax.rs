@@ -86,7 +86,7 @@ fn split_uri(text: &str) -> Result<Settings, String> {
     add("host", &hosts)?;
     add("port", &ports)?;
     add("dbname", dbname)?;
-    for pair in query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()) {
+    for pair in query.into_iter().flat_map(|query| query.split_terminator('&')) {
         settings.push(split_parameter(pair)?);
     }
     Ok(settings)
