@@ -59,7 +59,7 @@ create table if not exists pgq.queue (
 );
 
 -- Ticks: the points between batches. tick_snapshot says which transactions were over at the tick, tick_event_seq
--- where the queue's ev_id sequence stood.
+-- where the queue's ev_id sequence stood right after that: what the snapshot sees has no higher id.
 create table if not exists pgq.tick (
     tick_queue          integer not null,
     tick_id             bigint not null,

@@ -189,7 +189,6 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
     } else {
         let mut list = read(QUEUES).await?;
         list.push(simple("pgq.maint_rotate_tables_step2"));
-        list.extend(read(TABLES).await?);
         list
     };
     // The list of PgQ 3 leaves it out, because its ticker retries at other times.
@@ -199,6 +198,9 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
     if captures {
         list.extend(read(CAPTURED).await?);
     }
+    // The lists leave these tables to autovacuum where it is on, but it comes too late for tables as busy as these.
+    list.retain(|operation| operation.function != VACUUM);
+    list.extend(read(TABLES).await?);
     Ok(list)
 }
 

@@ -1,7 +1,9 @@
 //! A queue whose database was restored into a cluster with a smaller transaction counter.
 
-use super::{consume, tick, with_queue, with_queue_in};
-use crate::support::{Cluster, Database, Session};
+use std::thread;
+
+use super::{OWNER, consume, session_as, tick, with_queue, with_queue_in};
+use crate::support::{Cluster, Database, Session, wait_until};
 
 /// How far the transaction counter goes back.
 const BACK: i64 = 1_000_000_000;
@@ -20,13 +22,18 @@ fn restored_in(cluster: &Cluster) -> (Database, Session) {
     session.sql("select pgq.insert_event('q', 'type', 'two')");
     tick(&session);
     session.sql("select pgq.insert_event('q', 'type', 'three')");
+    restore(&session);
+    (database, session)
+}
+
+/// Moves all transaction ids of the queue ahead of the server.
+fn restore(session: &Session) {
     session.sql(&format!(
         "update pgq.event_1 set ev_txid = ev_txid + {BACK};
          update pgq.queue set queue_switch_step1 = queue_switch_step1 + {BACK}, queue_switch_step2 = queue_switch_step2 + {BACK};
          update pgq.tick set tick_snapshot = format('%s:%s:', txid_snapshot_xmin(tick_snapshot) + {BACK},
                                                     txid_snapshot_xmax(tick_snapshot) + {BACK})::txid_snapshot"
     ));
-    (database, session)
 }
 
 #[test]
@@ -87,6 +94,43 @@ fn active_batch_keeps_its_ticks() {
     assert_eq!(session.rows("select prev_tick_id, tick_id from pgq.get_batch_info(99)"), [["2", "3"]]);
     assert_eq!(consume(&session).unwrap(), ["two"]);
     assert_eq!(consume(&session).unwrap(), ["three"]);
+}
+
+#[test]
+fn event_that_a_tick_caught_at_the_last_moment_does_not_come_twice() {
+    let (database, session) = with_queue();
+    let (holder, ticker) = (database.session(), session_as(&database, OWNER));
+    session.sql("select pgq.force_tick('q')");
+    // Keeps the ticker, which has found a tick due, from inserting it.
+    holder.sql("begin; lock table pgq.tick in exclusive mode");
+    thread::scope(|scope| {
+        scope.spawn(|| ticker.sql("select pgq.ticker('q')"));
+        wait_until("the ticker waits", || {
+            let waiting = "select count(*) from pg_locks where relation = 'pgq.tick'::regclass and not granted";
+            if session.value(waiting) == "1" { Ok(()) } else { Err("it does not") }
+        });
+        session.sql("select pgq.insert_event('q', 'type', 'late')");
+        holder.sql("commit");
+    });
+    assert_eq!(consume(&session).unwrap(), ["late"]);
+    session.sql("select pgq.insert_event('q', 'type', 'next')");
+    restore(&session);
+    assert_eq!(session.value("select pgq.rebase_queue('q')"), "1");
+    assert_eq!(consume(&session).unwrap(), ["next"]);
+}
+
+#[test]
+fn events_written_since_the_restore_under_older_ids_come() {
+    let (_database, session) = restored();
+    // As maintenance does it, whose time has come.
+    session.sql("select pgq.event_retry_raw('q', 'c', now(), 1, now(), 1, 'type', 'one again', null, null, null, null)");
+    assert_eq!(session.value("select pgq.maint_retry_events()"), "1");
+    session.sql("select pgq.insert_event_raw('q', 2, null, null, null, 'type', 'given id', null, null, null, null)");
+    session.sql("select pgq.rebase_queue('q')");
+    let mut events = consume(&session).unwrap();
+    events.sort_unstable();
+    assert_eq!(events, ["given id", "one again", "three", "two"]);
+    assert_eq!(consume(&session), None);
 }
 
 #[test]

@@ -15,12 +15,14 @@ returns bigint as $$
 --     i_queue_id, i_queue_name - the queue
 --     i_tick_id   - id of the tick, or null for the next one
 --     i_tick_time - time of the tick
---     i_event_seq - where the event sequence stood at some moment before this call: read later, it could count an
---                   event that the snapshot does not have, and nothing would call for the tick that brings it
+--     i_event_seq - where the event sequence stood at a tick of another queue; null: where this queue's own stands
+--                   after the snapshot was taken. No event that the snapshot sees has a higher id then, which
+--                   pgq.rebase_queue goes by; one that it does not see and the sequence has counted is found by
+--                   pgq._has_unticked_events
 -- Returns:
 --     the tick's id
 -- Calls:
---     pgq._snapshot_with_self(0)
+--     pgq._snapshot_with_self(0), pgq._event_seq(1)
 -- Writes:
 --     pgq.tick
 -- ----------------------------------------------------------------------
@@ -29,7 +31,8 @@ declare
 begin
     insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
     select q.queue_id, coalesce(i_tick_id, nextval(q.queue_tick_seq::regclass)), i_tick_time,
-           case when i_tick_id is null then txid_current_snapshot() else pgq._snapshot_with_self() end, i_event_seq
+           case when i_tick_id is null then txid_current_snapshot() else pgq._snapshot_with_self() end,
+           coalesce(i_event_seq, pgq._event_seq(q.queue_event_seq))
     from pgq.queue q
     where q.queue_id = i_queue_id
     returning tick_id into v_tick_id;

@@ -4,6 +4,10 @@ returns setof record as $$
 -- Function: pgq.maint_operations(0)
 --     Lists what one round of maintenance has to do, in order. Each row is run in a transaction of its own:
 --     "vacuum" as a command on the table func_arg, all others as functions, with func_arg unless it is null.
+--
+--     pgqd 3.5 runs a vacuum, takes its answer, which has no rows, for a failure, and ends the round: nothing after it
+--     is done, and the next round comes after 20 s. Hence tables to vacuum are listed only where autovacuum does not
+--     see to them, after all else, the one first that was vacuumed longest ago: each round then vacuums another one.
 -- Returns:
 --     func_name - schema-qualified name of a function with a text argument or none, or "vacuum"
 --     func_arg  - its argument, or null
@@ -26,8 +30,11 @@ begin
          lateral unnest(q.queue_extra_maint) with ordinality as f (name, nr)
     order by q.queue_name, f.nr;
 
-    return query
-    select 'vacuum'::text, t
-    from pgq.maint_tables_to_vacuum() t;
+    if not current_setting('autovacuum')::boolean then
+        return query
+        select 'vacuum'::text, t.name
+        from pgq.maint_tables_to_vacuum() with ordinality as t (name, nr)
+        order by pg_stat_get_last_vacuum_time(t.name::regclass) nulls first, t.nr;
+    end if;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -11,6 +11,11 @@ returns integer as $$
 --     consumers at these, and is given the m-th of k transaction ids that are over in this cluster; Pm gets a snapshot
 --     that ends right before that id. Events that all have read go, and so do all other ticks. Events written
 --     since the restore come after Pk. A new tick ends them all.
+--
+--     The transaction ids of events written since the restore look as if they were over at all the ticks. Two facts
+--     tell these events apart: their ids come after the place of the sequence at the last tick; and, when the id was
+--     given or is that of a retried event, their row is of the transaction that ev_txid names (a restored one is of
+--     the transaction that restored it).
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
@@ -34,7 +39,7 @@ declare
     -- How many of the ticks P1 .. Pk do not see the event; none sees one that was written since the restore.
     c_unread_by constant text :=
         '(select count(*) from unnest($1) s where not txid_visible_in_snapshot(e.ev_txid, s)'
-        ' or (e.ev_id > $2 and e.ev_time > $3))';
+        ' or e.ev_id > $2 or e.xmin::text::bigint = e.ev_txid & 4294967295)';
 begin
     select q.* into v_queue from pgq.queue q where q.queue_name = i_queue_name for update;
     if not found then
@@ -69,19 +74,19 @@ begin
     -- All unread events end up in the current table, under their new transaction ids.
     v_current := (v_queue.queue_data_pfx || '_' || v_queue.queue_cur_table::text)::regclass;
     execute format('delete from only %s e where %s = 0', v_current, c_unread_by)
-    using v_snapshots, v_last.tick_event_seq, v_last.tick_time;
-    execute format('update only %s e set ev_txid = $4 + %s', v_current, c_unread_by)
-    using v_snapshots, v_last.tick_event_seq, v_last.tick_time, v_base;
+    using v_snapshots, v_last.tick_event_seq;
+    execute format('update only %s e set ev_txid = $3 + %s', v_current, c_unread_by)
+    using v_snapshots, v_last.tick_event_seq, v_base;
     for v_nr in 0 .. v_queue.queue_ntables - 1 loop
         v_table := (v_queue.queue_data_pfx || '_' || v_nr::text)::regclass;
         continue when v_table = v_current;
         execute format(
             'insert into %1$s (ev_id, ev_time, ev_txid, ev_owner, ev_retry, ev_type, ev_data,'
             ' ev_extra1, ev_extra2, ev_extra3, ev_extra4)'
-            ' select ev_id, ev_time, $4 + %3$s, ev_owner, ev_retry, ev_type, ev_data,'
+            ' select ev_id, ev_time, $3 + %3$s, ev_owner, ev_retry, ev_type, ev_data,'
             ' ev_extra1, ev_extra2, ev_extra3, ev_extra4 from only %2$s e where %3$s > 0',
             v_current, v_table, c_unread_by)
-        using v_snapshots, v_last.tick_event_seq, v_last.tick_time, v_base;
+        using v_snapshots, v_last.tick_event_seq, v_base;
         execute format('truncate table only %s', v_table);
     end loop;
 
@@ -94,8 +99,7 @@ begin
         queue_switch_step2 = v_base,
         queue_switch_time = now()
     where queue_id = v_queue.queue_id;
-    perform pgq._insert_tick(v_queue.queue_id, i_queue_name, null::bigint, now(),
-                             pgq._event_seq(v_queue.queue_event_seq));
+    perform pgq._insert_tick(v_queue.queue_id, i_queue_name, null::bigint, now(), null::bigint);
     return 1;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

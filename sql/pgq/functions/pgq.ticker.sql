@@ -36,7 +36,7 @@ begin
                 raise warning '%', v_message;
                 v_due := false;
         end;
-        if v_due and pgq._insert_tick(v_queue.queue_id, v_queue.queue_name, null::bigint, now(), v_seq) is not null then
+        if v_due and pgq._insert_tick(v_queue.queue_id, v_queue.queue_name, null::bigint, now(), null::bigint) is not null then
             v_count := v_count + 1;
         end if;
     end loop;
@@ -88,7 +88,7 @@ begin
     if not pgq._tick_due(v_queue.queue_id, v_seq) then
         return null;
     end if;
-    return pgq._insert_tick(v_queue.queue_id, i_queue_name, null::bigint, now(), v_seq);
+    return pgq._insert_tick(v_queue.queue_id, i_queue_name, null::bigint, now(), null::bigint);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
 
@@ -148,7 +148,6 @@ begin
         perform pgq.seq_setval(v_queue.queue_event_seq, i_event_seq);
     end if;
     perform pgq.seq_setval(v_queue.queue_tick_seq, i_tick_id);
-    return pgq._insert_tick(v_queue.queue_id, i_queue_name, i_tick_id, i_orig_timestamp,
-                            coalesce(i_event_seq, pgq._event_seq(v_queue.queue_event_seq)));
+    return pgq._insert_tick(v_queue.queue_id, i_queue_name, i_tick_id, i_orig_timestamp, i_event_seq);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
