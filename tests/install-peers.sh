@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Installs the other PgQ programs that the tests of tests/compat run against, where they are missing:
 #
-#   Debian's or Ubuntu's pgqd, and the extension pgq for the distribution's PostgreSQL (packages, from apt)
-#   the Python consumers (PyPI's pgq and skytools, in a virtual environment below target/)
+#   Debian's or Ubuntu's pgqd, the extension pgq for the distribution's PostgreSQL, and the SQL of Londiste 3 (from apt)
+#   the Python consumers and Londiste 3 (PyPI's pgq, skytools and londiste, in a virtual environment below target/)
 #
 # What cannot be installed is named, and its tests skip; nothing here fails the run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=target/python-peers
-python_packages=(pgq==3.8 skytools==3.10.0 psycopg2-binary)
+python_packages=(pgq==3.8 skytools==3.10.0 londiste==3.12 psycopg2-binary)
 
 without() {
     echo "tests/install-peers.sh: $1; the tests with $2 will skip" >&2
@@ -49,34 +49,6 @@ install_packages() {
 # The package of pgqd makes a service of it and starts that. Nobody asked for one: the policy forbids starts for the time
 # of the installation, and the service is switched off before the next boot.
 install_pgqd() {
-    local policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
-        # shellcheck disable=SC2064 # the values of now
-        trap "${as_root[*]} rm -f $policy" EXIT
-        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" > /dev/null
-        "${as_root[@]}" chmod 755 "$policy"
-    elif "$policy" pgqd start > /dev/null 2>&1; then
-        echo "$policy allows services to start" >&2
-        return 1
-    fi
-    install_packages pgqd && "${as_root[@]}" update-rc.d pgqd disable
-}
-
-packages() {
-    local plan
-    apt_get update > /dev/null || return 1
-    plan=$(apt_get install --simulate --no-install-recommends --no-remove "$@") || return 1
-    if grep -qE '^Inst [^ ]+ \[' <<< "$plan"; then
-        echo "installing $* would upgrade other packages:" >&2
-        grep -E '^Inst [^ ]+ \[' <<< "$plan" >&2
-        return 1
-    fi
-    apt_get install --no-install-recommends --no-remove "$@"
-}
-
-# The package of pgqd makes a service of it and starts that. Nobody asked for one: the policy forbids starts for the time
-# of the installation, and the service is switched off before the next boot.
-install_pgqd() {
     local policy=/usr/sbin/policy-rc.d made=
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" > /dev/null
@@ -94,33 +66,40 @@ install_pgqd() {
 }
 
 packages() {
-    command -v apt-get > /dev/null || { without "there is no apt-get" "pgqd and the extension pgq"; return; }
-    local major extension=
+    command -v apt-get > /dev/null || { without "there is no apt-get" "pgqd, the extension pgq and Londiste 3"; return; }
+    local major
     major=$(dpkg-query -W -f '${Depends}' postgresql 2> /dev/null | sed -n 's/^postgresql-\([0-9]*\).*/\1/p')
-    [ -z "$major" ] || extension=postgresql-$major-pgq3
-    local missing=()
-    is_installed pgqd || missing+=(pgqd)
-    [ -z "$extension" ] || is_installed "$extension" || missing+=("$extension")
-    [ ${#missing[@]} -gt 0 ] || return 0
-    can_be_root || { without "installing ${missing[*]} takes root" "${missing[*]}"; return; }
-    # In this order: the extension's package depends on pgqd.
-    is_installed pgqd || install_pgqd || { without "could not install pgqd" "${missing[*]}"; return; }
-    [ -n "$extension" ] || { without "no PostgreSQL of the distribution is installed" "the extension pgq"; return; }
-    is_installed "$extension" || install_packages "$extension" || without "could not install $extension" "the extension pgq"
+    # In this order: the packages of the extensions depend on pgqd.
+    local wanted=(pgqd)
+    [ -z "$major" ] || wanted+=("postgresql-$major-pgq3" "postgresql-$major-pgq-node" "postgresql-$major-londiste-sql")
+    local missing=() package
+    for package in "${wanted[@]}"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        can_be_root || { without "installing ${missing[*]} takes root" "${missing[*]}"; return; }
+    fi
+    for package in "${missing[@]}"; do
+        case $package in
+            pgqd) install_pgqd || { without "could not install pgqd" "${missing[*]}"; return; } ;;
+            *) install_packages "$package" || without "could not install $package" "$package" ;;
+        esac
+    done
+    [ -n "$major" ] || without "no PostgreSQL of the distribution is installed" "the extension pgq and Londiste 3"
 }
 
 python_consumers() {
-    if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import pgq, psycopg2, skytools' 2> /dev/null; then
+    if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import londiste, pgq, psycopg2, skytools' 2> /dev/null; then
         return 0
     fi
     if ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
         { command -v apt-get > /dev/null && can_be_root && install_packages python3-venv; } ||
-            { without "could not install python3-venv" "Python consumers"; return; }
+            { without "could not install python3-venv" "Python consumers and Londiste 3"; return; }
     fi
     echo "installing ${python_packages[*]} in $venv"
     rm -rf "$venv"
     { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"; } ||
-        { without "could not install ${python_packages[*]}" "Python consumers"; return; }
+        { without "could not install ${python_packages[*]}" "Python consumers and Londiste 3"; return; }
 }
 
 packages

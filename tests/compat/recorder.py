@@ -1,4 +1,5 @@
-"""A consumer of the Python PgQ library that writes down every event, taken apart by the library's own parsers.
+"""A consumer of the Python PgQ library that writes down every event, taken apart by the library's own parsers, or the
+SQL that Londiste 3 makes of it.
 
 One JSON object a line. Some events are put off at first, and written down when they come again.
 """
@@ -8,6 +9,7 @@ import sys
 
 import pgq
 import skytools
+from londiste.handler import build_handler
 
 
 def from_sql(event):
@@ -30,12 +32,20 @@ def from_json(event):
     }
 
 
-PARSERS = {"sql": from_sql, "urlenc": from_urlenc, "json": from_json}
+def by_londiste(event):
+    statements = []
+    handler = build_handler(event.extra1, "londiste")
+    handler.process_event(event, lambda sql, _cursor: statements.append(sql), None)
+    (sql,) = statements
+    return {"sql": sql}
+
+
+PARSERS = {"sql": from_sql, "urlenc": from_urlenc, "json": from_json, "londiste": by_londiste}
 
 
 class Recorder(pgq.Consumer):
     def process_batch(self, db, batch_id, event_list):
-        parse = PARSERS[self.cf.get("format")]
+        parse = PARSERS[self.cf.get("parser")]
         with open(self.cf.getfile("record"), "a", encoding="utf-8") as record:
             for event in event_list:
                 if event.id % 17 == 0 and not event.retry:

@@ -123,7 +123,8 @@ fn event_that_a_tick_caught_at_the_last_moment_does_not_come_twice() {
 fn events_written_since_the_restore_under_older_ids_come() {
     let (_database, session) = restored();
     // As maintenance does it, whose time has come.
-    session.sql("select pgq.event_retry_raw('q', 'c', now(), 1, now(), 1, 'type', 'one again', null, null, null, null)");
+    session
+        .sql("select pgq.event_retry_raw('q', 'c', now(), 1, now(), 1, 'type', 'one again', null, null, null, null)");
     assert_eq!(session.value("select pgq.maint_retry_events()"), "1");
     session.sql("select pgq.insert_event_raw('q', 2, null, null, null, 'type', 'given id', null, null, null, null)");
     session.sql("select pgq.rebase_queue('q')");

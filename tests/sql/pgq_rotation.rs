@@ -182,12 +182,7 @@ fn maintenance_round_is_listed() {
     session.sql("update pgq.queue set queue_rotation_period = '0', queue_extra_maint = '{public.mine,pgq.version}'");
     assert_eq!(
         operations(&session),
-        [
-            "pgq.maint_rotate_tables_step1:q",
-            "pgq.maint_rotate_tables_step2:NULL",
-            "public.mine:q",
-            "pgq.version:q"
-        ]
+        ["pgq.maint_rotate_tables_step1:q", "pgq.maint_rotate_tables_step2:NULL", "public.mine:q", "pgq.version:q"]
     );
     session.sql("select pgq.maint_rotate_tables_step1('q'); update pgq.queue set queue_extra_maint = null");
     assert_eq!(operations(&session), ["pgq.maint_rotate_tables_step2:NULL"]);
