@@ -6,7 +6,7 @@ use super::{Feed, log, skipped};
 use crate::support::{Binaries, Cluster, Database, Job, Replication, Scratch, wait_until};
 
 /// Whether the server has the extension; the reason for skipping is printed where it has not.
-fn is_installed() -> bool {
+pub(super) fn is_installed() -> bool {
     // Not asked of pg_available_extensions: one file that the server cannot read there fails the whole view.
     let share = Cluster::provider().value("select setting from pg_config where name = 'SHAREDIR'");
     let found = Path::new(&share).join("extension/pgq.control").is_file();
@@ -18,7 +18,7 @@ fn is_installed() -> bool {
 }
 
 #[track_caller]
-fn create(database: &Database) {
+pub(super) fn create(database: &Database) {
     // Its roles are the cluster's: another test that creates them at the same moment makes one of the two fail.
     wait_until("the extension is created", || {
         database.try_rows("create extension if not exists pgq").map(drop).map_err(|error| error.to_string())
@@ -108,4 +108,21 @@ fn tables_replicate_from_a_provider_with_the_extension() {
         let log = job.log();
         assert!(!log.contains("ERROR"), "{log}");
     }
+}
+
+#[test]
+fn every_function_of_the_extension_is_there_with_its_arguments_and_result() {
+    const FUNCTIONS: &str =
+        "select format('%s(%s) -> %s', p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid))
+         from pg_proc p where p.pronamespace = 'pgq'::regnamespace and p.proname !~ '^_' order by 1";
+    if !is_installed() {
+        return;
+    }
+    let (theirs, ours) = (Cluster::provider().database(), Cluster::provider().database());
+    create(&theirs);
+    let scratch = Scratch::new();
+    Job::ticker(scratch.path(), "db1-ticker", ours.conninfo()).run("install");
+    let (theirs, ours) = (theirs.column(FUNCTIONS), ours.column(FUNCTIONS));
+    let missing: Vec<&String> = theirs.iter().filter(|function| !ours.contains(function)).collect();
+    assert!(theirs.len() >= 50 && missing.is_empty(), "{} functions; ours lack {missing:#?}", theirs.len());
 }

@@ -7,6 +7,7 @@ mod extension;
 mod londiste3;
 mod pgqd;
 mod python;
+mod triggers;
 
 use std::collections::BTreeMap;
 

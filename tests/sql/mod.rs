@@ -2,6 +2,7 @@
 
 mod pgq_access;
 mod pgq_batches;
+mod pgq_catalog;
 mod pgq_install;
 mod pgq_model;
 mod pgq_rebase;

@@ -26,6 +26,8 @@ declare
     v_columns   record;
     v_keys      text[];
     v_used      boolean[];
+    -- Whether a change of the column makes an event of the whole row: for that, the special ones count.
+    v_watched   boolean[];
     v_old       text[] := pgq._row_values(i_old);
     v_new       text[] := pgq._row_values(i_new);
     v_row       text[] := coalesce(v_new, v_old);
@@ -47,7 +49,9 @@ begin
     end if;
     if v_options.ignored = '{}' and not v_columns.names && c_special then
         v_used := array_fill(true, array[cardinality(v_columns.names)]);
+        v_watched := v_used;
     else
+        v_watched := array(select n <> all (v_options.ignored) from unnest(v_columns.names) n);
         v_used := array(select n <> all (v_options.ignored || c_special) from unnest(v_columns.names) n);
     end if;
 
@@ -66,7 +70,7 @@ begin
             return;
         end if;
     elsif i_op = 'UPDATE'
-          and not pgq._whole_row_update(v_columns.names, v_columns.types, v_used, v_keys, v_old, v_new) then
+          and not pgq._whole_row_update(v_columns.names, v_columns.types, v_watched, v_keys, v_old, v_new) then
         return;
     elsif i_format = 'urlenc' then
         v_fields[2] := pgq._event_urlenc(v_columns.names, v_used, v_row);

@@ -1,20 +1,20 @@
 create or replace function pgq._whole_row_update(
-    i_names text[], i_types oid[], i_used boolean[], i_keys text[], i_old text[], i_new text[])
+    i_names text[], i_types oid[], i_watched boolean[], i_keys text[], i_old text[], i_new text[])
 returns boolean as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._whole_row_update(6)
 --     Looks at an update for a format whose events have the whole new row.
 -- Parameters:
 --     i_names, i_types - the columns
---     i_used           - whether a column goes into events
+--     i_watched        - whether a change of the column is one of the row: false for those to ignore
 --     i_keys           - the key columns
 --     i_old, i_new     - texts of the rows
 -- Returns:
---     whether it makes an event: not when it changes only columns that do not go into events. Refuses one that changes
---     the key, since consumers of these formats could not find the old row
+--     whether it makes an event: not when it changes only columns to ignore. Refuses one that changes the key, since
+--     consumers of these formats could not find the old row
 -- ----------------------------------------------------------------------
 declare
-    v_used      boolean := false;
+    v_watched   boolean := false;
     v_ignored   boolean := false;
 begin
     for v_nr in 1 .. cardinality(i_names) loop
@@ -26,9 +26,9 @@ begin
                 detail = format('Column: %s', i_names[v_nr]),
                 hint = 'Delete the row and insert it anew, or use the trigger pgq.sqltriga, whose events can say it.';
         end if;
-        v_used := v_used or i_used[v_nr];
-        v_ignored := v_ignored or not i_used[v_nr];
+        v_watched := v_watched or i_watched[v_nr];
+        v_ignored := v_ignored or not i_watched[v_nr];
     end loop;
-    return v_used or not v_ignored;
+    return v_watched or not v_ignored;
 end;
 $$ language plpgsql immutable;
