@@ -14,7 +14,7 @@ const FUNCTIONS: &str = "
                    where has_function_privilege(r.name, p.oid, 'execute')))
     from pg_proc p
     where p.pronamespace = 'pgq'::regnamespace and p.proname !~ '^_'
-    order by p.proname collate \"C\", pg_get_function_identity_arguments(p.oid) collate \"C\"";
+    order by p.proname::text collate \"C\", pg_get_function_identity_arguments(p.oid) collate \"C\"";
 
 /// Tables and types with their columns, sequences: `kind name: column type default, ...`, and who may do what.
 const RELATIONS: &str = "
@@ -37,7 +37,7 @@ const RELATIONS: &str = "
                    where c.relkind <> 'c' and x.privileges is not null))
     from pg_class c
     where c.relnamespace = 'pgq'::regnamespace and c.relkind in ('r', 'c', 'S')
-    order by c.relkind, c.relname collate \"C\"";
+    order by c.relkind, c.relname::text collate \"C\"";
 
 const CONSTRAINTS: &str = "
     select format('%s: %s', c.conrelid::regclass, pg_get_constraintdef(c.oid))

@@ -52,10 +52,11 @@ fn produce(session: &Session, rng: &mut StdRng, name: u64, stop: &AtomicBool) ->
                 session.sql(&format!("select pgq.insert_event('q', 'type', '{data}')"));
                 written.push(data);
             }
-            if rng.random_bool(0.1) {
-                session.sql("savepoint s; select pgq.insert_event('q', 'type', 'rolled back'); rollback to s");
-            } else if rng.random_bool(0.1) {
+            if rng.random_bool(0.2) {
                 session.sql("savepoint s");
+                if rng.random_bool(0.5) {
+                    session.sql("select pgq.insert_event('q', 'type', 'rolled back'); rollback to s");
+                }
             }
         }
         if rng.random_bool(0.2) {
