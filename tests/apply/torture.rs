@@ -1,10 +1,14 @@
 //! Random statements on the provider, applied in several ways, give equal tables each time.
 
+use std::time::{Duration, Instant};
+
 use rlondiste::config::Apply;
-use rlondiste::londiste::apply::{Applied, Settings};
+use rlondiste::londiste::apply::Settings;
 
 use super::{Replay, SETTINGS};
-use crate::support::{Cluster, Database, QUEUE, Replication, assert_same_rows};
+use crate::support::{
+    Cluster, Database, QUEUE, Replication, Session, assert_same_rows, replay_until_in_sync, wait_until_ok,
+};
 
 const SCHEMA: &str = r#"
     create type mood as enum ('sad', 'ok', 'happy');
@@ -150,8 +154,73 @@ fn run(provider: &Database, dice: &mut Dice, count: usize, moves: bool) {
     }
 }
 
-/// Applies what the provider did to a new subscriber for each way of applying, cut into batches at random.
-fn check(format: &str, seed: u64) {
+/// Subscribers, each with its own way of applying.
+struct Ways {
+    settings: Vec<Settings>,
+    replays: Vec<Replay>,
+    copies: Vec<Database>,
+    sessions: Vec<Session>,
+    count: u64,
+    by_row: u64,
+}
+
+impl Ways {
+    /// One that applies row by row, and others with chunks from one event up.
+    fn new(provider: &Database, dice: &mut Dice) -> Ways {
+        let settings = |apply, memory, few| Settings { apply, memory, few, ..SETTINGS };
+        let any = 8 * (100 + dice.below(5000));
+        let settings = vec![
+            settings(Apply::Row, 1 << 20, 0),
+            settings(Apply::Set, 8, 0),
+            settings(Apply::Set, 8 * 400, 0),
+            settings(Apply::Set, any, 4),
+            settings(Apply::Set, 64 << 20, 16),
+        ];
+        let copies: Vec<Database> = settings.iter().map(|_| Cluster::subscriber().database()).collect();
+        copies.iter().for_each(|copy| copy.sql(SCHEMA));
+        let names = TABLES.map(|table| format!("public.{table}")).join(" ");
+        let replays =
+            settings.iter().zip(&copies).map(|(way, copy)| Replay::new(provider, copy, *way, &names)).collect();
+        let sessions = copies.iter().map(Database::session).collect();
+        Ways { settings, replays, copies, sessions, count: 0, by_row: 0 }
+    }
+
+    /// Applies the events in each way, as one batch. All subscribers are equal afterwards.
+    fn apply(&mut self, from: i64, to: i64, place: &str) {
+        let sql = format!("select * from pgq.event_1 where ev_id > {from} and ev_id <= {to}");
+        for (i, replay) in self.replays.iter_mut().enumerate() {
+            let way = self.settings[i];
+            let applied = replay
+                .apply(&sql)
+                .unwrap_or_else(|error| panic!("{place} {way:?} events {from}..{to}: {}", rlondiste::Report(&error)));
+            if i > 0 {
+                self.count += applied.count;
+                self.by_row += applied.row_by_row;
+            }
+        }
+        let expected = fingerprint(&self.sessions[0]);
+        for (i, session) in self.sessions.iter().enumerate().skip(1) {
+            if fingerprint(session) != expected {
+                println!("{place} {:?} events {from}..{to}: not as row by row", self.settings[i]);
+                assert_same_rows(&self.copies[0], &self.copies[i], &TABLES);
+            }
+        }
+    }
+}
+
+/// All rows of all tables, each in one text.
+fn fingerprint(session: &Session) -> Vec<String> {
+    let table =
+        |table: &&str| format!("(select md5(string_agg(t::text, '|' order by t::text collate \"C\")) from {table} t)");
+    let tables: Vec<String> = TABLES.iter().map(table).collect();
+    session.sql("set extra_float_digits = 1; set timezone = 'UTC'");
+    session.rows(&format!("select {}", tables.join(", "))).swap_remove(0)
+}
+
+/// Applies what the provider does to a subscriber for each way of applying: batches are cut at random, in transactions
+/// too; at the end of a transaction, both sides are equal.
+fn check(format: &str, seed: u64, rounds: usize) {
+    println!("{SEED}={seed}");
     let r = Replication::new().with_schema(SCHEMA);
     r.install();
     for table in TABLES {
@@ -162,61 +231,91 @@ fn check(format: &str, seed: u64) {
         ));
     }
     let mut dice = Dice(seed);
-    let settings = |apply, memory, few| Settings { apply, memory, few, ..SETTINGS };
-    let ways = [
-        settings(Apply::Row, 1 << 20, 0),
-        settings(Apply::Set, 8, 0),
-        settings(Apply::Set, 8 * 400, 0),
-        settings(Apply::Set, 8 * 3000, 4),
-        settings(Apply::Set, 64 << 20, 16),
-    ];
-    let copies: Vec<Database> = ways.iter().map(|_| Cluster::subscriber().database()).collect();
-    for copy in &copies {
-        copy.sql(SCHEMA);
-    }
-    let names = TABLES.map(|table| format!("public.{table}")).join(" ");
-    let mut replays: Vec<Replay> =
-        ways.iter().zip(&copies).map(|(settings, copy)| Replay::new(&r.provider, copy, *settings, &names)).collect();
-    let mut totals: Vec<Applied> = ways.iter().map(|_| Applied::default()).collect();
+    let mut ways = Ways::new(&r.provider, &mut dice);
+    let provider = r.provider.session();
     let mut from: i64 = 0;
-    for round in 0..8 {
+    for round in 0..rounds {
+        let place = format!("seed {seed} round {round}");
         // urlenc and json have no form for a changed key.
-        run(&r.provider, &mut dice, 40, format == "sql");
-        let to: i64 = r.provider.value("select coalesce(max(ev_id), 0) from pgq.event_1").parse().unwrap();
-        for (((replay, total), copy), way) in replays.iter_mut().zip(&mut totals).zip(&copies).zip(&ways) {
-            let mut cut = from;
-            while cut < to {
-                let end = to.min(cut + 1 + i64::try_from(dice.below(300)).unwrap());
-                let sql = format!("select * from pgq.event_1 where ev_id > {cut} and ev_id <= {end}");
-                match replay.apply(&sql) {
-                    Ok(applied) => {
-                        total.count += applied.count;
-                        total.row_by_row += applied.row_by_row;
-                    }
-                    Err(error) => {
-                        panic!("seed {seed} round {round} {way:?} events {cut}..{end}: {}", rlondiste::Report(&error))
-                    }
-                }
-                cut = end;
-            }
-            assert_same_rows(&r.provider, copy, &TABLES);
+        let count = usize::try_from(1 + dice.below(12)).unwrap();
+        run(&r.provider, &mut dice, count, format == "sql");
+        let to: i64 = provider.value("select coalesce(max(ev_id), 0) from pgq.event_1").parse().unwrap();
+        let between = |dice: &mut Dice| from + i64::try_from(dice.below((to - from + 1).cast_unsigned())).unwrap();
+        let mut cuts: Vec<i64> = (0..dice.below(3)).map(|_| between(&mut dice)).collect();
+        cuts.push(to);
+        cuts.sort_unstable();
+        for cut in cuts {
+            ways.apply(from, cut, &place);
+            from = cut;
         }
-        from = to;
+        if fingerprint(&provider) != fingerprint(&ways.sessions[0]) {
+            println!("{place}");
+            assert_same_rows(&r.provider, &ways.copies[0], &TABLES);
+        }
     }
-    assert!(from > 800, "only {from} events");
-    let by_row: u64 = totals.iter().skip(1).map(|applied| applied.row_by_row).sum();
-    let count: u64 = totals.iter().skip(1).map(|applied| applied.count).sum();
+    assert!(from > 10 * i64::try_from(rounds).unwrap(), "only {from} events");
+    let (by_row, count) = (ways.by_row, ways.count);
+    println!("{from} events, {by_row} of {count} were applied one by one where sets were allowed");
     assert!(by_row < count * 9 / 10, "{by_row} of {count} events were applied one by one");
+}
+
+/// A seed to repeat a failure with.
+const SEED: &str = "TORTURE_SEED";
+/// For how many seconds to go on with ever new seeds.
+const SECONDS: &str = "TORTURE_SECONDS";
+
+/// The fixed seeds; or the one that the environment names; or new ones for the time that it gives.
+fn seeds(fixed: &[u64], mut check: impl FnMut(u64)) {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    if let Some(seed) = number(SEED) {
+        return check(seed);
+    }
+    fixed.iter().for_each(|seed| check(*seed));
+    let started = Instant::now();
+    let mut seed = u64::from(std::process::id()) << 20;
+    while number(SECONDS).is_some_and(|seconds| started.elapsed() < Duration::from_secs(seconds)) {
+        seed += 1;
+        check(seed);
+    }
 }
 
 #[test]
 fn every_way_of_applying_gives_equal_tables() {
-    for seed in 1..3 {
-        check("sql", seed);
-    }
+    seeds(&[1, 2], |seed| check("sql", seed, 50));
 }
 
 #[test]
 fn other_formats_give_equal_tables() {
-    check("mixed", 7);
+    seeds(&[7], |seed| check("mixed", seed, 50));
+}
+
+/// The same through the programs: ticker, queue, and two subscribers side by side.
+#[test]
+fn subscribers_that_apply_sets_and_rows_stay_equal() {
+    seeds(&[3], |seed| {
+        println!("{SEED}={seed}");
+        let mut r = Replication::new().with_schema(SCHEMA);
+        r.londiste.configure("apply_memory", "4kB");
+        let (other, copy) = r.second_subscriber("by-row");
+        let other = other.set("apply", "row");
+        copy.sql(SCHEMA);
+        r.install();
+        other.run("subscriber install");
+        r.start();
+        other.start();
+        r.add("--all");
+        other.run("subscriber add --all");
+        r.wait_until_ok();
+        wait_until_ok(&copy);
+        let mut dice = Dice(seed);
+        for round in 0..12 {
+            let count = usize::try_from(1 + dice.below(25)).unwrap();
+            run(&r.provider, &mut dice, count, true);
+            replay_until_in_sync(&r.provider, other.name());
+            r.replay_until_in_sync();
+            println!("seed {seed} round {round}");
+            assert_same_rows(&r.provider, &r.subscriber, &TABLES);
+            assert_same_rows(&r.provider, &copy, &TABLES);
+        }
+    });
 }
