@@ -177,7 +177,9 @@ impl Ways {
             settings(Apply::Set, 64 << 20, 16),
         ];
         let copies: Vec<Database> = settings.iter().map(|_| Cluster::subscriber().database()).collect();
-        copies.iter().for_each(|copy| copy.sql(SCHEMA));
+        for copy in &copies {
+            copy.sql(SCHEMA);
+        }
         let names = TABLES.map(|table| format!("public.{table}")).join(" ");
         let replays =
             settings.iter().zip(&copies).map(|(way, copy)| Replay::new(provider, copy, *way, &names)).collect();
@@ -270,7 +272,9 @@ fn seeds(fixed: &[u64], mut check: impl FnMut(u64)) {
     if let Some(seed) = number(SEED) {
         return check(seed);
     }
-    fixed.iter().for_each(|seed| check(*seed));
+    for seed in fixed {
+        check(*seed);
+    }
     let started = Instant::now();
     let mut seed = u64::from(std::process::id()) << 20;
     while number(SECONDS).is_some_and(|seconds| started.elapsed() < Duration::from_secs(seconds)) {

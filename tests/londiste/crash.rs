@@ -2,7 +2,7 @@
 //!
 //! A lock of the test holds the process at the point in question.
 
-use crate::support::{Database, Replication, Session, wait_until};
+use crate::support::{Database, QUEUE, Replication, Session, wait_until};
 
 /// A session that holds what a statement has locked until it is dropped.
 struct Held(Session);
@@ -131,6 +131,33 @@ fn killed_between_the_commit_and_finish_batch() {
     assert_ne!(last_tick(&r), before);
     assert_eq!(r.provider.value("select count(*) from pgq.subscription where sub_batch is not null"), "1");
     assert_applied_once(&r);
+}
+
+#[test]
+fn killed_while_the_server_commits() {
+    let r = counting();
+    r.londiste.stop();
+    change(&r);
+    let tick = r.provider.value(&format!("select pgq.force_tick('{QUEUE}')"));
+    wait_until("there is a tick", || {
+        let newest = r.provider.value("select max(tick_id) from pgq.tick");
+        if newest > tick { Ok(()) } else { Err(newest) }
+    });
+    // What a process left behind: it has applied the batch, and its commit has not ended.
+    let batch = r.provider.value(&format!("select pgq.next_batch('{QUEUE}', 'db1-londiste')"));
+    let end = r.provider.value(&format!("select tick_id from pgq.get_batch_info({batch})"));
+    let commit = Held::by(
+        &r.subscriber,
+        &format!(
+            "update t set a = a + 1; insert into t values (2, 0); insert into log values (1, 'x');
+             update londiste.completed set last_tick_id = {end} where consumer_id = 'db1-londiste'"
+        ),
+    );
+    r.londiste.start();
+    commit.wait_until_blocking(&r.subscriber, "the row");
+    commit.release();
+    r.assert_in_sync();
+    assert_eq!(r.subscriber.column("select what from seen order by what"), ["INSERT10", "INSERT20", "UPDATE11"]);
 }
 
 #[test]

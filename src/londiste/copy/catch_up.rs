@@ -91,7 +91,10 @@ impl Copy {
                 let tables = HashMap::from([(self.table.clone(), filter)]);
                 let tx = subscriber.begin("start the batch's transaction", "begin").await?;
                 let applied = applier.apply(event::stream(provider, &sql).await?, &tables, &tx).await?;
-                completed::set_last_tick(&tx, &self.consumer.name, Some(batch.cur_tick)).await?;
+                if !completed::advance(&tx, &self.consumer.name, stored, batch.cur_tick).await? {
+                    // The batch comes again, and is done.
+                    return Ok(());
+                }
                 skips.mark(&tx, job, batch).await?;
                 if table.parked {
                     parking::clear(&tx, &self.consumer.queue, &self.table).await?;

@@ -51,6 +51,14 @@ struct Sessions {
     position: TickId,
 }
 
+/// What the subscriber knows before a batch is applied.
+struct Start {
+    /// The tick up to where batches are applied.
+    stored: Option<TickId>,
+    /// Events to leave out.
+    skips: Skips,
+}
+
 struct Replay {
     config: Arc<config::Londiste>,
     control: Control,
@@ -175,7 +183,11 @@ impl Replay {
                 let filters = filters(tables);
                 let ours = |table: &FqName| filters.contains_key(table);
                 let skips = Skips::of(&sessions.provider, &self.consumer.queue, batch, skips, ours).await?;
-                Some(self.apply(sessions, batch, tables, &skips).await?)
+                let Some(applied) = self.apply(sessions, batch, tables, &Start { stored, skips }).await? else {
+                    // The batch comes again, and is done.
+                    return Ok(());
+                };
+                Some(applied)
             }
             Standing::Done => None,
             Standing::Lost(tick) => return Err(completed::lost_position(batch, tick, &self.consumer.name)),
@@ -186,14 +198,15 @@ impl Replay {
         Ok(())
     }
 
-    /// Applies the batch and stores its end tick, in one transaction on the subscriber.
+    /// Applies the batch and stores its end tick, in one transaction on the subscriber. Returns nothing, with
+    /// nothing changed, when somebody else has done so meanwhile.
     async fn apply(
         &mut self,
         sessions: &Sessions,
         batch: &Batch,
         tables: &[SubscribedTable],
-        skips: &Skips,
-    ) -> Result<Applied> {
+        Start { stored, skips }: &Start,
+    ) -> Result<Option<Applied>> {
         let Sessions { provider, subscriber, .. } = sessions;
         let sql = skips.leave_out(consumer::batch_event_sql(provider, batch).await?);
         let values = self.sequences.read(provider, subscriber, &self.consumer.queue).await?;
@@ -208,10 +221,12 @@ impl Replay {
                 .await?;
         }
         skips.mark(&tx, &self.consumer.name, batch).await?;
-        completed::set_last_tick(&tx, &self.consumer.name, Some(batch.cur_tick)).await?;
+        if !completed::advance(&tx, &self.consumer.name, *stored, batch.cur_tick).await? {
+            return Ok(None);
+        }
         tx.commit("commit the batch").await?;
         self.sequences.written(values);
-        Ok(applied)
+        Ok(Some(applied))
     }
 
     /// Closes sessions that have lived long enough.
