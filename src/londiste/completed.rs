@@ -74,16 +74,13 @@ pub(crate) async fn set_last_tick(subscriber: &Db, consumer: &str, tick: Option<
 /// What the next process has read is no lock; this update waits for the row and sees what has become of it.
 pub(crate) async fn advance(tx: &Db, consumer: &str, from: Option<TickId>, to: TickId) -> Result<bool> {
     let action = "store the last applied tick";
-    let changed = match from {
-        Some(from) => {
-            let sql = "update londiste.completed set last_tick_id = $2 where consumer_id = $1 and last_tick_id = $3";
-            tx.execute(action, sql, &[text(&consumer), int8(&to.0), int8(&from.0)]).await?
-        }
-        None => {
-            let sql = "insert into londiste.completed (consumer_id, last_tick_id) values ($1, $2)
-                       on conflict (consumer_id) do nothing";
-            tx.execute(action, sql, &[text(&consumer), int8(&to.0)]).await?
-        }
+    let changed = if let Some(from) = from {
+        let sql = "update londiste.completed set last_tick_id = $2 where consumer_id = $1 and last_tick_id = $3";
+        tx.execute(action, sql, &[text(&consumer), int8(&to.0), int8(&from.0)]).await?
+    } else {
+        let sql = "insert into londiste.completed (consumer_id, last_tick_id) values ($1, $2)
+                   on conflict (consumer_id) do nothing";
+        tx.execute(action, sql, &[text(&consumer), int8(&to.0)]).await?
     };
     if changed == 0 {
         tracing::warn!("the batch up to tick {to} was applied by a process that has ended since");

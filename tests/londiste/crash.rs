@@ -142,7 +142,8 @@ fn killed_while_the_server_commits() {
         if left == "0" { Ok(()) } else { Err(left) }
     });
     r.londiste.stop();
-    change(&r);
+    // Nothing that would collide: only the tick tells that it is there already.
+    r.provider.sql("update t set a = a + 1");
     r.provider.sql(&format!("select pgq.force_tick('{QUEUE}'); select pgq.ticker('{QUEUE}')"));
     // What a process left behind: it has applied the batch, and its commit has not ended.
     let batch = r.provider.value(&format!("select pgq.next_batch('{QUEUE}', 'db1-londiste')"));
@@ -150,7 +151,7 @@ fn killed_while_the_server_commits() {
     let commit = Held::by(
         &r.subscriber,
         &format!(
-            "update t set a = a + 1; insert into t values (2, 0); insert into log values (1, 'x');
+            "update t set a = a + 1;
              update londiste.completed set last_tick_id = {end} where consumer_id = 'db1-londiste'"
         ),
     );
@@ -159,7 +160,7 @@ fn killed_while_the_server_commits() {
     commit.release();
     r.ticker.start();
     r.assert_in_sync();
-    assert_eq!(r.subscriber.column("select what from seen order by what"), ["INSERT10", "INSERT20", "UPDATE11"]);
+    assert_eq!(r.subscriber.column("select what from seen order by what"), ["INSERT10", "UPDATE11"]);
 }
 
 #[test]
