@@ -12,6 +12,7 @@
 
 mod apply;
 mod architecture;
+mod capture;
 mod cli;
 mod compat;
 mod config;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{Cluster, Database};
 
 /// The defaults of the ini file.
-const SETTINGS: Settings = Settings {
+pub const SETTINGS: Settings = Settings {
     apply: Apply::Set,
     memory: 64 << 20,
     on_missing_row: MissingRow::Ignore,
@@ -29,7 +29,7 @@ const SETTINGS: Settings = Settings {
 };
 
 /// Applies events to a subscriber, batch after batch.
-struct Replay {
+pub struct Replay {
     runtime: Runtime,
     applier: Applier,
     provider: Db,
@@ -49,7 +49,7 @@ fn replay(settings: Settings, schema: &str, tables: &str) -> (Replay, Database) 
 
 impl Replay {
     /// Of all events of these tables; names are separated by blanks.
-    fn new(provider: &Database, subscriber: &Database, settings: Settings, tables: &str) -> Self {
+    pub fn new(provider: &Database, subscriber: &Database, settings: Settings, tables: &str) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let open = |role, database: &Database| {
             let abort = CancellationToken::new();
@@ -62,7 +62,7 @@ impl Replay {
     }
 
     /// Applies the events that a query gives, in a transaction.
-    fn apply(&mut self, events: &str) -> Result<Applied, Error> {
+    pub fn apply(&mut self, events: &str) -> Result<Applied, Error> {
         self.runtime.block_on(async {
             let tx = self.subscriber.begin("begin", "begin").await?;
             let events = event::stream(&self.provider, events).await?;

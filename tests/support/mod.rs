@@ -23,6 +23,7 @@ pub mod run_dir;
 mod scratch;
 mod session;
 pub mod shop;
+pub mod statements;
 mod template;
 mod wait;
 
