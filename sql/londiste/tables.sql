@@ -126,6 +126,15 @@ create table if not exists londiste.table_position (
     primary key (queue_name, table_name)
 );
 
+-- Why a foreign key of subscriber_pending_fkeys could not be made again at the last try.
+create table if not exists londiste.fkey_failure (
+    from_table      text not null,
+    fkey_name       text not null,
+    reason          text not null,
+    fail_time       timestamptz not null default now(),
+    primary key (from_table, fkey_name)
+);
+
 -- Events that are left out instead of applied, by the order of an operator.
 create table if not exists londiste.skipped_events (
     nr              bigserial not null,

@@ -6,8 +6,9 @@
 
 use super::completed;
 use super::provider::require_queue;
+use super::replay::foreign_keys::{self, Restored};
 use super::setup::Setup;
-use super::subscriber::{forget_states, subscribed};
+use super::subscriber::{forget_states, restore_fkeys, subscribed};
 use crate::error::{Error, Result};
 use crate::job::Output;
 use crate::pg::{Db, FqName, text};
@@ -64,7 +65,13 @@ pub(crate) async fn unregister(setup: &Setup<'_>) -> Result<Output> {
             Ok(())
         })
         .await?;
-    Ok(Output::none())
+    if setup.config.fake {
+        return Ok(Output::none());
+    }
+    // What copies have dropped. The tables stay subscribed: when they are copied again, it is dropped again.
+    let pending = foreign_keys::pending_of(&subscriber, &tables).await?;
+    let restored = restore_fkeys(setup, &subscriber, &pending).await?;
+    Ok(Output::none().failed(restored == Restored::SomeFailed))
 }
 
 /// The consumers of this job on the queue: its own, and those of copies that were cut off.

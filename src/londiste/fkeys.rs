@@ -1,12 +1,18 @@
 //! `subscriber fkeys`: foreign keys of the replicated tables, in place or waiting for the end of a copy.
 
 use super::listing::{Section, Sections};
+use super::replay::foreign_keys;
 use super::setup::Setup;
 use super::subscriber::subscribed;
 use super::{Shown, provider};
 use crate::error::Result;
 use crate::job::Output;
 use crate::pg::{Db, text_array};
+
+/// Why pending keys could not be made again at the last try. The section is there only when there are such.
+const FAILED: &str = "(select p.from_table, p.fkey_name, date_trunc('second', e.fail_time)::text as failed_at, e.reason \
+    from londiste.subscriber_get_table_pending_fkeys(t.name) p \
+    join londiste.fkey_failure e using (from_table, fkey_name))";
 
 /// Shows the foreign keys of all tables that are registered on both sides.
 pub(crate) async fn show(setup: &Setup<'_>, shown: &[Shown]) -> Result<Output> {
@@ -22,6 +28,12 @@ pub(crate) async fn show(setup: &Setup<'_>, shown: &[Shown]) -> Result<Output> {
         };
         let columns = ["from_table", "to_table", "fkey_name", "fkey_def"];
         sections.push(Section { heading, columns, rows: rows_of(&db, source, columns, &tables).await? });
+        if which == Shown::Pending && foreign_keys::remembers_failures(&db).await? {
+            let columns = ["from_table", "fkey_name", "failed_at", "reason"];
+            let mut rows = rows_of(&db, FAILED, columns, &tables).await?;
+            rows.iter_mut().for_each(|[_, _, _, reason]| *reason = reason.replace('\n', "; "));
+            sections.push(Section { heading: "failed fkeys", columns, rows });
+        }
     }
     Ok(Output::of(&Sections(sections)))
 }

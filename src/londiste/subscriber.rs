@@ -6,9 +6,11 @@ use std::fmt;
 use serde::Serialize;
 
 use super::selection::{self, Pattern};
+use super::replay::foreign_keys::{self, PendingFkey, Restored};
 use super::setup::{Setup, TableLock, set_aside};
 use super::{
-    CopyMode, Selection, Subscriber, consumer, fkeys, install, provider, seqs, skip, status, structure, triggers, wait,
+    CopyMode, Selection, Subscriber, consumer, fkeys, install, provider, seqs, skip, status, structure, tables, triggers,
+    wait,
 };
 use crate::config;
 use crate::error::{Error, Result};
@@ -272,6 +274,7 @@ async fn add_one(setup: &Setup<'_>, db: &Db, table: &FqName, mode: CopyMode) -> 
             let about = |error: Error| error.about(table);
             let sql = "select londiste.subscriber_add_table($1, $2)";
             tx.query("subscribe to a table", sql, &[text(&queue), text(&name)]).await.map_err(about)?;
+            tables::announce(tx, queue).await?;
             if mode == CopyMode::ExpectSync {
                 let sql = "select londiste.subscriber_set_table_state($1, $2, null, 'ok')";
                 tx.query("set the state of a table", sql, &[text(&queue), text(&name)]).await.map_err(about)?;
@@ -296,33 +299,66 @@ async fn add_one(setup: &Setup<'_>, db: &Db, table: &FqName, mode: CopyMode) -> 
 
 async fn remove(setup: &Setup<'_>, tables: &Selection) -> Result<Output> {
     let db = setup.subscriber().await?;
-    let have: Vec<FqName> = subscribed(&db, setup.queue()).await?.into_iter().map(|s| s.table).collect();
+    let subscribed = subscribed(&db, setup.queue()).await?;
+    let have: Vec<FqName> = subscribed.iter().map(|s| s.table.clone()).collect();
     let wanted = selection::union(&tables.matches(&have));
     let existing = catalog::relations(&db, &wanted).await?;
     let mut failed = false;
+    let mut gone = Vec::new();
     for table in wanted {
         setup.proceed()?;
         tracing::info!("Removing: {table}");
         let exists = existing.contains_key(&table);
-        let removed = setup
-            .change_table(&db, &table, TableLock::Everybody, async |tx: &Db| {
-                let (queue, name) = (setup.queue(), table.to_string());
-                let about = |error: Error| error.about(&table);
-                let sql = "select londiste.subscriber_remove_table($1, $2)";
-                tx.query("unsubscribe from a table", sql, &[text(&queue), text(&name)]).await.map_err(about)?;
-                if exists {
-                    let sql = "select londiste.subscriber_restore_all_table_triggers($1)";
-                    tx.query("restore the triggers of a table", sql, &[text(&name)]).await.map_err(about)?;
-                }
-                Ok(())
-            })
-            .await;
-        if let Err(error) = removed {
-            failed = true;
-            set_aside(&db, error)?;
+        let is_ok = subscribed.iter().any(|s| s.table == table && s.is_ok());
+        match remove_one(setup, &db, &table, exists, is_ok).await {
+            Ok(()) => gone.push(table),
+            Err(error) => {
+                failed = true;
+                set_aside(&db, error)?;
+            }
         }
     }
+    if !gone.is_empty() && !setup.config.fake {
+        let mut pending = foreign_keys::restorable(&db, setup.queue()).await?;
+        pending.retain(|fkey| fkey.touches(&gone));
+        failed |= restore_fkeys(setup, &db, &pending).await? == Restored::SomeFailed;
+    }
     Ok(Output::none().failed(failed))
+}
+
+async fn remove_one(setup: &Setup<'_>, db: &Db, table: &FqName, exists: bool, is_ok: bool) -> Result<()> {
+    let (queue, name) = (setup.queue(), table.to_string());
+    let about = |error: Error| error.about(table);
+    let unsubscribe = async |tx: &Db| {
+        let sql = "select londiste.subscriber_remove_table($1, $2)";
+        tx.query("unsubscribe from a table", sql, &[text(&queue), text(&name)]).await.map_err(about)?;
+        tables::announce(tx, queue).await
+    };
+    let restore_triggers = async |tx: &Db| {
+        let sql = "select londiste.subscriber_restore_all_table_triggers($1)";
+        tx.query("restore the triggers of a table", sql, &[text(&name)]).await.map(drop).map_err(about)
+    };
+    if !exists {
+        return setup.change(db, unsubscribe).await;
+    }
+    // A copy that runs keeps everybody out of the table until it hears of this.
+    if !is_ok {
+        setup.change(db, unsubscribe).await?;
+    }
+    setup
+        .change_table(db, table, TableLock::Everybody, async |tx: &Db| {
+            if is_ok {
+                unsubscribe(tx).await?;
+            }
+            restore_triggers(tx).await
+        })
+        .await
+}
+
+/// Brings back foreign keys that were dropped for copies which will not happen any more.
+pub(crate) async fn restore_fkeys(setup: &Setup<'_>, db: &Db, pending: &[PendingFkey]) -> Result<Restored> {
+    let outlook = "replay tries again while it runs";
+    foreign_keys::restore_in(db, setup.config, pending, outlook).await
 }
 
 async fn resync(setup: &Setup<'_>, tables: &Selection) -> Result<Output> {
@@ -361,6 +397,7 @@ pub(crate) async fn forget_states(tx: &Db, queue: &str, tables: &[&FqName]) -> R
     let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
     let sql = "select londiste.subscriber_set_table_state($1, t, null, null) from unnest($2) t";
     tx.query("reset the state of tables", sql, &[text(&queue), crate::pg::text_array(&names)]).await?;
+    tables::announce(tx, queue).await?;
     debug_assert_eq!(tx.role(), Role::Subscriber);
     Ok(())
 }

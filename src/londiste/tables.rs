@@ -59,6 +59,20 @@ pub(crate) async fn load(subscriber: &Db, queue: &str) -> Result<Vec<SubscribedT
     Ok(tables)
 }
 
+/// The channel on which commands tell replay that the set of tables has changed.
+const CHANNEL: &str = "rlondiste_tables";
+
+/// Hears of changes of the set of tables. A transaction pooler refuses it or forgets it.
+pub(crate) async fn listen(subscriber: &Db) -> Result<()> {
+    subscriber.batch("listen for changes of tables", &format!("listen {CHANNEL}")).await
+}
+
+/// Tells replay, when the transaction commits, that tables have come, gone, or are to be copied again.
+pub(crate) async fn announce(subscriber: &Db, queue: &str) -> Result<()> {
+    let sql = "select pg_notify($1, $2)";
+    subscriber.query("announce a change of tables", sql, &[text(&CHANNEL), text(&queue)]).await.map(drop)
+}
+
 /// Reads one table; `None` when it has been removed.
 pub(crate) async fn load_one(subscriber: &Db, queue: &str, name: &FqName) -> Result<Option<SubscribedTable>> {
     Ok(load(subscriber, queue).await?.into_iter().find(|t| t.name == *name))

@@ -6,13 +6,16 @@ as $$
 --
 --     The copies that a foreign key of a partitioned table has on its partitions are left out: they come and go with it.
 -- Parameters: i_table_name - unquoted name
--- Returns: rows as in subscriber_pending_fkeys; names in fkey_def are fully qualified, whatever the caller's search_path
+-- Returns: rows as in subscriber_pending_fkeys; names in fkey_def are fully qualified, whatever the caller's search_path. A foreign
+--     key with a comment has a second statement in fkey_def.
 -- ----------------------------------------------------------------------
 select fn.nspname || '.' || f.relname,
        tn.nspname || '.' || t.relname,
        c.conname::text,
        format('alter table %s%I.%I add constraint %I %s', case when f.relkind = 'p' then '' else 'only ' end,
               fn.nspname, f.relname, c.conname, pg_get_constraintdef(c.oid))
+           || coalesce(format('; comment on constraint %I on %I.%I is ', c.conname, fn.nspname, f.relname)
+                       || quote_literal(obj_description(c.oid, 'pg_constraint')), '')
 from pg_constraint c
 join pg_class f on f.oid = c.conrelid
 join pg_namespace fn on fn.oid = f.relnamespace

@@ -9,7 +9,7 @@ as $$
 --     changes on and must never be taken away.
 -- Parameters: i_table_name - unquoted name
 -- Returns: rows as in subscriber_pending_triggers; names in trigger_def are fully qualified. A trigger that is disabled, or enabled
---     for replica or always, has a second statement in trigger_def that says so.
+--     for replica or always, has a second statement in trigger_def that says so; one with a comment has one for that.
 -- ----------------------------------------------------------------------
 select londiste.full_name(i_table_name),
        t.tgname::text,
@@ -20,6 +20,8 @@ select londiste.full_name(i_table_name),
                               case t.tgenabled when 'D' then 'disable' when 'R' then 'enable replica' else 'enable always' end,
                               t.tgname)
               end
+           || coalesce(format('; comment on trigger %I on %s is ', t.tgname, londiste.quote_fqname(i_table_name))
+                       || quote_literal(obj_description(t.oid, 'pg_trigger')), '')
 from pg_trigger t
 where t.tgrelid = londiste.find_table_oid(i_table_name)
   and not t.tgisinternal

@@ -2,7 +2,8 @@ create or replace function londiste.subscriber_drop_table_fkey(i_from_table text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_drop_table_fkey(2)
---     Drops a foreign key and remembers how to make it again.
+--     Drops a foreign key and remembers how to make it again. One that is still remembered comes back the way it was first: it may
+--     be dropped again before it was validated.
 -- Parameters:
 --     i_from_table - unquoted name of the referencing table
 --     i_fkey_name  - unquoted name of the constraint
@@ -26,7 +27,7 @@ begin
     values (v_fkey.*)
     on conflict (from_table, fkey_name) do update
     set to_table = excluded.to_table,
-        fkey_def = excluded.fkey_def;
+        fkey_def = case when replace(excluded.fkey_def, ' NOT VALID', '') = p.fkey_def then p.fkey_def else excluded.fkey_def end;
     execute format('alter table %s drop constraint %I', londiste.quote_fqname(v_fkey.from_table), v_fkey.fkey_name);
     return 1;
 end;

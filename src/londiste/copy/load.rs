@@ -60,7 +60,8 @@ pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
 }
 
 async fn prepare(tx: &Db, config: &config::Londiste) -> Result<()> {
-    let mut sql = "set local statement_timeout = 0".to_owned();
+    // An index without a tablespace of its own is not to follow the role's default.
+    let mut sql = "set local statement_timeout = 0; set local default_tablespace = ''".to_owned();
     if let Some(memory) = &config.copy_maintenance_work_mem {
         sql.push_str(&format!("; set local maintenance_work_mem = {}", quote_literal(memory)));
     }

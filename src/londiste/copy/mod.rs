@@ -20,7 +20,7 @@ mod load;
 mod throttle;
 mod transfer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -49,8 +49,53 @@ pub(super) struct Copy {
     table: FqName,
     consumer: Consumer,
     stop: CancellationToken,
-    news: News,
-    throttle: Throttle,
+    shared: Shared,
+}
+
+/// What all copies of a process have in common. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// Ends all copies.
+    pub(super) stop: CancellationToken,
+    pub(super) news: News,
+    pub(super) throttle: Throttle,
+    pub(super) goal: Goal,
+    pub(super) idle: IdleSessions,
+}
+
+/// Sessions that copies have left behind in good order, for the next ones: many small tables would otherwise cost
+/// mostly logins. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct IdleSessions(Arc<Mutex<Vec<Sessions>>>);
+
+impl IdleSessions {
+    fn take(&self) -> Option<Sessions> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(sessions) = idle.pop() {
+            if !sessions.provider.is_closed() && !sessions.subscriber.is_closed() {
+                return Some(sessions);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, sessions: Sessions) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sessions);
+    }
+
+    /// Closes them.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// How far to bring a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// `ok`; replay runs in this process.
+    Ok,
+    /// `wanna-sync`, from where only replay can go on.
+    WannaSync,
 }
 
 /// The sessions of one copy.
@@ -68,19 +113,25 @@ enum Step {
     Wait,
     /// The table is in sync, or not ours any more.
     Done,
+    /// The table is where others go on.
+    Leave,
 }
 
 impl Copy {
     pub(super) fn new(
         config: Arc<config::Londiste>,
         table: &SubscribedTable,
-        stop: CancellationToken,
-        news: News,
-        throttle: Throttle,
+        shared: Shared,
     ) -> Copy {
         let name = table.copy_consumer.clone().unwrap_or_else(|| format!("{}_copy", config.pgq_consumer_id));
         let consumer = Consumer { queue: config.pgq_queue_name.clone(), name };
-        Copy { table: table.name.clone(), consumer, config, stop, news, throttle }
+        let stop = shared.stop.child_token();
+        Copy { table: table.name.clone(), consumer, config, stop, shared }
+    }
+
+    /// Ends this copy.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
     }
 
     /// The consumer that brings the table's events until replay takes over.
@@ -88,7 +139,7 @@ impl Copy {
         &self.consumer
     }
 
-    /// Works until the table is `ok`, has been removed, or a stop is requested.
+    /// Works until the table has come to the goal, has been removed, or a stop is requested.
     pub(super) async fn run(self) -> Result<()> {
         tokio::select! {
             result = self.work() => if self.stop.is_cancelled() { Err(Error::Aborted) } else { result },
@@ -98,27 +149,36 @@ impl Copy {
     }
 
     async fn work(&self) -> Result<()> {
-        let job_name = &self.config.common.job_name;
-        let provider = Db::open(Role::Provider, &self.config.provider_db, job_name, &self.stop).await?;
-        let subscriber = Db::open(Role::Subscriber, &self.config.subscriber_db, job_name, &self.stop).await?;
-        let abilities = Abilities::of(&provider).await?;
-        let sessions = Sessions { provider, subscriber, abilities };
+        let sessions = match self.shared.idle.take() {
+            Some(sessions) => sessions,
+            None => self.open().await?,
+        };
         self.lock(&sessions.subscriber).await?;
         let mut applier = super::apply::Applier::new(super::apply::Settings::from(&*self.config));
         loop {
-            let mut news = self.news.listener();
+            let mut news = self.shared.news.listener();
             let table = tables::load_one(&sessions.subscriber, &self.consumer.queue, &self.table).await?;
             match self.step(&sessions, &mut applier, table).await {
                 Ok(Step::Again) => {}
                 Ok(Step::Wait) => news.heard().await,
                 Ok(Step::Done) => break,
+                Ok(Step::Leave) => return self.unlock(sessions).await,
                 Err(Error::Apply(fault)) if fault.is_structure() => return Err(self.park(&sessions, fault).await?),
                 Err(error) => return Err(error),
             }
         }
         replay::copies::forget_consumer(&sessions.provider, &sessions.subscriber, &self.consumer, &self.table).await?;
-        self.news.announce();
+        self.unlock(sessions).await?;
+        self.shared.news.announce();
         Ok(())
+    }
+
+    async fn open(&self) -> Result<Sessions> {
+        let (config, name) = (&self.config, &self.config.common.job_name);
+        let provider = Db::open(Role::Provider, &config.provider_db, name, &self.shared.stop).await?;
+        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, &self.shared.stop).await?;
+        let abilities = Abilities::of(&provider).await?;
+        Ok(Sessions { provider, subscriber, abilities })
     }
 
     async fn step(
@@ -144,16 +204,16 @@ impl Copy {
                 }
                 let reached = self.reached(sessions).await?;
                 self.change_state(&sessions.subscriber, &table, TableState::WannaSync(reached)).await?;
-                self.news.announce();
+                self.shared.news.announce();
                 Ok(Step::Again)
             }
-            TableState::WannaSync(_) => Ok(Step::Wait),
+            TableState::WannaSync(_) => Ok(if self.shared.goal == Goal::WannaSync { Step::Leave } else { Step::Wait }),
             TableState::DoSync(tick) => {
                 if !self.catch_up(sessions, applier, &table, Some(tick)).await? {
                     return self.start_over(sessions).await;
                 }
                 self.change_state(&sessions.subscriber, &table, TableState::Ok).await?;
-                self.news.announce();
+                self.shared.news.announce();
                 Ok(Step::Done)
             }
         }
@@ -173,7 +233,7 @@ impl Copy {
         })?;
         tracing::info!("Starting full copy of {}", self.table);
         let tx = subscriber.begin("start the copy", "begin").await?;
-        let snapshot = load::copy_table(provider, &tx, &self.config, &self.throttle, table).await?;
+        let snapshot = load::copy_table(provider, &tx, &self.config, &self.shared.throttle, table).await?;
         tables::store_state(
             &tx,
             &self.consumer.queue,
@@ -211,7 +271,7 @@ impl Copy {
             }
             parking::store(&tx, queue, &self.table, &self.consumer.name, &fault).await?;
             tx.commit("park a table").await?;
-            self.news.announce();
+            self.shared.news.announce();
         }
         Ok(Error::Apply(fault))
     }
@@ -256,5 +316,15 @@ impl Copy {
             }
             tokio::time::sleep(BUSY_PAUSE).await;
         }
+    }
+
+    /// Gives the lock back, and the sessions to the next copy.
+    async fn unlock(&self, sessions: Sessions) -> Result<()> {
+        let sql = "select pg_advisory_unlock(hashtext('rlondiste copy ' || $1), hashtext($2))";
+        let table = self.table.to_string();
+        let params = [text(&self.consumer.queue), text(&table)];
+        sessions.subscriber.query("unlock the table's copy", sql, &params).await?;
+        self.shared.idle.keep(sessions);
+        Ok(())
     }
 }

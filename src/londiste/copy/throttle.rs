@@ -1,17 +1,16 @@
 //! The limit on the rate of all copies of a process together (`copy_rate_limit`), which may change while they run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 /// Cheap to clone; all clones share one limit.
 #[derive(Clone, Debug)]
 pub(in crate::londiste) struct Throttle {
     /// Bytes a second; 0 for no limit.
-    limit: Arc<AtomicU64>,
+    limit: watch::Sender<u64>,
     /// When what has been spent so far will have been paid for.
     paid_at: Arc<Mutex<Instant>>,
 }
@@ -19,28 +18,41 @@ pub(in crate::londiste) struct Throttle {
 impl Throttle {
     /// A limit in bytes a second; 0 for none.
     pub(in crate::londiste) fn new(limit: u64) -> Throttle {
-        Throttle { limit: Arc::new(AtomicU64::new(limit)), paid_at: Arc::new(Mutex::new(Instant::now())) }
+        Throttle { limit: watch::Sender::new(limit), paid_at: Arc::new(Mutex::new(Instant::now())) }
     }
 
-    /// Changes the limit for everybody.
+    /// Changes the limit for everybody, also for those who wait now.
     pub(in crate::londiste) fn set(&self, limit: u64) {
-        self.limit.store(limit, Ordering::Relaxed);
+        self.limit.send_replace(limit);
     }
 
     /// Waits until so many bytes may be sent. Those who come later queue up behind.
     pub(super) async fn spend(&self, bytes: usize) {
-        let limit = self.limit.load(Ordering::Relaxed);
-        if limit == 0 {
-            return;
-        }
+        let mut changes = self.limit.subscribe();
         #[expect(clippy::cast_precision_loss, reason = "a time to the microsecond is exact enough")]
-        let price = Duration::from_secs_f64(bytes as f64 / limit as f64);
-        let until = {
-            let mut paid_at = self.paid_at.lock().await;
-            *paid_at = (*paid_at).max(Instant::now()) + price;
-            *paid_at
-        };
-        tokio::time::sleep_until(until).await;
+        let mut left = bytes as f64;
+        loop {
+            let limit = *changes.borrow_and_update();
+            if limit == 0 {
+                return;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "a time to the microsecond is exact enough")]
+            let limit = limit as f64;
+            let until = self.book(Duration::from_secs_f64(left / limit)).await;
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                _ = changes.changed() => {}
+            }
+            // What is not paid for at the old rate is booked anew at the new one.
+            left = left.min(until.saturating_duration_since(Instant::now()).as_secs_f64() * limit);
+            *self.paid_at.lock().await = Instant::now();
+        }
+    }
+
+    async fn book(&self, price: Duration) -> Instant {
+        let mut paid_at = self.paid_at.lock().await;
+        *paid_at = (*paid_at).max(Instant::now()) + price;
+        *paid_at
     }
 }
 
@@ -60,5 +72,17 @@ mod tests {
         one.set(0);
         one.spend(1_000_000).await;
         assert_eq!(started.elapsed().as_millis(), 2000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_for_those_too_who_wait() {
+        let throttle = Throttle::new(10);
+        let (clone, started) = (throttle.clone(), Instant::now());
+        let change = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            clone.set(1000);
+        };
+        tokio::join!(throttle.spend(1050), change);
+        assert_eq!(started.elapsed().as_millis(), 6000);
     }
 }

@@ -14,7 +14,7 @@ use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::Consumer;
 
 use super::super::completed;
-use super::super::copy::{Copy, Throttle};
+use super::super::copy::{Copy, Goal, IdleSessions, Shared, Throttle};
 use super::super::news::News;
 use super::super::table_state::TableState;
 use super::super::tables::{self, SubscribedTable};
@@ -31,15 +31,13 @@ pub(super) struct Copies {
     tasks: JoinSet<Result<()>>,
     running: HashMap<Id, Running>,
     failures: HashMap<FqName, Failure>,
-    /// Ends all copies; fires by itself on an abort.
-    stop: CancellationToken,
-    news: News,
-    throttle: Throttle,
+    shared: Shared,
 }
 
 struct Running {
     table: FqName,
     consumer: String,
+    stop: CancellationToken,
 }
 
 struct Failure {
@@ -50,20 +48,25 @@ struct Failure {
 }
 
 impl Copies {
-    pub(super) fn new(config: &config::Londiste, control: &Control, news: &News) -> Copies {
+    pub(super) fn new(config: &config::Londiste, control: &Control, news: &News, goal: Goal) -> Copies {
         Copies {
             tasks: JoinSet::new(),
             running: HashMap::new(),
             failures: HashMap::new(),
-            stop: control.abort().child_token(),
-            news: news.clone(),
-            throttle: Throttle::new(config.copy_rate_limit),
+            shared: Shared {
+                // Fires by itself on an abort.
+                stop: control.abort().child_token(),
+                news: news.clone(),
+                throttle: Throttle::new(config.copy_rate_limit),
+                goal,
+                idle: IdleSessions::default(),
+            },
         }
     }
 
     /// Changes the limit of the copies' rate, also for those that run.
     pub(super) fn limit_rate(&self, bytes_per_second: u64) {
-        self.throttle.set(bytes_per_second);
+        self.shared.throttle.set(bytes_per_second);
     }
 
     /// Whether a task that has not ended yet uses this consumer name.
@@ -71,8 +74,16 @@ impl Copies {
         self.running.values().any(|r| r.consumer == name)
     }
 
+    /// Closes the sessions that wait for the next copy: connection strings may have changed.
+    pub(super) fn close_idle(&self) {
+        self.shared.idle.clear();
+    }
+
     /// Takes note of the copies that have ended, and reports those that failed.
     pub(super) fn reap(&mut self) {
+        if self.running.is_empty() {
+            self.close_idle();
+        }
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             let (id, failure) = match ended {
                 Ok((id, Ok(()))) => (id, None),
@@ -82,15 +93,25 @@ impl Copies {
                 }
                 Err(error) => (error.id(), Some((error.to_string(), false))),
             };
-            let Some(Running { table, .. }) = self.running.remove(&id) else { continue };
+            let Some(Running { table, stop, .. }) = self.running.remove(&id) else { continue };
             match failure {
                 None => {
                     self.failures.remove(&table);
                 }
-                Some(_) if self.stop.is_cancelled() => {}
+                Some(_) if stop.is_cancelled() => {}
                 Some((text, parks)) => self.note_failure(table, text, parks),
             }
         }
+    }
+
+    /// Ends the copies of tables that are not subscribed any more.
+    pub(super) fn stop_removed(&mut self, tables: &[SubscribedTable]) {
+        let gone = |name: &FqName| !tables.iter().any(|t| t.name == *name);
+        for running in self.running.values().filter(|r| gone(&r.table) && !r.stop.is_cancelled()) {
+            tracing::info!("Table {} has been removed, ending its copy", running.table);
+            running.stop.cancel();
+        }
+        self.failures.retain(|name, _| tables.iter().any(|t| t.name == *name && t.state.is_copying()));
     }
 
     fn note_failure(&mut self, table: FqName, text: String, parks: bool) {
@@ -111,24 +132,46 @@ impl Copies {
         self.failures.insert(table, Failure { pause: FIRST_PAUSE, again_at: Instant::now() + FIRST_PAUSE, text });
     }
 
-    /// Starts a task for every table that a copy should have in hand and none has. Returns whether a table that waited
-    /// for its next try is not to be tried again: its consumer may be an orphan now.
-    pub(super) fn start_missing(&mut self, config: &Arc<config::Londiste>, tables: &[SubscribedTable]) -> bool {
-        let known = self.failures.len();
-        self.failures.retain(|name, _| tables.iter().any(|t| t.name == *name && t.state.is_copying()));
-        for table in tables.iter().filter(|t| t.state.is_copying()) {
-            let running = self.running.values().any(|r| r.table == table.name);
-            let waiting = self.failures.get(&table.name).is_some_and(|f| Instant::now() < f.again_at);
-            if running || waiting || self.stop.is_cancelled() {
+    /// How many more copies may begin. One that waits for its next try leaves its place to others.
+    pub(super) fn room(&self, config: &config::Londiste, tables: &[SubscribedTable]) -> usize {
+        let goal = self.shared.goal;
+        let is_busy = |t: &&SubscribedTable| match t.state {
+            _ if t.parked => false,
+            TableState::InCopy | TableState::CatchingUp => !self.failed_lately(&t.name),
+            TableState::WannaSync(_) | TableState::DoSync(_) => goal == Goal::Ok,
+            TableState::Missing | TableState::Ok => false,
+        };
+        most(config).saturating_sub(tables.iter().filter(is_busy).count())
+    }
+
+    fn is_running(&self, table: &FqName) -> bool {
+        self.running.values().any(|r| r.table == *table)
+    }
+
+    /// Whether the table's copy has failed and waits for its next try.
+    fn failed_lately(&self, table: &FqName) -> bool {
+        self.failures.get(table).is_some_and(|f| Instant::now() < f.again_at) && !self.is_running(table)
+    }
+
+    /// Starts tasks for tables that a copy should have in hand and none has, up to `parallel_copies` of each
+    /// [`Lane`] at a time. There is nothing to do for a table that waits for replay.
+    pub(super) fn start_missing(&mut self, config: &Arc<config::Londiste>, tables: &[SubscribedTable]) {
+        let goal = self.shared.goal;
+        for table in tables {
+            let Some(lane) = Lane::of(table).filter(|lane| *lane != Lane::Urgent || goal == Goal::Ok) else { continue };
+            let in_lane = |t: &&SubscribedTable| Lane::of(t) == Some(lane) && self.is_running(&t.name);
+            let held_up = self.is_running(&table.name) || self.failed_lately(&table.name);
+            let full = tables.iter().filter(in_lane).count() >= most(config);
+            if held_up || full || self.shared.stop.is_cancelled() {
                 continue;
             }
             tracing::info!("Launching copy process");
-            let copy = Copy::new(config.clone(), table, self.stop.clone(), self.news.clone(), self.throttle.clone());
-            let running = Running { table: table.name.clone(), consumer: copy.consumer().name.clone() };
+            let copy = Copy::new(config.clone(), table, self.shared.clone());
+            let (consumer, stop) = (copy.consumer().name.clone(), copy.stop().clone());
+            let running = Running { table: table.name.clone(), consumer, stop };
             let id = self.tasks.spawn(copy.run()).id();
             self.running.insert(id, running);
         }
-        self.failures.len() < known
     }
 
     /// Unregisters the consumers of copies that are over, where the process ended before it could do so: they would
@@ -157,7 +200,7 @@ impl Copies {
     /// Ends all copies. Those that were in the middle of the COPY have to start over, so their consumers are taken
     /// back; all others keep theirs and go on at the next start.
     pub(super) async fn stop(&mut self, config: &config::Londiste) {
-        self.stop.cancel();
+        self.shared.stop.cancel();
         if self.tasks.is_empty() {
             return;
         }
@@ -169,6 +212,33 @@ impl Copies {
             Err(_) => tracing::warn!("consumers of copies stay registered: the provider does not answer"),
         }
     }
+}
+
+/// Tables that do not wait for each other's places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// Replay waits for it.
+    Urgent,
+    /// It has been copied long ago and may be mended at any time.
+    Parked,
+    /// It is copied, or catches up after it.
+    Copy,
+}
+
+impl Lane {
+    fn of(table: &SubscribedTable) -> Option<Lane> {
+        match table.state {
+            TableState::DoSync(_) => Some(Lane::Urgent),
+            TableState::InCopy | TableState::CatchingUp if table.parked => Some(Lane::Parked),
+            TableState::InCopy | TableState::CatchingUp => Some(Lane::Copy),
+            TableState::Missing | TableState::WannaSync(_) | TableState::Ok => None,
+        }
+    }
+}
+
+/// How many tables may be copied at a time.
+fn most(config: &config::Londiste) -> usize {
+    usize::try_from(config.parallel_copies.max(1)).unwrap_or(1)
 }
 
 /// Unregisters a copy's consumer and forgets its position. Safe to repeat.

@@ -1,30 +1,56 @@
 //! Foreign keys that were dropped for a copy come back: first `not valid`, which needs its locks for a moment only,
-//! then validated while writers go on. One that fails stays pending and is tried again.
+//! then validated while writers go on. One that fails stays pending and is tried again; `londiste.fkey_failure` says why.
 //!
 //! | the process ends after | what the next try finds |
 //! |---|---|
 //! | adding the key | key not valid, still pending: it is only validated |
 //! | validating | key valid, still pending: the pending row is deleted |
 
+use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
-use crate::pg::{Db, FqName, name::quote_ident, text};
+use crate::pg::{Db, FqName, name::quote_ident, text, text_array};
+
+/// How many keys without a row a report shows.
+const KEYS_SHOWN: usize = 10;
 
 /// A foreign key in `londiste.subscriber_pending_fkeys`.
 #[derive(Clone, Debug)]
-pub(super) struct PendingFkey {
+pub(in crate::londiste) struct PendingFkey {
     from_table: FqName,
     to_table: FqName,
     name: String,
-    /// The whole `alter table ... add constraint ...`.
+    /// The whole `alter table ... add constraint ...`, with a second statement for a comment.
     definition: String,
+}
+
+impl PendingFkey {
+    /// Whether one of its tables is among these.
+    pub(in crate::londiste) fn touches(&self, tables: &[FqName]) -> bool {
+        tables.contains(&self.from_table) || tables.contains(&self.to_table)
+    }
+
+    /// The constraint's own statement, and its comment's.
+    fn statements(&self) -> (&str, &str) {
+        let end = self.definition.find("; comment on constraint ").unwrap_or(self.definition.len());
+        self.definition.split_at(end)
+    }
+
+    /// It was not valid before the copy, and comes back so.
+    fn is_not_valid(&self) -> bool {
+        self.statements().0.to_lowercase().ends_with(" not valid")
+    }
+
+    fn about(&self, error: Error) -> Error {
+        error.about(format!("foreign key {} of {}", self.name, self.from_table))
+    }
 }
 
 /// How a round of restoring ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Restored {
+pub(in crate::londiste) enum Restored {
     /// Nothing of the round is pending any more.
     All,
     /// Some stay pending; they have been reported.
@@ -32,24 +58,29 @@ pub(super) enum Restored {
 }
 
 /// The pending keys whose two tables are in sync.
-pub(super) async fn restorable(subscriber: &Db, queue: &str) -> Result<Vec<PendingFkey>> {
-    let rows = subscriber
-        .query(
-            "look for pending foreign keys",
-            "select from_table, to_table, fkey_name, fkey_def
-               from londiste.subscriber_get_queue_valid_pending_fkeys($1)",
-            &[text(&queue)],
-        )
-        .await?;
-    Ok(rows
-        .iter()
-        .map(|row| PendingFkey {
-            from_table: FqName::parse(row.get(0)),
-            to_table: FqName::parse(row.get(1)),
-            name: row.get(2),
-            definition: row.get(3),
-        })
-        .collect())
+pub(in crate::londiste) async fn restorable(subscriber: &Db, queue: &str) -> Result<Vec<PendingFkey>> {
+    let sql = "select from_table, to_table, fkey_name, fkey_def
+                 from londiste.subscriber_get_queue_valid_pending_fkeys($1)";
+    let rows = subscriber.query("look for pending foreign keys", sql, &[text(&queue)]).await?;
+    Ok(rows.iter().map(pending).collect())
+}
+
+/// The pending keys from and to these tables, whatever state they are in.
+pub(in crate::londiste) async fn pending_of(subscriber: &Db, tables: &[FqName]) -> Result<Vec<PendingFkey>> {
+    let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    let sql = "select from_table, to_table, fkey_name, fkey_def from londiste.subscriber_pending_fkeys
+                where from_table = any ($1) or to_table = any ($1) order by from_table, fkey_name";
+    let rows = subscriber.query("look for pending foreign keys", sql, &[text_array(&names)]).await?;
+    Ok(rows.iter().map(pending).collect())
+}
+
+fn pending(row: &tokio_postgres::Row) -> PendingFkey {
+    PendingFkey {
+        from_table: FqName::parse(row.get(0)),
+        to_table: FqName::parse(row.get(1)),
+        name: row.get(2),
+        definition: row.get(3),
+    }
 }
 
 /// Restores them one by one in a session of its own.
@@ -59,44 +90,72 @@ pub(super) async fn restore(
     abort: CancellationToken,
 ) -> Result<Restored> {
     let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, &config.common.job_name, &abort).await?;
+    restore_in(&subscriber, &config, &pending, "next try in a minute").await
+}
+
+/// Restores them one by one. Those that fail are reported, with `outlook` on what becomes of them.
+pub(in crate::londiste) async fn restore_in(
+    subscriber: &Db,
+    config: &config::Londiste,
+    pending: &[PendingFkey],
+    outlook: &str,
+) -> Result<Restored> {
     let mut restored = Restored::All;
     for fkey in pending {
         tracing::info!("Creating fkey: {} ({} --> {})", fkey.name, fkey.from_table, fkey.to_table);
-        if let Err(error) = restore_one(&subscriber, &config, &fkey).await {
-            if abort.is_cancelled() {
-                return Err(Error::Aborted);
+        if let Err(failure) = restore_one(subscriber, config, fkey).await {
+            if subscriber.is_closed() || matches!(failure.error, Error::Aborted) {
+                return Err(failure.error);
             }
             restored = Restored::SomeFailed;
+            let reason = failure.to_string();
             tracing::error!(
-                "foreign key {} ({} --> {}) stays pending, next try in a minute: {}",
+                "foreign key {} ({} --> {}) stays pending, {outlook}: {reason}",
                 fkey.name,
                 fkey.from_table,
                 fkey.to_table,
-                Report(&error)
             );
+            remember_failure(subscriber, fkey, &reason).await?;
         }
     }
     Ok(restored)
 }
 
-async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<()> {
-    let about = |error: Error| error.about(format!("foreign key {} of {}", fkey.name, fkey.from_table));
-    let validated = match validated(subscriber, fkey).await? {
-        Some(validated) => validated,
-        None => add(subscriber, config, fkey).await.map_err(about)?,
-    };
+/// Why a key could not be restored.
+struct Failure {
+    error: Error,
+    /// What `error` is about, for people: the keys without a row.
+    offending: Option<String>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { error, offending: None }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", Report(&self.error))?;
+        self.offending.iter().try_for_each(|keys| write!(f, "\n{keys}"))
+    }
+}
+
+async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<(), Failure> {
+    let validated = add(subscriber, config, fkey).await.map_err(|e| fkey.about(e))?;
     if !validated && let Err(error) = validate(subscriber, fkey).await {
+        let is_violation = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
+        let offending = if is_violation { offending_keys(subscriber, fkey).await? } else { None };
         // A key that is not valid still refuses new rows, and so would stop replay.
         let tx = subscriber.begin("drop a foreign key", "begin").await?;
         tx.limit_lock_wait(config.lock_timeout).await?;
-        let name = quote_ident(&fkey.name);
-        tx.batch("drop a foreign key", &format!("alter table {} drop constraint {name}", fkey.from_table.quoted()))
-            .await
-            .map_err(about)?;
+        let (table, name) = (fkey.from_table.quoted(), quote_ident(&fkey.name));
+        let drop = format!("alter table {table} drop constraint if exists {name}");
+        tx.batch("drop a foreign key", &drop).await.map_err(|e| fkey.about(e))?;
         tx.commit("drop a foreign key").await?;
-        return Err(about(error));
+        return Err(Failure { error: fkey.about(error), offending });
     }
-    forget(subscriber, fkey).await
+    Ok(forget(subscriber, fkey).await?)
 }
 
 /// Whether the key is there, and if so whether it is validated.
@@ -109,24 +168,31 @@ async fn validated(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<bool>> 
             &[text(&fkey.from_table.quoted()), text(&fkey.name)],
         )
         .await?;
-    Ok(row.map(|row| row.get(0)))
+    Ok(row.map(|row| row.get::<_, bool>(0) || fkey.is_not_valid()))
 }
 
-/// Adds the key. Returns whether it is validated already: a partitioned table takes no key that is not valid, and a
-/// key that was not valid before the copy comes back as it was.
+/// Adds the key unless it is there. Returns whether it is all that it was: a partitioned table takes no key that is not
+/// valid, and a key that was not valid before the copy comes back as it was.
 async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<bool> {
-    let row = subscriber
+    let tx = subscriber.begin("create a foreign key", "begin").await?;
+    tx.limit_lock_wait(config.lock_timeout).await?;
+    // A command and replay may be at the same key: the second one finds what the first has done.
+    let lock = "select from londiste.subscriber_pending_fkeys where from_table = $1 and fkey_name = $2 for update";
+    tx.query("lock a pending foreign key", lock, &[text(&fkey.from_table.to_string()), text(&fkey.name)]).await?;
+    if let Some(validated) = validated(&tx, fkey).await? {
+        return Ok(validated);
+    }
+    let row = tx
         .query_one(
             "look for a table",
             "select coalesce((select relkind = 'p' from pg_catalog.pg_class where oid = to_regclass($1)), false)",
             &[text(&fkey.from_table.quoted())],
         )
         .await?;
-    let at_once = row.get(0) || fkey.definition.to_lowercase().ends_with(" not valid");
+    let at_once = row.get(0) || fkey.is_not_valid();
     let not_valid = if at_once { "" } else { " not valid" };
-    let tx = subscriber.begin("create a foreign key", "begin").await?;
-    tx.limit_lock_wait(config.lock_timeout).await?;
-    tx.batch("create a foreign key", &format!("{}{not_valid}", fkey.definition)).await?;
+    let (create, comment) = fkey.statements();
+    tx.batch("create a foreign key", &format!("{create}{not_valid}{comment}")).await?;
     tx.commit("create a foreign key").await?;
     Ok(at_once)
 }
@@ -136,12 +202,80 @@ async fn validate(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
     subscriber.batch("validate a foreign key", &sql).await
 }
 
+/// The first few keys that the other table does not have, in words. The constraint must be there.
+async fn offending_keys(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<String>> {
+    let row = subscriber
+        .query_opt(
+            "read the columns of a foreign key",
+            "select string_agg(format('%I', fa.attname), ', ' order by k.n),
+                    string_agg(format('f.%I', fa.attname), ', ' order by k.n),
+                    string_agg(format('f.%I is not null', fa.attname), ' and ' order by k.n),
+                    string_agg(format('t.%I = f.%I', ta.attname, fa.attname), ' and ' order by k.n)
+               from pg_catalog.pg_constraint c,
+                    unnest(c.conkey, c.confkey) with ordinality as k(from_nr, to_nr, n),
+                    pg_catalog.pg_attribute fa, pg_catalog.pg_attribute ta
+              where c.contype = 'f' and c.conrelid = to_regclass($1) and c.conname = $2
+                and fa.attrelid = c.conrelid and fa.attnum = k.from_nr
+                and ta.attrelid = c.confrelid and ta.attnum = k.to_nr
+             having count(*) > 0",
+            &[text(&fkey.from_table.quoted()), text(&fkey.name)],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (names, columns): (String, String) = (row.get(0), row.get(1));
+    let (present, equal): (String, String) = (row.get(2), row.get(3));
+    let (from, to) = (fkey.from_table.quoted(), fkey.to_table.quoted());
+    let sql = format!(
+        "select distinct row({columns})::text from {from} f
+          where {present} and not exists (select from {to} t where {equal}) order by 1 limit {}",
+        KEYS_SHOWN + 1
+    );
+    // Types without an order or an equality by this name cannot be listed this way; the server's own DETAIL has one key.
+    let Ok(rows) = subscriber.query("read the keys without a row", &sql, &[]).await else { return Ok(None) };
+    let mut keys: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    if keys.len() > KEYS_SHOWN {
+        keys[KEYS_SHOWN] = "and more";
+    }
+    Ok(Some(format!("keys ({names}) of {} that {} does not have: {}", fkey.from_table, fkey.to_table, keys.join(", "))))
+}
+
+/// Takes the key from the list of those that wait, when it is really there: a new copy may have dropped it meanwhile.
 async fn forget(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
+    let tx = subscriber.begin("forget a pending foreign key", "begin").await?;
+    // Whoever drops the key holds a stronger lock until it is remembered as dropped.
+    let lock = format!("lock table only {} in access share mode", fkey.from_table.quoted());
+    tx.batch("forget a pending foreign key", &lock).await?;
+    if validated(&tx, fkey).await? == Some(true) {
+        let table = fkey.from_table.to_string();
+        let params = [text(&table), text(&fkey.name)];
+        let sql = "delete from londiste.subscriber_pending_fkeys where from_table = $1 and fkey_name = $2";
+        tx.execute("forget a pending foreign key", sql, &params).await?;
+        if remembers_failures(&tx).await? {
+            let sql = "delete from londiste.fkey_failure where from_table = $1 and fkey_name = $2";
+            tx.execute("forget why a foreign key was pending", sql, &params).await?;
+        }
+    }
+    tx.commit("forget a pending foreign key").await
+}
+
+/// Whether the schema has a place for the reasons; one of 2.1 has none.
+pub(in crate::londiste) async fn remembers_failures(subscriber: &Db) -> Result<bool> {
+    let sql = "select to_regclass('londiste.fkey_failure') is not null";
+    Ok(subscriber.query_one("look for reasons of pending foreign keys", sql, &[]).await?.get(0))
+}
+
+async fn remember_failure(subscriber: &Db, fkey: &PendingFkey, reason: &str) -> Result<()> {
+    if !remembers_failures(subscriber).await? {
+        return Ok(());
+    }
     subscriber
         .execute(
-            "forget a pending foreign key",
-            "delete from londiste.subscriber_pending_fkeys where from_table = $1 and fkey_name = $2",
-            &[text(&fkey.from_table.to_string()), text(&fkey.name)],
+            "store why a foreign key is pending",
+            "insert into londiste.fkey_failure (from_table, fkey_name, reason)
+             select p.from_table, p.fkey_name, $3 from londiste.subscriber_pending_fkeys p
+              where p.from_table = $1 and p.fkey_name = $2
+             on conflict (from_table, fkey_name) do update set reason = excluded.reason, fail_time = excluded.fail_time",
+            &[text(&fkey.from_table.to_string()), text(&fkey.name), text(&reason)],
         )
         .await?;
     Ok(())

@@ -27,8 +27,7 @@ impl Replay {
         subscriber: &Db,
         tables: &mut [SubscribedTable],
     ) -> Result<bool> {
-        let copying = tables.iter().filter(|t| t.state.is_copying() && !t.parked).count();
-        let room = usize::try_from(self.config.parallel_copies.max(1)).unwrap_or(1).saturating_sub(copying);
+        let room = self.copies.room(&self.config, tables);
         let missing: Vec<usize> = (0..tables.len()).filter(|i| tables[*i].state == TableState::Missing).collect();
         if room == 0 || missing.is_empty() || self.control.stopping() {
             return Ok(false);

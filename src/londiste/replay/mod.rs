@@ -4,7 +4,7 @@
 //! protocol when the process dies is told in [`super::completed`].
 
 pub(super) mod copies;
-mod foreign_keys;
+pub(super) mod foreign_keys;
 mod hand_over;
 mod mirror;
 mod park;
@@ -25,6 +25,7 @@ use crate::pgq::{Batch, TickId, event};
 
 use super::apply::{Applied, Applier, Filter, Settings};
 use super::completed::{self, Standing};
+use super::copy::Goal;
 use super::install;
 use super::news::News;
 use super::skip::{self, Skips};
@@ -34,9 +35,12 @@ use copies::Copies;
 use sequences::Sequences;
 use tidy::Tidy;
 
+/// How often to look for consumers of copies that are over, where nothing says that there may be one.
+const ORPHANS_PAUSE: Duration = Duration::from_secs(30);
+
 /// Applies batches until a stop is requested.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
-    let mut replay = Replay::new(config.clone(), control.clone());
+    let mut replay = Replay::new(config.clone(), control.clone(), Goal::Ok);
     let result = job::run_loop(&mut replay, control).await;
     replay.shut_down().await;
     result.map(|()| Output::none())
@@ -71,21 +75,24 @@ struct Replay {
     news: News,
     /// Tables whose foreign keys could not be dropped because of a lock, and until when to leave them alone.
     locked: HashMap<FqName, Instant>,
+    /// When to look for consumers of copies that are over.
+    look_for_orphans_at: Instant,
 }
 
 impl Replay {
-    fn new(config: config::Londiste, control: Control) -> Replay {
+    fn new(config: config::Londiste, control: Control, goal: Goal) -> Replay {
         let config = Arc::new(config);
         let news = News::new();
         Replay {
             consumer: Consumer { queue: config.pgq_queue_name.clone(), name: config.pgq_consumer_id.clone() },
             sessions: None,
             applier: Applier::new(Settings::from(&*config)),
-            copies: Copies::new(&config, &control, &news),
+            copies: Copies::new(&config, &control, &news, goal),
             sequences: Sequences::default(),
             tidy: Tidy::default(),
             news,
             locked: HashMap::new(),
+            look_for_orphans_at: Instant::now(),
             config,
             control,
         }
@@ -115,7 +122,10 @@ impl Replay {
         if let Err(error) = provider.batch("listen for ticks", "listen rlondiste_tick").await {
             tracing::debug!("no notifications: {error}");
         }
-        self.copies.forget_orphans(&self.config, &provider, &subscriber).await?;
+        if let Err(error) = tables::listen(&subscriber).await {
+            tracing::debug!("no notifications: {error}");
+        }
+        self.look_for_orphans_at = Instant::now();
         self.applier.forget();
         self.sequences.forget();
         Ok(Sessions { provider, subscriber, abilities, position })
@@ -126,13 +136,16 @@ impl Replay {
         let mut news = self.news.listener();
         self.copies.reap();
         let mut tables = tables::load(&sessions.subscriber, &self.consumer.queue).await?;
+        self.copies.stop_removed(&tables);
+        if Instant::now() >= self.look_for_orphans_at {
+            self.copies.forget_orphans(&self.config, &sessions.provider, &sessions.subscriber).await?;
+            self.look_for_orphans_at = Instant::now() + ORPHANS_PAUSE;
+        }
         let begun = self.begin_copies(&sessions.provider, &sessions.subscriber, &mut tables).await?;
         if self.order_sync(sessions, &tables).await? || begun {
             tables = tables::load(&sessions.subscriber, &self.consumer.queue).await?;
         }
-        if self.copies.start_missing(&self.config, &tables) {
-            self.copies.forget_orphans(&self.config, &sessions.provider, &sessions.subscriber).await?;
-        }
+        self.copies.start_missing(&self.config, &tables);
         if tables.iter().any(|t| matches!(t.state, TableState::DoSync(_))) {
             // What comes after this tick belongs to replay: wait until the copy has reached it.
             tokio::select! {
@@ -163,6 +176,12 @@ impl Replay {
             _ = self.control.sleep(self.config.common.loop_delay) => {}
             // The session may end while we wait; the next statement says so.
             Some(_) = sessions.provider.notification() => sessions.provider.drain_notifications(),
+            Some(_) = sessions.subscriber.notification() => {
+                // A command has changed the set of tables.
+                sessions.subscriber.drain_notifications();
+                self.look_for_orphans_at = Instant::now();
+                self.tidy.look_again();
+            }
             () = news.changed() => {}
         }
     }
@@ -271,6 +290,7 @@ impl Work for Replay {
         let config = self.config.reload()?;
         self.applier = Applier::new(Settings::from(&config));
         self.copies.limit_rate(config.copy_rate_limit);
+        self.copies.close_idle();
         self.config = Arc::new(config);
         // Connection strings may have changed.
         self.sessions = None;
@@ -334,7 +354,7 @@ fn filters(tables: &[SubscribedTable]) -> HashMap<FqName, Filter> {
 /// The `copy` command: brings every table that is `-`, `in-copy` or `catching-up` to where only replay can go on, and
 /// ends. Replay may run at the same time.
 pub(crate) async fn run_copies(config: &config::Londiste, control: &Control) -> Result<Output> {
-    let mut replay = Replay::new(config.clone(), control.clone());
+    let mut replay = Replay::new(config.clone(), control.clone(), Goal::WannaSync);
     let result = replay.copy_all().await;
     replay.shut_down().await;
     result.map(|()| Output::none())
@@ -350,6 +370,7 @@ impl Replay {
             let mut news = self.news.listener();
             self.copies.reap();
             let mut tables = tables::load(&subscriber, &self.consumer.queue).await?;
+            self.copies.stop_removed(&tables);
             self.begin_copies(&provider, &subscriber, &mut tables).await?;
             self.copies.start_missing(&self.config, &tables);
             let unfinished = |t: &SubscribedTable| {

@@ -108,6 +108,11 @@ impl Tidy {
         Ok(())
     }
 
+    /// Looks for foreign keys to restore at the next turn.
+    pub(super) fn look_again(&mut self) {
+        self.look_for_fkeys_at = None;
+    }
+
     /// Gives up the task; its transaction is rolled back and the foreign keys stay pending.
     pub(super) fn stop(&mut self) {
         if let Some(task) = self.restoring.take() {

@@ -55,16 +55,25 @@ struct Surroundings {
     comment: Option<String>,
     clustered: bool,
     replica_identity: bool,
+    /// Statements of the server's own making.
+    more: Vec<String>,
 }
 
+/// Statements for what belongs to the index `ic` itself: how much of its expressions is analyzed.
+const INDEX_STATISTICS: &str = "array(select pg_catalog.format('alter index %s alter column %s set statistics %s', \
+    pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(ic.relname), a.attnum, a.attstattarget) \
+    from pg_catalog.pg_attribute a \
+    where a.attrelid = ic.oid and a.attstattarget >= 0 order by a.attnum)";
+
 impl Surroundings {
-    /// Column `first` of the row and the three after it.
+    /// Column `first` of the row and the four after it.
     fn read(row: &tokio_postgres::Row, first: usize) -> Surroundings {
         Surroundings {
             tablespace: row.get(first),
             comment: row.get(first + 1),
             clustered: row.get(first + 2),
             replica_identity: row.get(first + 3),
+            more: row.get(first + 4),
         }
     }
 
@@ -74,11 +83,12 @@ impl Surroundings {
         // The definitions leave it out, and it has its place in the middle of them.
         if let Some(space) = &self.tablespace {
             statements.insert(0, format!("set local default_tablespace = {}", quote_ident(space)));
-            statements.push("reset default_tablespace".to_owned());
+            statements.push("set local default_tablespace = ''".to_owned());
         }
         if let Some(comment) = &self.comment {
             statements.push(format!("comment on {kind} {commented} is {}", quote_literal(comment)));
         }
+        statements.extend(self.more.iter().cloned());
         if self.clustered {
             statements.push(format!("alter table {table} cluster on {index}"));
         }
@@ -92,15 +102,19 @@ impl Surroundings {
 async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
     // A unique index with storage parameters is made first and then becomes the constraint, since the constraint's own
     // definition does not have them. (Neither do keys of the kind "without overlaps", which are exclusion constraints inside.)
-    let sql = "select k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), \
+    let sql = format!("select k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), \
                    case when ic.reloptions is not null and k.contype in ('p', 'u') \
                              and not coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::bool, false) \
                         then pg_catalog.pg_get_indexdef(ic.oid) end, \
                    k.contype = 'p', k.condeferrable, k.condeferred, \
                    ts.spcname::text, pg_catalog.obj_description(k.oid, 'pg_constraint'), \
-                   coalesce(i.indisclustered, false), coalesce(i.indisreplident, false) \
+                   coalesce(i.indisclustered, false), coalesce(i.indisreplident, false), \
+                   case when pg_catalog.obj_description(ic.oid, 'pg_class') is null then {INDEX_STATISTICS} \
+                        else pg_catalog.array_append({INDEX_STATISTICS}, pg_catalog.format('comment on index %I.%I is %L', \
+                                n.nspname, ic.relname, pg_catalog.obj_description(ic.oid, 'pg_class'))) end \
                from pg_catalog.pg_constraint k \
                join pg_catalog.pg_class c on c.oid = k.conrelid and c.relkind = 'r' \
+               join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
                left join pg_catalog.pg_class ic on ic.oid = k.conindid and k.contype in ('p', 'u', 'x') \
                left join pg_catalog.pg_index i on i.indexrelid = ic.oid \
                left join pg_catalog.pg_tablespace ts on ts.oid = ic.reltablespace \
@@ -109,8 +123,8 @@ async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
                  and (ic.oid is null or not exists (select from pg_catalog.pg_inherits h where h.inhrelid = ic.oid)) \
                  and not exists (select from pg_catalog.pg_depend d \
                                  where d.refclassid = 'pg_catalog.pg_constraint'::regclass and d.refobjid = k.oid and d.deptype = 'n') \
-               order by k.contype = 'p' desc, k.contype in ('u', 'x') desc, k.oid";
-    let rows = db.query("read the constraints of a table", sql, &[text(&table.quoted())]).await?;
+               order by k.contype = 'p' desc, k.contype in ('u', 'x') desc, k.oid");
+    let rows = db.query("read the constraints of a table", &sql, &[text(&table.quoted())]).await?;
     let on = table.quoted();
     let constraint = |row: &tokio_postgres::Row| {
         let (name, definition, index): (String, String, Option<String>) = (row.get(0), row.get(1), row.get(2));
@@ -138,8 +152,9 @@ async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
 }
 
 async fn indexes(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
-    let sql = "select n.nspname::text, ic.relname::text, pg_catalog.pg_get_indexdef(ic.oid), \
-                   ts.spcname::text, pg_catalog.obj_description(ic.oid, 'pg_class'), i.indisclustered, i.indisreplident \
+    let sql = format!("select n.nspname::text, ic.relname::text, pg_catalog.pg_get_indexdef(ic.oid), \
+                   ts.spcname::text, pg_catalog.obj_description(ic.oid, 'pg_class'), i.indisclustered, i.indisreplident, \
+                   {INDEX_STATISTICS} \
                from pg_catalog.pg_index i \
                join pg_catalog.pg_class c on c.oid = i.indrelid and c.relkind = 'r' \
                join pg_catalog.pg_class ic on ic.oid = i.indexrelid \
@@ -148,8 +163,8 @@ async fn indexes(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
                where i.indrelid = pg_catalog.to_regclass($1) and i.indisvalid \
                  and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = ic.oid) \
                  and not exists (select from pg_catalog.pg_constraint k where k.conindid = ic.oid and k.contype in ('p', 'u', 'x')) \
-               order by ic.oid";
-    let rows = db.query("read the indexes of a table", sql, &[text(&table.quoted())]).await?;
+               order by ic.oid");
+    let rows = db.query("read the indexes of a table", &sql, &[text(&table.quoted())]).await?;
     let index = |row: &tokio_postgres::Row| {
         let name = super::fq_name(row, 0);
         let definition: String = row.get(2);
@@ -165,7 +180,8 @@ async fn indexes(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
 }
 
 async fn rules(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
-    let sql = "select r.rulename::text, pg_catalog.pg_get_ruledef(r.oid), r.ev_enabled \
+    let sql = "select r.rulename::text, pg_catalog.pg_get_ruledef(r.oid), r.ev_enabled, \
+                   pg_catalog.obj_description(r.oid, 'pg_rewrite') \
                from pg_catalog.pg_rewrite r \
                join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'r' \
                where r.ev_class = pg_catalog.to_regclass($1) and r.rulename <> '_RETURN' order by r.oid";
@@ -182,9 +198,13 @@ async fn rules(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
             Ok(b'R') => format!("; alter table {on} enable replica rule {quoted}"),
             _ => String::new(),
         };
+        let comment: Option<String> = row.get(3);
+        let commented = comment.map_or_else(String::new, |comment| {
+            format!("; comment on rule {quoted} on {on} is {}", quote_literal(&comment))
+        });
         Dependent {
             kind: DependentKind::Rule,
-            create_sql: format!("{create}{enabled}"),
+            create_sql: format!("{create}{enabled}{commented}"),
             drop_sql: format!("drop rule {quoted} on {on}"),
             name,
         }

@@ -1,0 +1,259 @@
+//! A copy that is stopped at every stage of its life, in every way: the old rows and indexes are there or the new ones,
+//! nothing keeps the provider from rotating, and the next start finishes.
+//!
+//! Triggers in both databases hold the copy at the stage that the test has closed, until the test opens it again.
+
+use std::fmt::Write as _;
+
+use crate::support::{Cluster, Proxy, Replication, Session, wait_until};
+
+/// Every place where the copy, or replay on its behalf, is in the middle of something: where it is, and what the gate
+/// there is called.
+const STAGES: [(Side, &str); 20] = [
+    (Side::Subscriber, "ddl select londiste.subscriber_drop_table_fkey%"),
+    (Side::Subscriber, "state in-copy"),
+    (Side::Provider, "register"),
+    (Side::Subscriber, "ddl drop index%"),
+    (Side::Subscriber, "ddl alter table%drop constraint%t_pkey%"),
+    (Side::Subscriber, "truncate"),
+    (Side::Subscriber, "row in the middle"),
+    (Side::Subscriber, "ddl alter table%add constraint%t_pkey%"),
+    (Side::Subscriber, "ddl create index%"),
+    (Side::Subscriber, "value create index%"),
+    (Side::Subscriber, "state catching-up"),
+    (Side::Subscriber, "completed insert %_copy"),
+    (Side::Subscriber, "value analyze%"),
+    (Side::Provider, "next batch"),
+    (Side::Subscriber, "completed update %_copy"),
+    (Side::Provider, "finish batch"),
+    (Side::Subscriber, "state wanna-sync%"),
+    (Side::Subscriber, "state do-sync%"),
+    (Side::Subscriber, "state ok"),
+    (Side::Provider, "unregister"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Provider,
+    Subscriber,
+}
+
+/// `pass(stage)` waits while a pattern in `closed` is like the stage and the test holds the lock.
+const GATES: &str = "
+    create schema gate;
+    create table gate.closed (stage text);
+    create function gate.pass(stage text) returns void language plpgsql as $$
+        begin
+            if exists (select from gate.closed c where $1 ilike c.stage) then
+                perform pg_advisory_lock_shared(4711);
+                perform pg_advisory_unlock_shared(4711);
+            end if;
+        end $$;
+    create function gate.value(int) returns int language plpgsql immutable as $$
+        begin perform gate.pass('value ' || current_query()); return $1; end $$;";
+
+const PROVIDER_GATES: &str = "
+    create function gate.subscription() returns trigger language plpgsql as $$
+        declare
+            r pgq.subscription := case when tg_op = 'DELETE' then old else new end;
+        begin
+            if exists (select from pgq.consumer where co_id = r.sub_consumer and co_name like '%_copy') then
+                perform gate.pass(case tg_op when 'INSERT' then 'register' when 'DELETE' then 'unregister'
+                                  else case when new.sub_batch is not null then 'next batch' else 'finish batch' end end);
+            end if;
+            return r;
+        end $$;
+    create trigger gate before insert or update or delete on pgq.subscription
+        for each row execute procedure gate.subscription();";
+
+const SUBSCRIBER_GATES: &str = "
+    create function gate.statement() returns event_trigger language plpgsql as $$
+        begin perform gate.pass('ddl ' || current_query()); end $$;
+    create event trigger gate on ddl_command_start execute procedure gate.statement();
+    create function gate.completed() returns trigger language plpgsql as $$
+        begin perform gate.pass('completed ' || lower(tg_op) || ' ' || new.consumer_id); return new; end $$;
+    create trigger gate before insert or update on londiste.completed for each row execute procedure gate.completed();
+    create function gate.state() returns trigger language plpgsql as $$
+        begin perform gate.pass('state ' || new.merge_state); return new; end $$;
+    create trigger gate before update of merge_state on londiste.subscriber_table
+        for each row when (new.merge_state is distinct from old.merge_state) execute procedure gate.state();
+    create function gate.t() returns trigger language plpgsql as $$
+        begin perform gate.pass(tg_argv[0]); return new; end $$;
+    create trigger _londiste_gate_truncate before truncate on t for each statement execute procedure gate.t('truncate');
+    create trigger _londiste_gate_row before insert on t for each row when (new.id = 500)
+        execute procedure gate.t('row in the middle');";
+
+/// A table with old rows, whose copy is about to be held up; and a table outside the set that references it.
+struct Stage {
+    r: Replication,
+    gate: Session,
+    side: Side,
+    name: &'static str,
+    structure: Vec<String>,
+}
+
+impl Stage {
+    /// Begins the copy and waits until it has come to the gate.
+    fn reach(r: Replication, side: Side, name: &'static str) -> Stage {
+        let r = r.with_schema(GATES).with_schema(
+            "create table t (id int primary key, data text);
+             create index t_value on t (gate.value(id))",
+        );
+        r.provider.sql("insert into t select i, 'new' from generate_series(1, 1000) i");
+        r.subscriber.sql(
+            "insert into t select i, 'old' from generate_series(1, 5) i;
+             create table child (t_id int constraint child_key references t deferrable);
+             insert into child values (1), (null)",
+        );
+        let structure = structure(&r);
+        r.install();
+        r.provider.sql(PROVIDER_GATES);
+        r.subscriber.sql(SUBSCRIBER_GATES);
+        r.start();
+        let gate = if side == Side::Provider { r.provider.session() } else { r.subscriber.session() };
+        gate.sql(&format!("select pg_advisory_lock(4711); insert into gate.closed values ('{name}')"));
+        r.add("t");
+        let stage = Stage { r, gate, side, name, structure };
+        wait_until(&format!("the copy is held at \"{name}\""), || {
+            let sql = "select count(*) from pg_locks where locktype = 'advisory' and objid = 4711 and not granted
+                       and database = (select oid from pg_database where datname = current_database())";
+            match stage.gate.value(sql).as_str() {
+                "0" => Err(stage.state()),
+                _ => Ok(()),
+            }
+        });
+        stage.r.provider.sql("insert into t values (2000, 'new'); delete from t where id = 7");
+        stage
+    }
+
+    fn open(&self) {
+        self.gate.sql("delete from gate.closed; select pg_advisory_unlock(4711)");
+    }
+
+    fn state(&self) -> String {
+        self.r.subscriber.value("select coalesce(merge_state, '-') from londiste.subscriber_table")
+    }
+
+    fn copy_consumers(&self) -> Vec<String> {
+        self.r.provider.column(
+            "select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer where co_name like '%_copy%'",
+        )
+    }
+
+    /// The job has ended and the gate is open: all is as it was, or all is as it shall be.
+    fn assert_whole(&self, cleaned_up: bool) {
+        let name = self.r.londiste.name();
+        for database in [&self.r.provider, &self.r.subscriber] {
+            wait_until("the servers have noticed that the job is gone", || {
+                let sql = "select count(*) from pg_stat_activity
+                           where datname = current_database() and application_name = ";
+                match database.value(&format!("{sql}'{name}'")).as_str() {
+                    "0" => Ok(()),
+                    n => Err(format!("{n} sessions")),
+                }
+            });
+        }
+        let (state, at) = (self.state(), self.name);
+        let rows = self.r.subscriber.rows("select data, count(*) from t where id not in (7, 2000) group by 1");
+        let copied = !["-", "in-copy"].contains(&state.as_str());
+        let expected = if copied { ["new", "999"] } else { ["old", "5"] };
+        assert_eq!(rows, [expected], "stopped at \"{at}\" with state {state}");
+        let now = structure(&self.r);
+        let keys_aside = |lines: &[String]| lines.iter().filter(|l| !l.contains("child_key")).cloned().collect::<Vec<_>>();
+        assert_eq!(keys_aside(&now), keys_aside(&self.structure), "stopped at \"{at}\" with state {state}");
+        if cleaned_up && !copied {
+            assert_eq!(self.copy_consumers(), Vec::<String>::new(), "stopped at \"{at}\" with state {state}");
+        }
+    }
+
+    /// The job runs again: it finishes, and leaves nothing behind.
+    fn assert_finishes(&self) {
+        let at = self.name;
+        self.r.wait_until_ok();
+        wait_until(&format!("nothing is left of the copy that was stopped at \"{at}\""), || {
+            let left = self.r.subscriber.rows(
+                "select consumer_id from londiste.table_position
+                 union all select consumer_id from londiste.completed where consumer_id like '%_copy%'
+                 union all select fkey_name from londiste.subscriber_pending_fkeys",
+            );
+            let consumers = self.copy_consumers();
+            if left.is_empty() && consumers.is_empty() { Ok(()) } else { Err(format!("{left:?} {consumers:?}")) }
+        });
+        self.r.replay_until_in_sync();
+        crate::support::assert_same_rows(&self.r.provider, &self.r.subscriber, &["t"]);
+        assert_eq!(structure(&self.r), self.structure, "after a stop at \"{at}\"");
+    }
+}
+
+fn structure(r: &Replication) -> Vec<String> {
+    r.subscriber.column(
+        "select format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) from pg_constraint
+          where conrelid in ('t'::regclass, 'child'::regclass)
+         union all
+         select format('%s %s', indexdef, i.indisvalid) from pg_indexes, pg_index i
+          where tablename = 't' and i.indexrelid = indexname::regclass order by 1",
+    )
+}
+
+/// Runs `stop` at each stage; what fails is told for all of them.
+fn at_each_stage(stop: fn(&Stage)) {
+    let mut failures = String::new();
+    for (side, name) in STAGES {
+        let run = std::panic::catch_unwind(|| stop(&Stage::reach(Replication::new(), side, name)));
+        if let Err(panic) = run {
+            let text = panic.downcast_ref::<String>().map_or("?", String::as_str);
+            let _ = writeln!(failures, "--- {name}:\n{text}");
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn copy_stopped_with_s_is_whole_and_goes_on() {
+    at_each_stage(|stage| {
+        stage.r.londiste.run("-s");
+        stage.open();
+        wait_until("the job has ended", || if stage.r.londiste.is_running() { Err("it runs") } else { Ok(()) });
+        stage.assert_whole(true);
+        stage.r.londiste.start();
+        stage.assert_finishes();
+    });
+}
+
+#[test]
+fn copy_stopped_with_k_is_whole_and_goes_on() {
+    at_each_stage(|stage| {
+        stage.r.londiste.kill();
+        stage.open();
+        stage.assert_whole(true);
+        stage.r.londiste.start();
+        stage.assert_finishes();
+    });
+}
+
+#[test]
+fn copy_killed_is_whole_and_goes_on() {
+    at_each_stage(|stage| {
+        stage.r.londiste.kill9();
+        stage.open();
+        stage.assert_whole(false);
+        stage.r.londiste.start();
+        stage.assert_finishes();
+    });
+}
+
+#[test]
+fn copy_whose_connections_are_cut_goes_on_by_itself() {
+    let cluster = |name| Cluster::builder().name(name).tcp().start();
+    let (provider, subscriber) = (cluster("cut-provider"), cluster("cut-subscriber"));
+    let (to_provider, to_subscriber) = (Proxy::to_cluster(&provider), Proxy::to_cluster(&subscriber));
+    for (side, name) in STAGES {
+        let mut r = Replication::between(&provider, &subscriber);
+        r.londiste.configure("provider_db", &to_provider.conninfo(r.provider.name()));
+        r.londiste.configure("subscriber_db", &to_subscriber.conninfo(r.subscriber.name()));
+        let stage = Stage::reach(r, side, name);
+        if stage.side == Side::Provider { to_provider.cut() } else { to_subscriber.cut() }
+        stage.open();
+        stage.assert_finishes();
+    }
+}
