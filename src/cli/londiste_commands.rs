@@ -121,7 +121,12 @@ pub(super) static SPECS: [Spec; 30] = [
             subscriber(Subscriber::RemoveSeq(selection(args, options)))
         })
     },
-    show("subscriber tables", "", "list subscribed tables with their states", |_, _| subscriber(Subscriber::Tables)),
+    Spec {
+        options: &["json", "progress"],
+        ..show("subscriber tables", "", "list subscribed tables with their states", |_, options| {
+            subscriber(Subscriber::Tables { progress: options.progress })
+        })
+    },
     show("subscriber seqs", "", "list subscribed sequences", |_, _| subscriber(Subscriber::Seqs)),
     show("subscriber missing", "", "list what the provider has and is not subscribed", |_, _| {
         subscriber(Subscriber::Missing)

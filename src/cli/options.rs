@@ -121,6 +121,9 @@ pub(super) struct Options {
     /// failed: forget this event
     #[arg(long, value_name = "EVENT", help_heading = "Options of commands")]
     pub(super) delete: Option<i64>,
+    /// subscriber tables: and how far their copies are
+    #[arg(long, help_heading = "Options of commands")]
+    pub(super) progress: bool,
     /// print the facts as one JSON document
     #[arg(long, help_heading = "Options of commands")]
     pub(super) json: bool,

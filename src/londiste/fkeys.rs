@@ -31,7 +31,9 @@ pub(crate) async fn show(setup: &Setup<'_>, shown: &[Shown]) -> Result<Output> {
         if which == Shown::Pending && foreign_keys::remembers_failures(&db).await? {
             let columns = ["from_table", "fkey_name", "failed_at", "reason"];
             let mut rows = rows_of(&db, FAILED, columns, &tables).await?;
-            rows.iter_mut().for_each(|[_, _, _, reason]| *reason = reason.replace('\n', "; "));
+            for [_, _, _, reason] in &mut rows {
+                *reason = reason.replace('\n', "; ");
+            }
             sections.push(Section { heading: "failed fkeys", columns, rows });
         }
     }

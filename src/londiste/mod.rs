@@ -10,6 +10,7 @@ mod install;
 mod listing;
 mod news;
 mod parking;
+mod progress;
 mod provider;
 mod replay;
 mod schema;
@@ -129,7 +130,10 @@ pub enum Subscriber {
     /// Unsubscribe from tables.
     Remove(Selection),
     /// List tables and states.
-    Tables,
+    Tables {
+        /// `--progress`: and how far their copies are.
+        progress: bool,
+    },
     /// List tables and sequences of the provider that are not subscribed.
     Missing,
     /// Compare the structure of tables on both sides.

@@ -5,12 +5,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::selection::{self, Pattern};
+use super::progress::{self, Progress};
 use super::replay::foreign_keys::{self, PendingFkey, Restored};
+use super::selection::{self, Pattern};
 use super::setup::{Setup, TableLock, set_aside};
 use super::{
-    CopyMode, Selection, Subscriber, consumer, fkeys, install, provider, seqs, skip, status, structure, tables, triggers,
-    wait,
+    CopyMode, Selection, Subscriber, consumer, fkeys, install, provider, seqs, skip, status, structure, tables,
+    triggers, wait,
 };
 use crate::config;
 use crate::error::{Error, Result};
@@ -25,7 +26,8 @@ pub(crate) async fn run(command: Subscriber, config: &config::Londiste, control:
         Subscriber::Install => install::subscriber(&setup).await.map(|()| Output::none()),
         Subscriber::Add { tables, force, mode } => add(&setup, &tables, force, mode).await,
         Subscriber::Remove(tables) => remove(&setup, &tables).await,
-        Subscriber::Tables => list(&setup).await,
+        Subscriber::Tables { progress: false } => list(&setup).await,
+        Subscriber::Tables { progress: true } => list_progress(&setup).await,
         Subscriber::Missing => missing(&setup).await,
         Subscriber::Check => check(&setup).await,
         Subscriber::Resync(tables) => resync(&setup, &tables).await,
@@ -92,6 +94,36 @@ impl fmt::Display for TableStates {
 async fn list(setup: &Setup<'_>) -> Result<Output> {
     let db = setup.subscriber().await?;
     Ok(Output::of(&TableStates(subscribed(&db, setup.queue()).await?)))
+}
+
+/// `subscriber tables --progress`.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct TableProgress(Vec<WithProgress>);
+
+#[derive(Serialize)]
+struct WithProgress {
+    #[serde(flatten)]
+    table: Subscribed,
+    progress: Option<Progress>,
+}
+
+impl fmt::Display for TableProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<30}   {:>20}   Progress", "Table", "State")?;
+        self.0.iter().try_for_each(|WithProgress { table, progress }| {
+            let progress = progress.as_ref().map(|p| format!("   {p}")).unwrap_or_default();
+            writeln!(f, "{:<30}   {:>20}{progress}", table.table.to_string(), table.shown())
+        })
+    }
+}
+
+async fn list_progress(setup: &Setup<'_>) -> Result<Output> {
+    let (provider, db) = (setup.provider().await?, setup.subscriber().await?);
+    let mut progress = progress::read(&db, Some(&provider)).await?;
+    let tables = subscribed(&db, setup.queue()).await?;
+    let with = |table: Subscribed| WithProgress { progress: progress.remove(&table.table), table };
+    Ok(Output::of(&TableProgress(tables.into_iter().map(with).collect())))
 }
 
 /// What the subscriber could still subscribe to.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::progress;
 use super::setup::Setup;
 use super::status::{Parked, parked};
 use super::subscriber::{Subscribed, subscribed};
@@ -37,6 +38,7 @@ pub(crate) async fn wait_sync(setup: &Setup<'_>, tables: &[String], timeout: Opt
                 }
                 if reported.elapsed() >= REPORT {
                     tracing::info!("Waiting for {} tables: {}", left.len(), describe(&left));
+                    tell_progress(setup, &db, &left).await?;
                     reported = Instant::now();
                 }
             }
@@ -52,6 +54,18 @@ pub(crate) async fn wait_sync(setup: &Setup<'_>, tables: &[String], timeout: Opt
         }
         setup.pause(POLL).await?;
     }
+}
+
+/// How far the copies of these tables are, a line each.
+async fn tell_progress(setup: &Setup<'_>, db: &Db, left: &[Subscribed]) -> Result<()> {
+    // The estimates are a help, not a must.
+    let provider = setup.provider().await.ok();
+    for (table, progress) in progress::read(db, provider.as_ref()).await? {
+        if left.iter().any(|s| s.table == table) {
+            tracing::info!("{table}: {progress}");
+        }
+    }
+    Ok(())
 }
 
 /// The tables that are waited for and are not in sync yet.

@@ -33,10 +33,28 @@ fn limit_of_the_rate_is_changed_while_a_copy_runs() {
     r.provider.sql("insert into t values (5000, 'later')");
     r.replay_until_in_sync();
     assert_eq!(r.subscriber.value("select merge_state from londiste.subscriber_table"), "in-copy");
+    if r.subscriber.major() >= 14 {
+        shows_progress(&r);
+    }
     r.londiste.configure("copy_rate_limit", "0");
     r.londiste.reload();
     r.wait_until_ok();
     r.assert_in_sync();
+}
+
+/// The server counts rows as it stores them.
+fn shows_progress(r: &Replication) {
+    r.provider.sql("analyze t");
+    wait_until("the progress of t is shown", || {
+        let shown = r.londiste.run("subscriber tables --progress").stdout;
+        let line = shown.lines().nth(1).unwrap_or_default().to_owned();
+        if line.starts_with("public.t ") && line.contains(" rows, ") { Ok(()) } else { Err(shown) }
+    });
+    let json = r.londiste.run("subscriber tables --progress --json").stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["state"], "in-copy");
+    assert_eq!(json[0]["progress"]["step"], "rows");
+    assert!(json[0]["progress"]["seconds"].as_f64().is_some_and(|s| s > 0.0), "{json}");
 }
 
 #[test]
@@ -137,7 +155,8 @@ fn table_that_fails_is_tried_again_while_others_go_on() {
     for database in [&r.provider, &r.subscriber] {
         database.sql("create table good (id int primary key); create table bad (id int primary key)");
     }
-    r.provider.sql("alter table bad add column more text; insert into bad values (1, 'more'); insert into good values (1)");
+    r.provider
+        .sql("alter table bad add column more text; insert into bad values (1, 'more'); insert into good values (1)");
     r.install();
     r.start();
     r.londiste.run("provider add --all");
@@ -217,8 +236,10 @@ fn tables_that_expect_sync_or_skip_truncate_join_under_load() {
     r.subscriber.sql("insert into kept values (-1, 'only here')");
     let load = crate::support::Load::start(&r.provider, 2, |client, n| {
         let id = client * 1_000_000 + n;
-        format!("insert into synced values ({id}, 'a'); insert into kept values ({id}, 'a');
-                 update kept set data = 'b' where id = {id}; delete from kept where id = {id} - 5")
+        format!(
+            "insert into synced values ({id}, 'a'); insert into kept values ({id}, 'a');
+                 update kept set data = 'b' where id = {id}; delete from kept where id = {id} - 5"
+        )
     });
     r.replay_until_in_sync();
     r.londiste.run("subscriber add kept --skip-truncate");
@@ -252,11 +273,14 @@ fn copy_command_ends_when_nothing_is_left() {
 #[test]
 fn two_hundred_small_tables_of_an_idle_provider_are_copied_in_half_a_minute() {
     let r = Replication::new();
-    let tables: String =
-        (0..200).map(|n| format!("create table t{n} (id int primary key, data text); create index on t{n} (data);")).collect();
+    let tables: String = (0..200)
+        .map(|n| format!("create table t{n} (id int primary key, data text); create index on t{n} (data);"))
+        .collect();
     r.provider.sql(&tables);
     r.subscriber.sql(&tables);
-    r.provider.sql("do $$ begin for n in 0..199 loop execute format('insert into t%s values (1, ''x'')', n); end loop; end $$");
+    r.provider.sql(
+        "do $$ begin for n in 0..199 loop execute format('insert into t%s values (1, ''x'')', n); end loop; end $$",
+    );
     r.install();
     r.start();
     r.londiste.run("provider add --all");

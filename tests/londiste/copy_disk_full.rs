@@ -69,7 +69,8 @@ fn disk_fills(table: &str, index: &str) {
     disk.free();
     r.wait_until_ok();
     r.assert_in_sync();
-    let spaces = "select coalesce(spcname, 'pg_default') from pg_class c left join pg_tablespace s on s.oid = reltablespace
+    let spaces =
+        "select coalesce(spcname, 'pg_default') from pg_class c left join pg_tablespace s on s.oid = reltablespace
                   where relname in ('t', 't_data') order by relname";
     assert_eq!(r.subscriber.column(spaces), [table, index]);
     wait_until("the copy's consumer is gone", || {

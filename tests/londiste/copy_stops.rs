@@ -159,7 +159,8 @@ impl Stage {
         let expected = if copied { ["new", "999"] } else { ["old", "5"] };
         assert_eq!(rows, [expected], "stopped at \"{at}\" with state {state}");
         let now = structure(&self.r);
-        let keys_aside = |lines: &[String]| lines.iter().filter(|l| !l.contains("child_key")).cloned().collect::<Vec<_>>();
+        let keys_aside =
+            |lines: &[String]| lines.iter().filter(|l| !l.contains("child_key")).cloned().collect::<Vec<_>>();
         assert_eq!(keys_aside(&now), keys_aside(&self.structure), "stopped at \"{at}\" with state {state}");
         if cleaned_up && !copied {
             assert_eq!(self.copy_consumers(), Vec::<String>::new(), "stopped at \"{at}\" with state {state}");
@@ -252,7 +253,11 @@ fn copy_whose_connections_are_cut_goes_on_by_itself() {
         r.londiste.configure("provider_db", &to_provider.conninfo(r.provider.name()));
         r.londiste.configure("subscriber_db", &to_subscriber.conninfo(r.subscriber.name()));
         let stage = Stage::reach(r, side, name);
-        if stage.side == Side::Provider { to_provider.cut() } else { to_subscriber.cut() }
+        if stage.side == Side::Provider {
+            to_provider.cut()
+        } else {
+            to_subscriber.cut()
+        }
         stage.open();
         stage.assert_finishes();
     }

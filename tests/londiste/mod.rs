@@ -3,9 +3,9 @@
 mod catalog;
 mod chain;
 mod compare;
-mod copy_lines;
 mod copy_controls;
 mod copy_disk_full;
+mod copy_lines;
 mod copy_stops;
 mod copy_structure;
 mod crash;

@@ -118,11 +118,7 @@ enum Step {
 }
 
 impl Copy {
-    pub(super) fn new(
-        config: Arc<config::Londiste>,
-        table: &SubscribedTable,
-        shared: Shared,
-    ) -> Copy {
+    pub(super) fn new(config: Arc<config::Londiste>, table: &SubscribedTable, shared: Shared) -> Copy {
         let name = table.copy_consumer.clone().unwrap_or_else(|| format!("{}_copy", config.pgq_consumer_id));
         let consumer = Consumer { queue: config.pgq_queue_name.clone(), name };
         let stop = shared.stop.child_token();

@@ -102,7 +102,8 @@ impl Surroundings {
 async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
     // A unique index with storage parameters is made first and then becomes the constraint, since the constraint's own
     // definition does not have them. (Neither do keys of the kind "without overlaps", which are exclusion constraints inside.)
-    let sql = format!("select k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), \
+    let sql = format!(
+        "select k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), \
                    case when ic.reloptions is not null and k.contype in ('p', 'u') \
                              and not coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::bool, false) \
                         then pg_catalog.pg_get_indexdef(ic.oid) end, \
@@ -123,7 +124,8 @@ async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
                  and (ic.oid is null or not exists (select from pg_catalog.pg_inherits h where h.inhrelid = ic.oid)) \
                  and not exists (select from pg_catalog.pg_depend d \
                                  where d.refclassid = 'pg_catalog.pg_constraint'::regclass and d.refobjid = k.oid and d.deptype = 'n') \
-               order by k.contype = 'p' desc, k.contype in ('u', 'x') desc, k.oid");
+               order by k.contype = 'p' desc, k.contype in ('u', 'x') desc, k.oid"
+    );
     let rows = db.query("read the constraints of a table", &sql, &[text(&table.quoted())]).await?;
     let on = table.quoted();
     let constraint = |row: &tokio_postgres::Row| {
@@ -152,7 +154,8 @@ async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
 }
 
 async fn indexes(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
-    let sql = format!("select n.nspname::text, ic.relname::text, pg_catalog.pg_get_indexdef(ic.oid), \
+    let sql = format!(
+        "select n.nspname::text, ic.relname::text, pg_catalog.pg_get_indexdef(ic.oid), \
                    ts.spcname::text, pg_catalog.obj_description(ic.oid, 'pg_class'), i.indisclustered, i.indisreplident, \
                    {INDEX_STATISTICS} \
                from pg_catalog.pg_index i \
@@ -163,7 +166,8 @@ async fn indexes(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
                where i.indrelid = pg_catalog.to_regclass($1) and i.indisvalid \
                  and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = ic.oid) \
                  and not exists (select from pg_catalog.pg_constraint k where k.conindid = ic.oid and k.contype in ('p', 'u', 'x')) \
-               order by ic.oid");
+               order by ic.oid"
+    );
     let rows = db.query("read the indexes of a table", &sql, &[text(&table.quoted())]).await?;
     let index = |row: &tokio_postgres::Row| {
         let name = super::fq_name(row, 0);

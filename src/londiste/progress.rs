@@ -1,0 +1,144 @@
+//! How far copies are: read from the servers, so that every process can tell.
+//!
+//! The rows that a copy has written and the work on an index are in the subscriber's progress views, to whoever logs in
+//! as the user of the copy; how many rows there will be is the provider's estimate. Servers without the views (COPY
+//! before 14, indexes before 12) have nothing to tell, and neither has this.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::pg::{Db, FqName, text_array};
+
+/// What a copy is doing now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Progress {
+    step: Step,
+    /// Rows copied so far; null while an index is built.
+    rows: Option<i64>,
+    /// Bytes copied so far; null while an index is built.
+    bytes: Option<i64>,
+    /// The part of this step that is done, 0 to 1, where it can be estimated.
+    share: Option<f64>,
+    /// Since the beginning of this step.
+    seconds: f64,
+    /// Until the end of this step, if it goes on as so far.
+    seconds_left: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Step {
+    Rows,
+    Index,
+}
+
+impl Progress {
+    fn new(step: Step, share: Option<f64>, seconds: f64) -> Progress {
+        let share = share.filter(|s| s.is_finite()).map(|s| s.clamp(0.0, 1.0));
+        let seconds_left = share.filter(|s| *s > 0.0).map(|s| seconds * (1.0 - s) / s);
+        Progress { step, rows: None, bytes: None, share, seconds, seconds_left }
+    }
+}
+
+impl fmt::Display for Progress {
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
+            Step::Rows => {
+                let (rows, megabytes) = (self.rows.unwrap_or(0), self.bytes.unwrap_or(0) as f64 / 1e6);
+                write!(f, "{rows} rows, {megabytes:.1} MB")?;
+                if self.seconds > 0.0 {
+                    write!(f, ", {:.1} MB/s", megabytes / self.seconds)?;
+                }
+            }
+            Step::Index => write!(f, "building an index for {:.0} s", self.seconds)?,
+        }
+        if let Some(share) = self.share {
+            write!(f, ", {:.0} %", 100.0 * share)?;
+        }
+        self.seconds_left.map_or(Ok(()), |left| write!(f, ", {left:.0} s left"))
+    }
+}
+
+/// What the copies on the subscriber are doing, by table. `provider` tells how many rows there will be; without it no
+/// share is known.
+pub(crate) async fn read(subscriber: &Db, provider: Option<&Db>) -> Result<BTreeMap<FqName, Progress>> {
+    let mut progress = BTreeMap::new();
+    if has(subscriber, "pg_catalog.pg_stat_progress_copy").await? {
+        let rows = subscriber.query("read the progress of copies", COPIES, &[]).await?;
+        let names: Vec<FqName> = rows.iter().map(|r| FqName { schema: r.get(0), name: r.get(1) }).collect();
+        let estimates = match provider {
+            Some(provider) if !names.is_empty() => estimates(provider, &names).await?,
+            _ => BTreeMap::new(),
+        };
+        for (row, name) in rows.iter().zip(names) {
+            let (copied, bytes): (i64, i64) = (row.get(2), row.get(3));
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let share = estimates.get(&name).filter(|all| **all >= copied).map(|all| copied as f64 / *all as f64);
+            let state =
+                Progress { rows: Some(copied), bytes: Some(bytes), ..Progress::new(Step::Rows, share, row.get(4)) };
+            progress.insert(name, state);
+        }
+    }
+    if has(subscriber, "pg_catalog.pg_stat_progress_create_index").await? {
+        for row in subscriber.query("read the progress of indexes", INDEXES, &[]).await? {
+            let name = FqName { schema: row.get(0), name: row.get(1) };
+            progress.insert(name, Progress::new(Step::Index, row.get(2), row.get(3)));
+        }
+    }
+    Ok(progress)
+}
+
+const COPIES: &str = "
+select n.nspname::text, c.relname::text, p.tuples_processed, p.bytes_processed,
+       extract(epoch from clock_timestamp() - a.query_start)::float8
+  from pg_catalog.pg_stat_progress_copy p
+       join pg_catalog.pg_stat_activity a on a.pid = p.pid
+       join pg_catalog.pg_class c on c.oid = p.relid
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where p.datname = pg_catalog.current_database() and p.command = 'COPY FROM'";
+
+/// Reading the table is taken for half of the work, loading the sorted entries for the other half.
+const INDEXES: &str = "
+select n.nspname::text, c.relname::text,
+       case when p.phase like '%scanning table%' and p.blocks_total > 0 then 0.5 * p.blocks_done / p.blocks_total
+            when p.phase like '%sorting%' then 0.5
+            when p.phase like '%loading%' and p.tuples_total > 0 then 0.5 + 0.5 * p.tuples_done / p.tuples_total
+       end::float8,
+       extract(epoch from clock_timestamp() - a.query_start)::float8
+  from pg_catalog.pg_stat_progress_create_index p
+       join pg_catalog.pg_stat_activity a on a.pid = p.pid
+       join pg_catalog.pg_class c on c.oid = p.relid
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where p.datname = pg_catalog.current_database()";
+
+async fn has(db: &Db, view: &str) -> Result<bool> {
+    let sql = "select to_regclass($1) is not null";
+    Ok(db.query_one("look for a progress view", sql, &[crate::pg::text(&view)]).await?.get(0))
+}
+
+/// The provider's estimates of the numbers of rows, where it has some.
+async fn estimates(provider: &Db, tables: &[FqName]) -> Result<BTreeMap<FqName, i64>> {
+    let names: Vec<String> = tables.iter().map(FqName::quoted).collect();
+    let sql = "select u.nr, c.reltuples::bigint from unnest($1) with ordinality as u(name, nr)
+                      join pg_catalog.pg_class c on c.oid = to_regclass(u.name) where c.reltuples > 0";
+    let rows = provider.query("read the sizes of tables", sql, &[text_array(&names)]).await?;
+    let place = |row: &tokio_postgres::Row| usize::try_from(row.get::<_, i64>(0) - 1).ok();
+    Ok(rows.iter().filter_map(|row| Some((tables.get(place(row)?)?.clone(), row.get(1)))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_follows_the_share() {
+        let rows = Progress { rows: Some(250), bytes: Some(2_500_000), ..Progress::new(Step::Rows, Some(0.25), 5.0) };
+        assert_eq!(rows.to_string(), "250 rows, 2.5 MB, 0.5 MB/s, 25 %, 15 s left");
+        assert_eq!(Progress::new(Step::Index, Some(0.5), 4.0).to_string(), "building an index for 4 s, 50 %, 4 s left");
+        assert_eq!(Progress::new(Step::Index, None, 4.0).to_string(), "building an index for 4 s");
+    }
+}
