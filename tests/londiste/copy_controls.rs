@@ -273,9 +273,8 @@ fn copy_command_ends_when_nothing_is_left() {
 #[test]
 fn two_hundred_small_tables_of_an_idle_provider_are_copied_in_half_a_minute() {
     let r = Replication::new();
-    let tables: String = (0..200)
-        .map(|n| format!("create table t{n} (id int primary key, data text); create index on t{n} (data);"))
-        .collect();
+    let one = |n: u32| format!("create table t{n} (id int primary key, data text); create index on t{n} (data);");
+    let tables = (0..200).map(one).collect::<Vec<_>>().join("\n");
     r.provider.sql(&tables);
     r.subscriber.sql(&tables);
     r.provider.sql(

@@ -38,15 +38,20 @@ enum Side {
     Subscriber,
 }
 
-/// `pass(stage)` waits while a pattern in `closed` is like the stage and the test holds the lock.
+/// Those that are only there when the copy finds a batch to catch up with.
+const OF_A_BATCH: [&str; 3] = ["next batch", "completed update %_copy", "finish batch"];
+
+/// `pass(stage)` waits while the stage is like a pattern in `closed` and the test holds the lock of its key.
 const GATES: &str = "
     create schema gate;
-    create table gate.closed (stage text);
+    create table gate.closed (stage text, key int);
     create function gate.pass(stage text) returns void language plpgsql as $$
+        declare
+            v_key int := (select c.key from gate.closed c where $1 ilike c.stage);
         begin
-            if exists (select from gate.closed c where $1 ilike c.stage) then
-                perform pg_advisory_lock_shared(4711);
-                perform pg_advisory_unlock_shared(4711);
+            if v_key is not null then
+                perform pg_advisory_lock_shared(v_key);
+                perform pg_advisory_unlock_shared(v_key);
             end if;
         end $$;
     create function gate.value(int) returns int language plpgsql immutable as $$
@@ -110,18 +115,17 @@ impl Stage {
         r.provider.sql(PROVIDER_GATES);
         r.subscriber.sql(SUBSCRIBER_GATES);
         r.start();
-        let gate = if side == Side::Provider { r.provider.session() } else { r.subscriber.session() };
-        gate.sql(&format!("select pg_advisory_lock(4711); insert into gate.closed values ('{name}')"));
+        let before_batches = OF_A_BATCH.contains(&name).then(|| close(&r, Side::Subscriber, "value analyze%", 4712));
+        let gate = close(&r, side, name, 4711);
         r.add("t");
+        if let Some(before_batches) = before_batches {
+            wait_until_held(&before_batches, 4712);
+            r.provider.sql("insert into t values (2001, 'new')");
+            wait_until_there_is_a_batch(&r);
+            before_batches.sql("select pg_advisory_unlock(4712)");
+        }
+        wait_until_held(&gate, 4711);
         let stage = Stage { r, gate, side, name, structure };
-        wait_until(&format!("the copy is held at \"{name}\""), || {
-            let sql = "select count(*) from pg_locks where locktype = 'advisory' and objid = 4711 and not granted
-                       and database = (select oid from pg_database where datname = current_database())";
-            match stage.gate.value(sql).as_str() {
-                "0" => Err(stage.state()),
-                _ => Ok(()),
-            }
-        });
         stage.r.provider.sql("insert into t values (2000, 'new'); delete from t where id = 7");
         stage
     }
@@ -154,7 +158,7 @@ impl Stage {
             });
         }
         let (state, at) = (self.state(), self.name);
-        let rows = self.r.subscriber.rows("select data, count(*) from t where id not in (7, 2000) group by 1");
+        let rows = self.r.subscriber.rows("select data, count(*) from t where id not in (7, 2000, 2001) group by 1");
         let copied = !["-", "in-copy"].contains(&state.as_str());
         let expected = if copied { ["new", "999"] } else { ["old", "5"] };
         assert_eq!(rows, [expected], "stopped at \"{at}\" with state {state}");
@@ -184,6 +188,36 @@ impl Stage {
         crate::support::assert_same_rows(&self.r.provider, &self.r.subscriber, &["t"]);
         assert_eq!(structure(&self.r), self.structure, "after a stop at \"{at}\"");
     }
+}
+
+/// Holds everybody who comes to the stage, until this session unlocks the key.
+fn close(r: &Replication, side: Side, stage: &str, key: u32) -> Session {
+    let gate = if side == Side::Provider { r.provider.session() } else { r.subscriber.session() };
+    gate.sql(&format!("select pg_advisory_lock({key}); insert into gate.closed values ('{stage}', {key})"));
+    gate
+}
+
+fn wait_until_held(gate: &Session, key: u32) {
+    let sql = format!(
+        "select (select string_agg(stage, ' ') from gate.closed where key = {key}), count(*) from pg_locks
+          where locktype = 'advisory' and objid = {key} and not granted
+            and database = (select oid from pg_database where datname = current_database())"
+    );
+    wait_until("the copy is held at the gate", || match gate.rows(&sql) {
+        rows if rows[0][1] == "0" => Err(rows[0][0].clone()),
+        _ => Ok(()),
+    });
+}
+
+fn wait_until_there_is_a_batch(r: &Replication) {
+    wait_until("there is a batch for the copy", || {
+        let sql = "select count(*) from pgq.tick, pgq.subscription, pgq.consumer
+                   where co_id = sub_consumer and co_name like '%_copy' and tick_queue = sub_queue and tick_id > sub_last_tick";
+        match r.provider.value(sql).as_str() {
+            "0" => Err(r.provider.value("select pgq.force_tick(queue_name) from pgq.queue")),
+            _ => Ok(()),
+        }
+    });
 }
 
 fn structure(r: &Replication) -> Vec<String> {
@@ -254,9 +288,9 @@ fn copy_whose_connections_are_cut_goes_on_by_itself() {
         r.londiste.configure("subscriber_db", &to_subscriber.conninfo(r.subscriber.name()));
         let stage = Stage::reach(r, side, name);
         if stage.side == Side::Provider {
-            to_provider.cut()
+            to_provider.cut();
         } else {
-            to_subscriber.cut()
+            to_subscriber.cut();
         }
         stage.open();
         stage.assert_finishes();
