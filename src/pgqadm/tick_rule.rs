@@ -43,6 +43,12 @@ pub(super) fn need_tick(rule: &Rule, last: Option<&LastTick>, event_seq: i64, no
     event_seq.abs_diff(last.event_seq) >= rule.max_count || passed >= rule.max_lag
 }
 
+/// How long to wait before the next look at the queues: `loop_delay`, or less when a tick may be due before. So ticks come
+/// each `ticker_max_lag`, not each multiple of `loop_delay` above it.
+pub(super) fn pause(loop_delay: Duration, dues: impl Iterator<Item = Instant>, now: Instant) -> Duration {
+    dues.filter_map(|due| due.checked_duration_since(now)).fold(loop_delay, Duration::min)
+}
+
 impl LastTick {
     /// The state after the server was asked for a tick and has `made` one or found that none is due by its own count.
     pub(super) fn after(last: Option<LastTick>, event_seq: i64, made: bool, now: Instant) -> LastTick {
@@ -117,6 +123,17 @@ mod tests {
         let last = LastTick { event_seq: 100, at: start, idle_ticks: 9 };
         let last = LastTick::after(Some(last), 101, true, start + seconds(3));
         assert_eq!(last, LastTick { event_seq: 101, at: start + seconds(3), idle_ticks: 0 });
+    }
+
+    #[test]
+    fn next_look_is_when_a_tick_is_due_but_never_later_than_the_loops_delay() {
+        let now = Instant::now() + seconds(100);
+        let look = |dues: &[Instant]| pause(seconds(5), dues.iter().copied(), now);
+        assert_eq!(look(&[]), seconds(5));
+        assert_eq!(look(&[now + seconds(9), now + seconds(2), now + seconds(3)]), seconds(2));
+        assert_eq!(look(&[now + seconds(9)]), seconds(5));
+        // What was due and did not tick waits for an event.
+        assert_eq!(look(&[now - seconds(1), now + seconds(4)]), seconds(4));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tracing::{debug, error, info};
 use super::Settings;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
-use super::tick_rule::{LastTick, Rule, need_tick};
+use super::tick_rule::{LastTick, Rule, need_tick, pause};
 use crate::error::{Error, Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::name::quote_literal;
@@ -51,6 +51,8 @@ struct Session {
 #[derive(Default)]
 struct Queue {
     last: Option<LastTick>,
+    /// When the last tick's `ticker_max_lag` is over.
+    due: Option<Instant>,
     /// Whether the transaction counter was found to be right, and when it was looked at.
     counter: Option<(bool, Instant)>,
     /// When it was set aside, because it was locked or could not be ticked.
@@ -89,7 +91,11 @@ impl<'a> Ticker<'a> {
             if queue.is_aside(now) || !need_tick(&row.rule, queue.last.as_ref(), row.event_seq, now) {
                 continue;
             }
-            if let Err(error) = self.tick(session, &row).await {
+            let ticked = self.tick(session, &row).await;
+            if let Some(queue) = self.queues.get_mut(&row.id) {
+                queue.due = queue.last.map(|last| last.at + row.rule.max_lag);
+            }
+            if let Err(error) = ticked {
                 self.set_aside(session, &row, error).await?;
             }
         }
@@ -196,9 +202,10 @@ impl<'a> Ticker<'a> {
         }
     }
 
-    /// Waits for the next check. Returns early when a tick is asked for or a stop is requested.
+    /// Waits for the next check. Returns early when a queue may be due, a tick is asked for or a stop is requested.
     async fn wait(&self, session: &mut Session) -> Result<()> {
-        let sleep = self.control.sleep(self.settings.loop_delay);
+        let dues = self.queues.values().filter_map(|queue| queue.due);
+        let sleep = self.control.sleep(pause(self.settings.loop_delay, dues, Instant::now()));
         if !session.listens {
             sleep.await;
             return Ok(());

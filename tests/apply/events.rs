@@ -183,17 +183,22 @@ fn the_role_replica_switches_triggers_and_foreign_keys_off() {
 
 #[test]
 fn a_changed_table_is_looked_at_again() {
-    let (mut replay, subscriber) = replay(SET, "create table t (id int primary key, a int)", "public.t");
-    let insert = |id: i64| events(&[(id, 1, "I", &format!("(id,a) values ('{id}','1')"), "public.t")]);
-    replay.apply(&insert(1)).unwrap();
-    subscriber.sql("alter table t add column c int generated always as (id * 10) stored");
-    subscriber.sql("create function two() returns trigger language plpgsql as 'begin new.a = 2; return new; end'");
-    subscriber.sql("create trigger two before insert on t for each row execute procedure two()");
-    replay.apply(&insert(2)).unwrap();
-    subscriber.sql("alter table t rename to old; create table t (a text, id bigint primary key)");
-    replay.apply(&insert(3)).unwrap();
-    assert_eq!(subscriber.column("select row(o.*)::text from old o order by id"), ["(1,1,10)", "(2,2,20)"]);
-    assert_eq!(subscriber.column("select row(t.*)::text from t"), ["(1,3)"]);
+    for prepares in [true, false] {
+        let (mut replay, subscriber) = replay(SET, "create table t (id int primary key, a int)", "public.t");
+        replay.prepares = prepares;
+        let insert = |id: i64| events(&[(id, 1, "I", &format!("(id,a) values ('{id}','1')"), "public.t")]);
+        replay.apply(&insert(1)).unwrap();
+        subscriber.sql("alter table t add column c int generated always as (id * 10) stored");
+        subscriber.sql("create function two() returns trigger language plpgsql as 'begin new.a = 2; return new; end'");
+        subscriber.sql("create trigger two before insert on t for each row execute procedure two()");
+        // Between batches with events of the table there are others.
+        replay.apply(&format!("{} where ev_id = 0", insert(0))).unwrap();
+        replay.apply(&insert(2)).unwrap();
+        subscriber.sql("alter table t rename to old; create table t (a text, id bigint primary key)");
+        replay.apply(&insert(3)).unwrap();
+        assert_eq!(subscriber.column("select row(o.*)::text from old o order by id"), ["(1,1,10)", "(2,2,20)"]);
+        assert_eq!(subscriber.column("select row(t.*)::text from t"), ["(1,3)"]);
+    }
 }
 
 #[test]

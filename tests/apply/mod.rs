@@ -35,6 +35,8 @@ pub struct Replay {
     provider: Db,
     subscriber: Db,
     tables: HashMap<FqName, Filter>,
+    /// Whether to look at the tables before the events come, as the daemon does.
+    prepares: bool,
     /// A database that is to live as long as this.
     _provider: Option<Database>,
 }
@@ -58,13 +60,24 @@ impl Replay {
         };
         let (provider, subscriber) = (open(Role::Provider, provider), open(Role::Subscriber, subscriber));
         let tables = tables.split(' ').map(|name| (FqName::parse(name), Filter::Apply)).collect();
-        Replay { runtime, applier: Applier::new(settings), provider, subscriber, tables, _provider: None }
+        Replay {
+            runtime,
+            applier: Applier::new(settings),
+            provider,
+            subscriber,
+            tables,
+            prepares: true,
+            _provider: None,
+        }
     }
 
     /// Applies the events that a query gives, in a transaction.
     pub fn apply(&mut self, events: &str) -> Result<Applied, Error> {
         self.runtime.block_on(async {
             let tx = self.subscriber.begin("begin", "begin").await?;
+            if self.prepares {
+                self.applier.prepare(&tx).await?;
+            }
             let events = event::stream(&self.provider, events).await?;
             let applied = self.applier.apply(events, &self.tables, &tx).await?;
             tx.commit("commit").await?;

@@ -15,6 +15,7 @@ mod initial_copy;
 mod keys;
 mod log_lines;
 mod majors;
+mod memory;
 mod mirror;
 mod odd_tables;
 mod parking;

@@ -100,15 +100,15 @@ impl Catalog {
         self.tables.iter().map(|known| known.table.clone()).collect()
     }
 
-    /// Checks the table, and with it those that the last transaction used; reads them where they have changed.
-    /// `None` when the subscriber has no such table.
-    pub(super) async fn load(&mut self, tx: &Db, name: &FqName, role: ApplyRole) -> Result<Option<TableId>> {
-        let recent = |known: &&Known| known.checked < self.round && known.used + 1 >= self.round;
+    /// Checks the tables that were used together last, and the one that is `wanted`; reads them where they have changed.
+    /// Those that the subscriber does not have are not found afterwards.
+    pub(super) async fn check(&mut self, tx: &Db, wanted: Option<&FqName>, role: ApplyRole) -> Result<()> {
+        // Batches without events lie in between.
+        let last = self.tables.iter().map(|known| known.used).max();
+        let recent = |known: &&Known| known.checked < self.round && Some(known.used) == last;
         let mut names: Vec<FqName> = self.tables.iter().filter(recent).map(|k| k.table.name.clone()).collect();
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-        let versions = if names.len() == 1 && !self.ids.contains_key(name) {
+        names.extend(wanted.filter(|name| !names.contains(name)).cloned());
+        let versions = if names.iter().all(|name| !self.ids.contains_key(name)) {
             HashMap::new()
         } else {
             table::versions(tx, &names.iter().collect::<Vec<_>>()).await?
@@ -128,7 +128,7 @@ impl Catalog {
                 self.put(table);
             }
         }
-        Ok(self.find(name))
+        Ok(())
     }
 
     pub(super) fn put(&mut self, table: Table) {

@@ -103,6 +103,8 @@ pub struct Applied {
 pub struct Applier {
     settings: Settings,
     catalog: Catalog,
+    /// [`Applier::prepare`] was called for the transaction to come.
+    prepared: bool,
     absent: Absent,
 }
 
@@ -143,12 +145,25 @@ const BREATH: u64 = 256;
 impl Applier {
     /// An applier that knows no table yet.
     pub fn new(settings: Settings) -> Applier {
-        Applier { settings, catalog: Catalog::default(), absent: Absent::default() }
+        Applier { settings, catalog: Catalog::default(), prepared: false, absent: Absent::default() }
     }
 
     /// Forgets the subscriber's tables. To be called when the session is another one.
     pub fn forget(&mut self) {
         self.catalog.clear();
+        self.prepared = false;
+    }
+
+    /// Does, in the transaction that [`Applier::apply`] is then given, what can be done before the first event is there.
+    /// It need not be called.
+    pub async fn prepare(&mut self, tx: &Db) -> Result<()> {
+        if self.settings.role == ApplyRole::Replica {
+            tx.batch("switch off foreign keys and triggers", "set local session_replication_role = replica").await?;
+        }
+        self.catalog.start();
+        self.catalog.check(tx, None, self.settings.role).await?;
+        self.prepared = true;
+        Ok(())
     }
 
     /// Applies the events inside the transaction that is open. After an error, the transaction can only be rolled back.
@@ -158,10 +173,10 @@ impl Applier {
         tables: &HashMap<FqName, Filter>,
         tx: &Db,
     ) -> Result<Applied> {
-        if self.settings.role == ApplyRole::Replica {
-            tx.batch("switch off foreign keys and triggers", "set local session_replication_role = replica").await?;
+        if !std::mem::take(&mut self.prepared) {
+            self.prepare(tx).await?;
+            self.prepared = false;
         }
-        self.catalog.start();
         if self.catalog.is_crowded() {
             self.catalog.forget_shapes();
         }
@@ -237,7 +252,8 @@ impl Feed<'_> {
                 }
                 Read::Load(name) => {
                     let _guard = self.session.lock().await;
-                    if self.reader.catalog.load(self.tx, &name, self.settings.role).await?.is_none() {
+                    self.reader.catalog.check(self.tx, Some(&name), self.settings.role).await?;
+                    if self.reader.catalog.find(&name).is_none() {
                         return Err(self.reader.missing_table(event, &name));
                     }
                 }

@@ -55,12 +55,18 @@ struct Sessions {
     position: TickId,
 }
 
-/// What the subscriber knows before a batch is applied.
-struct Start {
+/// What is to be done for a batch.
+struct Task<'a> {
+    batch: &'a Batch,
+    tables: &'a [SubscribedTable],
+    filters: HashMap<FqName, Filter>,
     /// The tick up to where batches are applied.
     stored: Option<TickId>,
-    /// Events to leave out.
     skips: Skips,
+    /// The statement that gives the events.
+    sql: String,
+    /// The sequences to set.
+    values: Vec<sequences::Setting>,
 }
 
 struct Replay {
@@ -193,16 +199,22 @@ impl Replay {
             let snapshot = table.snapshot.as_ref().map_or_else(|| "None".to_owned(), ToString::to_string);
             tracing::debug!("loaded_state: {}: {} / {snapshot}", table.name, table.state);
         }
-        let (stored, skips) = tokio::try_join!(
-            completed::last_tick(&sessions.subscriber, &self.consumer.name),
-            skip::pending(&sessions.subscriber, &self.consumer.name)
+        let Sessions { provider, subscriber, .. } = &*sessions;
+        // What does not depend on each other is asked for at once: a small batch is little more than round trips.
+        let (stored, skips, sql, values) = tokio::try_join!(
+            completed::last_tick(subscriber, &self.consumer.name),
+            skip::pending(subscriber, &self.consumer.name),
+            consumer::batch_event_sql(provider, batch),
+            self.sequences.read(provider, subscriber, &self.consumer.queue),
         )?;
         let applied = match completed::standing(stored, batch) {
             Standing::Apply => {
                 let filters = filters(tables);
                 let ours = |table: &FqName| filters.contains_key(table);
-                let skips = Skips::of(&sessions.provider, &self.consumer.queue, batch, skips, ours).await?;
-                let Some(applied) = self.apply(sessions, batch, tables, &Start { stored, skips }).await? else {
+                let skips = Skips::of(provider, &self.consumer.queue, batch, skips, ours).await?;
+                let sql = skips.leave_out(sql);
+                let task = Task { batch, tables, filters, stored, skips, sql, values };
+                let Some(applied) = self.apply(sessions, task).await? else {
                     // The batch comes again, and is done.
                     return Ok(());
                 };
@@ -219,20 +231,17 @@ impl Replay {
 
     /// Applies the batch and stores its end tick, in one transaction on the subscriber. Returns nothing, with
     /// nothing changed, when somebody else has done so meanwhile.
-    async fn apply(
-        &mut self,
-        sessions: &Sessions,
-        batch: &Batch,
-        tables: &[SubscribedTable],
-        Start { stored, skips }: &Start,
-    ) -> Result<Option<Applied>> {
+    async fn apply(&mut self, sessions: &Sessions, task: Task<'_>) -> Result<Option<Applied>> {
         let Sessions { provider, subscriber, .. } = sessions;
-        let sql = skips.leave_out(consumer::batch_event_sql(provider, batch).await?);
-        let values = self.sequences.read(provider, subscriber, &self.consumer.queue).await?;
-        let tx = subscriber.begin("start the batch's transaction", "begin").await?;
-        self.sequences.write(&tx, &values).await?;
-        let events = event::stream(provider, &sql).await?;
-        let applied = self.applier.apply(events, &filters(tables), &tx).await?;
+        let Task { batch, tables, filters, stored, skips, sql, values } = task;
+        let start = async {
+            let tx = subscriber.begin("start the batch's transaction", "begin").await?;
+            self.sequences.write(&tx, &values).await?;
+            self.applier.prepare(&tx).await?;
+            Ok(tx)
+        };
+        let (events, tx) = tokio::try_join!(event::stream(provider, &sql), start)?;
+        let applied = self.applier.apply(events, &filters, &tx).await?;
         table_sets::follow(provider, &tx, &self.consumer.queue, &applied.table_sets, tables).await?;
         put_aside(sessions, batch, &applied).await?;
         if let Some(queue) = &self.config.mirror_queue {
@@ -240,7 +249,7 @@ impl Replay {
                 .await?;
         }
         skips.mark(&tx, &self.consumer.name, batch).await?;
-        if !completed::advance(&tx, &self.consumer.name, *stored, batch.cur_tick).await? {
+        if !completed::advance(&tx, &self.consumer.name, stored, batch.cur_tick).await? {
             return Ok(None);
         }
         tx.commit("commit the batch").await?;

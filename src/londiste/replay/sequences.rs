@@ -11,6 +11,9 @@ use crate::pg::{Db, FqName, name::quote_literal, text};
 /// `last_value` and `is_called`.
 type Value = (i64, bool);
 
+/// A sequence and the value to set it to.
+pub(super) type Setting = (FqName, Value);
+
 /// What this process has set so far.
 #[derive(Debug, Default)]
 pub(crate) struct Sequences {
@@ -28,7 +31,7 @@ impl Sequences {
 
     /// The values of the subscribed sequences that have changed since this process set them. Sequences that are
     /// missing on a side are reported once and left alone.
-    pub(crate) async fn read(&mut self, provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<(FqName, Value)>> {
+    pub(crate) async fn read(&mut self, provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<Setting>> {
         let rows = subscriber
             .query(
                 "read the subscribed sequences",
@@ -90,7 +93,7 @@ impl Sequences {
     }
 
     /// Sets the values.
-    pub(crate) async fn write(&self, subscriber: &Db, values: &[(FqName, Value)]) -> Result<()> {
+    pub(crate) async fn write(&self, subscriber: &Db, values: &[Setting]) -> Result<()> {
         if values.is_empty() {
             return Ok(());
         }
@@ -103,7 +106,7 @@ impl Sequences {
     }
 
     /// Remembers that the values are committed.
-    pub(crate) fn written(&mut self, values: Vec<(FqName, Value)>) {
+    pub(crate) fn written(&mut self, values: Vec<Setting>) {
         self.set.extend(values);
     }
 
