@@ -142,7 +142,7 @@ pub const KEYS: &[Key] = &[
     key("use_skylog", ALL, Flag, Is("0"),
         "Accepted with a warning: skylog.ini is not read; use `logfile` and `log_format`."),
     key("loop_delay", ALL, Seconds, Is("1.0"),
-        "Pause between two rounds of work that found nothing to do."),
+        "Pause between two rounds of work that found nothing to do; the ticker ends it when a tick is due."),
     key("connection_lifetime", ALL, Seconds, Is("1200"),
         "Age at which a session is closed and opened anew; 0 means never."),
     key("http_listen", ALL, Text, None("off"),
