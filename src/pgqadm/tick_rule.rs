@@ -1,6 +1,7 @@
 //! When a queue needs a tick. Pure: the caller passes the time.
 //!
-//! With new events: when there are `ticker_max_count` of them, or `ticker_max_lag` has passed. Without: each
+//! With new events: when there are `ticker_max_count` of them, or `ticker_max_lag` has passed, or the last tick had so many:
+//! the rest of a burst does not wait, and there are at most twice as many ticks for it. Without: each
 //! `ticker_max_lag` for a few times, since events of a transaction that was still open at a tick do not move the sequence
 //! again when it commits; then each `ticker_idle_period`.
 
@@ -29,6 +30,8 @@ pub(super) struct LastTick {
     pub(super) at: Instant,
     /// How many ticks in a row were made without a new event.
     pub(super) idle_ticks: u32,
+    /// Whether it had `ticker_max_count` events.
+    pub(super) full: bool,
 }
 
 /// Whether a queue whose event sequence stands at `event_seq` needs a tick. A queue without a last tick does.
@@ -40,7 +43,7 @@ pub(super) fn need_tick(rule: &Rule, last: Option<&LastTick>, event_seq: i64, no
         return passed >= pause;
     }
     // A sequence that was set back, by hand or by a restore, has moved too.
-    event_seq.abs_diff(last.event_seq) >= rule.max_count || passed >= rule.max_lag
+    last.full || event_seq.abs_diff(last.event_seq) >= rule.max_count || passed >= rule.max_lag
 }
 
 /// How long to wait before the next look at the queues: `loop_delay`, or less when a tick may be due before. So ticks come
@@ -51,13 +54,14 @@ pub(super) fn pause(loop_delay: Duration, dues: impl Iterator<Item = Instant>, n
 
 impl LastTick {
     /// The state after the server was asked for a tick and has `made` one or found that none is due by its own count.
-    pub(super) fn after(last: Option<LastTick>, event_seq: i64, made: bool, now: Instant) -> LastTick {
+    pub(super) fn after(rule: &Rule, last: Option<LastTick>, event_seq: i64, made: bool, now: Instant) -> LastTick {
+        let tick = LastTick { event_seq, at: now, idle_ticks: 0, full: false };
         match last {
-            None => LastTick { event_seq, at: now, idle_ticks: 0 },
+            None => tick,
             Some(last) if last.event_seq == event_seq => {
-                LastTick { event_seq, at: now, idle_ticks: last.idle_ticks + u32::from(made) }
+                LastTick { idle_ticks: last.idle_ticks + u32::from(made), ..tick }
             }
-            Some(_) if made => LastTick { event_seq, at: now, idle_ticks: 0 },
+            Some(last) if made => LastTick { full: event_seq.abs_diff(last.event_seq) >= rule.max_count, ..tick },
             // The server counts from its own reading of the sequence, which is a little later than ours. Ask again at
             // the next check.
             Some(last) => last,
@@ -89,7 +93,7 @@ mod tests {
             let now = start + seconds(second);
             if need_tick(&RULE, last.as_ref(), 7, now) {
                 ticks.push(second);
-                last = Some(LastTick::after(last, 7, true, now));
+                last = Some(LastTick::after(&RULE, last, 7, true, now));
             }
         }
         assert_eq!(ticks, [0, 3, 6, 9, 12, 15, 75, 135, 195]);
@@ -98,7 +102,7 @@ mod tests {
     #[test]
     fn events_call_for_a_tick_by_number_or_age() {
         let start = Instant::now();
-        let last = LastTick { event_seq: 100, at: start, idle_ticks: 9 };
+        let last = LastTick { event_seq: 100, at: start, idle_ticks: 9, full: false };
         for (event_seq, after, needed) in [
             (101, 0, false),
             (599, 2, false),
@@ -120,9 +124,23 @@ mod tests {
     #[test]
     fn event_starts_the_quick_idle_ticks_again() {
         let start = Instant::now();
-        let last = LastTick { event_seq: 100, at: start, idle_ticks: 9 };
-        let last = LastTick::after(Some(last), 101, true, start + seconds(3));
-        assert_eq!(last, LastTick { event_seq: 101, at: start + seconds(3), idle_ticks: 0 });
+        let last = LastTick { event_seq: 100, at: start, idle_ticks: 9, full: false };
+        let last = LastTick::after(&RULE, Some(last), 101, true, start + seconds(3));
+        assert_eq!(last, LastTick { event_seq: 101, at: start + seconds(3), idle_ticks: 0, full: false });
+    }
+
+    #[test]
+    fn rest_of_a_burst_gets_its_tick_at_once_and_events_after_it_wait() {
+        let start = Instant::now();
+        let (mut last, mut ticks) = (LastTick { event_seq: 0, at: start, idle_ticks: 0, full: false }, Vec::new());
+        for (look, event_seq) in (1..).zip([499, 800, 830, 860, 860, 1331, 1331, 1340, 1350]) {
+            let now = start + Duration::from_millis(100 * look);
+            if need_tick(&RULE, Some(&last), event_seq, now) {
+                ticks.push(event_seq);
+                last = LastTick::after(&RULE, Some(last), event_seq, true, now);
+            }
+        }
+        assert_eq!(ticks, [800, 830, 1331, 1340]);
     }
 
     #[test]
@@ -139,11 +157,11 @@ mod tests {
     #[test]
     fn refused_tick_is_asked_for_again_at_once_with_events_and_later_without() {
         let start = Instant::now();
-        let last = LastTick { event_seq: 100, at: start, idle_ticks: 2 };
-        assert_eq!(LastTick::after(Some(last), 700, false, start + seconds(1)), last);
+        let last = LastTick { event_seq: 100, at: start, idle_ticks: 2, full: false };
+        assert_eq!(LastTick::after(&RULE, Some(last), 700, false, start + seconds(1)), last);
         assert_eq!(
-            LastTick::after(Some(last), 100, false, start + seconds(3)),
-            LastTick { event_seq: 100, at: start + seconds(3), idle_ticks: 2 }
+            LastTick::after(&RULE, Some(last), 100, false, start + seconds(3)),
+            LastTick { event_seq: 100, at: start + seconds(3), idle_ticks: 2, full: false }
         );
     }
 }

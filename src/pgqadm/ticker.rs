@@ -108,7 +108,7 @@ impl<'a> Ticker<'a> {
         }
         let made = session.tick(&row.name).await?;
         let queue = self.queues.entry(row.id).or_default();
-        queue.last = Some(LastTick::after(queue.last, row.event_seq, made, Instant::now()));
+        queue.last = Some(LastTick::after(&row.rule, queue.last, row.event_seq, made, Instant::now()));
         self.stats.add("ticks", u64::from(made));
         Ok(())
     }

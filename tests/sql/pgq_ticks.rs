@@ -16,6 +16,23 @@ fn nothing_new_needs_no_tick() {
 }
 
 #[test]
+fn rest_of_a_burst_does_not_wait() {
+    let (_database, session) = with_queue();
+    session.sql("select pgq.set_queue_config('q', 'ticker_max_count', '10')");
+    let insert = |count: u32| {
+        session.sql(&format!("select pgq.insert_event('q', 'type', 'data') from generate_series(1, {count})"))
+    };
+    insert(9);
+    assert_eq!(session.value("select pgq.ticker('q')"), "NULL");
+    insert(1);
+    assert_eq!(session.value("select pgq.ticker('q')"), "2");
+    insert(1);
+    assert_eq!(session.value("select pgq.ticker('q')"), "3", "the burst's rest");
+    insert(9);
+    assert_eq!(session.value("select pgq.ticker('q')"), "NULL", "what comes later");
+}
+
+#[test]
 fn pauses_without_events_grow_up_to_the_idle_period() {
     let (_database, session) = with_queue();
     session.sql(

@@ -3,7 +3,8 @@ returns boolean as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._tick_due(2)
 --     Decides whether a queue needs a tick now. With new events: when there are queue_ticker_max_count of them, or
---     when queue_ticker_max_lag has passed since the last tick. Without: when twice the pause before the last tick
+--     when queue_ticker_max_lag has passed since the last tick, or when the last tick had so many: the rest of a burst
+--     does not wait, and there are at most twice as many ticks for it. Without: when twice the pause before the last tick
 --     has passed, between queue_ticker_max_lag and queue_ticker_idle_period.
 --
 --     New events are seen by the movement of the event sequence, and, where it stands still, in the tables: an
@@ -19,7 +20,7 @@ returns boolean as $$
 declare
     v_queue     record;
     v_last      record;
-    v_prev_time timestamptz;
+    v_prev      record;
     v_age       interval;
     v_now_xmax  constant bigint := txid_snapshot_xmax(txid_current_snapshot());
 begin
@@ -39,19 +40,20 @@ begin
             hint = 'Run "pgqadm rebase QUEUE", or select pgq.rebase_queue(QUEUE).';
     end if;
 
-    v_age := now() - v_last.tick_time;
-    if i_event_seq <> v_last.tick_event_seq then
-        return i_event_seq - v_last.tick_event_seq >= v_queue.queue_ticker_max_count
-            or v_age >= v_queue.queue_ticker_max_lag;
-    elsif v_age < v_queue.queue_ticker_max_lag then
-        return false;
-    end if;
-    select t.tick_time into v_prev_time
+    select t.tick_time, t.tick_event_seq into v_prev
     from pgq.tick t
     where t.tick_queue = i_queue_id and t.tick_id < v_last.tick_id
     order by t.tick_id desc
     limit 1;
-    return v_age >= least(v_queue.queue_ticker_idle_period, coalesce(2 * (v_last.tick_time - v_prev_time), '0'))
+    v_age := now() - v_last.tick_time;
+    if i_event_seq <> v_last.tick_event_seq then
+        return i_event_seq - v_last.tick_event_seq >= v_queue.queue_ticker_max_count
+            or v_age >= v_queue.queue_ticker_max_lag
+            or coalesce(v_last.tick_event_seq - v_prev.tick_event_seq >= v_queue.queue_ticker_max_count, false);
+    elsif v_age < v_queue.queue_ticker_max_lag then
+        return false;
+    end if;
+    return v_age >= least(v_queue.queue_ticker_idle_period, coalesce(2 * (v_last.tick_time - v_prev.tick_time), '0'))
         or pgq._has_unticked_events(i_queue_id, v_last.tick_snapshot);
 end;
 $$ language plpgsql;
