@@ -20,7 +20,7 @@ fn rest_of_a_burst_does_not_wait() {
     let (_database, session) = with_queue();
     session.sql("select pgq.set_queue_config('q', 'ticker_max_count', '10')");
     let insert = |count: u32| {
-        session.sql(&format!("select pgq.insert_event('q', 'type', 'data') from generate_series(1, {count})"))
+        session.sql(&format!("select pgq.insert_event('q', 'type', 'data') from generate_series(1, {count})"));
     };
     insert(9);
     assert_eq!(session.value("select pgq.ticker('q')"), "NULL");
