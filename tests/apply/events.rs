@@ -192,7 +192,7 @@ fn a_changed_table_is_looked_at_again() {
         subscriber.sql("create function two() returns trigger language plpgsql as 'begin new.a = 2; return new; end'");
         subscriber.sql("create trigger two before insert on t for each row execute procedure two()");
         // Between batches with events of the table there are others.
-        replay.apply(&format!("{} where ev_id = 0", insert(0))).unwrap();
+        replay.apply(&format!("{} where ev_id < 0", insert(0))).unwrap();
         replay.apply(&insert(2)).unwrap();
         subscriber.sql("alter table t rename to old; create table t (a text, id bigint primary key)");
         replay.apply(&insert(3)).unwrap();

@@ -48,7 +48,7 @@ fn many_rows(rows: u64) {
 
 #[test]
 fn rows_of_a_big_transaction_pass_through() {
-    many_rows(300_000);
+    many_rows(200_000);
 }
 
 #[test]
