@@ -8,10 +8,11 @@ use crate::support::{
 
 /// `first` replicates from the head to the middle, `second` from the middle to the tail.
 struct Chain {
-    first: Replication,
+    // Dropped in this order: `first` has the directory with the pidfiles of all.
     ticker: Job,
     second: Job,
     tail: Database,
+    first: Replication,
 }
 
 impl Chain {
@@ -25,7 +26,7 @@ impl Chain {
         let ticker = Job::ticker(&dir, "db2-ticker", &middle);
         let second =
             Job::londiste(&dir, "db2-londiste", [&middle, tail.conninfo()], QUEUE).set("apply_role", apply_role);
-        Chain { first, ticker, second, tail }
+        Chain { ticker, second, tail, first }
     }
 
     /// The shop in all three databases, with data at the head only.
