@@ -3,6 +3,7 @@
 //! These tests call the applier itself: so they decide what the events are, and how many are applied at once.
 
 mod cancel;
+mod constraints;
 mod events;
 mod faults;
 mod torture;

@@ -55,6 +55,7 @@ pub(super) fn table(oid: u32, sketch: &Sketch<'_>) -> Table {
         unique_columns: vec![0],
         foreign_keys: Vec::new(),
         ancestors: Vec::new(),
+        deferrable: false,
         by_row: None,
     }
 }

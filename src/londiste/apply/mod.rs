@@ -196,7 +196,7 @@ impl Applier {
             limit: FIRST_CHUNK.min(memory),
             memory,
         };
-        let writer = Writer { tx, settings, memory, written: Written::default() };
+        let writer = Writer { tx, settings, memory, written: Written::default(), deferred: false };
         let (mut applied, written) = tokio::try_join!(feed.run(events), writer.run(chunks, spent, &session))?;
         (applied.missing_rows, applied.row_by_row) = (written.missing.total(), written.row_by_row);
         if applied.missing_rows > 0 {

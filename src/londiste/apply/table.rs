@@ -35,6 +35,8 @@ pub(super) struct Table {
     pub(super) foreign_keys: Vec<ForeignKey>,
     /// The tables that foreign keys lead to, directly or through other tables.
     pub(super) ancestors: Vec<u32>,
+    /// Whether a constraint of it, or of another table to it, may be checked at the end of the transaction.
+    pub(super) deferrable: bool,
     /// Why each event has to be applied by itself, in order.
     pub(super) by_row: Option<&'static str>,
 }
@@ -126,7 +128,9 @@ const TABLES: &str = "
                                          where c.relkind = 'p')
                                     select relid from tree))
                      then 'has triggers'
-           end
+           end,
+           exists (select from pg_catalog.pg_constraint k
+                    where c.oid in (k.conrelid, k.confrelid) and k.condeferrable and k.contype in ('p', 'u', 'x', 'f'))
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
            join unnest($1, $2) w(nspname, relname) on w.nspname::name = n.nspname and w.relname::name = c.relname
      where c.relkind in ('r', 'p', 'v', 'f')";
@@ -249,6 +253,7 @@ fn table(row: &tokio_postgres::Row) -> Table {
         unique_columns: Vec::new(),
         foreign_keys: Vec::new(),
         ancestors: Vec::new(),
+        deferrable: row.get(6),
         by_row,
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct Writer<'a> {
     /// How much memory a spent chunk may keep.
     pub(super) memory: usize,
     pub(super) written: Written,
+    /// Whether constraints wait for the end of the transaction.
+    pub(super) deferred: bool,
 }
 
 impl Writer<'_> {
@@ -87,8 +89,19 @@ impl Writer<'_> {
         if plan.by_row.is_empty() {
             return Ok(());
         }
+        self.defer(chunk, &plan).await?;
         let by_row = |slot: &Slot| plan.by_row.contains(&chunk.shape(slot.shape).table);
         row::apply(self.tx, chunk, self.settings.on_missing_row, by_row, &mut self.written).await
+    }
+
+    /// What one statement has changed on the provider, or several under `set constraints`, comes as events of single
+    /// rows: between them a deferrable constraint may be broken. It holds at the end of the batch, as of any transaction.
+    async fn defer(&mut self, chunk: &Chunk, plan: &Plan) -> Result<()> {
+        if !self.deferred && plan.by_row.iter().any(|table| chunk.table(*table).deferrable) {
+            self.tx.batch("defer constraints", "set constraints all deferred").await?;
+            self.deferred = true;
+        }
+        Ok(())
     }
 
     /// Carries out the steps. When they are not carried out, everything is as it was before them.
