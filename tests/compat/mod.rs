@@ -4,6 +4,7 @@
 //! and pass.
 
 mod extension;
+mod formats;
 mod londiste3;
 mod pgqd;
 mod python;
