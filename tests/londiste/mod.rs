@@ -25,6 +25,7 @@ mod provider;
 mod repair;
 mod replay;
 mod replay_lines;
+mod sequences;
 mod skip_event;
 mod subscriber;
 mod subscriber_seqs;

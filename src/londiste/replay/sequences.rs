@@ -111,6 +111,8 @@ impl Sequences {
     }
 
     fn report(&mut self, name: &FqName, side: &str) {
+        // Made again, it begins at its start.
+        self.set.remove(name);
         if !self.reported.contains(name) {
             tracing::warn!(
                 "Seq {name} does not exist on {side} side, its value is not replicated; \

@@ -1,0 +1,123 @@
+//! What batches bring of sequences.
+
+use crate::support::{Cluster, QUEUE, Replication, wait_until};
+
+/// A batch, which brings the sequences too.
+fn batch(r: &Replication, id: usize) {
+    r.provider.sql(&format!("insert into t values ({id})"));
+    r.replay_until_in_sync();
+    assert_eq!(r.subscriber.value(&format!("select count(*) from t where id = {id}")), "1");
+}
+
+fn with_sequences(r: Replication, names: &[String]) -> Replication {
+    let sequences: Vec<String> = names.iter().map(|name| format!("create sequence if not exists {name}")).collect();
+    let r = r.with_table("t", "id int primary key").with_schema(&sequences.join(";")).up();
+    r.londiste.run(&format!("provider add-seq {}", names.join(" ")));
+    r.londiste.run(&format!("subscriber add-seq {}", names.join(" ")));
+    r
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn whether_a_sequence_was_called_is_kept() {
+    let r = Replication::new();
+    r.subscriber.sql("create sequence fresh start 50");
+    let r = with_sequences(r, &names(&["fresh", "called", "reset"]));
+    r.provider.sql("select nextval('called'); select setval('reset', 10, true)");
+    batch(&r, 1);
+    r.provider.sql("select setval('reset', 10, false)");
+    batch(&r, 2);
+    let state = "select last_value, is_called from fresh union all select last_value, is_called from called
+                 union all select last_value, is_called from reset";
+    assert_eq!(r.subscriber.rows(state), [["1", "f"], ["1", "t"], ["10", "f"]]);
+    assert_eq!(r.subscriber.rows("select nextval('fresh'), nextval('called'), nextval('reset')"), [["1", "2", "10"]]);
+}
+
+#[test]
+fn a_dropped_sequence_is_reported_once_and_holds_up_nothing() {
+    let r = with_sequences(Replication::new(), &names(&["here", "gone_there", "gone_here"]));
+    r.provider.sql("select setval('gone_here', 5)");
+    batch(&r, 1);
+    r.provider.sql("drop sequence gone_there");
+    r.subscriber.sql("drop sequence gone_here");
+    r.provider.sql("select setval('here', 77)");
+    for id in 2..5 {
+        batch(&r, id);
+    }
+    assert_eq!(r.subscriber.value("select last_value from here"), "77");
+    let log = r.londiste.log();
+    for (name, side) in [("gone_there", "provider"), ("gone_here", "subscriber")] {
+        let said = format!("WARNING Seq public.{name} does not exist on {side} side, its value is not replicated");
+        assert_eq!(log.matches(&said).count(), 1, "{log}");
+    }
+    assert!(!log.contains("crashed"), "{log}");
+    // Made again, it follows again, though its value has not changed on the provider.
+    r.subscriber.sql("create sequence gone_here");
+    batch(&r, 5);
+    assert_eq!(r.subscriber.value("select last_value from gone_here"), "5");
+}
+
+/// What replay has sent to the servers, by their logs.
+fn statements(r: &Replication, servers: [&Cluster; 2]) -> [Vec<String>; 2] {
+    let of = |database: &str, server: &Cluster| {
+        let session = format!(" {database} {} LOG:  ", r.londiste.name());
+        let log = server.log();
+        let lines = log.lines().filter_map(|line| Some(line.split_once(&session)?.1.to_owned()));
+        lines.filter(|said| said.starts_with("statement") || said.starts_with("execute")).collect()
+    };
+    [of(r.provider.name(), servers[0]), of(r.subscriber.name(), servers[1])]
+}
+
+/// How many statements each server gets for a batch in which each of so many sequences moves, with the look for the next.
+fn statements_of_a_batch(servers: [&Cluster; 2], count: usize) -> [usize; 2] {
+    let list: Vec<String> = (0..count).map(|i| format!("s{i}")).collect();
+    let mut r = with_sequences(Replication::between(servers[0], servers[1]), &list);
+    batch(&r, 0);
+    wait_until("no snapshot is left", || {
+        let left = r.subscriber.column("select table_name from londiste.subscriber_table where snapshot is not null");
+        if left.is_empty() { Ok(()) } else { Err(left.join(" ")) }
+    });
+    r.ticker.stop();
+    r.londiste.stop();
+    // Only ticks wake it: without them it asks for nothing.
+    r.londiste.configure("loop_delay", "600");
+    r.londiste.start();
+    let mut sent = [[0; 2]; 4];
+    for (i, sent) in sent.iter_mut().enumerate() {
+        r.provider.sql(&format!(
+            "select nextval(seq_name) from londiste.provider_seq; insert into t values ({});
+             select pgq.force_tick('{QUEUE}')",
+            i + 1
+        ));
+        let tick = r.provider.value(&format!("select pgq.ticker('{QUEUE}')"));
+        let finished = format!("select sub_last_tick = {tick} and sub_batch is null from pgq.subscription");
+        wait_until("the batch is finished", || match r.provider.value(&finished).as_str() {
+            "t" => Ok(()),
+            other => Err(other.to_owned()),
+        });
+        wait_until("it looks for the next batch", || {
+            let now = statements(&r, servers);
+            *sent = [now[0].len(), now[1].len()];
+            let last = now[0].last().map_or("nothing", String::as_str);
+            if last.contains("select b.batch_id, b.prev_tick_id") { Ok(()) } else { Err(last.to_owned()) }
+        });
+    }
+    let stand: Vec<String> = list.iter().map(|name| format!("select last_value from {name}")).collect();
+    assert_eq!(r.subscriber.column(&stand.join(" union all ")), vec!["4"; count]);
+    // The first batches prepare statements.
+    let [.., before, now] = sent;
+    [now[0] - before[0], now[1] - before[1]]
+}
+
+#[test]
+fn twenty_sequences_cost_as_many_statements_as_one() {
+    let servers = ["counted-provider", "counted-subscriber"].map(|name| Cluster::builder().name(name).start());
+    let servers = [&servers[0], &servers[1]];
+    let one = statements_of_a_batch(servers, 1);
+    println!("statements of a batch on provider and subscriber: {one:?}");
+    assert!(one[0] > 3 && one[1] > 3, "{one:?}");
+    assert_eq!(statements_of_a_batch(servers, 20), one);
+}
