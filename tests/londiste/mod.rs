@@ -9,6 +9,7 @@ mod copy_lines;
 mod copy_stops;
 mod copy_structure;
 mod crash;
+mod cut;
 mod faults;
 mod fkeys_and_triggers;
 mod initial_copy;

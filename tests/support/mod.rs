@@ -35,7 +35,7 @@ pub use job::Job;
 pub use load::Load;
 pub use port::PortLock;
 pub use program::{Output, Program, mask_log_lines};
-pub use proxy::{Proxy, Traffic};
+pub use proxy::{Proxy, Traffic, Way};
 pub use replication::{QUEUE, Replication, replay_until_in_sync, wait_until_ok};
 pub use scratch::Scratch;
 pub use session::{Session, SqlError};

@@ -23,8 +23,18 @@ pub enum Traffic {
     /// After so many bytes from the server (counted from now, over all connections) all connections are cut, and
     /// traffic is refused from then on.
     CutAfter(u64),
+    /// After so many pieces (what one read gives) of one way, over all connections, the next one is lost and all
+    /// connections are cut, once: new ones work.
+    CutOnceAfter(Way, u64),
     /// Open connections are cut, new ones refused.
     Refuse,
+}
+
+/// Where bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    ToServer,
+    ToClient,
 }
 
 #[derive(Debug)]
@@ -34,6 +44,7 @@ struct State {
     /// Connections of an older generation end.
     generation: u64,
     passed: u64,
+    pieces: u64,
     closing: bool,
 }
 
@@ -49,7 +60,7 @@ impl Proxy {
     /// Forwards to `target`.
     pub fn to(target: SocketAddr) -> Self {
         let port = PortLock::claim();
-        let state = State { target, traffic: Traffic::Forward, generation: 0, passed: 0, closing: false };
+        let state = State { target, traffic: Traffic::Forward, generation: 0, passed: 0, pieces: 0, closing: false };
         let state = Arc::new(Mutex::new(state));
         let listener = listen(port.number());
         let (number, shared) = (port.number(), Arc::clone(&state));
@@ -77,6 +88,7 @@ impl Proxy {
         let mut state = self.state.lock().unwrap();
         let before = std::mem::replace(&mut state.traffic, traffic);
         state.passed = 0;
+        state.pieces = 0;
         if traffic == Traffic::Refuse {
             state.generation += 1;
         }
@@ -100,6 +112,11 @@ impl Proxy {
     /// Cuts the open connections; new ones work.
     pub fn cut(&self) {
         self.state.lock().unwrap().generation += 1;
+    }
+
+    /// What happens now.
+    pub fn traffic(&self) -> Traffic {
+        self.state.lock().unwrap().traffic
     }
 
     /// Bytes from the server since traffic was last set.
@@ -154,9 +171,10 @@ fn connect(client: TcpStream, state: &Arc<Mutex<State>>) {
     };
     let Ok(server) = TcpStream::connect(target) else { return };
     client.set_nonblocking(false).unwrap();
-    let ways = [(client.try_clone().unwrap(), server.try_clone().unwrap(), false), (server, client, true)];
-    for (from, to, from_server) in ways {
-        let pump = Pump { from, to, from_server, generation, state: Arc::clone(state) };
+    let ways =
+        [(client.try_clone().unwrap(), server.try_clone().unwrap(), Way::ToServer), (server, client, Way::ToClient)];
+    for (from, to, way) in ways {
+        let pump = Pump { from, to, way, generation, state: Arc::clone(state) };
         thread::spawn(move || pump.run());
     }
 }
@@ -165,7 +183,7 @@ fn connect(client: TcpStream, state: &Arc<Mutex<State>>) {
 struct Pump {
     from: TcpStream,
     to: TcpStream,
-    from_server: bool,
+    way: Way,
     generation: u64,
     state: Arc<Mutex<State>>,
 }
@@ -215,7 +233,7 @@ impl Pump {
             }
             match state.traffic {
                 Traffic::Stall => {}
-                Traffic::CutAfter(limit) if self.from_server => {
+                Traffic::CutAfter(limit) if self.way == Way::ToClient => {
                     let left = usize::try_from(limit.saturating_sub(state.passed)).unwrap_or(usize::MAX);
                     let allowed = length.min(left);
                     state.passed += allowed as u64;
@@ -225,8 +243,17 @@ impl Pump {
                     }
                     return Some(allowed);
                 }
+                Traffic::CutOnceAfter(way, limit) if self.way == way => {
+                    if state.pieces == limit {
+                        state.traffic = Traffic::Forward;
+                        state.generation += 1;
+                        return None;
+                    }
+                    state.pieces += 1;
+                    return Some(length);
+                }
                 _ => {
-                    state.passed += if self.from_server { length as u64 } else { 0 };
+                    state.passed += if self.way == Way::ToClient { length as u64 } else { 0 };
                     return Some(length);
                 }
             }
