@@ -35,6 +35,10 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_check_key", include_str!("../../sql/londiste/functions/londiste.capture_check_key.sql")),
     ("londiste.capture_plan", include_str!("../../sql/londiste/functions/londiste.capture_plan.sql")),
     ("londiste.capture_root", include_str!("../../sql/londiste/functions/londiste.capture_root.sql")),
+    (
+        "londiste.capture_check_snapshot",
+        include_str!("../../sql/londiste/functions/londiste.capture_check_snapshot.sql"),
+    ),
     ("londiste.capture_enabled", include_str!("../../sql/londiste/functions/londiste.capture_enabled.sql")),
     ("londiste.capture_levels", include_str!("../../sql/londiste/functions/londiste.capture_levels.sql")),
     // Group: Capture: the queue

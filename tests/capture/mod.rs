@@ -6,6 +6,7 @@ mod maintain;
 mod order;
 mod rights;
 mod statements;
+mod truncate;
 
 use crate::support::{Database, QUEUE, Replication};
 

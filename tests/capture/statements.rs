@@ -89,3 +89,9 @@ fn statement_capture_repeats_every_statement() {
 fn row_capture_repeats_every_statement() {
     check_seeds("row", "sql", &[4, 5]);
 }
+
+#[test]
+fn formats_with_whole_rows_repeat_every_statement() {
+    check_seeds("statement", "urlenc", &[6]);
+    check_seeds("statement", "json", &[7]);
+}

@@ -8,7 +8,7 @@ as $$
 --     Row triggers stand on the relations that hold rows: a plain table, or the partitions. Statement triggers stand on every level:
 --     a statement fires only those of the table that it names. TRUNCATE of a partitioned table is one event; the same of a
 --     partition would empty the whole table at the subscriber, so it becomes deletes. As the former also truncates the partitions,
---     the table's trigger sets a mark before.
+--     the table's trigger sets a mark before: its oid, because one statement may truncate other tables' partitions too.
 -- Parameters:
 --     i_table, i_relation - the captured table, and the table itself or a partition of it
 -- Returns:
@@ -78,14 +78,16 @@ begin
         trigger_name := v_name || '_t';
         trigger_clause := 'before truncate on %s for each statement';
         body := format(
-E'if pg_catalog.current_setting(''londiste.truncating'', true) operator(pg_catalog.<>) %L then
+E'if pg_catalog.current_setting(''londiste.truncating'', true) operator(pg_catalog.=)
+   londiste.capture_root(%L, %L, tg_relid)::pg_catalog.text then
     return null;
 end if;
+perform londiste.capture_check_snapshot(tg_relid);
 v_settings := londiste.capture_pin(null);
 execute londiste.capture_statement(%L, %L, tg_relid, %L, %L);
 perform londiste.capture_pin(v_settings);
 return null;
-', '', i_capture.queue_name, i_capture.table_name, 'd', 'table');
+', i_capture.queue_name, i_capture.table_name, i_capture.queue_name, i_capture.table_name, 'd', 'table');
         return next;
     end if;
 end;

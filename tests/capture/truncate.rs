@@ -1,0 +1,110 @@
+//! TRUNCATE of partitions: the subscriber loses the rows that the provider loses, no more and no fewer.
+
+use crate::apply::{Replay, SETTINGS};
+use crate::support::{QUEUE, Replication, assert_same_rows, wait_until};
+
+const SCHEMA: &str = "
+    create table parts (id int, region text, primary key (id, region)) partition by list (region);
+    create table parts_a partition of parts for values in ('a');
+    create table parts_b partition of parts for values in ('b');
+    create table others (id int, region text, primary key (id, region)) partition by list (region);
+    create table others_a partition of others for values in ('a');
+    create table plain (id int primary key);
+";
+const TABLES: [&str; 2] = ["parts", "others"];
+
+fn provider(capture: &str, format: &str) -> Replication {
+    let r = Replication::new().with_schema(SCHEMA);
+    r.install();
+    for table in TABLES {
+        r.provider.sql(&format!(
+            "select londiste.provider_add_table_as('{QUEUE}', 'public.{table}', '{capture}', '{format}', null)"
+        ));
+    }
+    r.provider.sql("insert into parts values (1, 'a'), (2, 'b'); insert into others values (1, 'a')");
+    r
+}
+
+#[track_caller]
+fn assert_replayed(r: &Replication) {
+    Replay::new(&r.provider, &r.subscriber, SETTINGS, "public.parts public.others")
+        .apply("select * from pgq.event_1 order by ev_id")
+        .unwrap();
+    assert_same_rows(&r.provider, &r.subscriber, &TABLES);
+}
+
+/// Rows that came after the snapshot of a transaction would be truncated unseen: it has to be repeated.
+#[test]
+fn rows_newer_than_the_snapshot_are_not_truncated_unseen() {
+    for (isolation, capture, format) in [
+        ("repeatable read", "statement", "urlenc"),
+        ("serializable", "row", "sql"),
+        ("repeatable read", "statement", "json"),
+    ] {
+        let r = provider(capture, format);
+        let (old, new) = (r.provider.session(), r.provider.session());
+        old.sql(&format!("begin isolation level {isolation}; select 1 from plain"));
+        new.sql("insert into parts values (3, 'a')");
+        let error = old.error("truncate parts_a");
+        assert_eq!(error.code, "40001", "{error}");
+        assert!(error.to_string().contains("partition public.parts_a may hold rows"), "{error}");
+        old.sql("rollback");
+
+        // The snapshot knows of the other transaction, which commits later.
+        new.sql("begin; insert into parts values (4, 'a')");
+        old.sql(&format!("begin isolation level {isolation}; select 1 from plain"));
+        new.sql("commit");
+        assert_eq!(old.error("truncate parts_a").code, "40001");
+        old.sql("rollback");
+        assert_eq!(r.provider.value("select count(*) from parts_a"), "3");
+
+        // Who is repeated while nothing commits anywhere in the cluster gets through, in spite of who gave up, who still writes
+        // elsewhere, and its own subtransactions.
+        let open = r.provider.session();
+        open.sql("begin; insert into plain values (1)");
+        wait_until("the transaction was repeated when nothing else committed", || {
+            old.sql(&format!(
+                "begin isolation level {isolation}; select 1 from plain; insert into parts values (5, 'a')"
+            ));
+            new.sql("begin; insert into parts values (6, 'a'); rollback");
+            old.sql("savepoint one; insert into parts values (7, 'a'); rollback to one; savepoint two; delete from parts where id = 1");
+            let result = old.try_rows("truncate parts_a; insert into parts values (8, 'a')");
+            old.sql(if result.is_ok() { "commit" } else { "rollback" });
+            result
+        });
+        open.sql("commit");
+        assert_eq!(r.provider.column("select id from parts order by 1"), ["2", "8"]);
+        assert_replayed(&r);
+    }
+}
+
+/// Read committed sees all that is there once it has the lock.
+#[test]
+fn read_committed_truncates_rows_that_came_while_it_waited() {
+    let r = provider("statement", "sql");
+    let (old, new) = (r.provider.session(), r.provider.session());
+    new.sql("begin; insert into parts values (3, 'a')");
+    let pid = old.backend_pid();
+    std::thread::scope(|scope| {
+        scope.spawn(|| old.sql("begin; select 1 from plain; truncate parts_a; commit"));
+        wait_until("truncate waits for the lock", || {
+            let waits = r.provider.value(&format!("select count(*) from pg_locks where pid = {pid} and not granted"));
+            if waits == "1" { Ok(()) } else { Err(format!("{waits} locks")) }
+        });
+        new.sql("commit");
+    });
+    assert_eq!(r.provider.column("select id from parts"), ["2"]);
+    assert_replayed(&r);
+}
+
+/// A table that is truncated as a whole says so itself, for its own partitions only.
+#[test]
+fn partitions_of_another_table_in_the_same_statement_are_deleted() {
+    for statement in ["truncate others, parts_a", "truncate parts_a, others", "truncate others, parts_a, others_a"] {
+        let r = provider("statement", "sql");
+        r.provider.sql(statement);
+        assert_eq!(r.provider.column("select id from parts"), ["2"]);
+        assert_eq!(r.provider.value("select count(*) from others"), "0");
+        assert_replayed(&r);
+    }
+}
