@@ -29,6 +29,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("londiste.trigger_name", include_str!("../../sql/londiste/functions/londiste.trigger_name.sql")),
     ("londiste.capture_letters", include_str!("../../sql/londiste/functions/londiste.capture_letters.sql")),
     ("londiste.capture_relations", include_str!("../../sql/londiste/functions/londiste.capture_relations.sql")),
+    ("londiste.capture_declared", include_str!("../../sql/londiste/functions/londiste.capture_declared.sql")),
     ("londiste.capture_columns", include_str!("../../sql/londiste/functions/londiste.capture_columns.sql")),
     ("londiste.capture_key", include_str!("../../sql/londiste/functions/londiste.capture_key.sql")),
     ("londiste.capture_used_columns", include_str!("../../sql/londiste/functions/londiste.capture_used_columns.sql")),

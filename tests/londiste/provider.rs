@@ -332,3 +332,27 @@ fn a_table_is_registered_with_its_trigger_and_without_an_event() {
     assert_eq!(row, [["My.Queue", "my_pg_data.t", "my_queue_logger"]]);
     assert_eq!(r.provider.value("select count(*) from pgq.event_1"), "0");
 }
+
+#[test]
+fn a_domain_that_becomes_its_base_type_stops_no_writer() {
+    let r = installed("create domain amount as int");
+    for (table, capture) in [("a", "statement"), ("b", "row")] {
+        r.provider.sql(&format!("create table {table} (id int primary key, v amount)"));
+        r.provider.sql(&format!(
+            "select londiste.provider_add_table_as('db1-londiste-queue', 'public.{table}', '{capture}', null, null)"
+        ));
+        // One session: it has run the functions for the domain before.
+        r.provider.sql(&format!(
+            "insert into {table} select i, i from generate_series(1, 2) i;
+             update {table} set v = v + 1;
+             alter table {table} alter v type int;
+             update {table} set v = v + 1"
+        ));
+        assert_eq!(
+            r.provider.column(&format!(
+                "select ev_data from pgq.event_1 where ev_type = 'U' and ev_extra1 = 'public.{table}' order by ev_id"
+            )),
+            ["v='2' where id='1'", "v='3' where id='2'", "v='3' where id='1'", "v='4' where id='2'"]
+        );
+    }
+}

@@ -5,30 +5,13 @@ as $$
 -- Function: londiste.capture_columns(1)
 --     The columns of a table whose values go into events: the live ones, without generated columns, which the subscriber computes
 --     for itself.
---
---     A transaction of isolation level repeatable read sees the catalogs as of its first statement, while its statements run on
---     the table as it is now. When another session has changed the table in between, names and types are taken from the row type,
---     which is always the present one.
 -- Returns: columns in table order
 -- ----------------------------------------------------------------------
 declare
     v_names text[];
     v_types oid[];
 begin
-    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
-        execute format('select array(select json_object_keys(row_to_json(json_populate_record(null::%s, ''{}''))))',
-                       i_relation::regclass)
-        into v_names;
-        execute format('select array[%s]::oid[] from (select (null::%s).*) r',
-                       (select string_agg(format('pg_typeof(r.%I)', n), ', ' order by nr)
-                        from unnest(v_names) with ordinality u(n, nr)), i_relation::regclass)
-        into v_types;
-    else
-        select array_agg(a.attname order by a.attnum), array_agg(a.atttypid order by a.attnum)
-        into v_names, v_types
-        from pg_attribute a
-        where a.attrelid = i_relation and a.attnum > 0 and not a.attisdropped;
-    end if;
+    select d.names, d.types into v_names, v_types from londiste.capture_declared(i_relation) d;
 
     return query
     with recursive live as (
