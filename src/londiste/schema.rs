@@ -72,6 +72,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_statement", include_str!("../../sql/londiste/functions/londiste.capture_statement.sql")),
     // Group: Capture: the generator
     ("londiste.capture_settings", include_str!("../../sql/londiste/functions/londiste.capture_settings.sql")),
+    ("londiste.capture_walk", include_str!("../../sql/londiste/functions/londiste.capture_walk.sql")),
     ("londiste.capture_branch", include_str!("../../sql/londiste/functions/londiste.capture_branch.sql")),
     ("londiste.capture_body", include_str!("../../sql/londiste/functions/londiste.capture_body.sql")),
     ("londiste.capture_objects", include_str!("../../sql/londiste/functions/londiste.capture_objects.sql")),

@@ -16,11 +16,14 @@ declare
     v_key londiste.capture_column[];
 begin
     if i_operation = 'u' and i_level = 'statement' then
-        -- Most statements change one row, and joining by position costs more than all the rest.
-        return format(E'%s;\nif not found then\n    %s;\nend if;\nreturn null;',
+        -- Most statements change one row, and walking through both transition tables costs more than all the rest.
+        return format(E'%s;\nif not found then\n    %s\nend if;\nreturn null;',
                       londiste.capture_insert(i_queue_id, i_event_table, i_table,
                           londiste.capture_event_source(i_capture, i_table, i_relation, 'u', 'single')),
-                      replace(v_insert, E'\n', E'\n    '));
+                      replace(case i_capture.event_format
+                                  when 'sql' then londiste.capture_walk(i_capture, i_queue_id, i_event_table, i_table, i_relation)
+                                  else v_insert || ';'
+                              end, E'\n', E'\n    '));
     elsif i_operation = 'u' and i_capture.event_format = 'sql' then
         select c.all_columns, c.key_columns into v_columns, v_key
         from londiste.capture_used_columns(i_capture, i_table, i_relation) c;

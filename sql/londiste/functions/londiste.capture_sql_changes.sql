@@ -3,13 +3,16 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_sql_changes(3)
 --     The expression that makes the changed columns of an update event of format sql, each with a comma before it: ,a='1',b=NULL
---     Empty when nothing changed.
+--     Empty when nothing changed. concat() leaves out null, which costs less than an empty string.
 -- ----------------------------------------------------------------------
-select londiste.capture_format(
-    array_agg('%s'::text order by c.nr),
-    array_agg(format('case when %s then %L else pg_catalog.format(%L, %s.%I) end',
-                     londiste.capture_same(i_old, i_new, i_columns[c.nr]), '',
-                     ',' || replace(londiste.quote_fragment_name(c.column_name), '%', '%%') || '=%L', i_new, c.column_name)
-              order by c.nr))
-from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr);
+select string_agg(c.call, ' operator(pg_catalog.||) ' order by c.chunk)
+from (select (u.nr - 1) / 90 as chunk,
+             format('pg_catalog.concat(%s)',
+                    string_agg(format('case when %s then null else pg_catalog.format(%L, %s.%I) end',
+                                      londiste.capture_same(i_old, i_new, i_columns[u.nr]),
+                                      ',' || replace(londiste.quote_fragment_name(u.column_name), '%', '%%') || '=%L', i_new,
+                                      u.column_name),
+                               ', ' order by u.nr)) as call
+      from unnest(i_columns) with ordinality u(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
+      group by (u.nr - 1) / 90) c;
 $$ language sql stable set search_path = pg_catalog, pg_temp;
