@@ -30,6 +30,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_letters", include_str!("../../sql/londiste/functions/londiste.capture_letters.sql")),
     ("londiste.capture_relations", include_str!("../../sql/londiste/functions/londiste.capture_relations.sql")),
     ("londiste.capture_declared", include_str!("../../sql/londiste/functions/londiste.capture_declared.sql")),
+    ("londiste.capture_field", include_str!("../../sql/londiste/functions/londiste.capture_field.sql")),
     ("londiste.capture_columns", include_str!("../../sql/londiste/functions/londiste.capture_columns.sql")),
     ("londiste.capture_key", include_str!("../../sql/londiste/functions/londiste.capture_key.sql")),
     ("londiste.capture_used_columns", include_str!("../../sql/londiste/functions/londiste.capture_used_columns.sql")),

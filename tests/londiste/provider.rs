@@ -356,3 +356,22 @@ fn a_domain_that_becomes_its_base_type_stops_no_writer() {
         );
     }
 }
+
+#[test]
+fn columns_may_be_words_of_plpgsql() {
+    let r = installed("");
+    for (table, capture) in [("a", "statement"), ("b", "row")] {
+        r.provider.sql(&format!("create table {table} (id int primary key, by int, loop int, if int)"));
+        r.provider.sql(&format!(
+            "select londiste.provider_add_table_as('db1-londiste-queue', 'public.{table}', '{capture}', null, null)"
+        ));
+        r.provider.sql(&format!("insert into {table} select i, i, i, i from generate_series(1, 2) i"));
+        r.provider.sql(&format!("update {table} set by = 5, if = 6, loop = null"));
+        assert_eq!(
+            r.provider.column(&format!(
+                "select ev_data from pgq.event_1 where ev_type = 'U' and ev_extra1 = 'public.{table}' order by ev_id"
+            )),
+            [r#""by"='5',loop=NULL,"if"='6' where id='1'"#, r#""by"='5',loop=NULL,"if"='6' where id='2'"#]
+        );
+    }
+}

@@ -58,7 +58,7 @@ from (
 ) x
 where x.londiste_changes operator(pg_catalog.<>) %L',
             'U', londiste.capture_sql_update('x.londiste_changes', 'x', v_key), londiste.capture_sql_changes(v_old, v_new, v_columns),
-            (select string_agg(format('%s.%I', v_old, k.column_name), ', ' order by k.column_nr) from unnest(v_key) k),
+            (select string_agg(format('%s.%s', v_old, londiste.capture_field(k.column_name)), ', ' order by k.column_nr) from unnest(v_key) k),
             v_rows,
             case i_level when 'statement' then 'order by n.londiste_nr'
                          when 'single' then 'where not exists (select from londiste_new offset 1) offset 0'

@@ -6,7 +6,7 @@ as $$
 -- ----------------------------------------------------------------------
 select case
            when exists (select 1 from pg_type t where t.oid = i_column.column_type and t.typtype = 'c')
-           then format('pg_catalog.num_nulls(%s.%I) operator(pg_catalog.=) 1', i_row, i_column.column_name)
-           else format('%s.%I is null', i_row, i_column.column_name)
+           then format('pg_catalog.num_nulls(%s.%s) operator(pg_catalog.=) 1', i_row, londiste.capture_field(i_column.column_name))
+           else format('%s.%s is null', i_row, londiste.capture_field(i_column.column_name))
        end;
 $$ language sql stable set search_path = pg_catalog, pg_temp;

@@ -11,10 +11,10 @@ select londiste.capture_format(
     array_agg(format('case when %s then %L else %s end', londiste.capture_is_null(i_row, i_columns[c.nr]), 'null',
                      format(case
                                 when c.column_type in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'bool'::regtype)
-                                then '%s.%I::pg_catalog.text'
+                                then '%s.%s::pg_catalog.text'
                                 when c.column_type in ('timestamp'::regtype, 'timestamptz'::regtype)
-                                then 'pg_catalog.to_json(%s.%I)::pg_catalog.text'
-                                else 'pg_catalog.to_json(pg_catalog.concat(%s.%I))::pg_catalog.text'
-                            end, i_row, c.column_name)) order by c.nr))
+                                then 'pg_catalog.to_json(%s.%s)::pg_catalog.text'
+                                else 'pg_catalog.to_json(pg_catalog.concat(%s.%s))::pg_catalog.text'
+                            end, i_row, londiste.capture_field(c.column_name))) order by c.nr))
 from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr);
 $$ language sql stable set search_path = pg_catalog, pg_temp;

@@ -13,10 +13,10 @@ as $$
 select case
            when not i_column.is_fixed
            -- The casts keep the server from taking this for a comparison of the columns one by one.
-           then format('row(%1$s.%3$I)::pg_catalog.record operator(pg_catalog.*=) row(%2$s.%3$I)::pg_catalog.record', i_old, i_new, i_column.column_name)
+           then format('row(%1$s.%3$s)::pg_catalog.record operator(pg_catalog.*=) row(%2$s.%3$s)::pg_catalog.record', i_old, i_new, londiste.capture_field(i_column.column_name))
            when i_column.is_nullable
-           then format('coalesce(%1$s.%3$I operator(pg_catalog.=) %2$s.%3$I, %1$s.%3$I is null and %2$s.%3$I is null)',
-                       i_old, i_new, i_column.column_name)
-           else format('%1$s.%3$I operator(pg_catalog.=) %2$s.%3$I', i_old, i_new, i_column.column_name)
+           then format('coalesce(%1$s.%3$s operator(pg_catalog.=) %2$s.%3$s, %1$s.%3$s is null and %2$s.%3$s is null)',
+                       i_old, i_new, londiste.capture_field(i_column.column_name))
+           else format('%1$s.%3$s operator(pg_catalog.=) %2$s.%3$s', i_old, i_new, londiste.capture_field(i_column.column_name))
        end;
 $$ language sql stable set search_path = pg_catalog, pg_temp;

@@ -8,10 +8,10 @@ as $$
 select string_agg(c.call, ' operator(pg_catalog.||) ' order by c.chunk)
 from (select (u.nr - 1) / 90 as chunk,
              format('pg_catalog.concat(%s)',
-                    string_agg(format('case when %s then null else pg_catalog.format(%L, %s.%I) end',
+                    string_agg(format('case when %s then null else pg_catalog.format(%L, %s.%s) end',
                                       londiste.capture_same(i_old, i_new, i_columns[u.nr]),
                                       ',' || replace(londiste.quote_fragment_name(u.column_name), '%', '%%') || '=%L', i_new,
-                                      u.column_name),
+                                      londiste.capture_field(u.column_name)),
                                ', ' order by u.nr)) as call
       from unnest(i_columns) with ordinality u(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
       group by (u.nr - 1) / 90) c;

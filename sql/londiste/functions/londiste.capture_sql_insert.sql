@@ -13,9 +13,9 @@ select londiste.capture_format(
               || case when c.is_nullable then '%s' else '%L' end
               || case when c.nr = cardinality(i_columns) then ')' else '' end order by c.nr),
     array_agg(case when c.is_nullable
-                   then format('case when %s then %L else pg_catalog.format(%L, %s.%I) end',
-                               londiste.capture_is_null(i_row, i_columns[c.nr]), 'null', '%L', i_row, c.column_name)
-                   else format('%s.%I', i_row, c.column_name)
+                   then format('case when %s then %L else pg_catalog.format(%L, %s.%s) end',
+                               londiste.capture_is_null(i_row, i_columns[c.nr]), 'null', '%L', i_row, londiste.capture_field(c.column_name))
+                   else format('%s.%s', i_row, londiste.capture_field(c.column_name))
               end order by c.nr))
 from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
 cross join (select '(' || string_agg(londiste.quote_fragment_name(u.column_name), ',' order by u.nr) || ') values (' as head
