@@ -7,6 +7,7 @@ mod order;
 mod rights;
 mod statements;
 mod truncate;
+mod types;
 
 use crate::support::{Database, QUEUE, Replication};
 

@@ -15,8 +15,7 @@ begin
     v_encoded := replace(i_value, '%', '%25');
     for v_char in
         select distinct u.c
-        from regexp_split_to_table(regexp_replace(i_value, '[A-Za-z0-9._ %-]', '', 'g'), '') u(c)
-        where u.c <> ''
+        from unnest(string_to_array(regexp_replace(i_value, '[A-Za-z0-9._ %-]+', '', 'g'), null)) u(c)
     loop
         v_encoded := replace(v_encoded, v_char,
                              regexp_replace(encode(convert_to(v_char, getdatabaseencoding()), 'hex'), '(..)', '%\1', 'g'));
