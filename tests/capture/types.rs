@@ -7,7 +7,7 @@ use crate::apply::{Replay, SETTINGS};
 use crate::support::statements::Dice;
 use crate::support::{Database, QUEUE, Replication};
 
-const SCHEMA: &str = r#"
+const SCHEMA: &str = r"
     create extension citext;
     create extension hstore;
     create type mood as enum ('sad', 'it''s \ ok', '');
@@ -16,7 +16,7 @@ const SCHEMA: &str = r#"
     create type span as range (subtype = float8);
     create domain code as text check (value <> 'never');
     create domain codes as text[];
-"#;
+";
 
 /// Types that every server version has, with SQL literals of values that are hard to carry.
 const TYPES: &[(&str, &[&str])] = &[
@@ -174,7 +174,8 @@ fn assert_equal(provider: &Database, subscriber: &Database, columns: &[(String, 
     let sql = format!("select {}, md5(types::text), id from types order by id", fields.join(", "));
     let (left, right) = (provider.rows(&sql), subscriber.rows(&sql));
     for (left, right) in left.iter().zip(&right) {
-        for (nr, (name, _)) in columns.iter().enumerate().filter(|(nr, _)| left[*nr] != right[*nr]) {
+        if let Some(nr) = (0..columns.len()).find(|nr| left[*nr] != right[*nr]) {
+            let name = &columns[nr].0;
             let id = left.last().unwrap();
             let value = format!("select left(c{nr}::text, 200) from types where id = {id}");
             let (left, right) = (provider.value(&value), subscriber.value(&value));

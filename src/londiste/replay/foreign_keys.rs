@@ -6,6 +6,9 @@
 //! | adding the key | key not valid, still pending: it is only validated |
 //! | validating | key valid, still pending: the pending row is deleted |
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +18,10 @@ use crate::pg::{Db, FqName, name::quote_ident, text, text_array};
 
 /// How many keys without a row a report shows.
 const KEYS_SHOWN: usize = 10;
+
+/// How long to hold one table while waiting for the other, and how long to let go between two tries: less than a
+/// server's `deadlock_timeout`, which is a second unless somebody has changed it.
+const LOCK_WAIT: Duration = Duration::from_millis(300);
 
 /// A foreign key in `londiste.subscriber_pending_fkeys`.
 #[derive(Clone, Debug)]
@@ -142,7 +149,7 @@ impl std::fmt::Display for Failure {
 }
 
 async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<(), Failure> {
-    let validated = add(subscriber, config, fkey).await.map_err(|e| fkey.about(e))?;
+    let validated = add_patiently(subscriber, config, fkey).await.map_err(|e| fkey.about(e))?;
     if !validated && let Err(error) = validate(subscriber, fkey).await {
         let is_violation = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
         let offending = if is_violation { offending_keys(subscriber, fkey).await? } else { None };
@@ -171,11 +178,34 @@ async fn validated(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<bool>> 
     Ok(row.map(|row| row.get::<_, bool>(0) || fkey.is_not_valid()))
 }
 
+/// Adds the key, for `lock_timeout` in short tries:
+///
+/// 1. a batch has changed the referenced table;
+/// 2. adding the key locks the referencing one and waits for the other;
+/// 3. the batch comes to the referencing one: a deadlock, and the server may end the batch.
+///
+/// No order of locks fits all batches, so the key lets go before the server looks for a deadlock.
+async fn add_patiently(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<bool> {
+    let started = Instant::now();
+    loop {
+        match add(subscriber, fkey).await {
+            Err(error)
+                if matches!(error.code(), Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::T_R_DEADLOCK_DETECTED))
+                    && config.lock_timeout.is_none_or(|limit| started.elapsed() < limit) =>
+            {
+                tracing::debug!("foreign key {} of {} waits for a lock", fkey.name, fkey.from_table);
+                tokio::time::sleep(LOCK_WAIT).await;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Adds the key unless it is there. Returns whether it is all that it was: a partitioned table takes no key that is not
 /// valid, and a key that was not valid before the copy comes back as it was.
-async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<bool> {
+async fn add(subscriber: &Db, fkey: &PendingFkey) -> Result<bool> {
     let tx = subscriber.begin("create a foreign key", "begin").await?;
-    tx.limit_lock_wait(config.lock_timeout).await?;
+    tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
     // A command and replay may be at the same key: the second one finds what the first has done.
     let lock = "select from londiste.subscriber_pending_fkeys where from_table = $1 and fkey_name = $2 for update";
     tx.query("lock a pending foreign key", lock, &[text(&fkey.from_table.to_string()), text(&fkey.name)]).await?;
