@@ -104,8 +104,9 @@ fn killed_while_events_are_applied() {
 #[test]
 fn killed_between_the_events_and_the_commit() {
     let r = counting();
-    let before = last_tick(&r);
     let held = Held::by(&r.subscriber, "select from londiste.completed where consumer_id = 'db1-londiste' for update");
+    // Until then, ticks without events come and go.
+    let before = last_tick(&r);
     change(&r);
     held.wait_until_blocking(&r.subscriber, "the tick");
     r.londiste.kill9();
@@ -118,8 +119,8 @@ fn killed_between_the_events_and_the_commit() {
 #[test]
 fn killed_between_the_commit_and_finish_batch() {
     let r = counting();
-    let before = last_tick(&r);
     let tick = Held::by(&r.subscriber, "select from londiste.completed where consumer_id = 'db1-londiste' for update");
+    let before = last_tick(&r);
     change(&r);
     tick.wait_until_blocking(&r.subscriber, "the tick");
     let finish = Held::by(&r.provider, "select from pgq.subscription for update");
