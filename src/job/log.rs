@@ -15,6 +15,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use super::bars;
 use super::log_file::{self, Limits, LogFile};
 use crate::config::{Common, LogFormat, LogRotation};
 use crate::error::{Error, Result};
@@ -80,6 +81,9 @@ impl Log {
         let layer = Lines { log: log.clone(), most: most(verbosity) };
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
             .map_err(|error| Error::System { action: "start the log", source: io::Error::other(error) })?;
+        if verbosity != Verbosity::Quiet {
+            bars::allow();
+        }
         Ok(log)
     }
 
@@ -138,7 +142,7 @@ impl Sinks {
             LogFormat::Json => json_line(&self.job_name, level, record),
         };
         // Nothing is left to complain to when these fail.
-        let _ = io::stderr().lock().write_all(lines.as_bytes());
+        let _ = bars::above(|| io::stderr().lock().write_all(lines.as_bytes()));
         let _ = match &mut self.file {
             Some(Sink::BySize(file)) => file.write(lines.as_bytes()),
             Some(Sink::ByTime(file)) => file.write_all(lines.as_bytes()),

@@ -1,5 +1,6 @@
 //! What every job needs: the loop, signals, daemon, pidfile, log.
 
+pub mod bars;
 pub mod control;
 pub mod daemon;
 mod last_error;
@@ -11,6 +12,7 @@ pub mod retry;
 pub mod stats;
 pub mod work_loop;
 
+pub use bars::{Bar, Bars};
 pub use control::{Control, Wake};
 pub use last_error::{LastError, last_error};
 pub use log::critical;

@@ -25,6 +25,7 @@ mod table_state;
 mod tables;
 mod triggers;
 mod wait;
+mod watch;
 
 pub use comparison::{Compare, Repair, Tables};
 

@@ -41,6 +41,17 @@ impl Progress {
         let seconds_left = share.filter(|s| *s > 0.0).map(|s| seconds * (1.0 - s) / s);
         Progress { step, rows: None, bytes: None, share, seconds, seconds_left }
     }
+
+    /// The part of this step that is done, 0 to 1, where it can be estimated.
+    pub(crate) fn share(&self) -> Option<f64> {
+        self.share
+    }
+
+    /// `, 40 %, 18 s left`: to be put behind what is done; empty where nothing is known.
+    pub(crate) fn estimate(&self) -> String {
+        let share = self.share.map(|share| format!(", {:.0} %", 100.0 * share)).unwrap_or_default();
+        self.seconds_left.map_or(share.clone(), |left| format!("{share}, {left:.0} s left"))
+    }
 }
 
 impl fmt::Display for Progress {
@@ -56,10 +67,7 @@ impl fmt::Display for Progress {
             }
             Step::Index => write!(f, "building an index for {:.0} s", self.seconds)?,
         }
-        if let Some(share) = self.share {
-            write!(f, ", {:.0} %", 100.0 * share)?;
-        }
-        self.seconds_left.map_or(Ok(()), |left| write!(f, ", {left:.0} s left"))
+        f.write_str(&self.estimate())
     }
 }
 
@@ -101,13 +109,16 @@ select n.nspname::text, c.relname::text, p.tuples_processed, p.bytes_processed,
        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where p.datname = pg_catalog.current_database() and p.command = 'COPY FROM'";
 
-/// Reading the table is taken for half of the work, loading the sorted entries for the other half.
+/// Reading the table is taken for half of the work, loading the sorted entries for the other half. Of a partitioned
+/// table the partitions are built one after the other.
 const INDEXES: &str = "
 select n.nspname::text, c.relname::text,
-       case when p.phase like '%scanning table%' and p.blocks_total > 0 then 0.5 * p.blocks_done / p.blocks_total
-            when p.phase like '%sorting%' then 0.5
-            when p.phase like '%loading%' and p.tuples_total > 0 then 0.5 + 0.5 * p.tuples_done / p.tuples_total
-       end::float8,
+       (p.partitions_done + coalesce(
+            case when p.phase like '%scanning table%' and p.blocks_total > 0 then 0.5 * p.blocks_done / p.blocks_total
+                 when p.phase like '%sorting%' then 0.5
+                 when p.phase like '%loading%' and p.tuples_total > 0 then 0.5 + 0.5 * p.tuples_done / p.tuples_total
+            end, case when p.partitions_total > 0 then 0 end)
+       )::float8 / greatest(p.partitions_total, 1),
        extract(epoch from clock_timestamp() - a.query_start)::float8
   from pg_catalog.pg_stat_progress_create_index p
        join pg_catalog.pg_stat_activity a on a.pid = p.pid

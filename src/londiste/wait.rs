@@ -7,44 +7,46 @@ use super::progress;
 use super::setup::Setup;
 use super::status::{Parked, parked};
 use super::subscriber::{Subscribed, subscribed};
-use crate::error::{Error, Result};
+use super::watch::Watch;
+use crate::error::{Error, Report, Result};
 use crate::job::Output;
 use crate::pg::{Db, FqName};
 
 /// How often the states are read.
 const POLL: Duration = Duration::from_millis(200);
 
-/// How often what is still missing is said.
-const REPORT: Duration = Duration::from_secs(10);
-
 /// Waits until all of the tables, by default all that are subscribed, are `ok`. The result is a failure when the time is
-/// over before.
+/// over before. How far they are is shown as bars on a terminal, else said every `copy_progress_delay`.
 pub(crate) async fn wait_sync(setup: &Setup<'_>, tables: &[String], timeout: Option<u32>) -> Result<Output> {
     let started = Instant::now();
     let limit = timeout.map(|seconds| Duration::from_secs(u64::from(seconds)));
     let wanted: Vec<FqName> = tables.iter().map(|t| FqName::parse(t)).collect();
     let mut db = setup.subscriber().await?;
+    let mut watch = Watch::open();
+    let report = setup.config.copy_progress_delay;
     let mut reported = Instant::now();
     let mut told = BTreeMap::new();
     loop {
         match waiting(setup, &db, &wanted).await {
-            Ok(left) if left.is_empty() => return Ok(Output::none()),
-            Ok(left) => {
+            Ok(Waiting { left, .. }) if left.is_empty() => return Ok(Output::none()),
+            Ok(Waiting { left, all }) => {
                 tell_parked(setup, &db, &left, &mut told).await?;
                 if limit.is_some_and(|limit| started.elapsed() >= limit) {
                     let seconds = started.elapsed().as_secs();
                     tracing::error!("Not in sync on subscriber after {seconds} s: {}", describe(&left));
                     return Ok(Output::none().failed(true));
                 }
-                if reported.elapsed() >= REPORT {
+                if let Some(watch) = &mut watch {
+                    watch.draw(setup, &db, &left, all, "in sync").await.unwrap_or_else(no_progress);
+                } else if !report.is_zero() && reported.elapsed() >= report {
                     tracing::info!("Waiting for {} tables: {}", left.len(), describe(&left));
-                    tell_progress(setup, &db, &left).await?;
+                    tell_progress(setup, &db, &left).await.unwrap_or_else(no_progress);
                     reported = Instant::now();
                 }
             }
             // The subscriber may restart while a long copy is waited for.
             Err(error) if error.is_transient() && limit.is_none_or(|limit| started.elapsed() < limit) => {
-                tracing::warn!("{}", crate::error::Report(&error));
+                tracing::warn!("{}", Report(&error));
                 setup.pause(Duration::from_secs(1)).await?;
                 if let Ok(again) = setup.subscriber().await {
                     db = again;
@@ -54,6 +56,12 @@ pub(crate) async fn wait_sync(setup: &Setup<'_>, tables: &[String], timeout: Opt
         }
         setup.pause(POLL).await?;
     }
+}
+
+/// Nobody has to wait longer for it.
+#[expect(clippy::needless_pass_by_value, reason = "an end of a result")]
+fn no_progress(error: Error) {
+    tracing::debug!("no progress to tell: {}", Report(&error));
 }
 
 /// How far the copies of these tables are, a line each.
@@ -68,8 +76,15 @@ async fn tell_progress(setup: &Setup<'_>, db: &Db, left: &[Subscribed]) -> Resul
     Ok(())
 }
 
-/// The tables that are waited for and are not in sync yet.
-async fn waiting(setup: &Setup<'_>, db: &Db, wanted: &[FqName]) -> Result<Vec<Subscribed>> {
+/// What is waited for.
+struct Waiting {
+    /// The tables that are not in sync yet.
+    left: Vec<Subscribed>,
+    /// How many there are altogether.
+    all: usize,
+}
+
+async fn waiting(setup: &Setup<'_>, db: &Db, wanted: &[FqName]) -> Result<Waiting> {
     let mut tables = subscribed(db, setup.queue()).await?;
     if let Some(unknown) = wanted.iter().find(|name| !tables.iter().any(|t| t.table == **name)) {
         return Err(Error::refused(
@@ -84,8 +99,10 @@ async fn waiting(setup: &Setup<'_>, db: &Db, wanted: &[FqName]) -> Result<Vec<Su
             "Subscribe with \"rlondiste INI subscriber add --all\" first.",
         ));
     }
-    tables.retain(|t| !t.is_ok() && (wanted.is_empty() || wanted.contains(&t.table)));
-    Ok(tables)
+    tables.retain(|t| wanted.is_empty() || wanted.contains(&t.table));
+    let all = tables.len();
+    tables.retain(|t| !t.is_ok());
+    Ok(Waiting { left: tables, all })
 }
 
 /// A parked table waits for a person: says so once for each reason.

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::gates::{self, GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, wait_until_held};
 use crate::support::{Cluster, Proxy, Replication, Session, wait_until};
 
 /// Every place where the copy, or replay on its behalf, is in the middle of something: where it is, and what the gate
@@ -19,10 +20,10 @@ const STAGES: [(Side, &str); 20] = [
     (Side::Subscriber, "row in the middle"),
     (Side::Subscriber, "ddl alter table%add constraint%t_pkey%"),
     (Side::Subscriber, "ddl create index%"),
-    (Side::Subscriber, "value create index%"),
+    (Side::Subscriber, "value % create index%"),
     (Side::Subscriber, "state catching-up"),
     (Side::Subscriber, "completed insert %_copy"),
-    (Side::Subscriber, "value analyze%"),
+    (Side::Subscriber, "value % analyze%"),
     (Side::Provider, "next batch"),
     (Side::Subscriber, "completed update %_copy"),
     (Side::Provider, "finish batch"),
@@ -32,61 +33,8 @@ const STAGES: [(Side, &str); 20] = [
     (Side::Provider, "unregister"),
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Provider,
-    Subscriber,
-}
-
 /// Those that are only there when the copy finds a batch to catch up with.
 const OF_A_BATCH: [&str; 3] = ["next batch", "completed update %_copy", "finish batch"];
-
-/// `pass(stage)` waits while the stage is like a pattern in `closed` and the test holds the lock of its key.
-const GATES: &str = "
-    create schema gate;
-    create table gate.closed (stage text, key int);
-    create function gate.pass(stage text) returns void language plpgsql as $$
-        declare
-            v_key int := (select c.key from gate.closed c where $1 ilike c.stage);
-        begin
-            if v_key is not null then
-                perform pg_advisory_lock_shared(v_key);
-                perform pg_advisory_unlock_shared(v_key);
-            end if;
-        end $$;
-    create function gate.value(int) returns int language plpgsql immutable as $$
-        begin perform gate.pass('value ' || current_query()); return $1; end $$;";
-
-const PROVIDER_GATES: &str = "
-    create function gate.subscription() returns trigger language plpgsql as $$
-        declare
-            r pgq.subscription := case when tg_op = 'DELETE' then old else new end;
-        begin
-            if exists (select from pgq.consumer where co_id = r.sub_consumer and co_name like '%_copy') then
-                perform gate.pass(case tg_op when 'INSERT' then 'register' when 'DELETE' then 'unregister'
-                                  else case when new.sub_batch is not null then 'next batch' else 'finish batch' end end);
-            end if;
-            return r;
-        end $$;
-    create trigger gate before insert or update or delete on pgq.subscription
-        for each row execute procedure gate.subscription();";
-
-const SUBSCRIBER_GATES: &str = "
-    create function gate.statement() returns event_trigger language plpgsql as $$
-        begin perform gate.pass('ddl ' || current_query()); end $$;
-    create event trigger gate on ddl_command_start execute procedure gate.statement();
-    create function gate.completed() returns trigger language plpgsql as $$
-        begin perform gate.pass('completed ' || lower(tg_op) || ' ' || new.consumer_id); return new; end $$;
-    create trigger gate before insert or update on londiste.completed for each row execute procedure gate.completed();
-    create function gate.state() returns trigger language plpgsql as $$
-        begin perform gate.pass('state ' || new.merge_state); return new; end $$;
-    create trigger gate before update of merge_state on londiste.subscriber_table
-        for each row when (new.merge_state is distinct from old.merge_state) execute procedure gate.state();
-    create function gate.t() returns trigger language plpgsql as $$
-        begin perform gate.pass(tg_argv[0]); return new; end $$;
-    create trigger _londiste_gate_truncate before truncate on t for each statement execute procedure gate.t('truncate');
-    create trigger _londiste_gate_row before insert on t for each row when (new.id = 500)
-        execute procedure gate.t('row in the middle');";
 
 /// A table with old rows, whose copy is about to be held up; and a table outside the set that references it.
 struct Stage {
@@ -114,8 +62,9 @@ impl Stage {
         r.install();
         r.provider.sql(PROVIDER_GATES);
         r.subscriber.sql(SUBSCRIBER_GATES);
+        r.subscriber.sql(&gates::of_table("t"));
         r.start();
-        let before_batches = OF_A_BATCH.contains(&name).then(|| close(&r, Side::Subscriber, "value analyze%", 4712));
+        let before_batches = OF_A_BATCH.contains(&name).then(|| close(&r, Side::Subscriber, "value % analyze%", 4712));
         let gate = close(&r, side, name, 4711);
         r.add("t");
         if let Some(before_batches) = before_batches {
@@ -188,25 +137,6 @@ impl Stage {
         crate::support::assert_same_rows(&self.r.provider, &self.r.subscriber, &["t"]);
         assert_eq!(structure(&self.r), self.structure, "after a stop at \"{at}\"");
     }
-}
-
-/// Holds everybody who comes to the stage, until this session unlocks the key.
-fn close(r: &Replication, side: Side, stage: &str, key: u32) -> Session {
-    let gate = if side == Side::Provider { r.provider.session() } else { r.subscriber.session() };
-    gate.sql(&format!("select pg_advisory_lock({key}); insert into gate.closed values ('{stage}', {key})"));
-    gate
-}
-
-fn wait_until_held(gate: &Session, key: u32) {
-    let sql = format!(
-        "select (select string_agg(stage, ' ') from gate.closed where key = {key}), count(*) from pg_locks
-          where locktype = 'advisory' and objid = {key} and not granted
-            and database = (select oid from pg_database where datname = current_database())"
-    );
-    wait_until("the copy is held at the gate", || match gate.rows(&sql) {
-        rows if rows[0][1] == "0" => Err(rows[0][0].clone()),
-        _ => Ok(()),
-    });
 }
 
 fn wait_until_there_is_a_batch(r: &Replication) {

@@ -25,6 +25,7 @@ mod session;
 pub mod shop;
 pub mod statements;
 mod template;
+mod terminal;
 mod wait;
 
 pub use binaries::{Binaries, server_and_client_fit};
@@ -39,4 +40,5 @@ pub use proxy::{Proxy, Traffic, Way};
 pub use replication::{QUEUE, Replication, replay_until_in_sync, wait_until_ok};
 pub use scratch::Scratch;
 pub use session::{Session, SqlError};
+pub use terminal::Terminal;
 pub use wait::{wait_until, wait_within};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use pretty_assertions::StrComparison;
 
-use super::Scratch;
+use super::{Scratch, Terminal};
 
 /// A command that runs longer hangs.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -145,6 +145,18 @@ impl Program {
     /// Starts it in the foreground, printing into files `stdout` and `stderr` of `scratch`.
     pub fn spawn(&self, scratch: &Scratch) -> Child {
         self.spawn_into(scratch, &scratch.path().join("stdout"), &scratch.path().join("stderr"))
+    }
+
+    /// Starts it in the foreground with standard error on a terminal; standard output goes into file `stdout` of
+    /// `scratch`.
+    pub fn spawn_on(&self, scratch: &Scratch, terminal: &Terminal) -> Child {
+        self.command(scratch)
+            .env("TERM", "xterm")
+            .stdin(Stdio::null())
+            .stdout(File::create(scratch.path().join("stdout")).unwrap())
+            .stderr(terminal.side())
+            .spawn()
+            .unwrap_or_else(|error| panic!("could not run {}: {error}", self.command_line()))
     }
 
     /// Files, not pipes: a daemon that forgets to close a pipe would hold up its reader.

@@ -4,12 +4,14 @@
 use crate::config;
 use crate::error::{Error, Result};
 use crate::londiste::tables::SubscribedTable;
-use crate::pg::catalog::{self, Dependent};
+use crate::pg::catalog;
 use crate::pg::name::quote_literal;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::snapshot::Snapshot;
 
+use super::Shared;
 use super::columns::Columns;
+use super::rebuild::{self, Follower};
 use super::throttle::Throttle;
 use super::transfer::Transfer;
 
@@ -18,7 +20,7 @@ pub(super) async fn copy_table(
     provider: &Db,
     tx: &Db,
     config: &config::Londiste,
-    throttle: &Throttle,
+    shared: &Shared,
     table: &SubscribedTable,
 ) -> Result<Snapshot> {
     let name = &table.name;
@@ -47,9 +49,10 @@ pub(super) async fn copy_table(
         let only = if Relation::of(tx, name).await?.partitioned { "" } else { "only " };
         tx.batch("truncate", &format!("truncate {only}{}", name.quoted())).await.map_err(about)?;
     }
-    copy_rows(&snapshot_tx, tx, config, throttle, table, &columns).await?;
+    copy_rows(&snapshot_tx, tx, config, &shared.throttle, table, &columns).await?;
     snapshot_tx.commit("end the copy's snapshot").await?;
-    create(tx, &dependents).await.map_err(about)?;
+    let follower = Follower { config, table: name, stop: &shared.stop };
+    rebuild::create(tx, &dependents, &follower).await.map_err(about)?;
     Ok(snapshot)
 }
 
@@ -136,12 +139,4 @@ impl Relation {
     fn only(&self) -> &'static str {
         if self.partitioned { "" } else { "only " }
     }
-}
-
-async fn create(tx: &Db, dependents: &[Dependent]) -> Result<()> {
-    for dependent in dependents {
-        tracing::info!("Creating {}", dependent.name);
-        tx.batch("create an index or constraint", &dependent.create_sql).await?;
-    }
-    Ok(())
 }

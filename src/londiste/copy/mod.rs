@@ -17,6 +17,7 @@
 mod catch_up;
 mod columns;
 mod load;
+mod rebuild;
 mod throttle;
 mod transfer;
 
@@ -229,7 +230,7 @@ impl Copy {
         })?;
         tracing::info!("Starting full copy of {}", self.table);
         let tx = subscriber.begin("start the copy", "begin").await?;
-        let snapshot = load::copy_table(provider, &tx, &self.config, &self.shared.throttle, table).await?;
+        let snapshot = load::copy_table(provider, &tx, &self.config, &self.shared, table).await?;
         tables::store_state(
             &tx,
             &self.consumer.queue,

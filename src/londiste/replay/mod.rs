@@ -28,9 +28,11 @@ use super::completed::{self, Standing};
 use super::copy::Goal;
 use super::install;
 use super::news::News;
+use super::setup::Setup;
 use super::skip::{self, Skips};
 use super::table_state::TableState;
 use super::tables::{self, SubscribedTable};
+use super::watch;
 use copies::Copies;
 use sequences::Sequences;
 use tidy::Tidy;
@@ -364,7 +366,11 @@ fn filters(tables: &[SubscribedTable]) -> HashMap<FqName, Filter> {
 /// ends. Replay may run at the same time.
 pub(crate) async fn run_copies(config: &config::Londiste, control: &Control) -> Result<Output> {
     let mut replay = Replay::new(config.clone(), control.clone(), Goal::WannaSync);
-    let result = replay.copy_all().await;
+    let setup = Setup::new(config, control);
+    let result = tokio::select! {
+        result = replay.copy_all() => result,
+        never = watch::copies(&setup) => match never {},
+    };
     replay.shut_down().await;
     result.map(|()| Output::none())
 }

@@ -1,0 +1,90 @@
+//! Progress bars on standard error, for somebody who watches a command: below the log lines, which scroll on above.
+//!
+//! Where standard error is no terminal, with `-q`, and before the log is open, there are none.
+
+use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// The terminal, once bars may be drawn on it.
+static SCREEN: OnceLock<MultiProgress> = OnceLock::new();
+
+/// A full bar.
+const LENGTH: u64 = 1000;
+
+/// From now on bars may be drawn, if somebody is there to see them.
+pub(super) fn allow() {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if io::stderr().is_terminal() && !dumb {
+        // The default target is standard error.
+        SCREEN.get_or_init(MultiProgress::new);
+    }
+}
+
+/// Writes to the terminal while the bars are away.
+pub(super) fn above<T>(write: impl FnOnce() -> T) -> T {
+    match SCREEN.get() {
+        Some(screen) => screen.suspend(write),
+        None => write(),
+    }
+}
+
+/// What one line shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bar {
+    /// In front of the bar.
+    pub name: String,
+    /// The part that is done, 0 to 1; without one there is no bar, only the text.
+    pub share: Option<f64>,
+    /// Behind the bar.
+    pub text: String,
+}
+
+/// The bars that are shown. Dropped, they vanish.
+#[derive(Debug)]
+pub struct Bars {
+    screen: MultiProgress,
+    shown: Vec<ProgressBar>,
+}
+
+impl Bars {
+    /// `None` where nobody would see them.
+    pub fn open() -> Option<Bars> {
+        SCREEN.get().map(|screen| Bars { screen: screen.clone(), shown: Vec::new() })
+    }
+
+    /// Shows these in place of those before.
+    pub fn draw(&mut self, bars: &[Bar]) {
+        for gone in self.shown.drain(bars.len().min(self.shown.len())..) {
+            gone.finish_and_clear();
+            self.screen.remove(&gone);
+        }
+        while self.shown.len() < bars.len() {
+            self.shown.push(self.screen.add(ProgressBar::new(LENGTH)));
+        }
+        let width = bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
+        for (line, bar) in self.shown.iter().zip(bars) {
+            line.set_style(style(bar.share.is_some()));
+            line.set_prefix(format!("{:width$}", bar.name));
+            line.set_message(bar.text.clone());
+            line.set_position(position(bar.share.unwrap_or(0.0)));
+        }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.draw(&[]);
+    }
+}
+
+fn style(with_bar: bool) -> ProgressStyle {
+    let template = if with_bar { "{prefix} [{bar:24}] {wide_msg}" } else { "{prefix} {wide_msg}" };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "0 to LENGTH")]
+fn position(share: f64) -> u64 {
+    (share.clamp(0.0, 1.0) * LENGTH as f64) as u64
+}

@@ -1,0 +1,66 @@
+//! Indexes, constraints and rules come back, with a line now and then on how far a long one is.
+
+use std::convert::Infallible;
+use std::future;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::error::{Report, Result, Role};
+use crate::londiste::progress;
+use crate::pg::catalog::Dependent;
+use crate::pg::{Db, FqName};
+
+/// How to follow what the session of the copy is busy with.
+pub(super) struct Follower<'a> {
+    pub(super) config: &'a config::Londiste,
+    /// The table.
+    pub(super) table: &'a FqName,
+    /// Ends the sessions.
+    pub(super) stop: &'a CancellationToken,
+}
+
+/// Creates them in this order, inside the copy's transaction.
+pub(super) async fn create(tx: &Db, dependents: &[Dependent], follower: &Follower<'_>) -> Result<()> {
+    for dependent in dependents {
+        tracing::info!("Creating {}", dependent.name);
+        tokio::select! {
+            done = tx.batch("create an index or constraint", &dependent.create_sql) => done?,
+            never = follower.tell(&dependent.name) => match never {},
+        }
+    }
+    Ok(())
+}
+
+impl Follower<'_> {
+    /// Tells every `copy_progress_delay` how far it is.
+    async fn tell(&self, what: &str) -> Infallible {
+        let (started, delay) = (Instant::now(), self.config.copy_progress_delay);
+        if delay.is_zero() {
+            return future::pending().await;
+        }
+        let mut db = None;
+        loop {
+            tokio::time::sleep(delay).await;
+            let estimate = self.estimate(&mut db).await.unwrap_or_else(|error| {
+                tracing::debug!("no progress to tell: {}", Report(&error));
+                String::new()
+            });
+            tracing::info!("{}: creating {what} for {:.0} s{estimate}", self.table, started.elapsed().as_secs_f64());
+        }
+    }
+
+    /// `, 40 %, 18 s left`, as another session sees it; the copy's own is busy. Nothing where the server does not tell.
+    async fn estimate(&self, db: &mut Option<Db>) -> Result<String> {
+        let open = if let Some(open) = db.take().filter(|db| !db.is_closed()) {
+            open
+        } else {
+            let (config, name) = (self.config, &self.config.common.job_name);
+            Db::open(Role::Subscriber, &config.subscriber_db, name, self.stop).await?
+        };
+        let progress = progress::read(&open, None).await?.remove(self.table);
+        *db = Some(open);
+        Ok(progress.map(|p| p.estimate()).unwrap_or_default())
+    }
+}
