@@ -179,8 +179,8 @@ fn tables_of_every_kind_are_copied_under_load_and_keep_all_that_hangs_on_them() 
 }
 
 /// How a table went over the wire, by the provider's log.
-fn format_of(r: &Replication, table: &str) -> String {
-    let log = Cluster::provider().log();
+pub(super) fn format_of(provider: &Cluster, r: &Replication, table: &str) -> String {
+    let log = provider.log();
     let line = log
         .lines()
         .find(|l| {
@@ -233,7 +233,7 @@ fn binary_form_is_taken_where_both_sides_mean_the_same_by_it() {
         ("other", "text"),
         ("wider", "text"),
     ] {
-        assert_eq!(format_of(&r, table), format, "{table}");
+        assert_eq!(format_of(Cluster::provider(), &r, table), format, "{table}");
     }
     r.replay_until_in_sync();
     r.assert_in_sync();

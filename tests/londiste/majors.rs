@@ -1,6 +1,7 @@
 //! Provider and subscriber of different major versions, the oldest and the newest: the way to move a database to another
 //! version while it is written to.
 
+use super::copy_structure::format_of;
 use crate::support::{Binaries, Cluster, Replication, assert_same_rows, compare_tables, shop, wait_until_ok};
 
 /// Values whose text or binary form is the server's own affair.
@@ -19,16 +20,22 @@ const ROWS: &str = r#"insert into kinds (f8, f4, n, ts, i, b, j, a, n2, u, addr,
 /// Text of floats depends on the server's version, what it stands for does not.
 const FLOATS: &str = "select id, float8send(f8), float4send(f4) from kinds order by id";
 
-fn replicates_under_load(from: u32, to: u32) {
+/// Servers of these versions, unless one of them is not there.
+fn servers(from: u32, to: u32) -> Option<(Cluster, Cluster)> {
     let (old, new) = match (Binaries::of_major(from), Binaries::of_major(to)) {
         (Ok(old), Ok(new)) => (old, new),
         (Err(reason), _) | (_, Err(reason)) => {
             eprintln!("skipped: {reason}");
-            return;
+            return None;
         }
     };
-    let provider = Cluster::builder().name("host1").binaries(old).conf("extra_float_digits = 3").start();
-    let subscriber = Cluster::builder().name("host2").binaries(new).conf("extra_float_digits = 3").start();
+    let start =
+        |name, binaries| Cluster::builder().name(name).binaries(binaries).conf("extra_float_digits = 3").start();
+    Some((start("host1", old), start("host2", new)))
+}
+
+fn replicates_under_load(from: u32, to: u32) {
+    let Some((provider, subscriber)) = servers(from, to) else { return };
     let r = Replication::between(&provider, &subscriber).with_shop().with_schema(KINDS);
     r.provider.sql(ROWS);
     let load = shop::crowd(&r.provider);
@@ -71,4 +78,31 @@ fn postgresql_10_is_moved_to_18_under_load() {
 #[test]
 fn postgresql_18_is_moved_back_to_10_under_load() {
     replicates_under_load(18, 10);
+}
+
+/// PostgreSQL 10 takes the binary form of an interval without end for one of 178 million years.
+#[test]
+fn value_that_only_the_newer_server_knows_is_refused_not_changed() {
+    let Some((provider, subscriber)) = servers(18, 10) else { return };
+    let schema = "create table endless (id int primary key, i interval);
+                  create table spans (id int primary key, i interval, more interval[]);
+                  create table plain (id int primary key, ts timestamptz, r tstzrange)";
+    let r = Replication::between(&provider, &subscriber).with_schema(schema);
+    r.provider.sql(
+        "insert into endless values (1, 'infinity');
+         insert into spans values (1, '1 year -3 days 04:05:06.7', '{1 mon,null}');
+         insert into plain values (1, 'infinity', '[-infinity,infinity]')",
+    );
+    r.subscriber.sql("insert into endless values (1, '1 day')");
+    r.install();
+    r.start();
+    r.add("--all");
+    r.londiste.wait_for_log("invalid input syntax for type interval: \"infinity\" (22007)");
+    assert_eq!(r.subscriber.value("select i from endless"), "1 day");
+    r.provider.sql("update endless set i = '1000 years'");
+    r.wait_until_ok();
+    r.assert_in_sync();
+    for (table, format) in [("endless", "text"), ("spans", "text"), ("plain", "binary")] {
+        assert_eq!(format_of(&provider, &r, table), format, "{table}");
+    }
 }

@@ -61,11 +61,16 @@ fn missing(subscriber: &Db, table: &FqName, column: &Column) -> Error {
 
 /// The types of these columns in this order, when all of them may go in binary form: built in, so that their ids are
 /// the same everywhere, with binary input and output, and not ids of other objects in disguise (`regclass` and so on).
+/// What older servers would take for another value has another name: an interval without end is an ordinary, very long
+/// one before PostgreSQL 17, which refuses its text.
 async fn binary_types(db: &Db, table: &FqName, names: &[String]) -> Result<Option<Vec<String>>> {
     let rows = db
         .query(
             "read the types of columns",
-            "select pg_catalog.format_type(a.atttypid, a.atttypmod),
+            "select pg_catalog.format_type(a.atttypid, a.atttypmod)
+                        || case when t.typname in ('interval', '_interval')
+                                 and pg_catalog.current_setting('server_version_num')::int >= 170000
+                           then ' with infinity' else '' end,
                     t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
                         and t.typname not like 'reg%' and t.typname not like '\\_reg%'
                from unnest($2) with ordinality as u(name, nr)
