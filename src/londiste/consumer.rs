@@ -9,6 +9,7 @@ use super::provider::require_queue;
 use super::replay::foreign_keys::{self, Restored};
 use super::setup::Setup;
 use super::subscriber::{forget_states, restore_fkeys, subscribed};
+use super::triggers;
 use crate::error::{Error, Result};
 use crate::job::Output;
 use crate::pg::{Db, FqName, text};
@@ -68,10 +69,15 @@ pub(crate) async fn unregister(setup: &Setup<'_>) -> Result<Output> {
     if setup.config.fake {
         return Ok(Output::none());
     }
-    // What copies have dropped. The tables stay subscribed: when they are copied again, it is dropped again.
+    // What was dropped for copies. The tables stay subscribed: when they are copied again, it is dropped again.
     let pending = foreign_keys::pending_of(&subscriber, &tables).await?;
     let restored = restore_fkeys(setup, &subscriber, &pending).await?;
-    Ok(Output::none().failed(restored == Restored::SomeFailed))
+    let mut failed = restored == Restored::SomeFailed;
+    for table in &tables {
+        setup.proceed()?;
+        failed |= !triggers::restore_pending(setup, &subscriber, table).await?;
+    }
+    Ok(Output::none().failed(failed))
 }
 
 /// The consumers of this job on the queue: its own, and those of copies that were cut off.

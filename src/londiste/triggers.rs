@@ -42,10 +42,8 @@ pub(crate) async fn restore(setup: &Setup<'_>, table: &str, names: &[String]) ->
     if names.is_empty() {
         if pending.is_empty() {
             tracing::info!("No pending triggers found for {table}.");
-            return Ok(Output::none());
         }
-        let restored = restore_all(setup, &db, &table).await;
-        return Ok(Output::none().failed(!logged(&db, restored)?));
+        return Ok(Output::none().failed(!restore_pending(setup, &db, &table).await?));
     }
     let active = names_of(&db, ACTIVE, &table).await?;
     let mut failed = false;
@@ -61,6 +59,15 @@ pub(crate) async fn restore(setup: &Setup<'_>, table: &str, names: &[String]) ->
         }
     }
     Ok(Output::none().failed(failed))
+}
+
+/// Brings back all triggers of a table that are pending. Returns whether that was done; if not, it is in the log.
+pub(super) async fn restore_pending(setup: &Setup<'_>, db: &Db, table: &FqName) -> Result<bool> {
+    if names_of(db, PENDING, table).await?.is_empty() {
+        return Ok(true);
+    }
+    let restored = restore_all(setup, db, table).await;
+    logged(db, restored)
 }
 
 async fn names_of(db: &Db, source: &str, table: &FqName) -> Result<Vec<String>> {

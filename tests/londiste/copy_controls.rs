@@ -129,16 +129,24 @@ fn removed_table_ends_its_copy_and_gets_back_what_was_dropped() {
 }
 
 #[test]
-fn unregistered_job_has_its_foreign_keys_back() {
+fn unregistered_job_has_its_foreign_keys_and_triggers_back() {
     let mut r = with_rows();
-    r.subscriber.sql("create table child (id int primary key, t_id int constraint child_t references t)");
+    r.subscriber.sql(
+        "create table child (id int primary key, t_id int constraint child_t references t);
+         create function f() returns trigger language plpgsql as 'begin return new; end';
+         create trigger own before insert on t for each row execute procedure f()",
+    );
     r.londiste.configure("copy_rate_limit", "1");
     r.install();
     r.start();
     r.add("t");
     wait_until_copying(&r, "t");
     r.londiste.stop();
+    let triggers = "select tgname from pg_trigger where not tgisinternal";
+    assert!(r.subscriber.column(triggers).is_empty());
     r.londiste.run("subscriber unregister");
+    assert_eq!(r.subscriber.column(triggers), ["own"]);
+    assert_eq!(r.subscriber.value("select count(*) from londiste.subscriber_pending_triggers"), "0");
     assert_eq!(r.subscriber.value("select convalidated from pg_constraint where conname = 'child_t'"), "t");
     assert_eq!(r.subscriber.value("select count(*) from londiste.subscriber_pending_fkeys"), "0");
     assert_eq!(r.provider.value("select count(*) from pgq.subscription"), "0");
