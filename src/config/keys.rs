@@ -190,7 +190,7 @@ pub const KEYS: &[Key] = &[
     key("parallel_copies", LONDISTE, Number, Is("2"),
         "How many tables are copied at once; set 1 while the original londiste shares the queue."),
     key("copy_progress_delay", LONDISTE, Seconds, Is("10"),
-        "Time between two progress lines of a copy."),
+        "Time between two progress lines of a copy, of a long index build and of `wait-sync`; 0 means none."),
     key("copy_maintenance_work_mem", LONDISTE, Text, None("the server's setting"),
         "maintenance_work_mem for rebuilding indexes after a copy, such as `1GB`."),
     key("copy_rate_limit", LONDISTE, Bytes, Is("0"),

@@ -12,6 +12,7 @@ mod copy_structure;
 mod crash;
 mod cut;
 mod faults;
+mod fkey_races;
 mod fkeys_and_triggers;
 mod gates;
 mod initial_copy;

@@ -229,6 +229,8 @@ impl Copy {
             provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
         })?;
         tracing::info!("Starting full copy of {}", self.table);
+        // Those that came after replay has dropped them: by hand, or restored at that moment. TRUNCATE would fail.
+        replay::foreign_keys::drop_all(subscriber, &self.table).await?;
         let tx = subscriber.begin("start the copy", "begin").await?;
         let snapshot = load::copy_table(provider, &tx, &self.config, &self.shared, table).await?;
         tables::store_state(

@@ -19,8 +19,8 @@ use crate::pg::{Db, FqName, name::quote_ident, text, text_array};
 /// How many keys without a row a report shows.
 const KEYS_SHOWN: usize = 10;
 
-/// How long to hold one table while waiting for the other, and how long to let go between two tries: less than a
-/// server's `deadlock_timeout`, which is a second unless somebody has changed it.
+/// How long to wait for a lock. Others wait for what we hold meanwhile, and for the lock after us: less than a server's
+/// `deadlock_timeout`, which is a second unless somebody has changed it. Also how long to let go between two tries.
 const LOCK_WAIT: Duration = Duration::from_millis(300);
 
 /// A foreign key in `londiste.subscriber_pending_fkeys`.
@@ -31,6 +31,8 @@ pub(in crate::londiste) struct PendingFkey {
     name: String,
     /// The whole `alter table ... add constraint ...`, with a second statement for a comment.
     definition: String,
+    /// It has to wait while one of its tables is copied.
+    waits_for_copies: bool,
 }
 
 impl PendingFkey {
@@ -50,6 +52,11 @@ impl PendingFkey {
         self.statements().0.to_lowercase().ends_with(" not valid")
     }
 
+    fn tell_that_it_waits(&self) {
+        let PendingFkey { from_table, to_table, name, .. } = self;
+        tracing::info!("foreign key {name} ({from_table} --> {to_table}) waits for a copy that has begun");
+    }
+
     fn about(&self, error: Error) -> Error {
         error.about(format!("foreign key {} of {}", self.name, self.from_table))
     }
@@ -64,12 +71,40 @@ pub(in crate::londiste) enum Restored {
     SomeFailed,
 }
 
+/// Drops the foreign keys from and to the table, each in a transaction of its own that hardly waits for locks; their
+/// definitions are kept in `londiste.subscriber_pending_fkeys`.
+pub(in crate::londiste) async fn drop_all(subscriber: &Db, name: &FqName) -> Result<()> {
+    let fkeys = subscriber
+        .query(
+            "look for foreign keys",
+            "select from_table, fkey_name from londiste.find_table_fkeys($1)",
+            &[text(&name.to_string())],
+        )
+        .await
+        .map_err(|e| e.about(format!("table {name}")))?;
+    for row in fkeys {
+        let (from_table, fkey): (&str, &str) = (row.get(0), row.get(1));
+        tracing::info!("Dropping fkey: {fkey}");
+        let tx = subscriber.begin("drop a foreign key", "begin").await?;
+        tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
+        tx.query(
+            "drop a foreign key",
+            "select londiste.subscriber_drop_table_fkey($1, $2)",
+            &[text(&from_table), text(&fkey)],
+        )
+        .await
+        .map_err(|e| e.about(format!("foreign key {fkey} of {from_table}")))?;
+        tx.commit("drop a foreign key").await?;
+    }
+    Ok(())
+}
+
 /// The pending keys whose two tables are in sync.
 pub(in crate::londiste) async fn restorable(subscriber: &Db, queue: &str) -> Result<Vec<PendingFkey>> {
     let sql = "select from_table, to_table, fkey_name, fkey_def
                  from londiste.subscriber_get_queue_valid_pending_fkeys($1)";
     let rows = subscriber.query("look for pending foreign keys", sql, &[text(&queue)]).await?;
-    Ok(rows.iter().map(pending).collect())
+    Ok(rows.iter().map(|row| pending(row, true)).collect())
 }
 
 /// The pending keys from and to these tables, whatever state they are in.
@@ -78,15 +113,16 @@ pub(in crate::londiste) async fn pending_of(subscriber: &Db, tables: &[FqName]) 
     let sql = "select from_table, to_table, fkey_name, fkey_def from londiste.subscriber_pending_fkeys
                 where from_table = any ($1) or to_table = any ($1) order by from_table, fkey_name";
     let rows = subscriber.query("look for pending foreign keys", sql, &[text_array(&names)]).await?;
-    Ok(rows.iter().map(pending).collect())
+    Ok(rows.iter().map(|row| pending(row, false)).collect())
 }
 
-fn pending(row: &tokio_postgres::Row) -> PendingFkey {
+fn pending(row: &tokio_postgres::Row, waits_for_copies: bool) -> PendingFkey {
     PendingFkey {
         from_table: FqName::parse(row.get(0)),
         to_table: FqName::parse(row.get(1)),
         name: row.get(2),
         definition: row.get(3),
+        waits_for_copies,
     }
 }
 
@@ -149,8 +185,18 @@ impl std::fmt::Display for Failure {
 }
 
 async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<(), Failure> {
-    let validated = add_patiently(subscriber, config, fkey).await.map_err(|e| fkey.about(e))?;
-    if !validated && let Err(error) = validate(subscriber, fkey).await {
+    let added = add_patiently(subscriber, config, fkey).await.map_err(|e| fkey.about(e))?;
+    if added == Added::No {
+        fkey.tell_that_it_waits();
+        return Ok(());
+    }
+    if added == Added::NotValid
+        && let Err(error) = validate(subscriber, fkey).await
+    {
+        if error.code() == Some(&SqlState::UNDEFINED_OBJECT) && validated(subscriber, fkey).await?.is_none() {
+            fkey.tell_that_it_waits();
+            return Ok(());
+        }
         let is_violation = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
         let offending = if is_violation { offending_keys(subscriber, fkey).await? } else { None };
         // A key that is not valid still refuses new rows, and so would stop replay.
@@ -162,7 +208,24 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
         tx.commit("drop a foreign key").await?;
         return Err(Failure { error: fkey.about(error), offending });
     }
-    Ok(forget(subscriber, fkey).await?)
+    Ok(forget(subscriber, config, fkey).await?)
+}
+
+/// What there is of a key after it was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Added {
+    /// All that it was before the copy.
+    Whole,
+    /// What is there has still to be validated.
+    NotValid,
+    /// Nothing: a copy has begun meanwhile.
+    No,
+}
+
+impl Added {
+    fn of(validated: bool) -> Added {
+        if validated { Added::Whole } else { Added::NotValid }
+    }
 }
 
 /// Whether the key is there, and if so whether it is validated.
@@ -185,10 +248,10 @@ async fn validated(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<bool>> 
 /// 3. the batch comes to the referencing one: a deadlock, and the server may end the batch.
 ///
 /// No order of locks fits all batches, so the key lets go before the server looks for a deadlock.
-async fn add_patiently(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<bool> {
+async fn add_patiently(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<Added> {
     let started = Instant::now();
     loop {
-        match add(subscriber, fkey).await {
+        match add(subscriber, config, fkey).await {
             Err(error)
                 if matches!(error.code(), Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::T_R_DEADLOCK_DETECTED))
                     && config.lock_timeout.is_none_or(|limit| started.elapsed() < limit) =>
@@ -201,16 +264,23 @@ async fn add_patiently(subscriber: &Db, config: &config::Londiste, fkey: &Pendin
     }
 }
 
-/// Adds the key unless it is there. Returns whether it is all that it was: a partitioned table takes no key that is not
-/// valid, and a key that was not valid before the copy comes back as it was.
-async fn add(subscriber: &Db, fkey: &PendingFkey) -> Result<bool> {
+/// Adds the key unless it is there. A partitioned table takes no key that is not valid, so it gets it whole at once;
+/// and a key that was not valid before the copy comes back as it was.
+///
+/// 1. The key is seen to be restorable;
+/// 2. one of its tables is to be copied again: its keys are looked for and dropped, this one is not there yet;
+/// 3. the key is added, and refuses what the copy's consumer applies while the other table is behind or ahead.
+///
+/// So the states are read once more under the locks that adding takes. If 2 comes later, it waits for these locks, or
+/// finds the key when the copy begins.
+async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<Added> {
     let tx = subscriber.begin("create a foreign key", "begin").await?;
     tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
     // A command and replay may be at the same key: the second one finds what the first has done.
     let lock = "select from londiste.subscriber_pending_fkeys where from_table = $1 and fkey_name = $2 for update";
     tx.query("lock a pending foreign key", lock, &[text(&fkey.from_table.to_string()), text(&fkey.name)]).await?;
     if let Some(validated) = validated(&tx, fkey).await? {
-        return Ok(validated);
+        return Ok(Added::of(validated));
     }
     let row = tx
         .query_one(
@@ -223,8 +293,17 @@ async fn add(subscriber: &Db, fkey: &PendingFkey) -> Result<bool> {
     let not_valid = if at_once { "" } else { " not valid" };
     let (create, comment) = fkey.statements();
     tx.batch("create a foreign key", &format!("{create}{not_valid}{comment}")).await?;
+    if fkey.waits_for_copies && !is_restorable(&tx, &config.pgq_queue_name, fkey).await? {
+        tx.rollback("give up a foreign key").await?;
+        return Ok(Added::No);
+    }
     tx.commit("create a foreign key").await?;
-    Ok(at_once)
+    Ok(Added::of(at_once))
+}
+
+async fn is_restorable(tx: &Db, queue: &str, fkey: &PendingFkey) -> Result<bool> {
+    let restorable = restorable(tx, queue).await?;
+    Ok(restorable.iter().any(|other| (&other.from_table, &other.name) == (&fkey.from_table, &fkey.name)))
 }
 
 async fn validate(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
@@ -270,8 +349,9 @@ async fn offending_keys(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<St
 }
 
 /// Takes the key from the list of those that wait, when it is really there: a new copy may have dropped it meanwhile.
-async fn forget(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
+async fn forget(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<()> {
     let tx = subscriber.begin("forget a pending foreign key", "begin").await?;
+    tx.limit_lock_wait(config.lock_timeout).await?;
     // Whoever drops the key holds a stronger lock until it is remembered as dropped.
     let lock = format!("lock table only {} in access share mode", fkey.from_table.quoted());
     tx.batch("forget a pending foreign key", &lock).await?;

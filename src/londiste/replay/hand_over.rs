@@ -9,11 +9,7 @@ use crate::pg::{Db, FqName, text, text_array};
 
 use super::super::table_state::TableState;
 use super::super::tables::{self, Actor, SubscribedTable};
-use super::{Replay, Sessions};
-
-/// How long to wait for the lock that takes a foreign key away. All other tables wait meanwhile, and whoever wants
-/// the lock after us.
-const LOCK_WAIT: Duration = Duration::from_millis(300);
+use super::{Replay, Sessions, foreign_keys};
 
 /// How long to leave a table alone whose foreign keys could not be dropped because of a lock.
 const LOCKED_PAUSE: Duration = Duration::from_secs(10);
@@ -67,7 +63,7 @@ impl Replay {
         if self.locked.get(&name).is_some_and(|until| Instant::now() < *until) {
             return Ok(false);
         }
-        if let Err(error) = drop_fkeys(subscriber, &name).await {
+        if let Err(error) = foreign_keys::drop_all(subscriber, &name).await {
             if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) {
                 return Err(error);
             }
@@ -111,34 +107,6 @@ impl Replay {
         tracing::info!("Table {} status changed to '{state}'", table.name);
         Ok(())
     }
-}
-
-/// Drops the foreign keys from and to the table, each in a transaction of its own that hardly waits for locks; their
-/// definitions are kept in `londiste.subscriber_pending_fkeys`.
-pub(super) async fn drop_fkeys(subscriber: &Db, name: &FqName) -> Result<()> {
-    let fkeys = subscriber
-        .query(
-            "look for foreign keys",
-            "select from_table, fkey_name from londiste.find_table_fkeys($1)",
-            &[text(&name.to_string())],
-        )
-        .await
-        .map_err(|e| e.about(format!("table {name}")))?;
-    for row in fkeys {
-        let (from_table, fkey): (&str, &str) = (row.get(0), row.get(1));
-        tracing::info!("Dropping fkey: {fkey}");
-        let tx = subscriber.begin("drop a foreign key", "begin").await?;
-        tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
-        tx.query(
-            "drop a foreign key",
-            "select londiste.subscriber_drop_table_fkey($1, $2)",
-            &[text(&from_table), text(&fkey)],
-        )
-        .await
-        .map_err(|e| e.about(format!("foreign key {fkey} of {from_table}")))?;
-        tx.commit("drop a foreign key").await?;
-    }
-    Ok(())
 }
 
 /// The tables at these places, by their size on the provider: a big one that starts last would be waited for alone.

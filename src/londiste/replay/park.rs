@@ -22,8 +22,7 @@ use crate::pgq::consumer::Consumer;
 use super::super::table_state::TableState;
 use super::super::tables::{self, Actor, SubscribedTable};
 use super::super::{completed, parking};
-use super::hand_over::drop_fkeys;
-use super::{Replay, Sessions};
+use super::{Replay, Sessions, foreign_keys};
 
 impl Replay {
     /// Steps 1 to 4.
@@ -38,7 +37,7 @@ impl Replay {
         let name = FqName::parse(&fault.table);
         let Some(table) = tables.iter().find(|t| t.name == name) else { return Err(Error::Apply(fault)) };
         parking::find_mend(provider, &mut fault).await?;
-        drop_fkeys(subscriber, &name).await?;
+        foreign_keys::drop_all(subscriber, &name).await?;
         let queue = self.consumer.queue.clone();
         let consumer = Consumer { queue: queue.clone(), name: self.free_consumer(tables) };
         tables::store_copy_consumer(subscriber, &queue, &name, &consumer.name).await?;

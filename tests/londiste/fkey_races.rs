@@ -1,0 +1,181 @@
+//! Foreign keys that come and go while copies begin and end.
+
+use std::thread;
+
+use super::gates::{self, GATES, SUBSCRIBER_GATES, Side, close, wait_until_held};
+use crate::support::{Replication, wait_until};
+
+const KEY: u32 = 4714;
+const OPEN: &str = "delete from gate.closed; select pg_advisory_unlock(4714)";
+
+const KEYS: &str = "from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace";
+
+/// Two pairs of tables, each with a foreign key, all in sync without a copy; the foreign keys of the subscriber are
+/// pending. Nothing runs.
+fn with_pending_keys() -> Replication {
+    let mut r = Replication::new().with_schema(
+        "create table b (id int primary key);
+         create table a (id int primary key, b_id int constraint a_b references b);
+         create table d (id int primary key);
+         create table c (id int primary key, d_id int constraint c_d references d);
+         insert into b values (1); insert into a values (1, 1);
+         insert into d values (1); insert into c values (1, 1)",
+    );
+    r.londiste.configure("lock_timeout", "3600");
+    r.install();
+    r.subscriber.sql(GATES);
+    r.subscriber.sql(SUBSCRIBER_GATES);
+    r.londiste.run("provider add --all");
+    r.londiste.run("subscriber add a b c d --expect-sync");
+    r.subscriber.sql(
+        "select londiste.subscriber_drop_table_fkey('public.a', 'a_b'),
+                londiste.subscriber_drop_table_fkey('public.c', 'c_d')",
+    );
+    r
+}
+
+fn wait_until_keys_are_back(r: &Replication) {
+    wait_until("the foreign keys are back", || {
+        let keys = r.subscriber.rows(&format!("select conname, convalidated {KEYS} order by 1"));
+        let pending = r.subscriber.column("select fkey_name from londiste.subscriber_pending_fkeys");
+        if keys == [["a_b", "t"], ["c_d", "t"]] && pending.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{keys:?}, pending {pending:?}"))
+        }
+    });
+}
+
+fn assert_no_complaints(r: &Replication) {
+    let log = r.londiste.log();
+    assert!(!log.contains(" ERROR ") && !log.contains("CRITICAL"), "{log}");
+}
+
+/// Waits until a session stands in the queue of a lock.
+fn wait_until_waiting(r: &Replication, who: &str, lock: &str) {
+    let sql = format!(
+        "select count(*) from pg_locks join pg_stat_activity using (pid)
+          where datname = current_database() and not granted and {lock}"
+    );
+    wait_until(&format!("{who} waits for a lock"), || match r.subscriber.value(&sql).as_str() {
+        "0" => Err("it does not"),
+        _ => Ok(()),
+    });
+}
+
+#[test]
+fn key_that_is_made_after_replay_has_dropped_the_others_does_not_stop_the_copy() {
+    let r = Replication::new().with_schema(GATES).with_table("t", "id int primary key, data text");
+    r.provider.sql("insert into t values (1, 'new')");
+    r.subscriber.sql("insert into t values (1, 'old'); create table child (t_id int); insert into child values (1)");
+    r.install();
+    r.subscriber.sql(SUBSCRIBER_GATES);
+    r.subscriber.sql(&gates::of_table("t"));
+    r.start();
+    let gate = close(&r, Side::Subscriber, "truncate", KEY);
+    r.add("t");
+    wait_until_held(&gate, KEY);
+    r.londiste.kill();
+    gate.sql(OPEN);
+    assert_eq!(r.subscriber.value("select merge_state from londiste.subscriber_table"), "in-copy");
+    r.subscriber.sql("alter table child add constraint child_t foreign key (t_id) references t");
+    r.londiste.start();
+    r.wait_until_ok();
+    wait_until("the foreign key is back", || {
+        let sql = "select string_agg(convalidated::text, '') from pg_constraint where conname = 'child_t'";
+        let pending = r.subscriber.value("select count(*) from londiste.subscriber_pending_fkeys");
+        match (r.subscriber.value(sql), pending) {
+            (valid, left) if valid == "true" && left == "0" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    r.assert_in_sync();
+    assert_no_complaints(&r);
+}
+
+#[test]
+fn key_is_not_restored_when_a_copy_of_its_table_has_begun_meanwhile() {
+    let r = with_pending_keys();
+    // A writer keeps the first key from being added, while the second one is next.
+    let writer = r.subscriber.session();
+    writer.sql("begin; insert into a values (2, 1)");
+    let gate = close(&r, Side::Subscriber, "state wanna-sync%", KEY);
+    r.start();
+    wait_until_waiting(&r, "the first key", "relation = 'a'::regclass and mode = 'ShareRowExclusiveLock'");
+    r.londiste.run("subscriber resync c");
+    wait_until_held(&gate, KEY);
+    writer.sql("rollback");
+    r.londiste.wait_for_log("INFO foreign key c_d (public.c --> public.d) waits for a copy that has begun");
+    assert_eq!(r.subscriber.rows(&format!("select conname, convalidated {KEYS}")), [["a_b", "t"]]);
+    gate.sql(OPEN);
+    wait_until_keys_are_back(&r);
+    r.assert_in_sync();
+    assert_no_complaints(&r);
+}
+
+/// Somebody drops the key again, as a copy does, when its restoration has come to this end of the validation.
+fn key_dropped_at(event: &str) {
+    let r = with_pending_keys();
+    r.subscriber.sql(&format!(
+        "drop event trigger gate; create event trigger gate on {event} execute procedure gate.statement()"
+    ));
+    let gate = close(&r, Side::Subscriber, "ddl alter table%a% validate constraint%a_b%", KEY);
+    r.start();
+    wait_until_held(&gate, KEY);
+    thread::scope(|scope| {
+        let dropped = scope.spawn(|| {
+            let copy = r.subscriber.session();
+            copy.sql("begin; select londiste.subscriber_drop_table_fkey('public.a', 'a_b')");
+            copy
+        });
+        if event == "ddl_command_end" {
+            wait_until_waiting(&r, "the drop", "relation = 'a'::regclass and mode = 'AccessExclusiveLock'");
+        } else {
+            wait_until("the key is dropped", || if dropped.is_finished() { Ok(()) } else { Err("it is not") });
+        }
+        gate.sql(OPEN);
+        let copy = dropped.join().unwrap();
+        wait_until_waiting(&r, "the restoration", "relation = 'a'::regclass");
+        copy.sql("commit");
+    });
+    // The second key comes after the first: what was to be done for the first is done.
+    wait_until("the second key is back", || {
+        let left = r.subscriber.column("select fkey_name from londiste.subscriber_pending_fkeys");
+        if left == ["a_b"] { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+    // A new start looks at once, not after a minute.
+    r.londiste.stop();
+    r.londiste.start();
+    wait_until_keys_are_back(&r);
+    assert_no_complaints(&r);
+}
+
+#[test]
+fn key_that_is_dropped_before_it_is_validated_stays_pending() {
+    key_dropped_at("ddl_command_start");
+}
+
+#[test]
+fn key_that_is_dropped_after_it_was_validated_stays_pending() {
+    key_dropped_at("ddl_command_end");
+}
+
+#[test]
+fn command_and_replay_restore_a_key_once() {
+    let r = with_pending_keys();
+    let writer = r.subscriber.session();
+    writer.sql("begin; insert into a values (2, 1)");
+    r.start();
+    wait_until_waiting(&r, "replay", "relation = 'a'::regclass and mode = 'ShareRowExclusiveLock'");
+    thread::scope(|scope| {
+        let remove = scope.spawn(|| r.londiste.run("subscriber remove a"));
+        wait_until("both are at it", || match r.londiste.log().matches("Creating fkey: a_b").count() {
+            2 => Ok(()),
+            n => Err(n),
+        });
+        writer.sql("rollback");
+        remove.join().unwrap();
+    });
+    wait_until_keys_are_back(&r);
+    assert_no_complaints(&r);
+}
