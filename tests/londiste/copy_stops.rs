@@ -4,6 +4,7 @@
 //! Triggers in both databases hold the copy at the stage that the test has closed, until the test opens it again.
 
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::gates::{self, GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, wait_until_held};
 use crate::support::{Cluster, Proxy, Replication, Session, wait_until};
@@ -36,6 +37,30 @@ const STAGES: [(Side, &str); 20] = [
 /// Those that are only there when the copy finds a batch to catch up with.
 const OF_A_BATCH: [&str; 3] = ["next batch", "completed update %_copy", "finish batch"];
 
+const NEW_ROWS: &str = "truncate t; insert into t select i, 'new' from generate_series(1, 1000) i";
+
+const OLD_ROWS: &str = "
+    truncate t, child;
+    insert into t select i, 'old' from generate_series(1, 5) i;
+    insert into child values (1), (null)";
+
+/// Jobs at work, and nothing subscribed.
+fn ready(r: Replication) -> Replication {
+    let r = r.with_schema(GATES).with_schema(
+        "create table t (id int primary key, data text);
+         create index t_value on t (gate.value(id))",
+    );
+    r.subscriber.sql("create table child (t_id int constraint child_key references t deferrable)");
+    r.install();
+    r.provider.sql(PROVIDER_GATES);
+    r.subscriber.sql(SUBSCRIBER_GATES);
+    r.subscriber.sql(&gates::of_table("t"));
+    r.start();
+    r.londiste.run("provider add t");
+    r.provider.sql(NEW_ROWS);
+    r
+}
+
 /// A table with old rows, whose copy is about to be held up; and a table outside the set that references it.
 struct Stage {
     r: Replication,
@@ -48,35 +73,28 @@ struct Stage {
 impl Stage {
     /// Begins the copy and waits until it has come to the gate.
     fn reach(r: Replication, side: Side, name: &'static str) -> Stage {
-        let r = r.with_schema(GATES).with_schema(
-            "create table t (id int primary key, data text);
-             create index t_value on t (gate.value(id))",
-        );
-        r.provider.sql("insert into t select i, 'new' from generate_series(1, 1000) i");
-        r.subscriber.sql(
-            "insert into t select i, 'old' from generate_series(1, 5) i;
-             create table child (t_id int constraint child_key references t deferrable);
-             insert into child values (1), (null)",
-        );
+        r.subscriber.sql(OLD_ROWS);
         let structure = structure(&r);
-        r.install();
-        r.provider.sql(PROVIDER_GATES);
-        r.subscriber.sql(SUBSCRIBER_GATES);
-        r.subscriber.sql(&gates::of_table("t"));
-        r.start();
         let before_batches = OF_A_BATCH.contains(&name).then(|| close(&r, Side::Subscriber, "value % analyze%", 4712));
         let gate = close(&r, side, name, 4711);
-        r.add("t");
+        r.londiste.run("subscriber add t");
         if let Some(before_batches) = before_batches {
             wait_until_held(&before_batches, 4712);
             r.provider.sql("insert into t values (2001, 'new')");
             wait_until_there_is_a_batch(&r);
-            before_batches.sql("select pg_advisory_unlock(4712)");
+            before_batches.sql("delete from gate.closed where key = 4712; select pg_advisory_unlock(4712)");
         }
         wait_until_held(&gate, 4711);
         let stage = Stage { r, gate, side, name, structure };
         stage.r.provider.sql("insert into t values (2000, 'new'); delete from t where id = 7");
         stage
+    }
+
+    /// The copy is over. Makes all ready for the next one.
+    fn leave(self) -> Replication {
+        self.r.londiste.run("subscriber remove t");
+        self.r.provider.sql(NEW_ROWS);
+        self.r
     }
 
     fn open(&self) {
@@ -160,14 +178,24 @@ fn structure(r: &Replication) -> Vec<String> {
     )
 }
 
-/// Runs `stop` at each stage; what fails is told for all of them.
-fn at_each_stage(stop: fn(&Stage)) {
+/// Runs `stop` at each stage, and tells all that failed. The jobs and databases are those of the stage before, unless
+/// that failed.
+fn at_each_stage(start: impl Fn() -> Replication, stop: impl Fn(&Stage)) {
     let mut failures = String::new();
+    let mut last = None;
     for (side, name) in STAGES {
-        let run = std::panic::catch_unwind(|| stop(&Stage::reach(Replication::new(), side, name)));
-        if let Err(panic) = run {
-            let text = panic.downcast_ref::<String>().map_or("?", String::as_str);
-            let _ = writeln!(failures, "--- {name}:\n{text}");
+        let from = last.take();
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            let stage = Stage::reach(from.unwrap_or_else(|| ready(start())), side, name);
+            stop(&stage);
+            stage.leave()
+        }));
+        match run {
+            Ok(r) => last = Some(r),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map_or("?", String::as_str);
+                let _ = writeln!(failures, "--- {name}:\n{text}");
+            }
         }
     }
     assert!(failures.is_empty(), "{failures}");
@@ -175,7 +203,7 @@ fn at_each_stage(stop: fn(&Stage)) {
 
 #[test]
 fn copy_stopped_with_s_is_whole_and_goes_on() {
-    at_each_stage(|stage| {
+    at_each_stage(Replication::new, |stage| {
         stage.r.londiste.run("-s");
         stage.open();
         wait_until("the job has ended", || if stage.r.londiste.is_running() { Err("it runs") } else { Ok(()) });
@@ -187,7 +215,7 @@ fn copy_stopped_with_s_is_whole_and_goes_on() {
 
 #[test]
 fn copy_stopped_with_k_is_whole_and_goes_on() {
-    at_each_stage(|stage| {
+    at_each_stage(Replication::new, |stage| {
         stage.r.londiste.kill();
         stage.open();
         stage.assert_whole(true);
@@ -198,7 +226,7 @@ fn copy_stopped_with_k_is_whole_and_goes_on() {
 
 #[test]
 fn copy_killed_is_whole_and_goes_on() {
-    at_each_stage(|stage| {
+    at_each_stage(Replication::new, |stage| {
         stage.r.londiste.kill9();
         stage.open();
         stage.assert_whole(false);
@@ -212,11 +240,13 @@ fn copy_whose_connections_are_cut_goes_on_by_itself() {
     let cluster = |name| Cluster::builder().name(name).tcp().start();
     let (provider, subscriber) = (cluster("cut-provider"), cluster("cut-subscriber"));
     let (to_provider, to_subscriber) = (Proxy::to_cluster(&provider), Proxy::to_cluster(&subscriber));
-    for (side, name) in STAGES {
+    let start = || {
         let mut r = Replication::between(&provider, &subscriber);
         r.londiste.configure("provider_db", &to_provider.conninfo(r.provider.name()));
         r.londiste.configure("subscriber_db", &to_subscriber.conninfo(r.subscriber.name()));
-        let stage = Stage::reach(r, side, name);
+        r
+    };
+    at_each_stage(start, |stage| {
         if stage.side == Side::Provider {
             to_provider.cut();
         } else {
@@ -224,5 +254,5 @@ fn copy_whose_connections_are_cut_goes_on_by_itself() {
         }
         stage.open();
         stage.assert_finishes();
-    }
+    });
 }
