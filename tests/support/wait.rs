@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(20);
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
 
-/// Calls `condition` until it is `Ok` and returns its value; panics with the last status after 60 s.
+/// Calls `condition` until it is `Ok` and returns its value; panics with the last status after three minutes.
 #[track_caller]
 pub fn wait_until<T, S: Display>(description: &str, condition: impl FnMut() -> Result<T, S>) -> T {
     wait_within(LIMIT, description, condition)
