@@ -1,6 +1,6 @@
 //! An event that cannot be applied is named, with all that is needed to find and mend it.
 
-use rlondiste::config::{Apply, MissingRow};
+use rlondiste::config::{Apply, ApplyRole, MissingRow};
 use rlondiste::error::{ApplyFault, FaultKind};
 use rlondiste::londiste::apply::Settings;
 use rlondiste::{Error, Report};
@@ -112,4 +112,41 @@ fn a_statement_of_another_form_goes_to_the_server_as_it_is() {
         ]))
         .unwrap();
     assert_eq!(subscriber.column("select row(t.*)::text from t"), ["(1,4)"]);
+}
+
+/// `a` and `b` refer to `p`, `c` refers to `b`.
+const TREE: &str = "create table p (id int primary key); create table a (id int primary key, p int references p);
+    create table b (id int primary key, p int references p); create table c (id int primary key, b int references b);
+    insert into p values (1); insert into a values (1, 1); insert into b values (1, 1)";
+
+#[test]
+fn tables_that_others_refer_to_are_emptied_in_an_order_that_works() {
+    for settings in WAYS {
+        // `c` is empty and not emptied, so that neither `b` nor `p` can be truncated.
+        let (mut replay, subscriber) = replay(settings, TREE, "public.p public.a public.b");
+        let list = [(1, 1, "R", "", "public.p"), (2, 1, "R", "", "public.a"), (3, 1, "R", "", "public.b")];
+        replay.apply(&events(&list)).unwrap_or_else(|error| panic!("{}", Report(&error)));
+        let left = "select (select count(*) from p) + (select count(*) from a) + (select count(*) from b)";
+        assert_eq!(subscriber.value(left), "0");
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_emptied_is_named_with_what_would_help() {
+    let (mut replay, subscriber) = replay(SETTINGS, TREE, "public.p public.a public.b");
+    let place = subscriber.place();
+    let list = [(1, 1, "R", "", "public.a"), (2, 1, "R", "", "public.p")];
+    let (_, text) = fault(replay.apply(&events(&list)));
+    let expected = format!(
+        "cannot apply event 2 (R) to table \"public.p\" on subscriber ({place}): update or delete on table \"p\" violates \
+         foreign key constraint \"b_p_fkey\" on table \"b\" (23503)\n\
+         DETAIL: Key (id)=(1) is still referenced from table \"b\".\n\
+         HINT: Empty the table that refers to it too, drop its foreign key, or set apply_role = replica, which does not check \
+         foreign keys. \"rlondiste INI subscriber skip-event 2\" leaves this event out."
+    );
+    assert_eq!(text, expected);
+    let settings = Settings { role: ApplyRole::Replica, ..SETTINGS };
+    let (mut replay, subscriber) = super::replay(settings, TREE, "public.p public.a");
+    replay.apply(&events(&list)).unwrap_or_else(|error| panic!("{}", Report(&error)));
+    assert_eq!(subscriber.rows("select count(*) from p union all select count(*) from b"), [["0"], ["1"]]);
 }

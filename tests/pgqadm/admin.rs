@@ -217,11 +217,7 @@ fn owner_of_the_database_needs_no_other_right() {
     let setup = Setup::on(cluster);
     let (name, user) = (setup.database.name(), format!("owner_of_{}", setup.database.name()));
     cluster.sql(&format!("create role {user} login; alter database {name} owner to {user}"));
-    let job = crate::support::Job::ticker(
-        setup.scratch.path(),
-        "plain",
-        &setup.database.conninfo().replace("user=postgres", &format!("user={user}")),
-    );
+    let job = crate::support::Job::ticker(setup.scratch.path(), "plain", &setup.database.conninfo_as(&user));
     for command in ["install", "create q", "config q ticker_max_lag=0.1", "status"] {
         job.run(command);
     }

@@ -62,9 +62,7 @@ impl Setup {
 
     /// Where this is, as messages say it.
     fn place(&self) -> String {
-        let words: Vec<&str> = self.database.conninfo().split(' ').collect();
-        let [host, port, user, dbname] = words.as_slice() else { panic!("{words:?}") };
-        format!("{host} {port} {dbname} {user}")
+        self.database.place()
     }
 
     /// Runs a command that must succeed and print nothing on stdout and exactly these lines on stderr.

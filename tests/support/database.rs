@@ -48,6 +48,18 @@ impl Database {
         &self.conninfo
     }
 
+    /// Where it is, as messages say it.
+    pub fn place(&self) -> String {
+        let words: Vec<&str> = self.conninfo.split(' ').collect();
+        let [host, port, user, dbname] = words.as_slice() else { panic!("{words:?}") };
+        format!("{host} {port} {dbname} {user}")
+    }
+
+    /// The connection string of another user.
+    pub fn conninfo_as(&self, user: &str) -> String {
+        self.conninfo.replace("user=postgres", &format!("user={user}"))
+    }
+
     /// The major version of its server.
     pub fn major(&self) -> u32 {
         self.major

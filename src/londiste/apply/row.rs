@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::error::ErrorPosition;
+use tokio_postgres::error::{ErrorPosition, SqlState};
 use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
@@ -295,32 +295,59 @@ fn key_text(chunk: &Chunk, slot: &Slot, shape: &Shape, table: &Table) -> String 
     columns.into_iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
-/// Empties the tables of `truncates`, all in one statement where foreign keys allow it.
+/// Empties the tables of `truncates`: those that others refer to by deletes, since the server does not truncate a table
+/// unless all that refer to it are truncated with it, even if they are empty.
 pub(super) async fn truncate(tx: &Db, chunk: &Chunk) -> Result<()> {
-    let mut tables: Vec<&Table> = chunk.truncates.iter().map(|(_, id)| chunk.table(*id)).collect();
-    tables.sort_by_key(|table| table.oid);
-    tables.dedup_by_key(|table| table.oid);
-    let Some((event, id)) = chunk.truncates.first() else { return Ok(()) };
-    // The server does not truncate a table that others refer to unless they are truncated too, even if they are empty.
-    let alone = |table: &Table| {
-        table.foreign_keys.iter().all(|key| key.end != End::Parent || tables.iter().any(|other| other.oid == key.from))
-    };
-    let (truncated, deleted): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|table| alone(table));
-    let mut statements: Vec<String> = deleted.iter().map(|table| format!("delete from {}", table.only())).collect();
-    if !truncated.is_empty() {
-        let names: Vec<String> = truncated.iter().map(|table| table.only()).collect();
-        statements.push(format!("truncate {}", names.join(", ")));
+    let mut deleted: Vec<(i64, &Table)> =
+        chunk.truncates.iter().map(|(event, id)| (*event, chunk.table(*id))).collect();
+    deleted.sort_by_key(|(event, table)| (table.oid, *event));
+    deleted.dedup_by_key(|(_, table)| table.oid);
+    let truncated = take_truncated(&mut deleted);
+    // No table of these refers to one that is truncated, but the reverse may be.
+    if let Some((event, table)) = truncated.first() {
+        let names: Vec<String> = truncated.iter().map(|(_, table)| table.only()).collect();
+        empty(tx, *event, table, &format!("truncate {}", names.join(", "))).await?;
     }
-    tx.client().batch_execute(&statements.join("; ")).await.map_err(|error| {
+    // Children first: a table has more tables below it than each of those.
+    let below = |table: &Table| deleted.iter().filter(|(_, other)| other.ancestors.contains(&table.oid)).count();
+    let mut ordered = deleted.clone();
+    ordered.sort_by_key(|(_, table)| below(table));
+    for (event, table) in ordered {
+        empty(tx, event, table, &format!("delete from {}", table.only())).await?;
+    }
+    Ok(())
+}
+
+/// Takes out the tables that can be truncated together.
+fn take_truncated<'a>(tables: &mut Vec<(i64, &'a Table)>) -> Vec<(i64, &'a Table)> {
+    let mut together = std::mem::take(tables);
+    loop {
+        let oids: Vec<u32> = together.iter().map(|(_, table)| table.oid).collect();
+        let whole =
+            |table: &Table| table.foreign_keys.iter().all(|key| key.end != End::Parent || oids.contains(&key.from));
+        let (fit, others): (Vec<_>, Vec<_>) = together.into_iter().partition(|(_, table)| whole(table));
+        together = fit;
+        if others.is_empty() {
+            return together;
+        }
+        tables.extend(others);
+    }
+}
+
+async fn empty(tx: &Db, event: i64, table: &Table, sql: &str) -> Result<()> {
+    tx.client().batch_execute(sql).await.map_err(|error| {
+        let referred_to = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
+        let mend = "Empty the table that refers to it too, drop its foreign key, or set apply_role = replica, which does \
+                    not check foreign keys.";
         Error::Apply(Box::new(ApplyFault {
             kind: FaultKind::Refused,
-            event: *event,
+            event,
             verb: 'R',
-            table: chunk.table(*id).name.to_string(),
+            table: table.name.to_string(),
             key: String::new(),
             column: None,
             target: tx.target().to_owned(),
-            mend: None,
+            mend: referred_to.then(|| mend.to_owned()),
             source: Some(error),
         }))
     })
