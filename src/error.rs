@@ -265,6 +265,8 @@ pub enum FaultKind {
     MissingColumn(String),
     /// The row to update or delete is not there, and the configuration says to stop then.
     MissingRow,
+    /// Policies decide which of the table's rows the user sees.
+    RowSecurity,
     /// The event's data are not what its type promises; what is wrong with them.
     Unreadable(String),
     /// The subscriber refused the statement.
@@ -296,10 +298,10 @@ pub struct ApplyFault {
 
 impl ApplyFault {
     /// Whether only the structure of this one table is at fault, so that other tables can go on: something that the
-    /// provider has is not there, or the provider's value does not fit a column.
+    /// provider has is not there, or not to be seen, or the provider's value does not fit a column.
     pub fn is_structure(&self) -> bool {
         match self.kind {
-            FaultKind::MissingTable | FaultKind::MissingColumn(_) => true,
+            FaultKind::MissingTable | FaultKind::MissingColumn(_) | FaultKind::RowSecurity => true,
             FaultKind::MissingRow | FaultKind::Unreadable(_) => false,
             FaultKind::Refused => self.server().is_some_and(|error| sqlstate_is_structure(error.code())),
         }
@@ -333,6 +335,7 @@ impl ApplyFault {
             FaultKind::MissingTable => ": the table does not exist".to_owned(),
             FaultKind::MissingColumn(column) => format!(": column \"{column}\" does not exist"),
             FaultKind::MissingRow => ": the row does not exist".to_owned(),
+            FaultKind::RowSecurity => ": row security may hide rows of the table from this user".to_owned(),
             FaultKind::Unreadable(what) => format!(": {what}"),
             FaultKind::Refused => self.column_text(),
         }
@@ -397,6 +400,10 @@ fn sqlstate_is_structure(code: &SqlState) -> bool {
     }
 }
 
+/// What to do where row security hides rows from the user of a connection string.
+pub(crate) const SEE_ALL_ROWS: &str = "Let the user of the connection string see all rows: give it BYPASSRLS (\"alter role \
+     ... bypassrls\"), or connect as the table's owner; a table with \"force row level security\" hides rows from its owner too.";
+
 /// Hints for SQLSTATEs that nearly always mean one thing here.
 fn query_hint(error: &DbError) -> Option<String> {
     let code = error.code();
@@ -410,6 +417,10 @@ fn query_hint(error: &DbError) -> Option<String> {
         return Some(format!("Run \"{command}\" first."));
     }
     match *code {
+        // The function of the server that refuses it, since messages are translated.
+        SqlState::INSUFFICIENT_PRIVILEGE if error.routine() == Some("check_enable_rls") => {
+            Some(SEE_ALL_ROWS.to_owned())
+        }
         SqlState::INSUFFICIENT_PRIVILEGE => {
             Some("Grant the missing right to the user of the connection string, or connect as the owner.".to_owned())
         }

@@ -29,6 +29,7 @@ mod provider;
 mod repair;
 mod replay;
 mod replay_lines;
+mod row_security;
 mod sequences;
 mod skip_event;
 mod subscriber;

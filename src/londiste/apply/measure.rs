@@ -56,6 +56,7 @@ pub(super) fn table(oid: u32, sketch: &Sketch<'_>) -> Table {
         foreign_keys: Vec::new(),
         ancestors: Vec::new(),
         deferrable: false,
+        row_security: false,
         by_row: None,
     }
 }

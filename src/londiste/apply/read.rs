@@ -8,7 +8,7 @@ use super::fold::Rows;
 use super::shape::{Form, FormKind, ShapeId, Slot, TableId};
 use super::table::{ColumnId, mend_missing_column, mend_missing_table};
 use super::{Applied, Filter};
-use crate::error::{ApplyFault, Error, FaultKind, Result};
+use crate::error::{ApplyFault, Error, FaultKind, Result, SEE_ALL_ROWS};
 use crate::pg::FqName;
 use crate::pgq::event::Event;
 use crate::pgq::fragment::{self, Verb};
@@ -181,6 +181,9 @@ impl<'a> Reader<'a> {
         let target = match self.targets.get(name) {
             Some(target) => *target,
             None => match self.resolve(name) {
+                Ok(Target::Table(id, _)) if self.catalog.get(id).table.row_security => {
+                    return Err(self.hidden_rows(event, id));
+                }
                 Ok(target) => *self.targets.entry(name.to_vec()).or_insert(target),
                 Err(load) => return Ok(Err(load)),
             },
@@ -320,8 +323,14 @@ impl<'a> Reader<'a> {
 
     /// The table does not exist on the subscriber.
     pub(super) fn missing_table(&self, event: &Event, name: &FqName) -> Error {
-        let verb = event.kind().first().copied().filter(u8::is_ascii_uppercase).map_or('?', char::from);
-        self.fault_with(event.id, verb, &name.to_string(), FaultKind::MissingTable, Some(mend_missing_table(name)))
+        let (verb, table) = (letter_of(event), name.to_string());
+        self.fault_with(event.id, verb, &table, FaultKind::MissingTable, Some(mend_missing_table(name)))
+    }
+
+    /// An update or delete of a row that a policy hides would do nothing, silently.
+    fn hidden_rows(&self, event: &Event, id: TableId) -> Error {
+        let (verb, table) = (letter_of(event), self.catalog.get(id).table.name.to_string());
+        self.fault_with(event.id, verb, &table, FaultKind::RowSecurity, Some(SEE_ALL_ROWS.to_owned()))
     }
 
     fn missing_column(&self, event: EventId, verb: Verb, id: TableId, column: String) -> Error {
@@ -362,6 +371,11 @@ impl Filter {
             Filter::ApplyUnlessVisibleIn(snapshot) => snapshot.contains(txid),
         }
     }
+}
+
+/// The first letter of an event's type, for messages.
+fn letter_of(event: &Event) -> char {
+    event.kind().first().copied().filter(u8::is_ascii_uppercase).map_or('?', char::from)
 }
 
 /// The letter of the classic event types.

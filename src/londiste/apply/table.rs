@@ -37,6 +37,8 @@ pub(super) struct Table {
     pub(super) ancestors: Vec<u32>,
     /// Whether a constraint of it, or of another table to it, may be checked at the end of the transaction.
     pub(super) deferrable: bool,
+    /// Whether policies decide which of its rows this user sees.
+    pub(super) row_security: bool,
     /// Why each event has to be applied by itself, in order.
     pub(super) by_row: Option<&'static str>,
 }
@@ -102,8 +104,9 @@ impl Table {
 }
 
 /// Changes when anything changes that [`load`] reads: columns, indexes, triggers (a foreign key has some on both of its
-/// tables) and rules each have their rows in the catalog, and each row the transaction that wrote it.
-const VERSION: &str = "(c.xmin::text::bigint
+/// tables) and rules each have their rows in the catalog, and each row the transaction that wrote it. Whether policies
+/// concern this user depends on the user too.
+const VERSION: &str = "(c.xmin::text::bigint + pg_catalog.row_security_active(c.oid)::int
       + (select sum(a.xmin::text::bigint) from pg_catalog.pg_attribute a where a.attrelid = c.oid)
       + (select coalesce(sum(i.xmin::text::bigint), 0) from pg_catalog.pg_index i where i.indrelid = c.oid)
       + (select coalesce(sum(t.xmin::text::bigint), 0) from pg_catalog.pg_trigger t where t.tgrelid = c.oid)
@@ -112,7 +115,6 @@ const VERSION: &str = "(c.xmin::text::bigint
 const TABLES: &str = "
     select c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', VERSION,
            case when c.relkind not in ('r', 'p') then 'is not a plain table'
-                when pg_catalog.row_security_active(c.oid) then 'has row security'
                 when exists (select from pg_catalog.pg_rewrite r
                               where r.ev_class = c.oid and r.ev_type <> '1' and r.ev_enabled in ('A', $3))
                      then 'has rules'
@@ -130,7 +132,8 @@ const TABLES: &str = "
                      then 'has triggers'
            end,
            exists (select from pg_catalog.pg_constraint k
-                    where c.oid in (k.conrelid, k.confrelid) and k.condeferrable and k.contype in ('p', 'u', 'x', 'f'))
+                    where c.oid in (k.conrelid, k.confrelid) and k.condeferrable and k.contype in ('p', 'u', 'x', 'f')),
+           pg_catalog.row_security_active(c.oid)
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
            join unnest($1, $2) w(nspname, relname) on w.nspname::name = n.nspname and w.relname::name = c.relname
      where c.relkind in ('r', 'p', 'v', 'f')";
@@ -237,7 +240,6 @@ fn table(row: &tokio_postgres::Row) -> Table {
         None => None,
         Some("has triggers") => Some("has triggers"),
         Some("has rules") => Some("has rules"),
-        Some("has row security") => Some("has row security"),
         Some(_) => Some("is not a plain table"),
     };
     Table {
@@ -254,6 +256,7 @@ fn table(row: &tokio_postgres::Row) -> Table {
         foreign_keys: Vec::new(),
         ancestors: Vec::new(),
         deferrable: row.get(6),
+        row_security: row.get(7),
         by_row,
     }
 }

@@ -15,6 +15,9 @@ use super::rebuild::{self, Follower};
 use super::throttle::Throttle;
 use super::transfer::Transfer;
 
+/// A policy that hides rows from us is an error, not a smaller table.
+const ALL_ROWS: &str = "set local row_security = off";
+
 /// Copies the table inside the subscriber's open transaction. Returns the provider's snapshot that the rows are of.
 pub(super) async fn copy_table(
     provider: &Db,
@@ -26,8 +29,8 @@ pub(super) async fn copy_table(
     let name = &table.name;
     let about = |e: Error| e.about(format!("table {name}"));
     prepare(tx, config).await?;
-    let snapshot_tx =
-        provider.begin("start the copy's snapshot", "begin isolation level repeatable read read only").await?;
+    let begin = format!("begin isolation level repeatable read read only; {ALL_ROWS}");
+    let snapshot_tx = provider.begin("start the copy's snapshot", &begin).await?;
     let snapshot = current_snapshot(&snapshot_tx).await?;
     let columns = Columns::shared(&snapshot_tx, tx, name).await?;
     tx.query(
@@ -64,7 +67,7 @@ pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
 
 async fn prepare(tx: &Db, config: &config::Londiste) -> Result<()> {
     // An index without a tablespace of its own is not to follow the role's default.
-    let mut sql = "set local statement_timeout = 0; set local default_tablespace = ''".to_owned();
+    let mut sql = format!("set local statement_timeout = 0; set local default_tablespace = ''; {ALL_ROWS}");
     if let Some(memory) = &config.copy_maintenance_work_mem {
         sql.push_str(&format!("; set local maintenance_work_mem = {}", quote_literal(memory)));
     }
