@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Job, Program, Replication, Scratch, mask_log_lines, wait_until};
+use crate::support::{Job, Program, QUEUE, Replication, Scratch, mask_log_lines, wait_until};
 
 const LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
@@ -61,6 +61,42 @@ fn file_is_rotated_at_its_size_and_no_line_is_lost_or_cut() {
         assert!(text.len() <= 600 && text.ends_with('\n'), "{}:\n{text}", file.display());
         assert_well_formed(&text);
     }
+}
+
+#[test]
+fn processes_that_rotate_one_file_at_once_lose_no_line() {
+    const PROCESSES: usize = 6;
+    const RUNS: usize = 6;
+    const TABLES: usize = 40;
+    let r = Replication::new()
+        .with_schema(&(0..TABLES).map(|i| format!("create table t{i} (id int primary key);")).collect::<String>());
+    r.install();
+    r.londiste.run("provider add --all");
+    let dir = Scratch::new();
+    let databases = [r.provider.conninfo(), r.subscriber.conninfo()];
+    let job = Job::londiste(dir.path(), "shared", databases, QUEUE).set("log_size", "600").set("log_count", "1000");
+    // Each process says on standard error what it writes into the file, with its time and process id.
+    let mut said: Vec<String> = std::thread::scope(|scope| {
+        let processes: Vec<_> = (0..PROCESSES)
+            .map(|_| scope.spawn(|| (0..RUNS).map(|_| job.run("subscriber check").stderr).collect::<String>()))
+            .collect();
+        processes.into_iter().map(|process| process.join().unwrap()).collect()
+    });
+    said = said.iter().flat_map(|text| text.lines().map(str::to_owned)).collect();
+    let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let logs: Vec<String> = files
+        .iter()
+        .filter(|path| path.to_string_lossy().contains("shared.log"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    for log in &logs {
+        assert!(log.len() <= 600 && log.ends_with('\n'), "{log}");
+    }
+    let mut written: Vec<String> = logs.iter().flat_map(|log| log.lines().map(str::to_owned)).collect();
+    said.sort();
+    written.sort();
+    assert_eq!(said.len(), PROCESSES * RUNS * TABLES);
+    assert!(written == said, "{} lines of {} are in the {} files", written.len(), said.len(), logs.len());
 }
 
 #[test]

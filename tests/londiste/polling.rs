@@ -14,7 +14,7 @@ fn tables_not_ok(r: &Replication) -> usize {
     let ini = r.londiste.ini();
     let script =
         format!("{program} {} subscriber tables | tail -n+2 | awk '{{print $2}}' | grep -v ok | wc -l", ini.display());
-    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let output = Command::new("sh").args(["-c", &script]).current_dir(r.scratch().path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()
 }
