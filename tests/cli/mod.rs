@@ -1,6 +1,7 @@
 //! The command line and the process: options, daemon, pidfile, signals, log.
 
 mod daemon;
+mod ini_lines;
 mod log;
 mod options;
 mod pidfile;

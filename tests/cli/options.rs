@@ -58,18 +58,31 @@ fn what_cannot_be_read_is_a_usage_error() {
     }
 }
 
+const ALL: &str = "provider add, provider remove, provider refresh, provider add-seq, provider remove-seq, subscriber add, \
+                   subscriber remove, subscriber add-seq, subscriber remove-seq, subscriber resync";
+
 #[test]
 fn option_that_the_command_cannot_use_is_a_usage_error() {
     let scratch = Scratch::new();
     let job = Job::londiste(scratch.path(), "l", ["dbname=none", "dbname=none"], "q");
-    for (args, text) in [
-        ("replay --force", "option --force cannot be used with \"replay\"; it is for subscriber add, compare, repair"),
-        ("subscriber seqs --key=a", "option --key cannot be used with \"subscriber seqs\"; it is for provider add"),
-        ("compare -d", "option --daemon cannot be used with \"compare\"; it is for replay, copy"),
-        ("subscriber add --all --rewind", "option --all cannot be used with \"--rewind\"; it is for provider add"),
+    for (args, option, command, commands) in [
+        ("replay --force", "force", "replay", "subscriber add, compare, repair"),
+        ("copy --force", "force", "copy", "subscriber add, compare, repair"),
+        ("--rewind --force", "force", "--rewind", "subscriber add, compare, repair"),
+        ("replay --all", "all", "replay", ALL),
+        ("compare --all", "all", "compare", ALL),
+        ("repair --expect-sync", "expect-sync", "repair", "subscriber add"),
+        ("provider add t --skip-truncate", "skip-truncate", "provider add", "subscriber add"),
+        ("subscriber add --all --rewind", "all", "--rewind", ALL),
+        ("provider tables --all --reset", "all", "--reset", ALL),
+        ("subscriber seqs --key=a", "key", "subscriber seqs", "provider add"),
+        ("compare -d", "daemon", "compare", "replay, copy"),
+        ("provider add --all -d", "daemon", "provider add", "replay, copy"),
+        ("subscriber seqs -d", "daemon", "subscriber seqs", "replay, copy"),
     ] {
-        let output = job.program(args.split(' ')).called("londiste.py").stdout("").status(2).run();
-        assert!(output.stderr.starts_with(&format!("{USAGE}\nlondiste.py: error: {text}")), "{}", output.stderr);
+        let text = format!("option --{option} cannot be used with \"{command}\"; it is for {commands}");
+        let text = format!("{USAGE}\nlondiste.py: error: {text}\n");
+        job.program(args.split(' ')).called("londiste.py").stdout("").stderr(text).status(2).run();
     }
     assert!(!job.log_path().exists());
 }
@@ -174,4 +187,28 @@ fn closed_standard_output_is_no_error() {
 fn pgqadm_by_its_own_name_has_its_own_usage() {
     let text = "Usage: pgqadm.py [options] INI CMD [subcmd args]\n\npgqadm.py: error: no such option: --bogus\n";
     pgqadm(["--bogus"]).stderr(text).status(2).run();
+}
+
+#[test]
+fn options_may_stand_anywhere_and_the_first_word_is_the_ini_file() {
+    let scratch = Scratch::new();
+    let job = Job::londiste(scratch.path(), "l", ["dbname=none", "dbname=none"], "q");
+    let nothing = "DATE PID WARNING No pidfile, process not running\n";
+    for args in ["-s l.ini", "l.ini -s", "l.ini -s replay", "l.ini replay -s", "--verb l.ini -qs replay", "-s -- l.ini"]
+    {
+        Program::new(args.split(' ')).dir(scratch.path()).stdout("").stderr(nothing).run();
+    }
+    // The last one counts.
+    let mut sleeper = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    std::fs::write(job.pidfile(), sleeper.id().to_string()).unwrap();
+    job.program(["-s", "-k", "-r"]).stdout("").stderr("").run();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&sleeper.wait().unwrap());
+    assert_eq!(signal, Some(nix::sys::signal::Signal::SIGHUP as i32));
+    let text = "londiste.py: Config file not found: provider\nHINT: The first word after the options is the ini file; \
+                \"rlondiste --ini londiste\" and \"rlondiste --ini pgqadm\" print samples to start from.\n";
+    let wrong_order = ["provider", "l.ini", "seqs"];
+    londiste(wrong_order).dir(scratch.path()).stderr(text).status(1).run();
+    // What stands after "--" is a word.
+    let text = "Unknown command '--all', use --help for help\n";
+    londiste(["l.ini", "--", "--all"]).dir(scratch.path()).stderr(text).status(1).run();
 }

@@ -7,14 +7,14 @@ use std::process::{Child, Command};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Job, Program, Scratch, mask_log_lines, wait_until};
+use crate::support::{Job, Program, Scratch, wait_until};
 
 fn ticker(scratch: &Scratch) -> Job {
-    Job::ticker(scratch.path(), "t", "host=/nowhere dbname=none")
+    Job::ticker(scratch.path(), "t", "host=/nowhere dbname=none user=u")
 }
 
 fn londiste(scratch: &Scratch) -> Job {
-    Job::londiste(scratch.path(), "l", ["host=/nowhere dbname=none", "host=/nowhere dbname=none"], "q")
+    Job::londiste(scratch.path(), "l", ["host=/nowhere dbname=none user=u", "host=/nowhere dbname=none user=u"], "q")
 }
 
 /// A process that does nothing; ended on drop.
@@ -84,32 +84,114 @@ fn commands_that_only_read_take_no_pidfile() {
         (londiste(&scratch), ".setup", "subscriber missing"),
     ] {
         fs::write(format!("{}{suffix}", job.pidfile().display()), sleeper.pid().to_string()).unwrap();
-        let output = job.program(command.split(' ')).output();
-        assert!(!output.stderr.contains("Pidfile exists"), "{command}: {}", output.stderr);
+        let stderr = format!(
+            "rlondiste: {}",
+            unreachable(if command == "subscriber tables" { "subscriber" } else { "provider" })
+        );
+        let program = job.program(command.split(' ')).status(1);
+        if command == "config" {
+            program.stdout("").stderr(format!("DATE PID CRITICAL Job t crashed: {}", unreachable("provider"))).run();
+        } else if command == "subscriber tables" {
+            program.stderr(stderr).run();
+        } else {
+            program.stdout("").stderr(stderr).run();
+        }
     }
+}
+
+/// What is said of the databases here.
+fn unreachable(role: &str) -> String {
+    format!(
+        "could not connect to {role} (host=/nowhere dbname=none user=u): /nowhere/.s.PGSQL.5432: No such file or \
+         directory (os error 2)\n\
+         HINT: Check that the server runs and that the connection string in the ini file is right.\n"
+    )
 }
 
 #[test]
 fn stale_file_is_ignored_with_a_warning() {
     let scratch = Scratch::new();
-    let job = ticker(&scratch).set("loop_delay", "1");
-    fs::write(format!("{}.admin", job.pidfile().display()), "1073741823").unwrap();
-    let output = job.program(["install"]).stdout("").output();
-    let first = mask_log_lines(&output.stderr);
-    assert!(first.starts_with("DATE PID WARNING Ignoring stale pidfile\n"), "{first}");
-    assert!(!job.pidfile().with_extension("pid.admin").exists());
+    for (job, suffix, command) in [
+        (ticker(&scratch), ".admin", "install"),
+        (londiste(&scratch), ".setup", "provider install"),
+        (londiste(&scratch), ".repair", "compare"),
+    ] {
+        let path = format!("{}{suffix}", job.pidfile().display());
+        fs::write(&path, "1073741823").unwrap();
+        let error = match suffix {
+            ".setup" => format!("rlondiste: {}", unreachable("provider")),
+            _ => format!("DATE PID CRITICAL Job {} crashed: {}", job.name(), unreachable("provider")),
+        };
+        let text = format!("DATE PID WARNING Ignoring stale pidfile\n{error}");
+        job.program(command.split(' ')).stdout("").stderr(text).status(1).run();
+        assert!(!std::path::Path::new(&path).exists());
+    }
+    // Of a daemon it stands in the log.
+    let job = ticker(&scratch);
+    fs::write(job.pidfile(), "1073741823").unwrap();
+    job.program(["ticker", "-d"]).stdout("").stderr("").run();
+    job.wait_for_log("WARNING Ignoring stale pidfile\n");
 }
 
 #[test]
 fn corrupt_file_is_an_error_that_names_it() {
     let scratch = Scratch::new();
-    let job = ticker(&scratch);
-    fs::write(job.pidfile(), "junk").unwrap();
-    for args in [vec!["ticker"], vec!["ticker", "-d"], vec!["-s"], vec!["-k"], vec!["-r"]] {
-        let output = job.program(args).stdout("").status(1).run();
-        assert!(output.stderr.starts_with("rlondiste: Corrupt pidfile: t.pid\nHINT: "), "{}", output.stderr);
+    let text = |path: &str| {
+        format!(
+            "rlondiste: Corrupt pidfile: {path}\nHINT: It should hold nothing but a process id; make sure that the job does \
+             not run, then remove the file.\n"
+        )
+    };
+    for (job, suffix, commands) in [
+        (ticker(&scratch), "", &["ticker", "ticker -d", "-s", "-k", "-r"][..]),
+        (ticker(&scratch), ".admin", &["install"]),
+        (londiste(&scratch), ".setup", &["provider install"]),
+    ] {
+        let path = format!("{}{suffix}", job.pidfile().display());
+        fs::write(&path, "junk").unwrap();
+        for command in commands {
+            let text = text(&format!("{}.pid{suffix}", job.name()));
+            job.program(command.split(' ')).stdout("").stderr(text).status(1).run();
+        }
+        assert_eq!(fs::read_to_string(path).unwrap(), "junk");
     }
-    assert_eq!(fs::read_to_string(job.pidfile()).unwrap(), "junk");
+}
+
+#[test]
+fn directory_that_takes_no_file_is_named_and_without_a_path_there_is_none() {
+    let scratch = Scratch::new();
+    let text = |suffix: &str| {
+        format!(
+            "rlondiste: could not write pidfile \"/nowhere/x.pid{suffix}\": No such file or directory (os error 2)\n"
+        )
+    };
+    let path = "/nowhere/x.pid";
+    let (ticker, mut londiste) = (ticker(&scratch).set("pidfile", path), londiste(&scratch).set("pidfile", path));
+    ticker.program(["ticker"]).stdout("").stderr(text("")).status(1).run();
+    ticker.program(["install"]).stdout("").stderr(text(".admin")).status(1).run();
+    londiste.program(["provider", "install"]).stdout("").stderr(text(".setup")).status(1).run();
+    londiste.program(["repair"]).stdout("").stderr(text(".repair")).status(1).run();
+    londiste.unset("pidfile");
+    let error = format!("rlondiste: {}", unreachable("provider"));
+    londiste.program(["provider", "install"]).stdout("").stderr(error).status(1).run();
+    let left: Vec<_> = fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains(".setup")), "{left:?}");
+}
+
+/// A shell that is not interactive starts its background jobs with SIGINT ignored.
+#[test]
+fn stop_reaches_a_ticker_that_was_started_with_the_signal_ignored() {
+    let scratch = Scratch::new();
+    let job = ticker(&scratch);
+    let script = format!("\"$0\" \"$1\" ticker 2> {} &", scratch.path().join("stderr").display());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_rlondiste")]).arg(job.ini()).current_dir(scratch.path());
+    assert!(shell.status().unwrap().success());
+    wait_until("the ticker tries to connect", || {
+        if job.pid().is_some() && job.log().contains("could not connect") { Ok(()) } else { Err(job.log()) }
+    });
+    job.stop();
+    assert!(!job.pidfile().exists());
 }
 
 #[test]

@@ -41,13 +41,49 @@ fn install_is_like_the_providers() {
 
 #[test]
 fn commands_before_install_say_what_to_run() {
+    const PGQ: &str = "HINT: Run \"rlondiste TICKER-INI install\" or \"rlondiste INI provider install\" first.";
+    const LONDISTE: &str =
+        "HINT: Run \"rlondiste INI provider install\" and \"rlondiste INI subscriber install\" first.";
     let r = Replication::new();
-    let hint = "HINT: Run \"rlondiste INI provider install\" and \"rlondiste INI subscriber install\" first.\n";
-    for command in ["seqs", "resync --all", "remove --all", "wait-sync"] {
-        let args = ["subscriber"].into_iter().chain(command.split(' '));
-        let output = r.londiste.program(args).stdout("").status(1).run();
-        assert!(output.stderr.contains("schema \"londiste\" does not exist (3F000)"), "{}", output.stderr);
-        assert!(output.stderr.ends_with(hint), "{}", output.stderr);
+    let on_provider = format!("on provider ({})", r.provider.place());
+    let on_subscriber = format!("on subscriber ({})", r.subscriber.place());
+    let londiste = "schema \"londiste\" does not exist (3F000)";
+    let tables = format!("could not list the subscribed tables {on_subscriber}: {londiste}\n{LONDISTE}");
+    let offered = format!("could not list the tables of the queue {on_provider}: {londiste}\n{LONDISTE}");
+    let seqs = format!("could not list the sequences of the queue {on_subscriber}: {londiste}\n{LONDISTE}");
+    let queue = format!("could not look for the queue {on_provider}: schema \"pgq\" does not exist (3F000)\n{PGQ}");
+    let consumer = format!(
+        "could not look for the consumer {on_provider}: relation \"pgq.subscription\" does not exist (42P01)\n{PGQ}"
+    );
+    for (command, error) in [
+        ("seqs", &seqs),
+        ("missing", &tables),
+        ("check", &offered),
+        ("add --all", &tables),
+        ("remove --all", &tables),
+        ("resync --all", &tables),
+        ("wait-sync", &tables),
+        ("fkeys", &offered),
+        ("triggers", &offered),
+        ("register", &queue),
+        ("unregister", &consumer),
+    ] {
+        let program = r.londiste.program(["subscriber"].into_iter().chain(command.split(' ')));
+        program.stdout("").stderr(format!("rlondiste: {error}\n")).status(1).run();
+    }
+    let crashed = |first: &str, error: &str| format!("{first}DATE PID CRITICAL Job db1-londiste crashed: {error}\n");
+    let lag = format!("could not read the consumer's lag {on_provider}: schema \"pgq\" does not exist (3F000)\n{PGQ}");
+    let tick =
+        |action: &str| format!("could not {action} the last applied tick {on_subscriber}: {londiste}\n{LONDISTE}");
+    let install = "HINT: Run \"rlondiste INI subscriber install\" first.";
+    for (command, stderr) in [
+        ("compare", crashed("", &lag)),
+        ("repair", crashed("", &lag)),
+        ("copy", crashed("", &format!("schema londiste is not installed {on_subscriber}\n{install}"))),
+        ("--rewind", crashed("DATE PID INFO Rewinding queue\n", &tick("read"))),
+        ("--reset", crashed("DATE PID INFO Resetting queue tracking on dst side\n", &tick("store"))),
+    ] {
+        r.londiste.program([command]).stdout("").stderr(stderr).status(1).run();
     }
 }
 
@@ -308,8 +344,8 @@ fn words_that_a_command_cannot_do_with_or_without_are_a_usage_error() {
         ),
     ] {
         let args = ["subscriber"].into_iter().chain(command.split(' '));
-        let output = r.londiste.program(args).called("londiste.py").stdout("").status(2).run();
-        assert!(output.stderr.ends_with(&format!("londiste.py: error: {text}\n")), "{}", output.stderr);
+        let text = format!("Usage: londiste.py [options] INI CMD [subcmd args]\n\nlondiste.py: error: {text}\n");
+        r.londiste.program(args).called("londiste.py").stdout("").stderr(text).status(2).run();
     }
 }
 
@@ -359,12 +395,12 @@ fn register_and_unregister_leave_no_position_behind() {
 fn unregister_of_an_unknown_consumer_changes_nothing() {
     let r = offered(SHOP);
     r.londiste.run("subscriber add tags --expect-sync");
-    let output = r.londiste.program(["subscriber", "unregister"]).stdout("").status(1).run();
-    assert!(
-        output.stderr.contains("consumer not registered on queue: no consumer \"db1-londiste\" on queue"),
-        "{}",
-        output.stderr
+    let stderr = format!(
+        "rlondiste: consumer not registered on queue: no consumer \"db1-londiste\" on queue \"db1-londiste-queue\" on provider \
+         ({})\nHINT: Check job_name, pgq_consumer_id and pgq_queue_name in the ini file. Nothing was changed.\n",
+        r.provider.place()
     );
+    r.londiste.program(["subscriber", "unregister"]).stdout("").stderr(stderr).status(1).run();
     assert_eq!(states(&r), ["public.tags=ok"]);
 }
 
@@ -376,4 +412,20 @@ fn fake_shows_the_messages_and_changes_nothing() {
     expect(&r, "register", &[], 0);
     assert!(states(&r).is_empty());
     assert_eq!(r.provider.value("select count(*) from pgq.subscription"), "0");
+}
+
+#[test]
+fn words_that_a_listing_has_no_use_for_are_a_warning() {
+    let r = offered(SHOP);
+    for (command, words, stdout) in [
+        ("provider tables", "extra args", "public.customers\npublic.orders\npublic.tags\n"),
+        ("provider seqs", "x", ""),
+        ("subscriber seqs", "--all", ""),
+        ("subscriber missing", "x", "Table: public.customers\nTable: public.orders\nTable: public.tags\n"),
+        ("subscriber register", "x", ""),
+    ] {
+        let line = format!("WARNING {command} has no use for \"{words}\"");
+        let args = command.split(' ').chain(["--"]).chain(words.split(' '));
+        r.londiste.program(args).stdout(stdout).stderr(log(&[line])).run();
+    }
 }

@@ -108,33 +108,6 @@ fn queues_and_consumers_are_made_once_and_go_in_order() {
     }
     assert_eq!(consumers(), [["q1", "c1"]]);
 
-    let place = setup.place();
-    let crashed = |action: &str, what: &str, message: &str| {
-        format!("DATE PID CRITICAL Job db1-ticker crashed: could not {action} on provider ({place}), {what}: {message}")
-    };
-    let refused = |command: &str, expected: &str| {
-        let output = setup.job.program(command.split(' ')).stdout("").status(1).run();
-        let log = crate::support::mask_log_lines(&output.stderr);
-        assert!(log.lines().any(|line| line == expected), "expected: {expected}\n{log}");
-    };
-    refused(
-        "drop q1",
-        &crashed("drop the queue", "queue \"q1\"", "cannot drop queue, consumers still attached (55006)"),
-    );
-    refused("drop nope", &crashed("drop the queue", "queue \"nope\"", "No such event queue (42704)"));
-    refused(
-        "register nope c1",
-        &crashed("register the consumer", "consumer \"c1\" of queue \"nope\"", "Event queue not created yet (42704)"),
-    );
-    refused(
-        "unregister q1 nobody",
-        &crashed(
-            "unregister the consumer",
-            "consumer \"nobody\" of queue \"q1\"",
-            "consumer not registered on queue (42704)",
-        ),
-    );
-
     setup.says("unregister q1 c1", &["DATE PID INFO Unregistering consumer c1 from queue q1"]);
     assert_eq!(consumers(), Vec::<Vec<String>>::new());
     setup.says("drop q1", &["DATE PID INFO Dropping queue: q1"]);
@@ -182,33 +155,134 @@ fn settings_are_shown_to_the_byte() {
     );
 }
 
+/// Each refused command: what it says it does, then why it cannot. Nothing goes to standard output.
 #[test]
-fn wrong_settings_change_nothing() {
+fn refused_commands_say_why_and_change_nothing() {
+    const VARIABLES: &str = "HINT: Nothing was changed. These can be set: ticker_max_count, ticker_max_lag, ticker_idle_period, \
+                             rotation_period, external_ticker, ticker_paused, disable_insert, per_tx_limit.";
+    const LIST: &str = "HINT: \"rlondiste ticker INI status\" lists the queues; \"create\" makes one.";
+    const WRITE: &str = "HINT: Nothing was changed. Write VAR=VAL, such as ticker_max_lag=3.";
     let setup = Setup::installed();
-    setup.database.sql("select pgq.create_queue('q1')");
-    let settings = || setup.job.run("config").stdout;
-    let before = settings();
-    for (command, message) in [
-        ("config nope", "no such queue: nope"),
-        ("config nope ticker_max_lag=1", "no such queue: nope"),
-        ("config q1 ticker_max_lag=1 bad=1", "unknown config var: bad"),
-        ("config q1 ticker_max_lag", "cannot understand \"ticker_max_lag\""),
-        ("config q1 ticker_max_count=5 ticker_max_lag=abc", "invalid input syntax for type interval: \"abc\" (22007)"),
+    setup.database.sql(
+        "select pgq.create_queue(q) from unnest(array['q1', 'unticked']) q; select pgq.register_consumer('q1', 'c1');
+         delete from pgq.tick where tick_queue = (select queue_id from pgq.queue where queue_name = 'unticked')",
+    );
+    let state = || {
+        let queues = setup.database.rows("select q::text from pgq.queue q order by queue_name");
+        (queues, setup.database.rows("select * from pgq.get_consumer_info()").len())
+    };
+    let before = state();
+    let place = setup.place();
+    let on = |action: &str, what: &str| format!("could not {action} on provider ({place}), {what}");
+    for (command, info, error, more) in [
+        (
+            "drop q1",
+            "Dropping queue: q1",
+            on("drop the queue", "queue \"q1\": cannot drop queue, consumers still attached (55006)"),
+            &[
+                "DETAIL: Queue: q1, consumer: c1",
+                "CONTEXT: ...",
+                "HINT: Unregister its consumers first, or drop it with force.",
+            ][..],
+        ),
+        (
+            "drop nope",
+            "Dropping queue: nope",
+            on("drop the queue", "queue \"nope\": No such event queue (42704)"),
+            &["DETAIL: Queue: nope", "CONTEXT: ..."],
+        ),
+        (
+            "register nope c1",
+            "Registering consumer c1 on queue nope",
+            on("register the consumer", "consumer \"c1\" of queue \"nope\": Event queue not created yet (42704)"),
+            &["DETAIL: Queue: nope", "CONTEXT: ...", "HINT: Create it with pgq.create_queue()."],
+        ),
+        (
+            "register unticked c1",
+            "Registering consumer c1 on queue unticked",
+            on(
+                "register the consumer",
+                "consumer \"c1\" of queue \"unticked\": No ticks for this queue.  Please run ticker on database. (55000)",
+            ),
+            &["DETAIL: Queue: unticked", "CONTEXT: ..."],
+        ),
+        (
+            "unregister q1 nobody",
+            "Unregistering consumer nobody from queue q1",
+            on(
+                "unregister the consumer",
+                "consumer \"nobody\" of queue \"q1\": consumer not registered on queue (42704)",
+            ),
+            &["DETAIL: Queue: q1, consumer: nobody", "CONTEXT: ..."],
+        ),
+        (
+            "unregister nope c1",
+            "Unregistering consumer c1 from queue nope",
+            on(
+                "unregister the consumer",
+                "consumer \"c1\" of queue \"nope\": consumer not registered on queue (42704)",
+            ),
+            &["DETAIL: Queue: nope, consumer: c1", "CONTEXT: ..."],
+        ),
+        ("config nope", "", format!("no such queue: nope (on provider, {place})"), &[LIST]),
+        (
+            "config nope ticker_max_lag=1",
+            "Change queue nope config to: queue_ticker_max_lag='1'",
+            format!("no such queue: nope (on provider, {place})"),
+            &[LIST],
+        ),
+        ("config q1 ticker_max_lag=1 bad=1", "", "unknown config var: bad".to_owned(), &[VARIABLES]),
+        ("config q1 a=b=c", "", "unknown config var: a".to_owned(), &[VARIABLES]),
+        ("config q1 ticker_max_lag", "", "cannot understand \"ticker_max_lag\"".to_owned(), &[WRITE]),
+        (
+            "config q1 ticker_max_count=5 ticker_max_lag=abc",
+            "Change queue q1 config to: queue_ticker_max_count='5', queue_ticker_max_lag='abc'",
+            on(
+                "change the settings of the queue",
+                "queue \"q1\": invalid input syntax for type interval: \"abc\" (22007)",
+            ),
+            &[],
+        ),
     ] {
-        let output = setup.job.program(command.split(' ')).stdout("").status(1).run();
-        assert!(output.stderr.contains(message), "{command}: no {message:?} in\n{}", output.stderr);
+        let info = format!("DATE PID INFO {info}");
+        let critical = format!("DATE PID CRITICAL Job db1-ticker crashed: {error}");
+        let first = if info.ends_with(' ') { vec![] } else { vec![info.as_str()] };
+        setup.fails(command, &[&first[..], &[&critical], more].concat());
     }
-    assert_eq!(settings(), before);
+    assert_eq!(state(), before);
 }
 
 #[test]
 fn commands_without_a_schema_say_how_to_install_it() {
+    const HINT: &str = "HINT: Run \"rlondiste TICKER-INI install\" or \"rlondiste INI provider install\" first.";
     let setup = Setup::empty();
-    for command in ["status", "create q", "register q c", "config", "events q"] {
-        let output = setup.job.program(command.split(' ')).stdout("").status(1).run();
-        let hint = "HINT: Run \"rlondiste TICKER-INI install\"";
-        assert!(output.stderr.contains(hint), "{command}: no {hint:?} in\n{}", output.stderr);
+    let place = setup.place();
+    let schema = "schema \"pgq\" does not exist (3F000)";
+    for (command, info, action, what) in [
+        ("create q", "Creating queue: q", "create the queue", "queue \"q\""),
+        ("drop q", "Dropping queue: q", "drop the queue", "queue \"q\""),
+        ("register q c", "Registering consumer c on queue q", "register the consumer", "consumer \"c\" of queue \"q\""),
+        (
+            "unregister q c",
+            "Unregistering consumer c from queue q",
+            "unregister the consumer",
+            "consumer \"c\" of queue \"q\"",
+        ),
+    ] {
+        let critical = format!("could not {action} on provider ({place}), {what}: {schema}");
+        let critical = format!("DATE PID CRITICAL Job db1-ticker crashed: {critical}");
+        setup.fails(command, &[&format!("DATE PID INFO {info}"), &critical, HINT]);
     }
+    let table = "relation \"pgq.queue\" does not exist (42P01)";
+    let crashed = format!(
+        "DATE PID CRITICAL Job db1-ticker crashed: could not read the settings of the queues on provider ({place}): {table}"
+    );
+    setup.fails("config", &[&crashed, HINT]);
+    setup.fails(
+        "status",
+        &[&format!("rlondiste: could not read the version of PgQ on provider ({place}): {schema}"), HINT],
+    );
+    setup.fails("events q", &[&format!("rlondiste: could not read the events on provider ({place}): {table}"), HINT]);
 }
 
 #[test]

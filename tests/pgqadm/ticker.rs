@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use pretty_assertions::assert_eq;
 
 use super::Setup;
-use crate::support::{Cluster, Job, Shutdown, wait_until, wait_within};
+use crate::support::{Cluster, Job, Shutdown, mask_log_lines, wait_until, wait_within};
 
 fn insert(setup: &Setup, queue: &str) {
     setup.database.sql(&format!("select pgq.insert_event('{queue}', 'kind', 'data')"));
@@ -141,6 +141,47 @@ fn ticker_and_maintenance_report_what_they_did() {
         let counts = (lines(" INFO {ticks: 0}"), lines(" INFO {maint_duration: 0."));
         if counts.0 >= 2 && counts.1 >= 2 { Ok(()) } else { Err(format!("{counts:?}")) }
     });
+}
+
+#[test]
+fn ticker_logs_its_start_and_what_maintenance_does_and_nothing_else() {
+    let cluster = Cluster::builder().name("logged").start();
+    let mut setup = Setup::on(&cluster);
+    setup.job.run("install");
+    setup.create_queues(&["q"]);
+    setup.database.sql("update pgq.queue set queue_rotation_period = '1 hour'");
+    setup.job = setup.job.set("maint_delay", "600");
+    assert_eq!(lines_of_a_run(&setup, 2), ["INFO {maint_duration: N}", "INFO {ticks: N}"]);
+    setup.job.run("register q c");
+    insert(&setup, "q");
+    setup.database.sql("select pgq.force_tick('q'); select pgq.ticker('q')");
+    let batch = setup.database.value("select pgq.next_batch('q', 'c')");
+    setup.database.sql(&format!(
+        "select pgq.event_retry({batch}, ev_id, 0) from pgq.get_batch_events({batch}); select pgq.finish_batch({batch})"
+    ));
+    let expected = ["INFO Got 1 events for retry", "INFO {maint_duration: N}", "INFO {ticks: N}"];
+    assert_eq!(lines_of_a_run(&setup, 3), expected);
+    setup.job.run("unregister q c");
+    setup.database.sql("update pgq.queue set queue_switch_time = now() - interval '1 hour 1 second'");
+    let expected = ["INFO Rotating q", "INFO {maint_duration: N}", "INFO {ticks: N}"];
+    assert_eq!(lines_of_a_run(&setup, 3), expected);
+}
+
+/// Starts the ticker, waits until it has logged so many lines, and stops it. Ticks and maintenance go side by side, so the
+/// lines are sorted.
+fn lines_of_a_run(setup: &Setup, count: usize) -> Vec<String> {
+    let start = setup.job.log().len();
+    let lines = || mask_log_lines(&setup.job.log()[start..]);
+    setup.job.start();
+    wait_until("the lines are there", || if lines().lines().count() >= count { Ok(()) } else { Err(lines()) });
+    setup.job.stop();
+    let line = |line: &str| match line.strip_prefix("DATE PID ").unwrap_or(line).split_once(": ") {
+        Some((name, number)) if number.ends_with('}') => format!("{name}: N}}"),
+        _ => line.strip_prefix("DATE PID ").unwrap_or(line).to_owned(),
+    };
+    let mut lines: Vec<String> = lines().lines().map(line).collect();
+    lines.sort();
+    lines
 }
 
 #[test]

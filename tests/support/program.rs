@@ -209,12 +209,16 @@ fn read(path: &Path) -> String {
 }
 
 /// Puts `DATE PID` in place of the time and process id that begin a log line:
-/// `2026-11-22 06:57:52,294 16105 INFO text` becomes `DATE PID INFO text`. Other lines stay as they are.
+/// `2026-11-22 06:57:52,294 16105 INFO text` becomes `DATE PID INFO text`. The CONTEXT of an error, which names lines of
+/// SQL functions, becomes `CONTEXT: ...`. Other lines stay as they are.
 pub fn mask_log_lines(text: &str) -> String {
     text.split_inclusive('\n').map(|line| mask_line(line).unwrap_or_else(|| line.to_owned())).collect()
 }
 
 fn mask_line(line: &str) -> Option<String> {
+    if line.starts_with("CONTEXT: ") {
+        return Some("CONTEXT: ...\n".to_owned());
+    }
     const SHAPE: &str = "dddd-dd-dd dd:dd:dd,ddd ";
     let (time, rest) = line.split_at_checked(SHAPE.len())?;
     let fits = time.chars().zip(SHAPE.chars()).all(|(c, s)| if s == 'd' { c.is_ascii_digit() } else { c == s });
