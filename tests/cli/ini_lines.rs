@@ -84,8 +84,9 @@ fn what_is_not_used_is_a_warning_and_the_command_is_run() {
         let warning = format!("DATE PID WARNING {ini}{}\n", text.replace("LINE", &line.to_string()));
         job.program(["provider", "tables"]).stdout("public.t\n").stderr(warning.as_str()).run();
         // Of a daemon the terminal and the log have it.
-        job.program(["replay", "-d"]).stdout("").stderr(warning.as_str()).run();
-        job.wait_for_log(warning.strip_prefix("DATE PID ").unwrap());
+        job.log_contains(warning.strip_prefix("DATE PID ").unwrap(), || {
+            job.program(["replay", "-d"]).stdout("").stderr(warning.as_str()).run()
+        });
         job.stop();
         job.unset(key);
     }

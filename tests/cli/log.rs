@@ -65,11 +65,11 @@ fn file_is_rotated_at_its_size_and_no_line_is_lost_or_cut() {
 
 #[test]
 fn processes_that_rotate_one_file_at_once_lose_no_line() {
-    const PROCESSES: usize = 6;
-    const RUNS: usize = 6;
+    const PROCESSES: usize = 4;
+    const RUNS: usize = 4;
     const TABLES: usize = 40;
-    let r = Replication::new()
-        .with_schema(&(0..TABLES).map(|i| format!("create table t{i} (id int primary key);")).collect::<String>());
+    let tables: Vec<String> = (0..TABLES).map(|i| format!("create table t{i} (id int primary key)")).collect();
+    let r = Replication::new().with_schema(&tables.join("; "));
     r.install();
     r.londiste.run("provider add --all");
     let dir = Scratch::new();

@@ -216,10 +216,10 @@ pub fn mask_log_lines(text: &str) -> String {
 }
 
 fn mask_line(line: &str) -> Option<String> {
+    const SHAPE: &str = "dddd-dd-dd dd:dd:dd,ddd ";
     if line.starts_with("CONTEXT: ") {
         return Some("CONTEXT: ...\n".to_owned());
     }
-    const SHAPE: &str = "dddd-dd-dd dd:dd:dd,ddd ";
     let (time, rest) = line.split_at_checked(SHAPE.len())?;
     let fits = time.chars().zip(SHAPE.chars()).all(|(c, s)| if s == 'd' { c.is_ascii_digit() } else { c == s });
     let (pid, rest) = rest.split_once(' ')?;
