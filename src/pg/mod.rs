@@ -132,6 +132,16 @@ impl Db {
         self.session.client.copy_out(sql).await.map_err(|e| self.failed(action, e))
     }
 
+    /// Reads nothing more from the server, and sends nothing, until [`Db::resume`].
+    pub(crate) fn hold(&self) {
+        self.session.valve.shut();
+    }
+
+    /// Ends [`Db::hold`].
+    pub(crate) fn resume(&self) {
+        self.session.valve.open();
+    }
+
     /// Starts a `COPY ... FROM STDIN`. Errors of the sink are raw; [`Db::failed`] gives them their context.
     pub async fn copy_in(&self, action: &'static str, sql: &str) -> Result<CopyInSink<Bytes>> {
         self.session.client.copy_in(sql).await.map_err(|e| self.failed(action, e))

@@ -9,13 +9,19 @@
 //! 3. it asks the server to cancel, again and again, until the connection has closed or [`CLOSE_LIMIT`] is over.
 //!
 //! When `abort` fires, step 3 comes at once and without limit.
+//!
+//! The client library reads some messages ahead. Whoever reads big ones holds the driver ([`Valve`]) while at work.
 
 use std::convert::Infallible;
 use std::future;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use rand::seq::SliceRandom;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -45,10 +51,41 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) cancel: Canceller,
     pub(crate) notifications: mpsc::UnboundedReceiver<Notification>,
+    pub(crate) valve: Arc<Valve>,
     /// The connection string's host, port, database and user, with the host that was taken.
     pub(crate) target: String,
     /// Tells the driver that nobody waits for answers any more.
     _dropped: DropGuard,
+}
+
+/// Holds a session's driver: nothing is read or sent.
+#[derive(Debug, Default)]
+pub(crate) struct Valve {
+    shut: AtomicBool,
+    driver: AtomicWaker,
+}
+
+impl Valve {
+    pub(crate) fn shut(&self) {
+        self.shut.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn open(&self) {
+        if self.shut.load(Ordering::Relaxed) {
+            self.shut.store(false, Ordering::Release);
+            self.driver.wake();
+        }
+    }
+
+    /// Whether the driver has to stop here; it is woken when it may go on.
+    fn stops(&self, cx: &mut Context<'_>) -> bool {
+        if !self.shut.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.driver.register(cx.waker());
+        // It may have been opened before the registration.
+        self.shut.load(Ordering::Acquire)
+    }
 }
 
 /// Asks the server to cancel the statement of one session.
@@ -339,13 +376,15 @@ where
     let (sender, notifications) = mpsc::unbounded_channel();
     let cancel = Canceller { token: client.cancel_token(), tls };
     let dropped = CancellationToken::new();
-    tokio::spawn(Box::pin(drive(connection, sender, cancel.clone(), abort, dropped.clone())));
-    Session { client, cancel, notifications, target: String::new(), _dropped: dropped.drop_guard() }
+    let valve = Arc::new(Valve::default());
+    tokio::spawn(Box::pin(drive(connection, valve.clone(), sender, cancel.clone(), abort, dropped.clone())));
+    Session { client, cancel, notifications, valve, target: String::new(), _dropped: dropped.drop_guard() }
 }
 
 /// Moves messages until the connection is closed.
 async fn drive<S, T>(
     mut connection: Connection<S, T>,
+    valve: Arc<Valve>,
     sender: mpsc::UnboundedSender<Notification>,
     cancel: Canceller,
     abort: CancellationToken,
@@ -367,7 +406,9 @@ async fn drive<S, T>(
     loop {
         let message = tokio::select! {
             biased;
-            message = future::poll_fn(|cx| connection.poll_message(cx)) => message,
+            message = future::poll_fn(|cx| {
+                if valve.stops(cx) { Poll::Pending } else { connection.poll_message(cx) }
+            }) => message,
             never = &mut aborting => match never {},
             () = &mut closing => return,
         };

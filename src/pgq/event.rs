@@ -2,6 +2,8 @@
 //!
 //! They come by binary COPY, which gives each row as one message: an [`Event`] is that message and the places of its
 //! fields. Data are bytes: nothing here asks whether they are UTF-8.
+//!
+//! After a big event nothing is read ahead: the next one arrives when it is asked for.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -12,6 +14,7 @@ use futures_util::Stream;
 use tokio_postgres::CopyOutStream;
 
 use super::EventId;
+use super::values::BIG;
 use crate::error::{Error, Result};
 use crate::pg::Db;
 
@@ -56,6 +59,11 @@ impl Event {
         self.extra1.as_ref().map(|range| self.field(range))
     }
 
+    /// What the fields are parts of.
+    pub fn row(&self) -> &Bytes {
+        &self.row
+    }
+
     fn field(&self, range: &Range<u32>) -> &[u8] {
         &self.row[range.start as usize..range.end as usize]
     }
@@ -85,16 +93,26 @@ pub struct EventStream<'a> {
     started: bool,
 }
 
+impl Drop for EventStream<'_> {
+    fn drop(&mut self) {
+        self.provider.resume();
+    }
+}
+
 impl Stream for EventStream<'_> {
     type Item = Result<Event>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
+        self.provider.resume();
         loop {
             let row = match ready!(self.rows.as_mut().poll_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(self.provider.failed(ACTION, error)))),
                 Some(Ok(row)) => row,
             };
+            if row.len() >= BIG {
+                self.provider.hold();
+            }
             let start = if self.started { 0 } else { header_len(&row).unwrap_or(usize::MAX) };
             self.started = true;
             match decode(row, start) {

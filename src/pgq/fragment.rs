@@ -243,6 +243,11 @@ fn read_value(data: &[u8], at: usize, values: &mut Values) -> Option<usize> {
 
 /// `...'` where `''` stands for one quote.
 fn read_plain(data: &[u8], mut at: usize, values: &mut Values) -> Option<usize> {
+    let len = memchr(b'\'', data.get(at..)?)?;
+    if data.get(at + len + 1) != Some(&b'\'') {
+        values.push(&data[at..at + len]);
+        return Some(at + len + 1);
+    }
     let value = values.open();
     loop {
         let rest = data.get(at..)?;
@@ -259,6 +264,14 @@ fn read_plain(data: &[u8], mut at: usize, values: &mut Values) -> Option<usize> 
 
 /// `...'` where `''` stands for one quote and `\\` for one backslash. The triggers write no other escape.
 fn read_escaped(data: &[u8], mut at: usize, values: &mut Values) -> Option<usize> {
+    // A doubled backslash only at the start, as of bytea: the value is in one piece.
+    if data.get(at..at + 2) == Some(br"\\") {
+        let len = 2 + memchr2(b'\'', b'\\', data.get(at + 2..)?)?;
+        if data[at + len] == b'\'' && data.get(at + len + 1) != Some(&b'\'') {
+            values.push(&data[at + 1..at + len]);
+            return Some(at + len + 1);
+        }
+    }
     let value = values.open();
     loop {
         let rest = data.get(at..)?;
@@ -374,6 +387,24 @@ mod tests {
         let mut values = Values::default();
         assert!(parse(Verb::Delete, b"a='\xff\xfe'", &mut values).is_some());
         assert_eq!(values.get(0), Some(&b"\xff\xfe"[..]));
+    }
+
+    #[test]
+    fn values_in_one_piece_are_lent_when_they_are_big() {
+        let big = "x".repeat(crate::pgq::values::BIG);
+        let data = format!(r"a='{big}',b=E'\\{big}',c='{big}''',d=E'\\{big}\\' where id='{big}'");
+        let data = bytes::Bytes::from(data);
+        let mut values = Values::default();
+        values.lend_from(Some(data.clone()));
+        assert!(parse(Verb::Update, &data, &mut values).is_some());
+        let expected = [big.clone(), format!(r"\{big}"), format!("{big}'"), format!(r"\{big}\"), big];
+        let is_lent = |(i, expected): (u32, String)| {
+            let value = values.get(i).expect("not null");
+            assert!(value == expected.as_bytes(), "value {i}");
+            data.as_ptr_range().contains(&value.as_ptr())
+        };
+        let lent: Vec<bool> = (0..).zip(expected).map(is_lent).collect();
+        assert_eq!(lent, [true, true, false, false, true]);
     }
 
     proptest::proptest! {

@@ -1,16 +1,24 @@
 //! Values of columns, taken out of event data and kept in one buffer.
 //!
 //! A batch has millions of values: each is a range of a byte buffer, so that reading one costs no allocation, and
-//! dropping all of them costs nothing.
+//! dropping all of them costs nothing. Big values stay where they were read: a copy of them is what costs.
 
-/// A value in a [`Values`]: a range of its bytes, or NULL.
+use bytes::Bytes;
+
+/// From this size on, a value is lent by its event, not copied.
+pub const BIG: usize = 1024 * 1024;
+
+/// A value in a [`Values`]: a range of its bytes, a big value, or NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
     start: u32,
     len: u32,
 }
 
+/// In the place of the length.
 const NULL: u32 = u32::MAX;
+/// In the place of the length: `start` is the place in [`Values::lent`].
+const LENT: u32 = u32::MAX - 1;
 
 /// Values, addressed by the order in which they were added.
 ///
@@ -19,6 +27,11 @@ const NULL: u32 = u32::MAX;
 pub struct Values {
     bytes: Vec<u8>,
     cells: Vec<Value>,
+    /// Big values.
+    lent: Vec<Bytes>,
+    lent_size: usize,
+    /// Where the bytes that are being added come from, if it lends them.
+    lender: Option<Bytes>,
 }
 
 /// The names that belong to values, in their order, as one text: so that it is quickly seen when they are the same as
@@ -57,6 +70,7 @@ impl Names {
 pub struct Mark {
     bytes: usize,
     cells: usize,
+    lent: usize,
 }
 
 impl Values {
@@ -73,32 +87,44 @@ impl Values {
 
     /// How many bytes the values take.
     pub fn size(&self) -> usize {
-        self.bytes.len() + self.cells.len() * size_of::<Value>()
+        self.bytes.len() + self.lent_size + self.cells.len() * size_of::<Value>()
     }
 
     /// Forgets all values and keeps the memory, up to `keep` bytes of it.
     pub fn clear(&mut self, keep: usize) {
         self.bytes.clear();
         self.cells.clear();
+        self.lent.clear();
+        self.lent_size = 0;
         self.bytes.shrink_to(keep);
         self.cells.shrink_to(keep / size_of::<Value>());
     }
 
     /// The present state.
     pub fn mark(&self) -> Mark {
-        Mark { bytes: self.bytes.len(), cells: self.cells.len() }
+        Mark { bytes: self.bytes.len(), cells: self.cells.len(), lent: self.lent.len() }
     }
 
     /// Forgets what was added since `mark`.
     pub fn rewind(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
         self.cells.truncate(mark.cells);
+        self.lent_size -= self.lent.drain(mark.lent..).map(|value| value.len()).sum::<usize>();
+    }
+
+    /// From now on, big values are taken from `lender`, of which all bytes must be that are added by [`Values::push`].
+    pub fn lend_from(&mut self, lender: Option<Bytes>) {
+        self.lender = lender;
     }
 
     /// The value at `index`; `None` is NULL.
     pub fn get(&self, index: u32) -> Option<&[u8]> {
         let Value { start, len } = self.cells[index as usize];
-        (len != NULL).then(|| &self.bytes[start as usize..start as usize + len as usize])
+        match len {
+            NULL => None,
+            LENT => Some(&self.lent[start as usize]),
+            _ => Some(&self.bytes[start as usize..start as usize + len as usize]),
+        }
     }
 
     /// The value at `index` as it is stored.
@@ -128,9 +154,22 @@ impl Values {
 
     /// Adds a value.
     pub fn push(&mut self, bytes: &[u8]) {
+        if bytes.len() >= BIG
+            && let Some(lender) = &self.lender
+        {
+            let value = lender.slice_ref(bytes);
+            return self.lend(value);
+        }
         let start = self.open();
         self.bytes.extend_from_slice(bytes);
         self.close(start);
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "see the type's comment")]
+    fn lend(&mut self, value: Bytes) {
+        self.cells.push(Value { start: self.lent.len() as u32, len: LENT });
+        self.lent_size += value.len();
+        self.lent.push(value);
     }
 
     /// Begins a value that comes in pieces: the place to give to [`Values::close`].
@@ -147,5 +186,34 @@ impl Values {
     #[expect(clippy::cast_possible_truncation, reason = "see the type's comment")]
     pub fn close(&mut self, start: usize) {
         self.cells.push(Value { start: start as u32, len: (self.bytes.len() - start) as u32 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn big_values_are_lent_and_counted() {
+        let event = Bytes::from(vec![b'x'; BIG + 2]);
+        let mut values = Values::default();
+        values.push(b"small");
+        values.lend_from(Some(event.clone()));
+        let mark = values.mark();
+        for _ in 0..2 {
+            values.push(&event[1..=BIG]);
+            values.push(&event[..BIG - 1]);
+            let lent = values.get(1).expect("not null");
+            assert_eq!((lent.as_ptr(), lent.len()), (event[1..].as_ptr(), BIG));
+            assert_ne!(values.get(2).expect("not null").as_ptr(), event.as_ptr());
+            assert!(values.size() > 2 * BIG);
+            values.rewind(mark);
+            assert!(values.size() < BIG && values.len() == 1);
+        }
+        values.lend_from(None);
+        values.push(&event);
+        assert_ne!(values.get(1).expect("not null").as_ptr(), event.as_ptr());
+        values.clear(0);
+        assert!(event.is_unique() && values.size() == 0);
     }
 }

@@ -11,7 +11,7 @@ use super::events::events;
 use super::{SETTINGS, replay};
 
 /// Lets a future run until it has been polled `limit` times. `None` when it was not ready by then.
-async fn within<F: Future + Unpin>(mut future: F, limit: usize) -> Option<F::Output> {
+pub(super) async fn within<F: Future + Unpin>(mut future: F, limit: usize) -> Option<F::Output> {
     let mut polls = 0;
     std::future::poll_fn(|cx| {
         if polls == limit {

@@ -2,6 +2,7 @@
 //!
 //! These tests call the applier itself: so they decide what the events are, and how many are applied at once.
 
+mod big;
 mod cancel;
 mod constraints;
 mod events;

@@ -66,3 +66,13 @@ fn big_values_pass_through() {
         "insert into big select g, repeat(md5(g::text), 131072) from generate_series(1, 50) g",
     );
 }
+
+#[test]
+fn a_value_that_fills_much_of_the_bound_passes_through() {
+    // The client library would read three of them ahead.
+    assert_bounded(
+        "id int primary key, v text",
+        4,
+        "insert into big select g, repeat(md5(g::text), 1638400) from generate_series(1, 4) g",
+    );
+}

@@ -27,7 +27,7 @@ mod shape;
 mod table;
 mod write;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
@@ -39,6 +39,7 @@ use crate::pg::{Db, FqName};
 use crate::pgq::EventId;
 use crate::pgq::event::Event;
 use crate::pgq::snapshot::Snapshot;
+use crate::pgq::values;
 use catalog::Catalog;
 use chunk::Chunk;
 use plan::Plan;
@@ -92,6 +93,8 @@ pub struct Applied {
     pub missing_rows: u64,
     /// Events that were applied one by one.
     pub row_by_row: u64,
+    /// The size of the biggest event, as it came.
+    pub biggest: usize,
     /// The lists of the provider's tables that `T` events brought.
     pub table_sets: Vec<Vec<FqName>>,
     /// Events of an unknown type, with the type.
@@ -133,6 +136,8 @@ impl Absent {
 
 /// A chunk is at most this part of the memory: three chunks, the statement being sent, and what their fold takes.
 const CHUNKS_IN_MEMORY: u64 = 8;
+/// The reader waits when chunks under way are as big as this many full ones: only big values make them so.
+const MOST_UNDER_WAY: usize = 3;
 /// The first chunk of a batch is this small, so that the subscriber gets something to do; each next one is twice as big.
 const FIRST_CHUNK: usize = 256 * 1024;
 /// Up to here, the statements of single rows cost less than a look into the catalog and a savepoint.
@@ -195,6 +200,7 @@ impl Applier {
             empty,
             limit: FIRST_CHUNK.min(memory),
             memory,
+            sizes: VecDeque::new(),
         };
         let writer = Writer { tx, settings, memory, written: Written::default(), deferred: false };
         let (mut applied, written) = tokio::try_join!(feed.run(events), writer.run(chunks, spent, &session))?;
@@ -220,6 +226,8 @@ struct Feed<'a> {
     /// The size of the present chunk.
     limit: usize,
     memory: usize,
+    /// Of the chunks that are not applied yet.
+    sizes: VecDeque<usize>,
 }
 
 impl Feed<'_> {
@@ -270,15 +278,32 @@ impl Feed<'_> {
         chunk.tables = self.reader.catalog.all();
         chunk.shapes = self.reader.catalog.shapes.all().to_vec();
         let settings = &self.settings;
-        let plan = if settings.apply == Apply::Row || chunk.slots.len() <= settings.few {
+        let plan = if settings.apply == Apply::Row || (chunk.slots.len() <= settings.few && chunk.size() < values::BIG)
+        {
             Plan::by_row(&chunk)
         } else {
             // Worked out here, while the server has something else to do.
             plan::plan(&chunk, settings.role == ApplyRole::Origin, &[])
         };
+        self.sizes.push_back(chunk.size());
         // The writer ends early only with an error, which ends this side too.
         let _ = self.full.send((chunk, plan)).await;
-        self.reader.chunk = self.empty.try_recv().unwrap_or_default();
+        self.reader.chunk = self.spent().await.unwrap_or_default();
         self.limit = (self.limit * 2).min(self.memory);
+    }
+
+    /// A chunk to be filled again. Waits while those that are under way are so big that no other should be read.
+    async fn spent(&mut self) -> Option<Chunk> {
+        let mut spent = None;
+        loop {
+            let chunk = match self.empty.try_recv() {
+                Ok(chunk) => chunk,
+                Err(_) if self.sizes.iter().sum::<usize>() <= self.memory * MOST_UNDER_WAY => return spent,
+                Err(_) => self.empty.recv().await?,
+            };
+            // They come back in their order.
+            self.sizes.pop_front();
+            spent = Some(chunk);
+        }
     }
 }

@@ -33,86 +33,98 @@ impl ToSql for Untyped<'_> {
 
 /// A column of values, as an array in the binary format.
 #[derive(Debug)]
-pub(super) struct Array {
+pub(super) struct Array<'a> {
     /// The array's type.
     pub(super) ty: Type,
-    bytes: Vec<u8>,
+    elements: Elements<'a>,
 }
 
-impl Array {
+#[derive(Debug)]
+enum Elements<'a> {
+    /// The array as it is sent.
+    Encoded(Vec<u8>),
+    /// Texts go from where they are into the message: they may be big.
+    Texts(Vec<Option<&'a [u8]>>),
+}
+
+impl<'a> Array<'a> {
     /// An array of integers where the column is one and all values are; otherwise of texts.
-    pub(super) fn of<'a>(
+    pub(super) fn of(
         integer: Option<Integer>,
         count: usize,
         values: impl Iterator<Item = Option<&'a [u8]>> + Clone,
-    ) -> Array {
+    ) -> Array<'a> {
         integer
             .and_then(|integer| Array::integers(integer, count, values.clone()))
-            .unwrap_or_else(|| Array::texts(count, values))
+            .unwrap_or_else(|| Array { ty: Type::TEXT_ARRAY, elements: Elements::Texts(values.collect()) })
     }
 
     /// An array of booleans.
-    pub(super) fn booleans(count: usize, values: impl Iterator<Item = bool>) -> Array {
-        let mut bytes = header(&Type::BOOL, count);
+    pub(super) fn booleans(count: usize, values: impl Iterator<Item = bool>) -> Array<'a> {
+        let mut bytes = Vec::with_capacity(HEADER + count * 5);
+        header(&Type::BOOL, count, &mut bytes);
         for value in values {
-            push(&mut bytes, &[u8::from(value)]);
+            push(&[u8::from(value)], &mut bytes);
         }
-        Array { ty: Type::BOOL_ARRAY, bytes }
+        Array { ty: Type::BOOL_ARRAY, elements: Elements::Encoded(bytes) }
     }
 
-    fn integers<'a>(integer: Integer, count: usize, values: impl Iterator<Item = Option<&'a [u8]>>) -> Option<Array> {
-        let mut bytes = header(&integer.element(), count);
-        bytes.reserve(count * 12);
+    fn integers(integer: Integer, count: usize, values: impl Iterator<Item = Option<&'a [u8]>>) -> Option<Array<'a>> {
+        let mut bytes = Vec::with_capacity(HEADER + count * 12);
+        header(&integer.element(), count, &mut bytes);
         for value in values {
             match value {
                 None => push_null(&mut bytes),
                 Some(value) => {
                     let value = parse_integer(value)?;
                     match integer {
-                        Integer::Int2 => push(&mut bytes, &i16::try_from(value).ok()?.to_be_bytes()),
-                        Integer::Int4 => push(&mut bytes, &i32::try_from(value).ok()?.to_be_bytes()),
-                        Integer::Int8 => push(&mut bytes, &value.to_be_bytes()),
+                        Integer::Int2 => push(&i16::try_from(value).ok()?.to_be_bytes(), &mut bytes),
+                        Integer::Int4 => push(&i32::try_from(value).ok()?.to_be_bytes(), &mut bytes),
+                        Integer::Int8 => push(&value.to_be_bytes(), &mut bytes),
                     }
                 }
             }
         }
-        Some(Array { ty: integer.array(), bytes })
-    }
-
-    fn texts<'a>(count: usize, values: impl Iterator<Item = Option<&'a [u8]>>) -> Array {
-        let mut bytes = header(&Type::TEXT, count);
-        for value in values {
-            match value {
-                None => push_null(&mut bytes),
-                Some(value) => push(&mut bytes, value),
-            }
-        }
-        Array { ty: Type::TEXT_ARRAY, bytes }
+        Some(Array { ty: integer.array(), elements: Elements::Encoded(bytes) })
     }
 }
+
+/// The length of what [`header`] writes.
+const HEADER: usize = 20;
 
 /// One dimension from 1, in which NULLs may be.
-fn header(element: &Type, count: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
+fn header(element: &Type, count: usize, out: &mut impl BufMut) {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     for field in [1, 1, element.oid(), count, 1] {
-        bytes.extend_from_slice(&field.to_be_bytes());
+        out.put_u32(field);
     }
-    bytes
 }
 
-fn push(bytes: &mut Vec<u8>, value: &[u8]) {
-    bytes.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
-    bytes.extend_from_slice(value);
+fn push(value: &[u8], out: &mut impl BufMut) {
+    out.put_u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
+    out.put_slice(value);
 }
 
-fn push_null(bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(&u32::MAX.to_be_bytes());
+fn push_null(out: &mut impl BufMut) {
+    out.put_u32(u32::MAX);
 }
 
-impl ToSql for Array {
+impl ToSql for Array<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        out.put_slice(&self.bytes);
+        match &self.elements {
+            Elements::Encoded(bytes) => out.put_slice(bytes),
+            Elements::Texts(values) => {
+                let size: usize = values.iter().map(|value| 4 + value.map_or(0, <[u8]>::len)).sum();
+                out.reserve(HEADER + size);
+                header(&Type::TEXT, values.len(), out);
+                for value in values {
+                    match value {
+                        None => push_null(out),
+                        Some(value) => push(value, out),
+                    }
+                }
+            }
+        }
         Ok(IsNull::No)
     }
 

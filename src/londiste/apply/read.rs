@@ -12,7 +12,7 @@ use crate::error::{ApplyFault, Error, FaultKind, Result, SEE_ALL_ROWS};
 use crate::pg::FqName;
 use crate::pgq::event::Event;
 use crate::pgq::fragment::{self, Verb};
-use crate::pgq::values::Names;
+use crate::pgq::values::{self, Names};
 use crate::pgq::{EventId, json, urlenc};
 
 /// What became of an event.
@@ -90,6 +90,7 @@ impl<'a> Reader<'a> {
 
     /// Takes in an event.
     pub(super) fn read(&mut self, event: &Event) -> Result<Read> {
+        self.applied.biggest = self.applied.biggest.max(event.row().len());
         let kind = event.kind();
         let format = match kind {
             b"I" => Format::Fragment(Verb::Insert),
@@ -114,14 +115,16 @@ impl<'a> Reader<'a> {
             return Ok(self.ignore());
         }
         self.applied.count += 1;
-        let values = self.chunk.values.len();
+        let first = self.chunk.values.len();
         let data = event.data().unwrap_or_default();
+        self.chunk.values.lend_from((data.len() >= values::BIG).then(|| event.row().clone()));
         let shape = match format {
             Format::Fragment(verb) => self.fragment(event, id, verb, data)?,
             Format::Urlenc(verb, key) => self.urlenc(event, id, verb, key, data)?,
             Format::Json(verb) => self.json(event, id, verb, data)?,
         };
-        self.put(Slot { event: event.id.0, shape, values }, id);
+        self.chunk.values.lend_from(None);
+        self.put(Slot { event: event.id.0, shape, values: first }, id);
         Ok(Read::Done)
     }
 

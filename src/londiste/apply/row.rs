@@ -15,6 +15,7 @@ use crate::config::MissingRow;
 use crate::error::{ApplyFault, Error, FaultKind, Result};
 use crate::pg::{Db, Param};
 use crate::pgq::fragment::Verb;
+use crate::pgq::values::BIG;
 
 /// A message is sent when its text has this size: one round trip then is of no account.
 const GROUP_SIZE: usize = 64 * 1024;
@@ -30,6 +31,11 @@ pub(super) async fn apply(
     let mut group = Group { tx, chunk, on_missing, text: Vec::new(), slots: Vec::new(), starts: Vec::new() };
     for slot in chunk.slots.iter().filter(|slot| which(slot)) {
         written.row_by_row += 1;
+        if group.is_big(slot) {
+            group.send(&mut written.missing).await?;
+            group.run_bytes(slot, &mut written.missing).await?;
+            continue;
+        }
         group.add(slot);
         if group.text.len() >= GROUP_SIZE {
             group.send(&mut written.missing).await?;
@@ -51,6 +57,13 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// Whether the statement has so much text that its values are better sent as they are.
+    fn is_big(&self, slot: &Slot) -> bool {
+        let shape = self.chunk.shape(slot.shape);
+        let mut places = slot.values..slot.values + shape.width();
+        !shape.opaque && places.any(|place| self.chunk.values.get(place).is_some_and(|value| value.len() >= BIG))
+    }
+
     fn add(&mut self, slot: &Slot) {
         let shape = self.chunk.shape(slot.shape);
         let start = self.text.len();
@@ -101,14 +114,14 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Runs the statement of an event whose text is not UTF-8: only values can be sent as bytes.
+    /// Runs the statement of an event with its values as bytes: its text is not UTF-8, or big.
     async fn run_bytes(&self, slot: &Slot, missing: &mut Missing) -> Result<()> {
         let shape = self.chunk.shape(slot.shape);
         if shape.opaque {
             let what = "its statement is not UTF-8 and not of the form that the triggers write".to_owned();
             return Err(fault(self.tx, self.chunk, slot, FaultKind::Unreadable(what), None, None));
         }
-        let (text, places) = parameterized(shape, self.chunk.table(shape.table));
+        let Some((text, places)) = parameterized(shape, self.chunk.table(shape.table)) else { return Ok(()) };
         let values: Vec<Untyped<'_>> =
             places.iter().map(|place| Untyped(self.chunk.values.get(slot.values + place))).collect();
         let params: Vec<Param<'_>> = values.iter().map(|value| (value as _, Type::UNKNOWN)).collect();
@@ -162,15 +175,16 @@ fn statement(chunk: &Chunk, slot: &Slot, shape: &Shape, table: &Table, text: &mu
     write_statement(shape, table, text, |place, text| literal(chunk.values.get(slot.values + place), text))
 }
 
-/// The event's statement with parameters, and the place of each parameter among the event's values.
-fn parameterized(shape: &Shape, table: &Table) -> (String, Vec<u32>) {
+/// The event's statement with parameters, and the place of each parameter among the event's values; `None` when there is
+/// nothing to do.
+fn parameterized(shape: &Shape, table: &Table) -> Option<(String, Vec<u32>)> {
     let mut places = Vec::new();
     let mut text = Vec::new();
-    write_statement(shape, table, &mut text, |place, text| {
+    let needed = write_statement(shape, table, &mut text, |place, text| {
         places.push(place);
         text.extend_from_slice(format!("${}", places.len()).as_bytes());
     });
-    (String::from_utf8_lossy(&text).into_owned(), places)
+    needed.then(|| (String::from_utf8_lossy(&text).into_owned(), places))
 }
 
 fn head(verb: Verb, table: &Table, text: &mut Vec<u8>) {

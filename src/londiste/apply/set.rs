@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use memchr::{memchr, memchr3};
+use tokio_postgres::CopyInSink;
 use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
@@ -20,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::pg::{Db, Param};
 use crate::pgq::fragment::Verb;
 
-/// Fewer rows than this are inserted by one statement: COPY needs more round trips.
+/// Fewer rows than this are inserted by one statement, unless they are big: COPY needs more round trips.
 const COPY_FROM: usize = 100;
 /// How much COPY data is sent at once.
 const COPY_PIECE: usize = 128 * 1024;
@@ -35,11 +37,11 @@ pub(super) struct Failed {
 pub(super) async fn apply(tx: &Db, chunk: &Chunk, steps: &[Step], missing: &mut Missing) -> Result<(), Failed> {
     let statements: Vec<Statement<'_>> = steps
         .iter()
-        .flat_map(|step| step.groups.iter().map(|group| Statement { table: step.table, verb: step.verb, group }))
+        .flat_map(|step| step.groups.iter().map(|group| Statement::new(chunk, step.table, step.verb, group)))
         .collect();
     // A statement is sent while the server works on the one before. COPY takes several messages: nothing may come
     // between them.
-    for part in statements.chunk_by(|one, other| !one.is_copy() && !other.is_copy()) {
+    for part in statements.chunk_by(|one, other| !one.copy && !other.copy) {
         let mut running = FuturesOrdered::new();
         let mut waiting = part.iter();
         running.extend(waiting.next().map(|statement| statement.run(tx, chunk).boxed()));
@@ -60,11 +62,20 @@ struct Statement<'a> {
     table: TableId,
     verb: Verb,
     group: &'a Group,
+    /// It is a COPY.
+    copy: bool,
 }
 
-impl Statement<'_> {
-    fn is_copy(&self) -> bool {
-        self.verb == Verb::Insert && self.group.rows.len() >= COPY_FROM
+impl<'a> Statement<'a> {
+    fn new(chunk: &Chunk, table: TableId, verb: Verb, group: &'a Group) -> Statement<'a> {
+        // COPY sends a big value in pieces.
+        let is_big = |row: &u32| {
+            let row = &chunk.fold(table).rows()[*row as usize];
+            let mut places = row.values..row.values + chunk.shape(row.shape).width();
+            places.any(|place| chunk.values.get(place).is_some_and(|value| value.len() > COPY_PIECE))
+        };
+        let copy = verb == Verb::Insert && (group.rows.len() >= COPY_FROM || group.rows.iter().any(is_big));
+        Statement { table, verb, group, copy }
     }
 
     /// Runs it. Returns how many rows it found.
@@ -72,7 +83,7 @@ impl Statement<'_> {
         let (fold, table) = (chunk.fold(self.table), chunk.table(self.table));
         let rows: Vec<&Net> = self.group.rows.iter().map(|row| &fold.rows()[*row as usize]).collect();
         let result = match self.verb {
-            Verb::Insert if self.is_copy() => copy(tx, chunk, table, &rows).await,
+            Verb::Insert if self.copy => copy(tx, chunk, table, &rows).await,
             Verb::Insert => insert(tx, chunk, table, &rows).await,
             Verb::Update => update(tx, chunk, table, &rows, self.group.mixed).await,
             Verb::Delete => delete(tx, chunk, table, &rows).await,
@@ -86,7 +97,7 @@ struct Unnested<'a> {
     chunk: &'a Chunk,
     table: &'a Table,
     rows: &'a [&'a Net],
-    arrays: Vec<Array>,
+    arrays: Vec<Array<'a>>,
 }
 
 impl<'a> Unnested<'a> {
@@ -221,31 +232,69 @@ async fn insert(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<
 }
 
 async fn copy(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
-    const ACTION: &str = "apply inserts";
     let columns = written(chunk, rows);
     let sql = format!("copy {} ({}) from stdin", table.name.quoted(), column_list(table, columns));
-    let mut sink = Box::pin(tx.copy_in(ACTION, &sql).await?);
-    let mut piece = BytesMut::with_capacity(COPY_PIECE + COPY_PIECE / 8);
+    let mut copy = Copy { tx, sink: Box::pin(tx.copy_in(COPY, &sql).await?), piece: BytesMut::new() };
+    copy.make_room();
     for row in rows {
         let shape = chunk.shape(row.shape);
         for (i, column) in columns.iter().enumerate() {
             if i > 0 {
-                piece.extend_from_slice(b"\t");
+                copy.piece.extend_from_slice(b"\t");
             }
             let value = shape.place(*column).and_then(|place| chunk.values.get(row.values + place));
-            copy_value(value, &mut piece);
+            match value {
+                Some(value) if value.len() > COPY_PIECE => copy.send_big(value).await?,
+                value => copy_value(value, &mut copy.piece),
+            }
         }
-        piece.extend_from_slice(b"\n");
-        if piece.len() >= COPY_PIECE {
-            let full: Bytes = piece.split().freeze();
-            sink.send(full).await.map_err(|e| tx.failed(ACTION, e))?;
-            piece.reserve(COPY_PIECE + COPY_PIECE / 8);
+        copy.piece.extend_from_slice(b"\n");
+        if copy.piece.len() >= COPY_PIECE {
+            copy.send().await?;
         }
     }
-    if !piece.is_empty() {
-        sink.send(piece.freeze()).await.map_err(|e| tx.failed(ACTION, e))?;
+    copy.finish().await
+}
+
+const COPY: &str = "apply inserts";
+
+/// Data on their way to the server.
+struct Copy<'a> {
+    tx: &'a Db,
+    sink: Pin<Box<CopyInSink<Bytes>>>,
+    piece: BytesMut,
+}
+
+impl Copy<'_> {
+    fn make_room(&mut self) {
+        self.piece.reserve(COPY_PIECE + COPY_PIECE / 8);
     }
-    sink.as_mut().finish().await.map_err(|e| tx.failed(ACTION, e))
+
+    async fn send(&mut self) -> Result<()> {
+        let piece = self.piece.split().freeze();
+        self.sink.send(piece).await.map_err(|e| self.tx.failed(COPY, e))?;
+        self.make_room();
+        Ok(())
+    }
+
+    /// Sends a value in pieces.
+    async fn send_big(&mut self, value: &[u8]) -> Result<()> {
+        for part in value.chunks(COPY_PIECE) {
+            copy_value(Some(part), &mut self.piece);
+            if self.piece.len() >= COPY_PIECE {
+                self.send().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many rows the server took.
+    async fn finish(mut self) -> Result<u64> {
+        if !self.piece.is_empty() {
+            self.send().await?;
+        }
+        self.sink.as_mut().finish().await.map_err(|e| self.tx.failed(COPY, e))
+    }
 }
 
 /// Writes a value in COPY's text format.

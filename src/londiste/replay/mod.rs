@@ -40,6 +40,9 @@ use tidy::Tidy;
 /// How often to look for consumers of copies that are over, where nothing says that there may be one.
 const ORPHANS_PAUSE: Duration = Duration::from_secs(30);
 
+/// The size of an event from which on the sessions that it passed through are not kept.
+const GROWN: usize = 16 * 1024 * 1024;
+
 /// Applies batches until a stop is requested.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let mut replay = Replay::new(config.clone(), control.clone(), Goal::Ok);
@@ -76,6 +79,8 @@ struct Replay {
     control: Control,
     consumer: Consumer,
     sessions: Option<Sessions>,
+    /// A big event has passed through the sessions.
+    grown: bool,
     applier: Applier,
     copies: Copies,
     sequences: Sequences,
@@ -94,6 +99,7 @@ impl Replay {
         Replay {
             consumer: Consumer { queue: config.pgq_queue_name.clone(), name: config.pgq_consumer_id.clone() },
             sessions: None,
+            grown: false,
             applier: Applier::new(Settings::from(&*config)),
             copies: Copies::new(&config, &control, &news, goal),
             sequences: Sequences::default(),
@@ -256,11 +262,15 @@ impl Replay {
         }
         tx.commit("commit the batch").await?;
         self.sequences.written(values);
+        self.grown |= applied.biggest >= GROWN;
         Ok(Some(applied))
     }
 
-    /// Closes sessions that have lived long enough.
+    /// Closes sessions that have lived long enough, or that have grown: their buffers never shrink.
     fn limit_lifetime(&mut self) {
+        if std::mem::take(&mut self.grown) {
+            self.sessions = None;
+        }
         let Some(lifetime) = self.config.common.connection_lifetime else { return };
         let too_old = |db: &Db| lifetime > Duration::ZERO && db.age() > lifetime;
         if self.sessions.as_ref().is_some_and(|s| too_old(&s.provider) || too_old(&s.subscriber)) {
