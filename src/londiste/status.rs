@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::setup::Setup;
+use super::skip;
 use super::subscriber::{as_text, subscribed};
 use crate::error::Result;
 use crate::job::{self, LastError, Output};
@@ -24,6 +25,8 @@ struct Status {
     applied_tick: Option<i64>,
     /// The last error in the end of the job's log file, if that can be read here.
     last_error: Option<LastError>,
+    /// Events that `skip-event` was called for and replay has not come to yet.
+    events_to_skip: Vec<i64>,
     tables: Vec<TableStatus>,
 }
 
@@ -75,6 +78,7 @@ pub(crate) async fn show(setup: &Setup<'_>) -> Result<Output> {
         position: position(setup, &provider).await?,
         applied_tick: applied.get(0),
         last_error: setup.config.common.logfile.as_deref().and_then(job::last_error),
+        events_to_skip: skip::ordered(&subscriber, setup.consumer()).await?,
         tables: tables.into_iter().map(with_reason).collect(),
     }))
 }
@@ -152,6 +156,10 @@ impl fmt::Display for Status {
         writeln!(f, "Applied:     tick {}", or_dash(self.applied_tick))?;
         if let Some(LastError { time, message }) = &self.last_error {
             writeln!(f, "Last error:  {time} {message}")?;
+        }
+        if !self.events_to_skip.is_empty() {
+            let list: Vec<String> = self.events_to_skip.iter().map(i64::to_string).collect();
+            writeln!(f, "To skip:     event {}", list.join(", "))?;
         }
         let ok = self.tables.iter().filter(|t| matches!(t.state.as_deref(), Some("ok" | "?"))).count();
         writeln!(f, "Tables:      {ok} of {} ok", self.tables.len())?;

@@ -24,11 +24,17 @@ fn event_that_blocks_replay_is_left_out_by_order() {
     assert!(text.contains(error), "{text}");
     let hint = format!("HINT: \"rlondiste INI subscriber skip-event {event}\" leaves this event out.\n");
     assert!(text.contains(&hint), "{text}");
+    r.londiste.stop();
     let said = log(&[&format!("INFO Event {event} (I) of table public.t will be skipped")]);
     r.londiste.program(["subscriber", "skip-event", &event]).stdout("").stderr(said).run();
     let said = log(&[&format!("WARNING Event {event} is to be skipped already")]);
     r.londiste.program(["subscriber", "skip-event", &event]).stdout("").stderr(said).run();
+    let status = r.londiste.run("subscriber status").stdout;
+    assert!(status.contains(&format!("\nTo skip:     event {event}\n")), "{status}");
+    r.londiste.start();
     r.replay_until_in_sync();
+    let status = r.londiste.run("subscriber status").stdout;
+    assert!(!status.contains("To skip:"), "{status}");
     assert_eq!(r.subscriber.column("select row(t.*)::text from t order by id"), ["(1,1)", "(3,4)"]);
     let skipped =
         "select consumer, ev_id, ev_type, ev_data, ev_extra1, done_tick is not null from londiste.skipped_events";
