@@ -104,11 +104,19 @@ create table if not exists londiste.capture_relation (
     table_name      text not null,
     table_oid       oid not null,
     relation        oid not null,
-    -- What the functions were generated for; see londiste.capture_plan().
+    -- What the functions were generated for, and by what; see londiste.capture_generate_relation().
     plan            text not null,
     primary key (nr),
     unique (queue_name, table_name, relation),
     foreign key (queue_name, table_name) references londiste.capture on delete cascade
+);
+
+-- The partitioned tables that a statement of the present transaction truncates as a whole, from its first trigger to its last: see
+-- londiste.capture_truncate_body(). The rows are gone again before the transaction ends.
+create table if not exists londiste.capture_truncation (
+    relation        oid not null,
+    txid            bigint not null,
+    primary key (relation)
 );
 
 -- Group: rlondiste's own, subscriber

@@ -37,7 +37,25 @@ pub(crate) async fn provider(setup: &Setup<'_>) -> Result<()> {
             tx.query("create the queue", sql, &[text(&setup.queue())]).await.map_err(|e| e.about(setup.queue()))?;
             Ok(())
         })
-        .await
+        .await?;
+    if setup.config.fake { Ok(()) } else { refresh_capture(&db).await }
+}
+
+/// Has capture functions that an older rlondiste generated made anew, of all queues: they share the schema. A transaction for each
+/// table, so that none is locked while others are done. The ticker's maintenance does the same, and what is left over here.
+async fn refresh_capture(db: &Db) -> Result<()> {
+    const ACTION: &str = "refresh the capture of a table";
+    const TABLES: &str = "select t.queue_name, t.table_name from londiste.provider_table t
+       join pgq.queue q on q.queue_name = t.queue_name order by t.queue_name, t.table_name";
+    for row in db.query("list the captured tables", TABLES, &[]).await? {
+        let (queue, table): (String, String) = (row.get(0), row.get(1));
+        let sql = "select londiste.provider_maintain($1, $2)";
+        let refreshed = db.query_one(ACTION, sql, &[text(&queue), text(&table)]).await.map_err(|e| e.about(&table))?;
+        if refreshed.get::<_, i32>(0) == 1 {
+            info!("Refreshed the capture of {table} in queue {queue}");
+        }
+    }
+    Ok(())
 }
 
 /// Installs what is missing on the subscriber.

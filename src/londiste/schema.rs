@@ -50,7 +50,10 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_queue_look", include_str!("../../sql/londiste/functions/londiste.capture_queue_look.sql")),
     ("londiste.capture_insert", include_str!("../../sql/londiste/functions/londiste.capture_insert.sql")),
     // Group: Capture: event formats
-    ("londiste.quote_fragment_name", include_str!("../../sql/londiste/functions/londiste.quote_fragment_name.sql")),
+    (
+        "londiste.capture_fragment_names",
+        include_str!("../../sql/londiste/functions/londiste.capture_fragment_names.sql"),
+    ),
     ("londiste.urlencode", include_str!("../../sql/londiste/functions/londiste.urlencode.sql")),
     ("londiste.capture_format", include_str!("../../sql/londiste/functions/londiste.capture_format.sql")),
     ("londiste.capture_is_null", include_str!("../../sql/londiste/functions/londiste.capture_is_null.sql")),
@@ -72,10 +75,13 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_pin", include_str!("../../sql/londiste/functions/londiste.capture_pin.sql")),
     ("londiste.capture_statement", include_str!("../../sql/londiste/functions/londiste.capture_statement.sql")),
     // Group: Capture: the generator
+    ("londiste.capture_generator", include_str!("../../sql/londiste/functions/londiste.capture_generator.sql")),
     ("londiste.capture_settings", include_str!("../../sql/londiste/functions/londiste.capture_settings.sql")),
     ("londiste.capture_walk", include_str!("../../sql/londiste/functions/londiste.capture_walk.sql")),
     ("londiste.capture_branch", include_str!("../../sql/londiste/functions/londiste.capture_branch.sql")),
     ("londiste.capture_body", include_str!("../../sql/londiste/functions/londiste.capture_body.sql")),
+    ("londiste.capture_truncate_body", include_str!("../../sql/londiste/functions/londiste.capture_truncate_body.sql")),
+    ("londiste.capture_function", include_str!("../../sql/londiste/functions/londiste.capture_function.sql")),
     ("londiste.capture_objects", include_str!("../../sql/londiste/functions/londiste.capture_objects.sql")),
     (
         "londiste.capture_create_trigger",

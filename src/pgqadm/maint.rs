@@ -38,10 +38,10 @@ pub(super) struct Maintenance<'a> {
     reminders: Reminders,
 }
 
-/// One thing to do: a function with an argument, or a table to vacuum.
+/// One thing to do: a function with its arguments, or a table to vacuum.
 struct Operation {
     function: String,
-    argument: Option<String>,
+    arguments: Vec<String>,
 }
 
 impl<'a> Maintenance<'a> {
@@ -77,11 +77,11 @@ impl<'a> Maintenance<'a> {
     }
 
     async fn run(&self, db: &Db, operation: &Operation, turns: &mut HashMap<String, String>) -> Result<()> {
-        match (operation.function.as_str(), &operation.argument) {
-            (VACUUM, Some(table)) => self.vacuum(db, table).await,
-            (VACUUM, None) => Ok(()),
+        match (operation.function.as_str(), operation.arguments.as_slice()) {
+            (VACUUM, [table]) => self.vacuum(db, table).await,
+            (VACUUM, _) => Ok(()),
             (RETRY, _) => self.retry(db).await,
-            (ROTATE, Some(queue)) => {
+            (ROTATE, [queue]) => {
                 call(db, "rotate the event tables", operation).await?;
                 let now = rotation::turns(db).await?;
                 // The function's answer differs between versions of PgQ.
@@ -91,10 +91,9 @@ impl<'a> Maintenance<'a> {
                 *turns = now;
                 Ok(())
             }
-            (REFRESH, Some(queue)) => {
-                let count = call(db, "refresh the capture of tables", operation).await?;
-                if let Some(count) = count.filter(|count| count != "0") {
-                    info!("{}Refreshed the capture of {count} tables of queue {queue}", self.settings.label);
+            (REFRESH, [queue, table]) => {
+                if call(db, "refresh the capture of a table", operation).await?.as_deref() == Some("1") {
+                    info!("{}Refreshed the capture of {table} in queue {queue}", self.settings.label);
                 }
                 Ok(())
             }
@@ -104,7 +103,7 @@ impl<'a> Maintenance<'a> {
 
     /// Puts the events whose time has come back into their queues: in portions, until none is left.
     async fn retry(&self, db: &Db) -> Result<()> {
-        let operation = Operation { function: RETRY.to_owned(), argument: None };
+        let operation = Operation { function: RETRY.to_owned(), arguments: Vec::new() };
         let mut count: u64 = 0;
         while !self.control.stopping() {
             match call(db, "retry events", &operation).await?.and_then(|moved| moved.parse::<u64>().ok()) {
@@ -157,10 +156,10 @@ impl<'a> Maintenance<'a> {
 
 /// Calls the function of an operation in a transaction of its own; what it returned, as text.
 async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Option<String>> {
-    let argument = operation.argument.as_deref().map(quote_literal).unwrap_or_default();
-    let sql = format!("{LOCK_TIMEOUT}; select {}({argument})", sql_name(&operation.function));
+    let arguments = operation.arguments.iter().map(|argument| quote_literal(argument)).collect::<Vec<_>>().join(", ");
+    let sql = format!("{LOCK_TIMEOUT}; select {}({arguments})", sql_name(&operation.function));
     let messages =
-        db.simple_query(action, &sql).await.map_err(|e| e.about(format!("{}({argument})", operation.function)))?;
+        db.simple_query(action, &sql).await.map_err(|e| e.about(format!("{}({arguments})", operation.function)))?;
     Ok(messages.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
@@ -171,17 +170,19 @@ async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Op
 async fn operations(db: &Db) -> Result<Vec<Operation>> {
     const ACTION: &str = "list the maintenance operations";
     const KNOWN: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null,
-       pg_catalog.to_regprocedure('londiste.provider_maintain(text)') is not null";
+       pg_catalog.to_regprocedure('londiste.provider_maintain(text, text)') is not null";
     const LISTED: &str = "select o.func_name, o.func_arg from pgq.maint_operations() o";
     const QUEUES: &str = "select 'pgq.maint_rotate_tables_step1', q.queue_name from pgq.queue q order by q.queue_name";
     const TABLES: &str = "select 'vacuum', t from pgq.maint_tables_to_vacuum() t";
-    const CAPTURED: &str = "select distinct 'londiste.provider_maintain', t.queue_name from londiste.provider_table t";
+    const CAPTURED: &str = "select 'londiste.provider_maintain', t.queue_name, t.table_name
+       from londiste.provider_table t join pgq.queue q on q.queue_name = t.queue_name order by t.queue_name, t.table_name";
 
     let read = async |sql: &str| -> Result<Vec<Operation>> {
         let rows = db.query(ACTION, sql, &[]).await?;
-        Ok(rows.iter().map(|row| Operation { function: row.get(0), argument: row.get(1) }).collect())
+        let arguments = |row: &tokio_postgres::Row| (1..row.len()).filter_map(|nr| row.get(nr)).collect();
+        Ok(rows.iter().map(|row| Operation { function: row.get(0), arguments: arguments(row) }).collect())
     };
-    let simple = |function: &str| Operation { function: function.to_owned(), argument: None };
+    let simple = |function: &str| Operation { function: function.to_owned(), arguments: Vec::new() };
     let row = db.query_one(ACTION, KNOWN, &[]).await?;
     let (lists_itself, captures): (bool, bool) = (row.get(0), row.get(1));
     let mut list = if lists_itself {

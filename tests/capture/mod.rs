@@ -1,6 +1,7 @@
 //! What the triggers on the provider write: everything that was done, exactly, in an order in which it can be repeated,
 //! and without anybody noticing who writes.
 
+mod ddl;
 mod locks;
 mod maintain;
 mod order;

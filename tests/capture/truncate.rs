@@ -1,7 +1,7 @@
 //! TRUNCATE of partitions: the subscriber loses the rows that the provider loses, no more and no fewer.
 
 use crate::apply::{Replay, SETTINGS};
-use crate::support::{QUEUE, Replication, assert_same_rows, wait_until};
+use crate::support::{Cluster, QUEUE, Replication, assert_same_rows, wait_until};
 
 const SCHEMA: &str = "
     create table parts (id int, region text, primary key (id, region)) partition by list (region);
@@ -107,4 +107,35 @@ fn partitions_of_another_table_in_the_same_statement_are_deleted() {
         assert_eq!(r.provider.value("select count(*) from others"), "0");
         assert_replayed(&r);
     }
+}
+
+/// Only TRUNCATE of the table itself spares its partitions the deletes: nothing that a writer can set, write or call.
+#[test]
+fn no_writer_can_truncate_a_partition_unseen() {
+    let r = provider("statement", "sql");
+    let role = format!("truncater_{}", r.provider.name());
+    Cluster::provider().sql(&format!("create role {role}"));
+    r.provider.sql(&format!("grant select, insert, truncate, trigger on parts, parts_a, parts_b to {role}"));
+    let writer = r.provider.session();
+    writer.sql(&format!("set role {role}"));
+    let root = writer.value("select 'parts'::regclass::oid");
+
+    writer.sql(&format!("set londiste.truncating = '{root}'; truncate parts_a"));
+    assert_eq!(r.provider.value("select count(*) from pgq.event_1 where ev_type = 'D'"), "1");
+    let mark = format!("insert into londiste.capture_truncation values ({root}, txid_current())");
+    assert_eq!(writer.error(&mark).code, "42501");
+
+    // After the table's own TRUNCATE, in the same transaction; and after one that failed.
+    writer.sql("begin; truncate parts; insert into parts values (3, 'a'), (4, 'b'); truncate parts_a; commit");
+    assert_eq!(r.provider.column("select id from parts"), ["4"]);
+    r.provider.sql(
+        "create function fail() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+         create trigger \"zz\" after truncate on parts for each statement execute procedure fail()",
+    );
+    writer.sql("begin; insert into parts values (5, 'a'); savepoint one");
+    assert_eq!(writer.error("truncate parts").code, "P0001");
+    writer.sql("rollback to one; truncate parts_a; commit");
+    assert_eq!(r.provider.column("select id from parts"), ["4"]);
+    assert_replayed(&r);
+    assert_eq!(r.provider.value("select count(*) from londiste.capture_truncation"), "0");
 }

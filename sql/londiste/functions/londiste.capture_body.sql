@@ -13,9 +13,12 @@ as $$
 declare
     v_queue record;
     v_ready text;
+    -- Stands for the event table's name, and occurs nowhere else: the branches differ in nothing else, and to make one is slow.
+    v_mark text := md5(random()::text || clock_timestamp());
+    v_branch text;
     v_branches text;
 begin
-    select q.queue_id, q.queue_ntables, c.relations into v_queue
+    select q.queue_id, q.queue_ntables, q.queue_data_pfx, c.relations into v_queue
     from pgq.queue q
     cross join lateral londiste.capture_queue(q.queue_id) c
     where q.queue_name = i_capture.queue_name;
@@ -28,18 +31,18 @@ begin
         coalesce(quote_literal(i_capture.key_columns) || '::pg_catalog.text[]', 'null'),
         md5(londiste.capture_plan(i_table, i_relation, i_capture.key_columns)));
 
+    v_branch := londiste.capture_branch(i_capture, v_mark, i_table, i_relation, i_operation, i_level);
     select string_agg(format(
-E'%s %s operator(pg_catalog.=) %s or v_table operator(pg_catalog.=) %s then
-    %s
+E'    %s %s operator(pg_catalog.=) %s or v_table operator(pg_catalog.=) %s then
+%s
 ', case k.nr when 0 then 'if' else 'elsif' end, v_ready, k.nr, k.nr,
-            replace(londiste.capture_branch(i_capture, v_queue.queue_id, k.nr, i_table, i_relation, i_operation, i_level),
-                    E'\n', E'\n    ')), '' order by k.nr)
+            replace(v_branch, v_mark, v_queue.queue_data_pfx || '_' || k.nr)), '' order by k.nr)
     into v_branches
     from generate_series(0, v_queue.queue_ntables - 1) k(nr);
 
     return format(
 E'loop
-    %selsif %s operator(pg_catalog.=) -2 and v_table is null then
+%s    elsif %s operator(pg_catalog.=) -2 and v_table is null then
         v_table := %s;
         continue;
     end if;
@@ -50,7 +53,7 @@ execute londiste.capture_statement(%L, %L, tg_relid, %L, %L)%s;
 perform londiste.capture_pin(v_settings);
 return null;
 ',
-        replace(v_branches, E'\n', E'\n    '), v_ready, londiste.capture_queue_look(v_queue.queue_id),
+        v_branches, v_ready, londiste.capture_queue_look(v_queue.queue_id),
         i_capture.queue_name, i_capture.table_name, i_operation,
         case i_level when 'row' then 'dynamic' else i_level end,
         case when i_level = 'statement' then ''

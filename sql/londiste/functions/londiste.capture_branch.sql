@@ -1,37 +1,38 @@
 create or replace function londiste.capture_branch(
-    i_capture londiste.capture, i_queue_id int, i_event_table int, i_table oid, i_relation oid, i_operation text, i_level text)
+    i_capture londiste.capture, i_event_table text, i_table oid, i_relation oid, i_operation text, i_level text)
 returns text
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_branch(7)
+-- Function: londiste.capture_branch(6)
 --     The PL/pgSQL statements by which a capture function puts the events of one operation into one event table.
 -- Parameters:
---     i_operation - i, u, d
---     i_level     - statement or row
+--     i_event_table - name of the event table
+--     i_operation   - i, u, d
+--     i_level       - statement or row
 -- ----------------------------------------------------------------------
 declare
-    v_insert text := londiste.capture_insert(i_queue_id, i_event_table, i_table,
+    v_insert text := londiste.capture_insert(i_event_table, i_table,
                          londiste.capture_event_source(i_capture, i_table, i_relation, i_operation, i_level));
     v_columns londiste.capture_column[];
     v_key londiste.capture_column[];
 begin
     if i_operation = 'u' and i_level = 'statement' then
         -- Most statements change one row, and walking through both transition tables costs more than all the rest.
-        return format(E'%s;\nif not found then\n    %s\nend if;\nreturn null;',
-                      londiste.capture_insert(i_queue_id, i_event_table, i_table,
+        return format(E'%s;\nif not found then\n%s\nend if;\nreturn null;',
+                      londiste.capture_insert(i_event_table, i_table,
                           londiste.capture_event_source(i_capture, i_table, i_relation, 'u', 'single')),
-                      replace(case i_capture.event_format
-                                  when 'sql' then londiste.capture_walk(i_capture, i_queue_id, i_event_table, i_table, i_relation)
-                                  else v_insert || ';'
-                              end, E'\n', E'\n    '));
+                      case i_capture.event_format
+                          when 'sql' then londiste.capture_walk(i_capture, i_event_table, i_table, i_relation)
+                          else v_insert || ';'
+                      end);
     elsif i_operation = 'u' and i_capture.event_format = 'sql' then
         select c.all_columns, c.key_columns into v_columns, v_key
         from londiste.capture_used_columns(i_capture, i_table, i_relation) c;
-        return format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n    %s;\nend if;\nreturn null;',
+        return format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n%s;\nend if;\nreturn null;',
                       londiste.capture_sql_changes('old', 'new', v_columns), '',
-                      replace(londiste.capture_insert(i_queue_id, i_event_table, i_table,
+                      londiste.capture_insert(i_event_table, i_table,
                           format('select %L::pg_catalog.text as ev_type, %s as ev_data', 'U',
-                                 londiste.capture_sql_update('v_changes', 'old', v_key))), E'\n', E'\n    '));
+                                 londiste.capture_sql_update('v_changes', 'old', v_key))));
     end if;
     return v_insert || E';\nreturn null;';
 end;

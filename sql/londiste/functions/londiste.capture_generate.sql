@@ -10,6 +10,7 @@ as $$
 declare
     v_capture londiste.capture;
     v_table_oid oid;
+    v_relations oid[];
     v_relation oid;
     v_changed int := 0;
 begin
@@ -26,20 +27,20 @@ begin
     end if;
     perform londiste.capture_check_key(v_table_oid, v_capture.key_columns);
     perform londiste.capture_watch_queue();
+    v_relations := array(select londiste.capture_relations(v_table_oid));
 
     -- Functions of partitions that are gone, or of a table that was dropped and made again.
     for v_relation in
         select r.relation
         from londiste.capture_relation r
         where r.queue_name = i_queue_name and r.table_name = i_table_name
-          and r.relation not in (select * from londiste.capture_relations(v_table_oid))
+          and r.relation <> all (v_relations)
     loop
         perform londiste.capture_drop_relation(i_queue_name, i_table_name, v_relation);
         v_changed := 1;
     end loop;
 
-    for v_relation in
-        select * from londiste.capture_relations(v_table_oid)
+    foreach v_relation in array v_relations
     loop
         if londiste.capture_generate_relation(v_capture, v_table_oid, v_relation) then
             v_changed := 1;

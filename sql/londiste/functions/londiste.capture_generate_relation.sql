@@ -12,7 +12,7 @@ declare
     v_number int;
     v_stored_plan text;
 begin
-    select concat_ws(' ', 'queue', q.queue_id, q.queue_ntables, c.relations, c.is_watched, 'capture',
+    select concat_ws(' ', 'generator', londiste.capture_generator(), 'queue', q.queue_id, q.queue_ntables, c.relations, c.is_watched, 'capture',
                      i_capture.capture, i_capture.event_format, i_capture.ignored_columns,
                      londiste.capture_levels(i_capture, i_table), londiste.capture_enabled(i_capture.table_name), 'table',
                      i_table, i_relation, londiste.capture_plan(i_table, i_relation, i_capture.key_columns))

@@ -26,6 +26,7 @@ as $$
 --         for inserts, then updates, then deletes. As row events the latter two come first.
 -- ----------------------------------------------------------------------
 declare
+    v_relations oid[] := array(select londiste.capture_relations(i_table));
     v_base text := i_capture.capture;
     v_early_update boolean;
     v_change text := v_base;
@@ -38,7 +39,7 @@ begin
         or exists (select 1
                    from pg_inherits h
                    join pg_class c on c.oid = h.inhrelid
-                   where h.inhparent in (select * from londiste.capture_relations(i_table)) and c.relkind = 'f')
+                   where h.inhparent = any (v_relations) and c.relkind = 'f')
     then
         v_base := 'row';
     end if;
@@ -53,14 +54,14 @@ begin
     v_early_update := exists (select 1
                               from pg_constraint c
                               where c.contype = 'f' and c.confupdtype in ('c', 'n', 'd')
-                                and c.confrelid in (select * from londiste.capture_relations(i_table)));
+                                and c.confrelid = any (v_relations));
 
     select coalesce(bool_or(t.tgtype & 4 <> 0), false) as on_insert,
            coalesce(bool_or(t.tgtype & 16 <> 0), false) as on_update,
            coalesce(bool_or(t.tgtype & 8 <> 0), false) as on_delete
     into v_user
     from pg_trigger t
-    where t.tgrelid in (select * from londiste.capture_relations(i_table))
+    where t.tgrelid = any (v_relations)
       and not t.tgisinternal
       and t.tgenabled <> 'D'
       and t.tgtype & 66 = 0                 -- neither before nor instead of

@@ -18,6 +18,6 @@ select londiste.capture_format(
                    else format('%s.%s', i_row, londiste.capture_field(c.column_name))
               end order by c.nr))
 from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
-cross join (select '(' || string_agg(londiste.quote_fragment_name(u.column_name), ',' order by u.nr) || ') values (' as head
-            from unnest(i_columns) with ordinality u(column_nr, column_name, column_type, is_nullable, is_fixed, nr)) h;
+cross join (select '(' || string_agg(n.quoted, ',' order by n.nr) || ') values (' as head
+            from londiste.capture_fragment_names(i_columns) n) h;
 $$ language sql stable set search_path = pg_catalog, pg_temp;

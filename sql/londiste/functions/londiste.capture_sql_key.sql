@@ -9,14 +9,14 @@ as $$
 --     i_row     - prefix of the row's columns, e.g. "o"
 --     i_columns - columns of the key
 -- ----------------------------------------------------------------------
-select string_agg(case when c.is_nullable then '%s' else n.quoted || '=%L' end, ' and ' order by c.nr),
+select string_agg(case when c.is_nullable then '%s' else replace(n.quoted, '%', '%%') || '=%L' end, ' and ' order by c.nr),
        array_agg(case when c.is_nullable
                       then format('case when %s then %L else pg_catalog.format(%L, %s.%s) end',
                                   londiste.capture_is_null(i_row, i_columns[c.nr]),
-                                  londiste.quote_fragment_name(c.column_name) || ' is null', n.quoted || '=%L',
+                                  n.quoted || ' is null', replace(n.quoted, '%', '%%') || '=%L',
                                   i_row, londiste.capture_field(c.column_name))
                       else format('%s.%s', i_row, londiste.capture_field(c.column_name))
                  end order by c.nr)
 from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
-cross join lateral (select replace(londiste.quote_fragment_name(c.column_name), '%', '%%') as quoted) n;
+join londiste.capture_fragment_names(i_columns) n on n.nr = c.nr;
 $$ language sql stable set search_path = pg_catalog, pg_temp;

@@ -46,6 +46,6 @@ begin
                        where c.oid = v_table),
                       v_source);
     end if;
-    return londiste.capture_insert(v_queue.queue_id, v_queue.queue_cur_table, v_table, v_source);
+    return londiste.capture_insert(v_queue.queue_data_pfx || '_' || v_queue.queue_cur_table, v_table, v_source);
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -1,9 +1,9 @@
 create or replace function londiste.capture_walk(
-    i_capture londiste.capture, i_queue_id int, i_event_table int, i_table oid, i_relation oid)
+    i_capture londiste.capture, i_event_table text, i_table oid, i_relation oid)
 returns text
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_walk(5)
+-- Function: londiste.capture_walk(4)
 --     The PL/pgSQL statements that make the update events of format sql of a statement that changed many rows.
 --     The transition tables hold old and new rows in the same order. A join by position has to sort both, all columns of them,
 --     and on disk when they are large; two cursors side by side do not. Events are collected, because a statement that inserts
@@ -29,7 +29,7 @@ for v_old in select * from londiste_old loop
         v_size := v_size operator(pg_catalog.+) pg_catalog.octet_length(v_changes);
         v_events[v_count] := v_changes;
         if v_count operator(pg_catalog.=) 1000 or v_size operator(pg_catalog.>) 1000000 then
-            %s;
+%s;
             v_events := null;
             v_count := 0;
             v_size := 0;
@@ -38,11 +38,11 @@ for v_old in select * from londiste_old loop
 end loop;
 close v_rows;
 if v_count operator(pg_catalog.>) 0 then
-    %s;
+%s;
 end if;',
         londiste.capture_sql_changes('v_old', 'v_new', v_columns), '', londiste.capture_sql_update('v_changes', 'v_old', v_key),
-        replace(s.insert, E'\n', E'\n            '), replace(s.insert, E'\n', E'\n    '))
-    from (select londiste.capture_insert(i_queue_id, i_event_table, i_table, format(
+        s.insert, s.insert)
+    from (select londiste.capture_insert(i_event_table, i_table, format(
               E'select %L::pg_catalog.text as ev_type, u.ev_data\nfrom pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)\norder by u.nr',
               'U')) as insert) s);
 end;

@@ -1,0 +1,47 @@
+create or replace function londiste.capture_truncate_body(i_capture londiste.capture, i_table oid, i_relation oid, i_suffix text)
+returns text
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_truncate_body(4)
+--     The PL/pgSQL statements of the capture functions for TRUNCATE.
+--
+--     TRUNCATE of a partitioned table is one event; the same of a partition would empty the whole table at the subscriber, so it
+--     becomes deletes. As the former also truncates the partitions, the table's triggers write a mark before it and delete it
+--     after it: its oid, because one statement may truncate other tables' partitions too. The mark is a row that only the schema's
+--     owner can write: with anything that a session itself can set, a writer could truncate a partition without an event.
+-- Parameters: i_suffix - t or m, as londiste.capture_objects has them
+-- ----------------------------------------------------------------------
+declare
+    v_is_partitioned boolean := (select c.relkind = 'p' from pg_class c where c.oid = i_relation);
+begin
+    if i_suffix = 'm' then
+        return
+'insert into londiste.capture_truncation as t (relation, txid)
+values (tg_relid, pg_catalog.txid_current())
+on conflict (relation) do update set txid = excluded.txid;
+return null;
+';
+    elsif i_relation = i_table then
+        return format(
+'execute londiste.capture_statement(%L, %L, tg_relid, %L, %L);
+%sreturn null;
+', i_capture.queue_name, i_capture.table_name, 't', 'statement',
+            case when v_is_partitioned
+                 then E'delete from londiste.capture_truncation t where t.relation operator(pg_catalog.=) tg_relid;\n' end);
+    end if;
+    return format(
+'if exists (
+    select from londiste.capture_truncation t
+    where t.relation operator(pg_catalog.=) londiste.capture_root(%L, %L, tg_relid)
+      and t.txid operator(pg_catalog.=) pg_catalog.txid_current())
+then
+    return null;
+end if;
+perform londiste.capture_check_snapshot(tg_relid);
+v_settings := londiste.capture_pin(null);
+execute londiste.capture_statement(%L, %L, tg_relid, %L, %L);
+perform londiste.capture_pin(v_settings);
+return null;
+', i_capture.queue_name, i_capture.table_name, i_capture.queue_name, i_capture.table_name, 'd', 'table');
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;
