@@ -7,7 +7,7 @@ as $$
 --
 --     Until then they go on to work: what generated functions call keeps its arguments and its meaning.
 -- ----------------------------------------------------------------------
-select md5(string_agg(p.proname || ' ' || p.prosrc, ' ' order by p.proname collate "C", p.prosrc collate "C"))
+select md5(string_agg(p.proname || ' ' || p.prosrc, ' ' order by p.proname::text collate "C", p.prosrc collate "C"))
 from pg_proc p
 where p.pronamespace = 'londiste'::regnamespace
   and p.proname ~ '^capture_[a-z]';
