@@ -1,7 +1,7 @@
 //! Events come in an order in which they can be repeated: what was set off comes after what set it off.
 
 use super::{events, provider};
-use crate::support::QUEUE;
+use crate::support::{Cluster, QUEUE};
 
 #[test]
 fn cascades_come_after_their_cause() {
@@ -112,4 +112,50 @@ fn a_statement_that_writes_two_tables_is_in_order_as_far_as_its_triggers_are() {
         .map(|capture| (*capture, [first_b, first_a].map(|statement| last_event_is_last_value(capture, statement))))
         .collect();
     assert_eq!(found, [("classic", [true, false]), ("row", [true, false]), ("statement", [false, false])]);
+}
+
+/// The server's transition tables of such a MERGE may not hold the rows that it updates.
+#[test]
+fn merge_into_a_partitioned_table_updates_what_it_updates() {
+    if Cluster::provider().binaries().major() < 15 {
+        return; // No MERGE.
+    }
+    let schema = "create table t (id int, region text, v int, primary key (id, region)) partition by list (region);
+         create table t_a partition of t for values in ('a'); create table t_b partition of t default";
+    let r = provider("statement", schema, "t");
+    r.provider.sql(
+        "insert into t values (2, 'a', 1), (3, 'a', 1);
+         merge into t using (values (1), (2), (3)) n(id) on t.id = n.id and region = 'a'
+         when matched then update set v = t.v + 1 when not matched then insert values (n.id, 'a', 7)",
+    );
+    let mut merged = events(&r.provider).split_off(2);
+    merged.sort();
+    let expected = [
+        "t I (id,region,v) values ('1','a','7')",
+        "t U v='2' where id='2' and region='a'",
+        "t U v='2' where id='3' and region='a'",
+    ];
+    assert_eq!(merged, expected);
+}
+
+#[test]
+fn row_that_moves_to_another_partition_is_captured_once() {
+    if Cluster::provider().binaries().major() < 11 {
+        return; // No rows that move, and no primary keys on partitioned tables.
+    }
+    for user_trigger in [None, Some("insert"), Some("update"), Some("delete")] {
+        let schema = "create table t (id int primary key, v int) partition by range (id);
+             create table low partition of t for values from (0) to (100);
+             create table high partition of t for values from (100) to (200);
+             create function nothing() returns trigger language plpgsql as $$ begin return null; end $$;";
+        let trigger = user_trigger.map_or(String::new(), |operation| {
+            format!("create trigger aaa after {operation} on t for each row execute procedure nothing()")
+        });
+        let r = provider("statement", &format!("{schema}{trigger}"), "t");
+        r.provider.sql("insert into t values (1, 1), (101, 101); update t set id = 198 - id, v = v + 1 where id < 100");
+        let moved = events(&r.provider).split_off(2).join("; ");
+        let as_one = "t U id='197',v='2' where id='1'";
+        let as_two = "t D id='1'; t I (id,v) values ('197','2')";
+        assert!(moved == as_one || moved == as_two, "{user_trigger:?}: {moved}");
+    }
 }

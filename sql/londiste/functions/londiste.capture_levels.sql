@@ -22,11 +22,17 @@ as $$
 --     And it is what it takes when
 --       - the table has inheritance children or parents: a statement's transition tables mix the rows of all of them; or foreign
 --         tables as partitions, which have no transition tables;
+--       - MERGE may change a partitioned table: some servers (16 to 18) have the row that it inserted last in the transition table
+--         of new rows, in place of each row that it updates;
 --       - (updates and deletes) MERGE may free a value of one of several unique keys and insert it again in one statement: its statement triggers fire
 --         for inserts, then updates, then deletes. As row events the latter two come first.
+--     A partitioned table has all operations captured by statement triggers or none. When an update moves a row to another
+--     partition, statement triggers see an update, row triggers a delete and an insert: of two kinds, one would miss it, or
+--     both would capture it.
 -- ----------------------------------------------------------------------
 declare
     v_relations oid[] := array(select londiste.capture_relations(i_table));
+    v_partitioned boolean := (select c.relkind = 'p' from pg_class c where c.oid = i_table);
     v_base text := i_capture.capture;
     v_early_update boolean;
     v_change text := v_base;
@@ -40,6 +46,7 @@ begin
                    from pg_inherits h
                    join pg_class c on c.oid = h.inhrelid
                    where h.inhparent = any (v_relations) and c.relkind = 'f')
+        or v_partitioned and current_setting('server_version_num')::int >= 150000
     then
         v_base := 'row';
     end if;
@@ -72,5 +79,11 @@ begin
     op_insert := case when v_user.on_insert then 'early' else v_base end;
     op_update := case when v_user.on_update or v_early_update then 'early' when v_base = 'row' then v_base else v_change end;
     op_delete := case when v_user.on_delete then 'early' when v_base = 'row' then v_base else v_change end;
+
+    if v_partitioned and 'early' in (op_insert, op_update, op_delete) then
+        op_insert := case when op_update = 'early' then op_update when op_insert = 'statement' then 'row' else op_insert end;
+        op_update := case when op_update = 'statement' then 'row' else op_update end;
+        op_delete := case when op_delete = 'statement' then 'row' else op_delete end;
+    end if;
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;
