@@ -68,11 +68,12 @@ fn the_query_can_be_chosen() {
 #[test]
 fn tables_that_cannot_be_compared_are_named() {
     let r = in_sync();
+    // It would finish the copy, and report the tables that are dropped.
+    r.londiste.stop();
     r.subscriber.sql("update londiste.subscriber_table set merge_state = 'in-copy' where table_name = 'public.t'");
     let lines = ["WARNING Table not subscribed: public.nix", "INFO Table public.t not synced yet, no point"];
     r.londiste.program(["compare", "nix", "t"]).stdout("").stderr(log(&lines)).run();
     r.subscriber.sql("update londiste.subscriber_table set merge_state = 'ok'");
-    // Replay stays away from tables that are dropped while it is stopped.
     r.provider.sql("drop table t");
     r.subscriber.sql("drop table u");
     let lines = [
