@@ -80,7 +80,7 @@ fn run_words(options: &Options, caller: &Caller) -> Result<u8, Failure> {
         None => Program::of_file(&file, words.front().map(OsString::as_os_str), options)?,
     };
     if let Some(signal) = signal {
-        signals::send(program, &Config::load(program, &file)?, signal, options)?;
+        signals::send(program, &file, signal, options)?;
         return Ok(0);
     }
     let parsed = command::parse(program, &words, options)?;

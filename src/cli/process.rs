@@ -9,7 +9,7 @@ use super::command::{Command, Kind, Parsed, Suffix};
 use super::options::Options;
 use super::program::Program;
 use super::{Caller, Failure};
-use crate::config::{self, Common, File};
+use crate::config::{self, Common, File, keys};
 use crate::error::{Error, Report, Result};
 use crate::job::control::Interrupt;
 use crate::job::daemon::{Side, daemonize};
@@ -43,12 +43,10 @@ pub(super) enum Config {
 
 impl Config {
     pub(super) fn load(program: Program, file: &File) -> Result<Config> {
-        match program {
-            Program::Pgqadm if file.has_section("pgqd") && !file.has_section("pgqadm") => {
-                config::Pgqd::load(file).map(Config::Pgqd)
-            }
-            Program::Pgqadm => config::Pgqadm::load(file).map(Config::Pgqadm),
-            Program::Londiste => config::Londiste::load(file).map(Config::Londiste),
+        match section(program, file) {
+            keys::Program::Pgqd => config::Pgqd::load(file).map(Config::Pgqd),
+            keys::Program::Pgqadm => config::Pgqadm::load(file).map(Config::Pgqadm),
+            keys::Program::Londiste => config::Londiste::load(file).map(Config::Londiste),
         }
     }
 
@@ -66,6 +64,15 @@ impl Config {
             Config::Pgqd(config) => &config.warnings,
             Config::Londiste(config) => &config.warnings,
         }
+    }
+}
+
+/// Which of the file's sections a program reads.
+pub(super) fn section(program: Program, file: &File) -> keys::Program {
+    match program {
+        Program::Pgqadm if file.has_section("pgqd") && !file.has_section("pgqadm") => keys::Program::Pgqd,
+        Program::Pgqadm => keys::Program::Pgqadm,
+        Program::Londiste => keys::Program::Londiste,
     }
 }
 

@@ -4,8 +4,9 @@
 use nix::sys::signal::Signal;
 
 use super::options::Options;
-use super::process::{Config, verbosity};
+use super::process::{section, verbosity};
 use super::program::Program;
+use crate::config::{self, File};
 use crate::error::Result;
 use crate::job::log::Log;
 use crate::job::pidfile::{Status, signal, status, with_suffix};
@@ -21,10 +22,11 @@ pub(super) fn requested(options: &Options) -> Option<Signal> {
 }
 
 /// Sends it to the job of the ini file and does not wait for what follows.
-pub(super) fn send(program: Program, config: &Config, which: Signal, options: &Options) -> Result<()> {
+pub(super) fn send(program: Program, file: &File, which: Signal, options: &Options) -> Result<()> {
+    let pidfile = config::pidfile(file, section(program, file))?;
     // Only on standard error: a log file made by whoever sends the signal might be closed to the job itself.
     Log::on_stderr(verbosity(options))?;
-    let Some(pidfile) = &config.common().pidfile else {
+    let Some(pidfile) = &pidfile else {
         tracing::warn!("No pidfile in config, nothing todo");
         return Ok(());
     };

@@ -170,7 +170,7 @@ pub const KEYS: &[Key] = &[
     key("pgq_consumer_id", LONDISTE, Text, None("`job_name`"),
         "Name under which this job reads the queue; copies add `_copy` to it."),
     key("lock_timeout", LONDISTE, Seconds, Is("10"),
-        "Longest wait for a table lock when tables are added or compared; 0 means without end."),
+        "Longest wait for a table lock when tables are added or compared or a foreign key comes back; 0 means without end."),
     key("capture", LONDISTE, Choice(&["statement", "row"]), Is("statement"),
         "Triggers that `provider add` makes: one call a statement, or one call a row."),
     key("event_format", LONDISTE, Choice(&["sql", "urlenc", "json"]), Is("sql"),

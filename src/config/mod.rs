@@ -219,16 +219,31 @@ impl fmt::Debug for Pgqd {
     }
 }
 
+/// The pidfile of a program's job. It is all that a signal needs: whatever else the file lacks, a running job can be stopped.
+pub fn pidfile(file: &File, program: Program) -> Result<Option<PathBuf>> {
+    #[derive(Deserialize)]
+    struct Place {
+        pidfile: Option<PathBuf>,
+    }
+    need_section(file, program)?;
+    value::read(file, program).map(|place: Place| place.pidfile)
+}
+
+fn need_section(file: &File, program: Program) -> Result<()> {
+    let section = program.section();
+    if file.has_section(section) {
+        return Ok(());
+    }
+    let others: Vec<_> = file.section_names().map(|name| format!("[{name}]")).collect();
+    let found = if others.is_empty() { "it is empty".to_owned() } else { format!("it has {}", others.join(", ")) };
+    let message = format!("Wrong config file, no section '{section}': {found}; put the keys below a line [{section}]");
+    Err(file.error(None, "", "", message))
+}
+
 /// The keys of every program, and remarks about the section.
 fn load_common(file: &File, program: Program) -> Result<(Common, Vec<String>)> {
+    need_section(file, program)?;
     let section = program.section();
-    if !file.has_section(section) {
-        let others: Vec<_> = file.section_names().map(|name| format!("[{name}]")).collect();
-        let found = if others.is_empty() { "it is empty".to_owned() } else { format!("it has {}", others.join(", ")) };
-        let message =
-            format!("Wrong config file, no section '{section}': {found}; put the keys below a line [{section}]");
-        return Err(file.error(None, "", "", message));
-    }
     let mut common: Common = value::read(file, program)?;
     if common.job_name.is_empty() {
         section.clone_into(&mut common.job_name);

@@ -100,6 +100,17 @@ fn reload_reads_the_ini_file_again() {
 }
 
 #[test]
+fn jobs_are_stopped_however_broken_the_rest_of_their_files_is() {
+    let mut r = Replication::new().up();
+    r.ticker.unset("db");
+    r.londiste.unset("provider_db");
+    for job in [&mut r.ticker, &mut r.londiste] {
+        job.configure("loop_delay", "soon");
+        job.stop();
+    }
+}
+
+#[test]
 fn key_that_is_gone_at_a_reload_has_its_default_again() {
     let r = Replication::new();
     r.install();

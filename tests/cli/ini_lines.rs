@@ -21,17 +21,20 @@ fn files_that_cannot_be_read_are_refused_whatever_the_command() {
             "x.ini: Wrong config file, no section 'londiste': it has [Londiste]; put the keys below a line [londiste]",
         ),
         ("", "x.ini: Wrong config file, no section 'londiste': it is empty; put the keys below a line [londiste]"),
-        (
-            "[londiste]\njob_name = a\n",
-            "x.ini: section [londiste], key \"provider_db\": not set; add a line such as \"provider_db = dbname=shop \
-             host=provider.example.com\"",
-        ),
     ] {
         scratch.write("x.ini", text);
-        for command in ["provider seqs", "replay", "replay -d", "compare", "-s"] {
-            let program = Program::new(["x.ini"].into_iter().chain(command.split(' '))).called("londiste.py");
-            program.dir(scratch.path()).stdout("").stderr(format!("londiste.py: {message}\n")).status(1).run();
-        }
+        assert_refused(&scratch, &["provider seqs", "replay", "replay -d", "compare", "-s"], message);
+    }
+    scratch.write("x.ini", "[londiste]\njob_name = a\n");
+    let message = "x.ini: section [londiste], key \"provider_db\": not set; add a line such as \"provider_db = dbname=shop \
+                   host=provider.example.com\"";
+    assert_refused(&scratch, &["provider seqs", "replay", "replay -d", "compare"], message);
+}
+
+fn assert_refused(scratch: &Scratch, commands: &[&str], message: &str) {
+    for command in commands {
+        let program = Program::new(["x.ini"].into_iter().chain(command.split(' '))).called("londiste.py");
+        program.dir(scratch.path()).stdout("").stderr(format!("londiste.py: {message}\n")).status(1).run();
     }
 }
 

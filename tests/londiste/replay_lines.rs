@@ -47,6 +47,24 @@ fn only_the_first_start_on_a_queue_is_worth_a_line() {
 }
 
 #[test]
+fn verbose_replay_tells_the_state_of_each_table_at_each_batch() {
+    let r = in_sync();
+    r.londiste.stop();
+    let start = r.londiste.log().len();
+    r.londiste.program(["replay", "-d", "-v"]).stdout("").run();
+    r.provider.sql("insert into t values (1)");
+    r.londiste.wait_for_log_after(start, "INFO {count: 1, ");
+    r.londiste.stop();
+    let mut lines = logged_after(&r.londiste, start);
+    // Batches without an event differ in nothing but their number.
+    lines.dedup();
+    let expected =
+        ["DEBUG Attaching", "DEBUG loaded_state: public.t: ok / None", "INFO {count: 1, ignored: 0, duration: N}"];
+    assert_eq!(lines[..3], expected);
+    assert!(lines[3..].iter().all(|line| line == expected[1]), "{lines:?}");
+}
+
+#[test]
 fn events_are_counted_with_those_that_are_not_for_this_subscriber() {
     let r = in_sync();
     r.provider.sql("create table other (id int primary key)");
