@@ -126,7 +126,7 @@ fn top_level_names(group: &str) -> Vec<String> {
 fn sources() -> impl Iterator<Item = Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
-    collect(&root, &mut paths);
+    collect(&root, "rs", &mut paths);
     paths.into_iter().map(move |path| {
         let text = fs::read_to_string(&path).unwrap();
         let inside = path.strip_prefix(&root).unwrap().to_owned();
@@ -137,12 +137,13 @@ fn sources() -> impl Iterator<Item = Source> {
     })
 }
 
-fn collect(dir: &Path, paths: &mut Vec<PathBuf>) {
+/// Adds the files below a directory whose names end this way.
+pub(crate) fn collect(dir: &Path, wanted: &str, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, paths);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            collect(&path, wanted, paths);
+        } else if path.extension().is_some_and(|extension| extension == wanted) {
             paths.push(path);
         }
     }

@@ -70,7 +70,7 @@ begin
     select string_agg(format('pgq.%s', t), ', ') into v_missing
     from unnest(array['consumer', 'queue', 'tick', 'subscription', 'event_template', 'retry_queue', 'failed_queue']) t
     where to_regclass('pgq.' || t) is null;
-    if v_version is null or v_version !~ '^2\.' or v_missing is not null then
+    if v_version is null or v_version !~ '^2[.]' or v_missing is not null then
         raise exception using
             errcode = 'object_not_in_prerequisite_state',
             message = 'schema pgq is there, and is not one that can be upgraded',

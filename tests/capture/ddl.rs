@@ -137,3 +137,26 @@ fn a_table_whose_key_is_dropped_for_good_goes_on_without() {
         assert_eq!(events(&r.provider).pop().unwrap(), "t D id='2'", "{capture}");
     }
 }
+
+/// A snapshot shows a key as it was, but rows that it does not show may have the same one by now.
+#[test]
+fn a_key_that_another_session_takes_away_names_no_row_of_an_older_snapshot() {
+    for capture in ["statement", "row"] {
+        let r = provider(capture, "create table t (id int primary key, kind text not null, v int)", "t");
+        r.provider.sql("insert into t values (1, 'a', 1), (2, 'a', 1)");
+        let start = events(&r.provider).len();
+        let writer = r.provider.session();
+        writer.sql("begin isolation level repeatable read; select from pg_class");
+        r.provider
+            .sql("alter table t drop constraint t_pkey, add primary key (id, kind); insert into t values (1, 'b', 1)");
+        writer.sql("update t set v = 2 where id = 1; delete from t where id = 2");
+        writer.sql("alter table t drop constraint t_pkey, add primary key (kind, id); update t set v = 3; commit");
+        let expected = [
+            "t I (id,kind,v) values ('1','b','1')",
+            "t U v='2' where id='1' and kind='a' and v='1'",
+            "t D id='2' and kind='a' and v='1'",
+            "t U v='3' where id='1' and kind='a'",
+        ];
+        assert_eq!(events(&r.provider)[start..], expected, "{capture}");
+    }
+}

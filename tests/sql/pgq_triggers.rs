@@ -256,24 +256,39 @@ fn text_of_values_does_not_depend_on_the_session() {
     assert_eq!(odd[..], plain[..]);
 }
 
+/// Sessions that read a literal with a backslash one way and the other. Each compiles the functions for itself.
+fn sessions_by_literals() -> (Database, [Session; 2]) {
+    let (database, _) = with_queue();
+    let sessions = ["on", "off"].map(|setting| {
+        let session = database.session();
+        session.sql(&format!("set standard_conforming_strings = {setting}"));
+        session
+    });
+    (database, sessions)
+}
+
 #[test]
 fn every_text_survives_the_way_through_a_row() {
-    let (_database, session) = with_queue();
-    // All orders of three out of these, as columns of one row.
-    let wrong = session.rows(
-        r#"with pieces (p) as (select unnest(array[null, '', 'a', '"', '\', '""', '\"', ',', 'a,b', ' ', '(x)', E'n\nl',
-                                                   '","', ',"",', 'x"', '"x', 'é', 'NULL', '{}', E'\t']))
-           select a.p, b.p, c.p from pieces a, pieces b, pieces c
-           where pgq._row_values(row(a.p, b.p, c.p)::text) is distinct from array[a.p, b.p, c.p]"#,
-    );
-    assert!(wrong.is_empty(), "{wrong:?}");
-    assert_eq!(session.value("select pgq._row_values(row(null)::text) = array[null::text]"), "t");
-    assert_eq!(session.value("select pgq._row_values(row('')::text) = array['']"), "t");
+    let (_database, sessions) = sessions_by_literals();
+    for session in sessions {
+        // All orders of three out of these, as columns of one row.
+        let wrong = session.rows(
+            r#"with pieces (p) as (select unnest(array[null, '', 'a', '"', E'\\', '""', E'\\"', ',', 'a,b', ' ', '(x)',
+                                                       E'n\nl', '","', ',"",', 'x"', '"x', 'é', 'NULL', '{}', E'\t']))
+               select a.p, b.p, c.p from pieces a, pieces b, pieces c
+               where pgq._row_values(row(a.p, b.p, c.p)::text) is distinct from array[a.p, b.p, c.p]"#,
+        );
+        assert!(wrong.is_empty(), "{wrong:?}");
+        assert_eq!(session.value("select pgq._row_values(row(null)::text) = array[null::text]"), "t");
+        assert_eq!(session.value("select pgq._row_values(row('')::text) = array['']"), "t");
+    }
 }
 
 #[test]
 fn urlencoding_is_undone_by_its_reverse() {
-    let (_database, session) = with_queue();
-    let encoded = session.value(r#"select pgq._urlencode(E'az AZ 09 ._- ~!*()\'" %25+ \n é€')"#);
-    assert_eq!(encoded, "az+AZ+09+._-+%7e%21%2a%28%29%27%22+%2525%2b+%0a+%c3%a9%e2%82%ac");
+    let (_database, sessions) = sessions_by_literals();
+    for session in sessions {
+        let encoded = session.value(r#"select pgq._urlencode(E'az AZ 09 ._- ~!*()\'" %25+ \n é€')"#);
+        assert_eq!(encoded, "az+AZ+09+._-+%7e%21%2a%28%29%27%22+%2525%2b+%0a+%c3%a9%e2%82%ac");
+    }
 }

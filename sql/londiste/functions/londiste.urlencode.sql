@@ -18,7 +18,7 @@ begin
         from unnest(string_to_array(regexp_replace(i_value, '[A-Za-z0-9._ %-]+', '', 'g'), null)) u(c)
     loop
         v_encoded := replace(v_encoded, v_char,
-                             regexp_replace(encode(convert_to(v_char, getdatabaseencoding()), 'hex'), '(..)', '%\1', 'g'));
+                             regexp_replace(encode(convert_to(v_char, getdatabaseencoding()), 'hex'), '(..)', E'%\\1', 'g'));
     end loop;
     return replace(v_encoded, ' ', '+');
 end;

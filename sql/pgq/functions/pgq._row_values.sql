@@ -42,7 +42,7 @@ begin
             continue;
         end if;
         if v_quoted is not null then
-            v_values := array_append(v_values, replace(array_to_string(v_quoted, ''), '\\', '\'));
+            v_values := array_append(v_values, replace(array_to_string(v_quoted, ''), E'\\\\', E'\\'));
             v_quoted := null;
             v_piece := substr(v_piece, 2);
             continue when v_piece = '' and (v_nr < v_count or v_pieces[v_count] = '');

@@ -72,7 +72,7 @@ async fn binary_types(db: &Db, table: &FqName, names: &[String]) -> Result<Optio
                                  and pg_catalog.current_setting('server_version_num')::int >= 170000
                            then ' with infinity' else '' end,
                     t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
-                        and t.typname not like 'reg%' and t.typname not like '\\_reg%'
+                        and t.typname !~ '^_?reg'
                from unnest($2) with ordinality as u(name, nr)
                     join pg_catalog.pg_attribute a on a.attrelid = to_regclass($1) and a.attname = u.name
                     join pg_catalog.pg_type t on t.oid = a.atttypid

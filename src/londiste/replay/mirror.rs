@@ -102,7 +102,7 @@ impl Source<'_> {
         }
         Some(format!(
             "select {COLUMNS} from ({}) e join (values {}) f (table_name, snapshot) on f.table_name = e.ev_extra1 \
-              where e.ev_type ~ '^([IUD](:|$)|R$|\\{{)' \
+              where e.ev_type ~ '^([IUD](:|$)|R$|[{{])' \
                 and (f.snapshot is null or not txid_visible_in_snapshot(e.ev_txid, f.snapshot)) order by ev_id",
             self.sql,
             tables.join(", ")
