@@ -5,6 +5,7 @@ mod ddl;
 mod locks;
 mod maintain;
 mod order;
+mod prepared;
 mod rights;
 mod statements;
 mod truncate;

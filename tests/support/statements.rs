@@ -227,6 +227,13 @@ impl Statements {
             "intervalstyle = 'sql_standard'",
             "standard_conforming_strings = off",
             "search_path = public, pg_catalog",
+            "quote_all_identifiers = on",
+            "transform_null_equals = on",
+            "array_nulls = off",
+            "work_mem = '64kB'",
+            "enable_nestloop = off",
+            "enable_hashjoin = off",
+            "enable_mergejoin = off",
         ];
         format!("set {}", settings[usize::try_from(self.dice.below(settings.len() as u64)).unwrap()])
     }
