@@ -308,6 +308,7 @@ impl Attempt<'_> {
         tls.check().map_err(Cause::Unusable)?;
         let session = start(client, connection, tls.clone(), self.abort.clone());
         check_target(&session.client, self.target).await?;
+        read_committed(&session.client).await?;
         Ok(session)
     }
 
@@ -442,6 +443,15 @@ impl Target {
             Target::PreferStandby => &[Target::Standby, Target::Any],
         }
     }
+}
+
+/// Makes transactions read committed where the database or the user has another default: a tick must not come from an old
+/// snapshot, and a consumer that reads events in serializable transactions makes those of the writers fail.
+async fn read_committed(client: &Client) -> Result<(), Cause> {
+    // A pooler may give the session to others later, so nothing is set without need.
+    let sql = "select pg_catalog.set_config('default_transaction_isolation', 'read committed', false)
+               where pg_catalog.current_setting('default_transaction_isolation') operator(pg_catalog.<>) 'read committed'";
+    client.simple_query(sql).await.map(drop).map_err(Cause::of)
 }
 
 /// Asks the server what kind of session this is.

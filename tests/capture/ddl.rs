@@ -3,7 +3,7 @@
 
 use super::{events, provider};
 use crate::apply::{Replay, SETTINGS};
-use crate::support::{QUEUE, Session, assert_same_rows};
+use crate::support::{QUEUE, Replication, Session, assert_same_rows};
 
 /// A change of table `t (id int primary key, a int default 5, b text default 'x')`, what an insert of a new id is after
 /// it, and what names that row.
@@ -135,6 +135,26 @@ fn a_table_whose_key_is_dropped_for_good_goes_on_without() {
         session.sql(&format!("select londiste.provider_maintain('{QUEUE}')"));
         session.sql("delete from t");
         assert_eq!(events(&r.provider).pop().unwrap(), "t D id='2'", "{capture}");
+    }
+}
+
+#[test]
+fn whole_rows_of_a_table_without_key_find_their_rows() {
+    let schema = "create table t (id int primary key, v text, more text)";
+    for format in ["urlenc", "json"] {
+        let r = Replication::new().with_schema(schema);
+        r.install();
+        r.provider.sql(&format!(
+            "select londiste.provider_add_table_as('{QUEUE}', 'public.t', 'statement', '{format}', null);
+             insert into t select n, case when n <> 2 then 'a' end, repeat('x', n * 200000) from generate_series(1, 6) n;
+             alter table t drop constraint t_pkey;
+             update t set v = 'b' where v is null; update t set v = null, more = null where id in (1, 6);
+             delete from t where id in (1, 3); update t set v = 'c' where id in (5, 6)"
+        ));
+        Replay::new(&r.provider, &r.subscriber, SETTINGS, "public.t")
+            .apply("select * from pgq.event_1 order by ev_id")
+            .unwrap();
+        assert_same_rows(&r.provider, &r.subscriber, &["t"]);
     }
 }
 

@@ -21,6 +21,7 @@ mod log_lines;
 mod majors;
 mod memory;
 mod mirror;
+mod odd_databases;
 mod odd_tables;
 mod parking;
 mod polling;

@@ -30,23 +30,23 @@ begin
     v_id := nextval('pgq.queue_queue_id_seq'::regclass);
     v_parent := format('event_%s', v_id);
     insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)
-    values (v_id, i_queue_name, format('pgq.%I', v_parent),
-            format('pgq.%I', v_parent || '_id_seq'), format('pgq.%I', v_parent || '_tick_seq'))
+    values (v_id, i_queue_name, format('pgq.%s', v_parent),
+            format('pgq.%s', v_parent || '_id_seq'), format('pgq.%s', v_parent || '_tick_seq'))
     on conflict (queue_name) do nothing
     returning queue_ntables into v_ntables;
     if not found then
         return 0;
     end if;
 
-    execute format('create sequence pgq.%I', v_parent || '_id_seq');
-    execute format('create sequence pgq.%I', v_parent || '_tick_seq');
-    execute format('create table pgq.%I () inherits (pgq.event_template)', v_parent);
-    execute format('alter table pgq.%I alter column ev_id set default nextval(%L::regclass)',
-                   v_parent, format('pgq.%I', v_parent || '_id_seq'));
+    execute format('create sequence pgq.%s', v_parent || '_id_seq');
+    execute format('create sequence pgq.%s', v_parent || '_tick_seq');
+    execute format('create table pgq.%s () inherits (pgq.event_template)', v_parent);
+    execute format('alter table pgq.%s alter column ev_id set default nextval(%L::regclass)',
+                   v_parent, format('pgq.%s', v_parent || '_id_seq'));
     for v_nr in 0 .. v_ntables - 1 loop
         v_child := format('%s_%s', v_parent, v_nr);
-        execute format('create table pgq.%I () inherits (pgq.%I)', v_child, v_parent);
-        execute format('create index %I on pgq.%I (ev_txid)', v_child || '_txid_idx', v_child);
+        execute format('create table pgq.%s () inherits (pgq.%s)', v_child, v_parent);
+        execute format('create index %s on pgq.%s (ev_txid)', v_child || '_txid_idx', v_child);
     end loop;
 
     perform pgq.tune_storage(i_queue_name);

@@ -67,7 +67,7 @@ impl Group<'_> {
     fn add(&mut self, slot: &Slot) {
         let shape = self.chunk.shape(slot.shape);
         let start = self.text.len();
-        if statement(self.chunk, slot, shape, self.chunk.table(shape.table), &mut self.text) {
+        if statement(self.chunk, slot, shape, &mut self.text) {
             self.text.extend_from_slice(b";\n");
             self.slots.push(*slot);
             self.starts.push(start);
@@ -121,7 +121,7 @@ impl Group<'_> {
             let what = "its statement is not UTF-8 and not of the form that the triggers write".to_owned();
             return Err(fault(self.tx, self.chunk, slot, FaultKind::Unreadable(what), None, None));
         }
-        let Some((text, places)) = parameterized(shape, self.chunk.table(shape.table)) else { return Ok(()) };
+        let Some((text, places)) = parameterized(self.chunk, slot, shape) else { return Ok(()) };
         let values: Vec<Untyped<'_>> =
             places.iter().map(|place| Untyped(self.chunk.values.get(slot.values + place))).collect();
         let params: Vec<Param<'_>> = values.iter().map(|value| (value as _, Type::UNKNOWN)).collect();
@@ -155,7 +155,7 @@ impl Group<'_> {
             return None;
         }
         let (mut statement, mut places) = (Vec::new(), Vec::new());
-        write_statement(shape, table, &mut statement, |place, text| {
+        write_statement(self.chunk, slot, shape, &mut statement, |place, text| {
             places.push((text.len(), place));
             literal(self.chunk.values.get(slot.values + place), text);
         });
@@ -166,21 +166,21 @@ impl Group<'_> {
 }
 
 /// Adds the event's statement to `text`; false when there is nothing to do.
-fn statement(chunk: &Chunk, slot: &Slot, shape: &Shape, table: &Table, text: &mut Vec<u8>) -> bool {
+fn statement(chunk: &Chunk, slot: &Slot, shape: &Shape, text: &mut Vec<u8>) -> bool {
     if shape.opaque {
-        head(shape.verb, table, text);
+        head(shape.verb, chunk.table(shape.table), text);
         text.extend_from_slice(chunk.values.get(slot.values).unwrap_or_default());
         return true;
     }
-    write_statement(shape, table, text, |place, text| literal(chunk.values.get(slot.values + place), text))
+    write_statement(chunk, slot, shape, text, |place, text| literal(chunk.values.get(slot.values + place), text))
 }
 
 /// The event's statement with parameters, and the place of each parameter among the event's values; `None` when there is
 /// nothing to do.
-fn parameterized(shape: &Shape, table: &Table) -> Option<(String, Vec<u32>)> {
+fn parameterized(chunk: &Chunk, slot: &Slot, shape: &Shape) -> Option<(String, Vec<u32>)> {
     let mut places = Vec::new();
     let mut text = Vec::new();
-    let needed = write_statement(shape, table, &mut text, |place, text| {
+    let needed = write_statement(chunk, slot, shape, &mut text, |place, text| {
         places.push(place);
         text.extend_from_slice(format!("${}", places.len()).as_bytes());
     });
@@ -197,7 +197,14 @@ fn head(verb: Verb, table: &Table, text: &mut Vec<u8>) {
 }
 
 /// Writes a statement, its values by `value`, which gets their places. False when there is nothing to do.
-fn write_statement(shape: &Shape, table: &Table, text: &mut Vec<u8>, mut value: impl FnMut(u32, &mut Vec<u8>)) -> bool {
+fn write_statement(
+    chunk: &Chunk,
+    slot: &Slot,
+    shape: &Shape,
+    text: &mut Vec<u8>,
+    mut value: impl FnMut(u32, &mut Vec<u8>),
+) -> bool {
+    let table = chunk.table(shape.table);
     let written: Vec<(&str, u32)> = shape
         .written
         .iter()
@@ -233,6 +240,11 @@ fn write_statement(shape: &Shape, table: &Table, text: &mut Vec<u8>, mut value: 
         shape.key.iter().map(|column| table.column(*column).quoted.as_str()).zip(shape.width()..).collect();
     separate(&condition, b" and ", text, |(name, place), text| {
         text.extend_from_slice(name.as_bytes());
+        // A table that has lost its key is captured with all columns for one.
+        if chunk.values.get(slot.values + place).is_none() {
+            text.extend_from_slice(b" is null");
+            return;
+        }
         text.push(b'=');
         value(*place, text);
     });
