@@ -33,31 +33,71 @@ fn functions_are_made_anew_after_ddl() {
     assert_eq!(r.provider.value(&maintain), "0");
 }
 
+/// What is done to a partition is captured from the moment at which it is one, and no longer.
 #[test]
-fn new_partitions_get_triggers() {
+fn partitions_come_and_go() {
     if Cluster::provider().binaries().major() < 11 {
         return; // No primary keys on partitioned tables.
     }
-    let schema = "create table t (id int primary key) partition by range (id);
-                  create table low partition of t for values from (0) to (100)";
-    let r = provider("statement", schema, "t");
-    r.provider.sql("create table high partition of t for values from (100) to (200)");
-    let triggers = "select count(*) from pg_trigger where tgrelid = 'high'::regclass and not tgisinternal";
-    assert_eq!(r.provider.value(triggers), "0");
-    assert_eq!(r.provider.value(&format!("select londiste.provider_maintain('{QUEUE}')")), "1");
-    assert_ne!(r.provider.value(triggers), "0");
-    r.provider
-        .sql("insert into high values (100); insert into t values (1), (101); update high set id = 102 where id = 101");
-    r.provider.sql("delete from high where id = 100; drop table low");
-    assert_eq!(r.provider.value(&format!("select londiste.provider_maintain('{QUEUE}')")), "1");
-    let expected = [
-        "t I (id) values ('100')",
-        "t I (id) values ('1')",
-        "t I (id) values ('101')",
-        "t U id='102' where id='101'",
-        "t D id='100'",
-    ];
-    assert_eq!(events(&r.provider), expected);
+    let schema = "create table t (id int primary key, v int) partition by range (id);
+                  create table low partition of t for values from (0) to (100);
+                  create table other (v int, gone int, id int primary key); alter table other drop column gone";
+    for capture in ["statement", "row"] {
+        let r = provider(capture, schema, "t");
+        let rows = "insert into t values (1), (101), (301); insert into high values (102);
+                    update t set v = id + 1 where id > 100; delete from high where id = 102; delete from t where id = 301;
+                    update t set id = 302 where id = 1";
+        let expected = [
+            "t I (id,v) values ('1',null)",
+            "t I (id,v) values ('101',null)",
+            "t I (id,v) values ('301',null)",
+            "t I (id,v) values ('102',null)",
+            "t U v='102' where id='101'",
+            "t U v='103' where id='102'",
+            "t U v='302' where id='301'",
+            "t D id='102'",
+            "t D id='301'",
+            "t D id='1'",
+            "t I (id,v) values ('302',null)",
+        ];
+        // One is made, one is attached with its columns in another order, and they have partitions of their own.
+        r.provider.sql(
+            "create table high partition of t for values from (100) to (200) partition by range (id);
+             create table higher partition of high for values from (100) to (150);
+             alter table t attach partition other for values from (300) to (400)",
+        );
+        r.provider.sql(rows);
+        assert_eq!(events(&r.provider), expected, "{capture}");
+
+        // Maintenance adds what a TRUNCATE of the partition needs.
+        let maintain = format!("select londiste.provider_maintain('{QUEUE}')");
+        assert_eq!(r.provider.value(&maintain), "1");
+        assert_eq!(r.provider.value(&maintain), "0");
+        r.provider.sql("truncate other");
+        assert_eq!(events(&r.provider)[expected.len()..], ["t D id='302'"], "{capture}");
+        r.provider.sql("insert into t values (303)");
+
+        let start = events(&r.provider).len();
+        r.provider.sql(
+            "alter table t detach partition other; insert into other (id) values (304); update other set v = 0;
+             delete from other where id = 304; truncate other; drop table low; alter table t detach partition high;
+             insert into higher values (105); truncate high",
+        );
+        assert_eq!(events(&r.provider)[start..], [""; 0], "{capture}");
+        assert_eq!(r.provider.value(&maintain), "1");
+        assert_eq!(r.provider.value(&maintain), "0");
+        let left = "select string_agg(distinct tgrelid::regclass::text, ' ') from pg_trigger
+                    where tgfoid::regproc::text like 'londiste.capture%'";
+        assert_eq!(r.provider.value(left), "t", "{capture}");
+
+        r.provider
+            .sql("alter table t attach partition other for values from (300) to (400); insert into t values (305)");
+        assert_eq!(events(&r.provider)[start..], ["t I (id,v) values ('305',null)"], "{capture}");
+        r.provider
+            .sql(&format!("select londiste.provider_remove_table('{QUEUE}', 'public.t'); insert into t values (306)"));
+        assert_eq!(events(&r.provider).len(), start + 1);
+        assert_eq!(r.provider.value(&format!("select coalesce(({left}), '')")), "", "{capture}");
+    }
 }
 
 /// As if an older rlondiste had made the capture functions of all tables of these databases, and the schema.

@@ -22,7 +22,14 @@ begin
           and p.prorettype = 'trigger'::regtype
     loop
         for v_trig in
-            select t.tgname, t.tgrelid from pg_trigger t where t.tgfoid = v_func.oid
+            select t.tgname, t.tgrelid
+            from pg_trigger t
+            where t.tgfoid = v_func.oid
+              -- Partitions lose theirs with the table's.
+              and not exists (select 1
+                              from pg_inherits h
+                              join pg_trigger p on p.tgrelid = h.inhparent
+                              where h.inhrelid = t.tgrelid and p.tgfoid = t.tgfoid and p.tgname = t.tgname)
         loop
             execute format('drop trigger %I on %s', v_trig.tgname, v_trig.tgrelid::regclass);
         end loop;

@@ -27,7 +27,8 @@ begin
     end if;
     perform londiste.capture_check_key(v_table_oid, v_capture.key_columns);
     perform londiste.capture_watch_queue();
-    v_relations := array(select londiste.capture_relations(v_table_oid));
+    -- The table last: it cannot get a row trigger while a partition has one of the same name.
+    v_relations := array(select r.oid from londiste.capture_relations(v_table_oid) r(oid) order by (r.oid = v_table_oid));
 
     -- Functions of partitions that are gone, or of a table that was dropped and made again.
     for v_relation in

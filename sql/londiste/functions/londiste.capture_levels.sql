@@ -22,8 +22,9 @@ as $$
 --     And it is what it takes when
 --       - the table has inheritance children or parents: a statement's transition tables mix the rows of all of them; or foreign
 --         tables as partitions, which have no transition tables;
---       - MERGE may change a partitioned table: some servers (16 to 18) have the row that it inserted last in the transition table
---         of new rows, in place of each row that it updates;
+--       - the table is partitioned: only row triggers are at once on a partition that is made or attached, and gone from one that is
+--         detached; and after a MERGE some servers (16 to 18) have the row that it inserted last in the transition table of new rows,
+--         in place of each row that it updates. Version 10 has row triggers on single partitions only;
 --       - (updates and deletes) MERGE may free a value of one of several unique keys and insert it again in one statement: its statement triggers fire
 --         for inserts, then updates, then deletes. As row events the latter two come first.
 --     A partitioned table has all operations captured by statement triggers or none. When an update moves a row to another
@@ -46,7 +47,7 @@ begin
                    from pg_inherits h
                    join pg_class c on c.oid = h.inhrelid
                    where h.inhparent = any (v_relations) and c.relkind = 'f')
-        or v_partitioned and current_setting('server_version_num')::int >= 150000
+        or v_partitioned and current_setting('server_version_num')::int >= 110000
     then
         v_base := 'row';
     end if;

@@ -5,8 +5,9 @@ as $$
 -- Function: londiste.capture_objects(3)
 --     The triggers that capture one relation, each with a trigger function of its own.
 --
---     Row triggers stand on the relations that hold rows: a plain table, or the partitions. Statement triggers stand on every level:
---     a statement fires only those of the table that it names.
+--     Row triggers stand on the table, also when it is partitioned: the server gives them to its partitions, to a new one at once, and
+--     takes them away from one that is detached. Only version 10 wants them on the partitions themselves. Statement triggers stand on
+--     every level: a statement fires only those of the table that it names.
 -- Parameters:
 --     i_table, i_relation - the captured table, and the table itself or a partition of it
 -- Returns:
@@ -18,6 +19,8 @@ as $$
 declare
     v_name text := londiste.trigger_name(i_capture.queue_name);
     v_holds_rows boolean := (select c.relkind = 'r' from pg_class c where c.oid = i_relation);
+    v_has_row_triggers boolean := case when current_setting('server_version_num')::int >= 110000 then i_relation = i_table
+                                       else v_holds_rows end;
     v_levels record;
     v_op record;
     v_row_events text;
@@ -29,7 +32,7 @@ begin
         from (values ('i', 'insert', 'referencing new table as londiste_new', v_levels.op_insert),
                      ('u', 'update', 'referencing old table as londiste_old new table as londiste_new', v_levels.op_update),
                      ('d', 'delete', 'referencing old table as londiste_old', v_levels.op_delete)) v(op, event, tables, level)
-        where v.level = 'statement' or v_holds_rows
+        where v.level = 'statement' or v_has_row_triggers
     loop
         if v_op.level = 'row' and i_capture.capture = 'row' then
             v_row_events := concat_ws(' or ', v_row_events, v_op.event);

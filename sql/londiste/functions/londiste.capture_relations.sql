@@ -6,7 +6,7 @@ as $$
 --     The relations that need triggers to capture a table: the table and, when it is partitioned, its partitions on all levels. A
 --     statement fires only the statement triggers of the table that it names, so each level needs its own.
 --
---     Foreign tables are left out: they hold no rows of this database.
+--     Foreign tables are left out: row triggers come to them from the table, and they need no others.
 -- ----------------------------------------------------------------------
 with recursive tree as (
     select c.oid, c.relkind

@@ -10,5 +10,8 @@ select coalesce(
      where r.queue_name = i_queue_name and r.table_name = i_table_name and r.relation = i_relation
        and exists (select 1 from pg_class c where c.oid = r.table_oid)),
     londiste.find_table_oid(i_table_name),
+    (select max(r.table_oid) from londiste.capture_relation r
+     where r.queue_name = i_queue_name and r.table_name = i_table_name
+       and exists (select 1 from pg_class c where c.oid = r.table_oid)),
     i_relation);
 $$ language sql stable set search_path = pg_catalog, pg_temp;

@@ -8,7 +8,8 @@ as $$
 --     TRUNCATE of a partitioned table is one event; the same of a partition would empty the whole table at the subscriber, so it
 --     becomes deletes. As the former also truncates the partitions, the table's triggers write a mark before it and delete it
 --     after it: its oid, because one statement may truncate other tables' partitions too. The mark is a row that only the schema's
---     owner can write: with anything that a session itself can set, a writer could truncate a partition without an event.
+--     owner can write: with anything that a session itself can set, a writer could truncate a partition without an event. A
+--     partition that was detached has its trigger until the next maintenance, but its rows are no longer the table's.
 -- Parameters: i_suffix - t or m, as londiste.capture_objects has them
 -- ----------------------------------------------------------------------
 declare
@@ -38,10 +39,17 @@ then
     return null;
 end if;
 perform londiste.capture_check_snapshot(tg_relid);
+if not exists (
+    select from londiste.capture_relations(londiste.capture_root(%L, %L, tg_relid)) r(relation)
+    where r.relation operator(pg_catalog.=) tg_relid)
+then
+    return null;
+end if;
 v_settings := londiste.capture_pin(null);
 execute londiste.capture_statement(%L, %L, tg_relid, %L, %L);
 perform londiste.capture_pin(v_settings);
 return null;
-', i_capture.queue_name, i_capture.table_name, i_capture.queue_name, i_capture.table_name, 'd', 'table');
+', i_capture.queue_name, i_capture.table_name, i_capture.queue_name, i_capture.table_name, i_capture.queue_name,
+        i_capture.table_name, 'd', 'table');
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;
