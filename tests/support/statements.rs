@@ -231,9 +231,9 @@ impl Statements {
             "transform_null_equals = on",
             "array_nulls = off",
             "work_mem = '64kB'",
-            "enable_nestloop = off",
-            "enable_hashjoin = off",
-            "enable_mergejoin = off",
+            "enable_nestloop = off; set jit = off",
+            "enable_hashjoin = off; set jit = off",
+            "enable_mergejoin = off; set jit = off",
         ];
         format!("set {}", settings[usize::try_from(self.dice.below(settings.len() as u64)).unwrap()])
     }
