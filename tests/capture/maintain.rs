@@ -60,7 +60,7 @@ fn partitions_come_and_go() {
             "t D id='1'",
             "t I (id,v) values ('302',null)",
         ];
-        // One is made, one is attached with its columns in another order, and they have partitions of their own.
+        // One is made and has a partition of its own, one is attached with its columns in another order.
         r.provider.sql(
             "create table high partition of t for values from (100) to (200) partition by range (id);
              create table higher partition of high for values from (100) to (150);

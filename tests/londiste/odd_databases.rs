@@ -71,7 +71,7 @@ fn defaults_of_the_database_change_nothing() {
     r.londiste.run("repair --apply");
     assert_same_rows(&r.provider, &r.subscriber, &tables);
 
-    // What is captured goes on in the other formats, and after DDL.
+    // Capture goes on after DDL, before and after its functions are made anew.
     r.provider.sql("alter table public.parent add column more text default E'\\\\'");
     r.subscriber.sql("alter table public.parent add column more text");
     r.provider.sql("update public.parent set more = more || '''', f = 1e-7");
