@@ -134,6 +134,25 @@ create table if not exists londiste.table_position (
     primary key (queue_name, table_name)
 );
 
+-- A name belongs to one copy at a time, whichever queue the table is of: londiste.completed knows consumers only by name.
+create unique index if not exists table_position_consumer_idx on londiste.table_position (consumer_id);
+
+-- When the last applied tick of a consumer was made, in UTC: a provider that lost its last transactions gives the tick's number
+-- to another tick. The row counts only while it has the number that londiste.completed has.
+create table if not exists londiste.completed_tick (
+    consumer_id     text not null,
+    tick_id         bigint not null,
+    tick_time       text not null,
+    primary key (consumer_id)
+);
+
+-- The consumer whose position the tables of a queue rest on.
+create table if not exists londiste.queue_consumer (
+    queue_name      text not null,
+    consumer_id     text not null,
+    primary key (queue_name)
+);
+
 -- Why a foreign key of subscriber_pending_fkeys could not be made again at the last try.
 create table if not exists londiste.fkey_failure (
     from_table      text not null,

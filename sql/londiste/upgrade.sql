@@ -23,6 +23,18 @@ begin
 
     if to_regclass('londiste.table_position') is not null then
         alter table londiste.table_position add column if not exists parked_mend text;
+        -- Two tables with one consumer name: the copies that read under it begin again, all but one under another name.
+        with doubled as (
+            select p.ctid, p.queue_name, p.table_name,
+                   pg_catalog.row_number() over (partition by p.consumer_id order by p.queue_name, p.table_name) as nr
+            from londiste.table_position p),
+        deleted as (
+            delete from londiste.table_position p using doubled d where p.ctid = d.ctid and d.nr > 1
+            returning p.queue_name, p.table_name)
+        update londiste.subscriber_table t
+        set merge_state = null, snapshot = null
+        from deleted d
+        where t.queue_name = d.queue_name and t.table_name = d.table_name and t.merge_state not in ('ok', '?');
     end if;
     if to_regclass('londiste.skipped_events') is not null then
         alter table londiste.skipped_events add column if not exists done_tick bigint;

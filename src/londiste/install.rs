@@ -4,8 +4,9 @@
 
 use tracing::info;
 
+use super::context::Context;
 use super::schema;
-use super::setup::Setup;
+use super::state::provider_queue;
 use crate::error::{Error, Result};
 use crate::pg::{self, Db, text};
 use crate::pgq;
@@ -27,31 +28,23 @@ enum Found {
 }
 
 /// Installs what is missing on the provider and creates the queue.
-pub(crate) async fn provider(setup: &Setup<'_>) -> Result<()> {
-    let db = setup.provider().await?;
-    setup
+pub(crate) async fn provider(context: &Context<'_>) -> Result<()> {
+    let db = context.provider().await?;
+    context
         .change(&db, async |tx: &Db| {
             pgq::install::ensure_installed_in(tx).await?;
             londiste(tx).await?;
-            let sql = "select pgq.create_queue($1)";
-            tx.query("create the queue", sql, &[text(&setup.queue())]).await.map_err(|e| e.about(setup.queue()))?;
-            Ok(())
+            provider_queue::create(tx, context.queue()).await.map(drop)
         })
         .await?;
-    if setup.config.fake { Ok(()) } else { refresh_capture(&db).await }
+    if context.config.fake { Ok(()) } else { refresh_capture(&db).await }
 }
 
 /// Has capture functions that an older rlondiste generated made anew, of all queues: they share the schema. A transaction for each
 /// table, so that none is locked while others are done. The ticker's maintenance does the same, and what is left over here.
 async fn refresh_capture(db: &Db) -> Result<()> {
-    const ACTION: &str = "refresh the capture of a table";
-    const TABLES: &str = "select t.queue_name, t.table_name from londiste.provider_table t
-       join pgq.queue q on q.queue_name = t.queue_name order by t.queue_name, t.table_name";
-    for row in db.query("list the captured tables", TABLES, &[]).await? {
-        let (queue, table): (String, String) = (row.get(0), row.get(1));
-        let sql = "select londiste.provider_maintain($1, $2)";
-        let refreshed = db.query_one(ACTION, sql, &[text(&queue), text(&table)]).await.map_err(|e| e.about(&table))?;
-        if refreshed.get::<_, i32>(0) == 1 {
+    for (queue, table) in provider_queue::all_captured(db).await? {
+        if provider_queue::maintain(db, &queue, &table).await? {
             info!("Refreshed the capture of {table} in queue {queue}");
         }
     }
@@ -59,11 +52,11 @@ async fn refresh_capture(db: &Db) -> Result<()> {
 }
 
 /// Installs what is missing on the subscriber.
-pub(crate) async fn subscriber(setup: &Setup<'_>) -> Result<()> {
-    let db = setup.subscriber().await?;
-    setup
+pub(crate) async fn subscriber(context: &Context<'_>) -> Result<()> {
+    let db = context.subscriber().await?;
+    context
         .change(&db, async |tx: &Db| {
-            match &setup.config.mirror_queue {
+            match &context.config.mirror_queue {
                 None => plpgsql(tx).await?,
                 Some(queue) => mirror_queue(tx, queue).await?,
             }
@@ -81,12 +74,10 @@ async fn mirror_queue(tx: &Db, queue: &str) -> Result<()> {
             "Its ticks would not have the events of their own batch. Use a subscriber with rlondiste's schema pgq.",
         ));
     }
-    let about = |error: Error| error.about(format!("queue {queue}"));
-    let row = tx.query_one("create the queue", "select pgq.create_queue($1)", &[text(&queue)]).await.map_err(about)?;
-    if row.get::<_, i32>(0) == 1 {
+    if provider_queue::create(tx, queue).await? {
         info!("Creating queue: {queue}");
         let sql = "update pgq.queue set queue_external_ticker = true where queue_name = $1";
-        tx.execute("create the queue", sql, &[text(&queue)]).await.map_err(about)?;
+        tx.execute("create the queue", sql, &[text(&queue)]).await.map_err(|e| e.about(format!("queue {queue}")))?;
     }
     Ok(())
 }

@@ -1,37 +1,24 @@
 //! Replication of tables: what `londiste.py` did.
 
 pub mod apply;
+mod batch;
+mod commands;
 mod comparison;
-mod completed;
-mod consumer;
+mod context;
 mod copy;
-mod fkeys;
+mod foreign_keys;
 mod install;
-mod listing;
-mod news;
-mod parking;
-mod progress;
-mod provider;
 mod replay;
 mod schema;
-mod selection;
-mod seqs;
-mod setup;
-mod skip;
-mod status;
-mod structure;
-mod subscriber;
-mod table_state;
-mod tables;
-mod triggers;
-mod wait;
-mod watch;
+mod state;
+mod table_lock;
 
 pub use comparison::{Compare, Repair, Tables};
 
 use crate::config;
 use crate::error::Result;
 use crate::job::{Control, Output};
+use context::Context;
 
 /// A command of the replication program, as the command line gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,14 +164,15 @@ pub enum Subscriber {
 
 /// Runs a command.
 pub async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
+    let context = Context::new(config, control);
     match command {
-        Command::Provider(command) => provider::run(command, config, control).await,
-        Command::Subscriber(command) => subscriber::run(command, config, control).await,
+        Command::Provider(command) => commands::provider::run(command, &context).await,
+        Command::Subscriber(command) => commands::subscriber::run(command, &context).await,
         Command::Replay => replay::run(config, control).await,
-        Command::Copy => replay::run_copies(config, control).await,
-        Command::Rewind => replay::rewind(config, control).await,
-        Command::Reset => replay::reset(config, control).await,
-        Command::Compare(wanted) => comparison::compare(&wanted, config, control).await,
-        Command::Repair(wanted) => comparison::repair(&wanted, config, control).await,
+        Command::Copy => commands::copy::run(config, control).await,
+        Command::Rewind => commands::position::rewind(&context).await,
+        Command::Reset => commands::position::reset(&context).await,
+        Command::Compare(wanted) => comparison::compare(&wanted, context).await,
+        Command::Repair(wanted) => comparison::repair(&wanted, context).await,
     }
 }

@@ -1,7 +1,7 @@
 //! One consumer of one queue: registration, batches, position. Works with the `pgq` schema of every generation.
 
 use crate::error::Result;
-use crate::pg::{Db, int8, text};
+use crate::pg::{Db, int8, text, text_array};
 
 use super::{Batch, BatchId, TickId};
 
@@ -55,6 +55,15 @@ const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
                          where t.tick_queue = q.queue_id
                          order by t.tick_id desc limit 1) l
               where q.queue_name = $1 and l.tick_event_seq - p.tick_event_seq >= $4), null) b";
+
+/// Where a consumer stands in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The tick up to which its batches are finished.
+    pub last_tick: TickId,
+    /// The end of its open batch.
+    pub next_tick: Option<TickId>,
+}
 
 /// When waiting ticks are joined into one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,18 +139,22 @@ impl Consumer {
         Ok(())
     }
 
+    /// Where the consumer stands; `None` when it is not registered.
+    pub async fn registration(&self, provider: &Db) -> Result<Option<Registration>> {
+        let sql = "select s.sub_last_tick, s.sub_next_tick from pgq.subscription s, pgq.queue q, pgq.consumer c
+                    where q.queue_id = s.sub_queue and c.co_id = s.sub_consumer
+                      and q.queue_name = $1 and c.co_name = $2";
+        let params = [text(&self.queue), text(&self.name)];
+        let row = provider.query_opt("read the consumer's position", sql, &params).await?;
+        Ok(row.map(|row| Registration {
+            last_tick: TickId(row.get(0)),
+            next_tick: row.get::<_, Option<i64>>(1).map(TickId),
+        }))
+    }
+
     /// The tick up to which this consumer has finished its batches; `None` when it is not registered.
     pub async fn position(&self, provider: &Db) -> Result<Option<TickId>> {
-        let row = provider
-            .query_opt(
-                "read the consumer's position",
-                "select s.sub_last_tick from pgq.subscription s, pgq.queue q, pgq.consumer c
-                  where q.queue_id = s.sub_queue and c.co_id = s.sub_consumer
-                    and q.queue_name = $1 and c.co_name = $2",
-                &[text(&self.queue), text(&self.name)],
-            )
-            .await?;
-        Ok(row.map(|row| TickId(row.get(0))))
+        Ok(self.registration(provider).await?.map(|registration| registration.last_tick))
     }
 
     /// The next batch, or the one that is open already; `None` when there is no newer tick.
@@ -190,17 +203,75 @@ impl std::fmt::Display for Consumer {
     }
 }
 
-/// The statement whose rows are the events of the batch, in order.
-pub async fn batch_event_sql(provider: &Db, batch: &Batch) -> Result<String> {
-    let row = provider
-        .query_one("read the batch's events", "select pgq.batch_event_sql($1)", &[int8(&batch.id.0)])
-        .await
-        .map_err(|e| e.about(format!("batch {}", batch.id)))?;
-    Ok(row.get(0))
+/// When the ticks at the ends of a batch were made, in UTC with microseconds; `None` for a tick that is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchEnds {
+    /// Of the tick where the batch begins.
+    pub prev_time: Option<String>,
+    /// Of the tick where it ends.
+    pub cur_time: Option<String>,
+}
+
+const BATCH: &str = "select pgq.batch_event_sql($1),
+        (select pg_catalog.to_char(t.tick_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') from pgq.tick t
+          where t.tick_queue = q.queue_id and t.tick_id = $3),
+        (select pg_catalog.to_char(t.tick_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') from pgq.tick t
+          where t.tick_queue = q.queue_id and t.tick_id = $4)
+   from pgq.queue q where q.queue_name = $2";
+
+impl Consumer {
+    /// The statement whose rows are the events of the batch, in order; and the times of the batch's ends.
+    pub async fn batch_events(&self, provider: &Db, batch: &Batch) -> Result<(String, BatchEnds)> {
+        let params = [int8(&batch.id.0), text(&self.queue), int8(&batch.prev_tick.0), int8(&batch.cur_tick.0)];
+        let row = provider
+            .query_one("read the batch's events", BATCH, &params)
+            .await
+            .map_err(|e| e.about(format!("batch {}", batch.id)))?;
+        Ok((row.get(0), BatchEnds { prev_time: row.get(1), cur_time: row.get(2) }))
+    }
+
+    /// Whether no tick lies between the ends of the batch.
+    pub async fn is_single_tick(&self, provider: &Db, batch: &Batch) -> Result<bool> {
+        if batch.cur_tick.0 - batch.prev_tick.0 <= 1 {
+            return Ok(true);
+        }
+        let sql = "select not exists (select from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
+                                       where q.queue_name = $1 and t.tick_id > $2 and t.tick_id < $3)";
+        let params = [text(&self.queue), int8(&batch.prev_tick.0), int8(&batch.cur_tick.0)];
+        Ok(provider.query_one("look for ticks", sql, &params).await?.get(0))
+    }
 }
 
 /// Asks for a tick as soon as possible, also when nothing has been written.
 pub async fn force_tick(provider: &Db, queue: &str) -> Result<()> {
     provider.query_one("force a tick", "select pgq.force_tick($1)", &[text(&queue)]).await?;
     Ok(())
+}
+
+/// The newest tick of the queue; 0 when it has none.
+pub async fn newest_tick(provider: &Db, queue: &str) -> Result<TickId> {
+    let sql = "select coalesce(pg_catalog.max(t.tick_id), 0) from pgq.tick t, pgq.queue q
+                where t.tick_queue = q.queue_id and q.queue_name = $1";
+    let row = provider.query_one("read the newest tick", sql, &[text(&queue)]).await?;
+    Ok(TickId(row.get(0)))
+}
+
+/// When a tick was made, in UTC with microseconds; `None` when the queue does not have it any more.
+pub async fn tick_time(provider: &Db, queue: &str, tick: TickId) -> Result<Option<String>> {
+    let sql = "select pg_catalog.to_char(t.tick_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')
+                 from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
+                where q.queue_name = $1 and t.tick_id = $2";
+    let row = provider.query_opt("read a tick", sql, &[text(&queue), int8(&tick.0)]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// The first of these names that is a consumer of the queue.
+pub async fn registered_among(provider: &Db, queue: &str, names: &[String]) -> Result<Option<String>> {
+    let sql = "select c.co_name from pgq.subscription s
+                      join pgq.queue q on q.queue_id = s.sub_queue
+                      join pgq.consumer c on c.co_id = s.sub_consumer
+                where q.queue_name = $1 and c.co_name = any ($2)
+                order by 1 limit 1";
+    let row = provider.query_opt("look for consumers", sql, &[text(&queue), text_array(&names)]).await?;
+    Ok(row.map(|row| row.get(0)))
 }

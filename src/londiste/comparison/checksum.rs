@@ -8,22 +8,24 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::job::Output;
 
-use super::super::setup::Setup;
-use super::shape::Shape;
+use super::super::context::Context;
+use super::arguments::Tables;
+use super::compared_table::ComparedTable;
+use super::row::RowText;
+use super::subject::{Subject, subjects};
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
-use super::walk::{Merge, Pair, Values};
-use super::{Subject, Tables, subjects};
+use super::walk::{Merge, Pair};
 
 /// Keys in a range.
 const RANGE: u64 = 1000;
 
 /// Compares the tables. The output is failed when any of them differs or could not be compared.
-pub(super) async fn run(wanted: &Tables, setup: Setup<'_>) -> Result<Output> {
-    let points = SyncPoints::open(setup, wanted.force).await?;
+pub(super) async fn run(wanted: &Tables, context: Context<'_>) -> Result<Output> {
+    let points = SyncPoints::open(context, wanted.force).await?;
     if !points.is_close().await? {
         return Ok(Output::none().failed(true));
     }
-    let (tables, mut failed) = subjects(wanted, setup, &points).await?;
+    let (tables, mut failed) = subjects(wanted, context, points.provider(), points.subscriber()).await?;
     let mut differing = Ranges::default();
     for table in tables {
         let point = match points.reach(&table).await? {
@@ -34,7 +36,7 @@ pub(super) async fn run(wanted: &Tables, setup: Setup<'_>) -> Result<Output> {
             }
             Reached::Lagging => return Ok(Output::of(&differing).failed(true)),
         };
-        let found = compare(&table, setup, &point).await;
+        let found = compare(&table, context, &point).await;
         match failed.take(found, [&point.provider, &point.subscriber])? {
             Some(ranges) if !ranges.is_empty() => {
                 failed.because(format_args!("{}: Results do not match!", table.name));
@@ -46,15 +48,15 @@ pub(super) async fn run(wanted: &Tables, setup: Setup<'_>) -> Result<Output> {
     Ok(Output::of(&differing).failed(failed.0))
 }
 
-async fn compare(table: &Subject, setup: Setup<'_>, point: &SyncPoint<'_>) -> Result<Vec<Range>> {
+async fn compare(table: &Subject, context: Context<'_>, point: &SyncPoint<'_>) -> Result<Vec<Range>> {
     tracing::info!("Checking {}", table.name);
-    let shape = Shape::of(&point.provider, &point.subscriber, table, setup.queue()).await?;
-    let provider = (&*point.provider, shape.provider.hashes_sql());
-    let subscriber = (&*point.subscriber, shape.subscriber.hashes_sql());
-    let mut merge = Merge::start(&shape, provider, subscriber).await?;
+    let compared = ComparedTable::of(&point.provider, &point.subscriber, table, context.queue()).await?;
+    let provider = (&*point.provider, compared.provider.hashes_sql());
+    let subscriber = (&*point.subscriber, compared.subscriber.hashes_sql());
+    let mut merge = Merge::start(&compared, provider, subscriber).await?;
     let (mut theirs, mut ours) = (Sum::default(), Sum::default());
     let mut list = Vec::new();
-    let mut range = Range::of(&shape);
+    let mut range = Range::of(&compared);
     while let Some(pair) = merge.next().await? {
         range.add(&pair);
         match &pair {
@@ -66,7 +68,7 @@ async fn compare(table: &Subject, setup: Setup<'_>, point: &SyncPoint<'_>) -> Re
             }
         }
         if range.keys == RANGE {
-            let full = std::mem::replace(&mut range, Range::of(&shape));
+            let full = std::mem::replace(&mut range, Range::of(&compared));
             list.extend(full.if_differing());
         }
     }
@@ -84,7 +86,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, row: &Values) {
+    fn add(&mut self, row: &RowText) {
         let hash = row.last().and_then(Option::as_deref).and_then(|hash| hash.get(..16));
         self.rows += 1;
         self.hash = self.hash.wrapping_add(hash.and_then(|h| u64::from_str_radix(h, 16).ok()).unwrap_or_default());
@@ -114,10 +116,10 @@ struct Range {
 }
 
 impl Range {
-    fn of(shape: &Shape) -> Range {
+    fn of(compared: &ComparedTable) -> Range {
         Range {
-            table: shape.name.to_string(),
-            key: shape.columns[..shape.key_len].to_vec(),
+            table: compared.name.to_string(),
+            key: compared.columns[..compared.key_len].to_vec(),
             from: Vec::new(),
             to: Vec::new(),
             provider_rows: 0,

@@ -6,20 +6,21 @@ use crate::pg::catalog::RelationKind;
 use crate::pg::{Db, FqName};
 use tokio_postgres::SimpleQueryMessage;
 
-use super::super::setup::Setup;
+use super::super::context::Context;
+use super::arguments::Tables;
+use super::subject::{Subject, subjects};
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
-use super::{Subject, Tables, subjects};
 
 /// The place of the table's name in `compare_sql`.
 const PLACE: &str = "_TABLE_";
 
 /// Compares the tables. The output is failed when any of them differs or could not be compared.
-pub(super) async fn run(wanted: &Tables, setup: Setup<'_>) -> Result<Output> {
-    let points = SyncPoints::open(setup, wanted.force).await?;
+pub(super) async fn run(wanted: &Tables, context: Context<'_>) -> Result<Output> {
+    let points = SyncPoints::open(context, wanted.force).await?;
     if !points.is_close().await? {
         return Ok(Output::none().failed(true));
     }
-    let (tables, mut failed) = subjects(wanted, setup, &points).await?;
+    let (tables, mut failed) = subjects(wanted, context, points.provider(), points.subscriber()).await?;
     for table in tables {
         let point = match points.reach(&table).await? {
             Reached::Now(point) => point,
@@ -29,7 +30,7 @@ pub(super) async fn run(wanted: &Tables, setup: Setup<'_>) -> Result<Output> {
             }
             Reached::Lagging => return Ok(Output::none().failed(true)),
         };
-        let same = compare(&table, &setup.config.compare_sql, &point).await;
+        let same = compare(&table, &context.config.compare_sql, &point).await;
         if failed.take(same, [&point.provider, &point.subscriber])? == Some(false) {
             failed.because(format_args!("{}: Results do not match!", table.name));
         }

@@ -9,73 +9,75 @@ use crate::error::{Error, Result};
 use crate::pg::FqName;
 use crate::pg::name::quote_literal;
 
-use super::shape::Shape;
-use super::walk::{Pair, Values};
+use super::compared_table::ComparedTable;
+use super::row::RowText;
+use super::walk::Pair;
 
 /// What is to be done with one row of the subscriber.
-pub(super) enum Change {
-    Insert(Values),
-    Update { provider: Values, subscriber: Values },
-    Delete(Values),
+pub(super) enum RowFix {
+    Insert(RowText),
+    Update { provider: RowText, subscriber: RowText },
+    Delete(RowText),
 }
 
-impl Change {
+impl RowFix {
     /// What makes the two sides of a pair equal; nothing when they are.
-    pub(super) fn of(pair: Pair) -> Option<Change> {
+    pub(super) fn of(pair: Pair) -> Option<RowFix> {
         match pair {
-            Pair::Provider(row) => Some(Change::Insert(row)),
-            Pair::Subscriber(row) => Some(Change::Delete(row)),
+            Pair::Provider(row) => Some(RowFix::Insert(row)),
+            Pair::Subscriber(row) => Some(RowFix::Delete(row)),
             Pair::Both { provider, subscriber } if provider == subscriber => None,
-            Pair::Both { provider, subscriber } => Some(Change::Update { provider, subscriber }),
+            Pair::Both { provider, subscriber } => Some(RowFix::Update { provider, subscriber }),
         }
     }
 
     /// The row with the key.
-    pub(super) fn row(&self) -> &Values {
+    pub(super) fn row(&self) -> &RowText {
         match self {
-            Change::Insert(row) | Change::Delete(row) | Change::Update { provider: row, .. } => row,
+            RowFix::Insert(row) | RowFix::Delete(row) | RowFix::Update { provider: row, .. } => row,
         }
     }
 
     /// The statement.
-    pub(super) fn sql(&self, shape: &Shape) -> String {
+    pub(super) fn sql(&self, compared: &ComparedTable) -> String {
         match self {
-            Change::Insert(row) => insert_sql(shape, row),
-            Change::Update { provider, subscriber } => update_sql(shape, provider, subscriber),
-            Change::Delete(row) => {
-                let condition = conditions(shape, row, 0..shape.key_len);
-                format!("delete from {}{} where {condition};", shape.only, shape.quoted_table)
+            RowFix::Insert(row) => insert_sql(compared, row),
+            RowFix::Update { provider, subscriber } => update_sql(compared, provider, subscriber),
+            RowFix::Delete(row) => {
+                let condition = conditions(compared, row, 0..compared.key_len);
+                format!("delete from {}{} where {condition};", compared.only, compared.quoted_table)
             }
         }
     }
 }
 
-fn insert_sql(shape: &Shape, row: &Values) -> String {
+fn insert_sql(compared: &ComparedTable, row: &RowText) -> String {
     let values: Vec<String> = row.iter().map(|v| literal(v.as_deref())).collect();
-    let overriding = if shape.overrides_identity { " overriding system value" } else { "" };
-    let columns = shape.quoted.join(", ");
-    format!("insert into {} ({columns}){overriding} values ({});", shape.quoted_table, values.join(", "))
+    let overriding = if compared.overrides_identity { " overriding system value" } else { "" };
+    let columns = compared.quoted.join(", ");
+    format!("insert into {} ({columns}){overriding} values ({});", compared.quoted_table, values.join(", "))
 }
 
 /// Sets the columns that differ; the condition names their old values too, so that the statement does nothing when the
 /// row has changed meanwhile.
-fn update_sql(shape: &Shape, provider: &Values, subscriber: &Values) -> String {
-    let changed: Vec<usize> = (shape.key_len..shape.columns.len()).filter(|i| provider[*i] != subscriber[*i]).collect();
+fn update_sql(compared: &ComparedTable, provider: &RowText, subscriber: &RowText) -> String {
+    let changed: Vec<usize> =
+        (compared.key_len..compared.columns.len()).filter(|i| provider[*i] != subscriber[*i]).collect();
     let mut set = String::new();
     for i in &changed {
         let comma = if set.is_empty() { "" } else { ", " };
-        let _ = write!(set, "{comma}{} = {}", shape.quoted[*i], literal(provider[*i].as_deref()));
+        let _ = write!(set, "{comma}{} = {}", compared.quoted[*i], literal(provider[*i].as_deref()));
     }
-    let condition = conditions(shape, subscriber, (0..shape.key_len).chain(changed));
-    format!("update {}{} set {set} where {condition};", shape.only, shape.quoted_table)
+    let condition = conditions(compared, subscriber, (0..compared.key_len).chain(changed));
+    format!("update {}{} set {set} where {condition};", compared.only, compared.quoted_table)
 }
 
-fn conditions(shape: &Shape, row: &Values, columns: impl IntoIterator<Item = usize>) -> String {
+fn conditions(compared: &ComparedTable, row: &RowText, columns: impl IntoIterator<Item = usize>) -> String {
     let conditions: Vec<String> = columns
         .into_iter()
         .map(|i| match &row[i] {
-            Some(value) => format!("{} = {}", shape.quoted[i], quote_literal(value)),
-            None => format!("{} is null", shape.quoted[i]),
+            Some(value) => format!("{} = {}", compared.quoted[i], quote_literal(value)),
+            None => format!("{} is null", compared.quoted[i]),
         })
         .collect();
     conditions.join(" and ")
@@ -94,11 +96,11 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, change: &Change) {
+    pub(super) fn add(&mut self, change: &RowFix) {
         match change {
-            Change::Insert(_) => self.inserts += 1,
-            Change::Update { .. } => self.updates += 1,
-            Change::Delete(_) => self.deletes += 1,
+            RowFix::Insert(_) => self.inserts += 1,
+            RowFix::Update { .. } => self.updates += 1,
+            RowFix::Delete(_) => self.deletes += 1,
         }
     }
 }

@@ -6,23 +6,24 @@ use std::path::Path;
 use crate::error::Result;
 use crate::job::Output;
 
-use super::super::setup::Setup;
-use super::apply::{Applied, Apply};
-use super::fix::{Change, Counts, FixFile};
-use super::shape::Shape;
+use super::super::context::Context;
+use super::arguments::Repair;
+use super::compared_table::ComparedTable;
+use super::execute::{Executed, Executor};
+use super::fix::{Counts, FixFile, RowFix};
+use super::subject::{Subject, subjects};
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
 use super::walk::{Merge, Pair};
-use super::{Repair, Subject, subjects};
 
 /// Repairs the tables. The output is failed when a table could not be compared, or a statement not executed.
-pub(super) async fn run(wanted: &Repair, setup: Setup<'_>) -> Result<Output> {
-    let points = SyncPoints::open(setup, wanted.tables.force).await?;
-    let applying = if wanted.apply { Some(SyncPoints::open(setup, wanted.tables.force).await?) } else { None };
+pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output> {
+    let points = SyncPoints::open(context, wanted.tables.force).await?;
+    let applying = if wanted.apply { Some(SyncPoints::open(context, wanted.tables.force).await?) } else { None };
     if !points.is_close().await? {
         return Ok(Output::none().failed(true));
     }
     let dir = wanted.output_dir.as_deref().unwrap_or(Path::new(""));
-    let (tables, mut failed) = subjects(&wanted.tables, setup, &points).await?;
+    let (tables, mut failed) = subjects(&wanted.tables, context, points.provider(), points.subscriber()).await?;
     for table in tables {
         let point = match points.reach(&table).await? {
             Reached::Now(point) => point,
@@ -32,11 +33,11 @@ pub(super) async fn run(wanted: &Repair, setup: Setup<'_>) -> Result<Output> {
             }
             Reached::Lagging => return Ok(Output::none().failed(true)),
         };
-        let done = repair(&table, setup, &point, applying.as_ref(), dir).await;
+        let done = repair(&table, context, &point, applying.as_ref(), dir).await;
         match failed.take(done, [&point.provider, &point.subscriber])? {
-            Some(Applied::All) | None => {}
-            Some(Applied::NotThis) => failed.0 = true,
-            Some(Applied::Lagging) => return Ok(Output::none().failed(true)),
+            Some(Executed::All) | None => {}
+            Some(Executed::NotThis) => failed.0 = true,
+            Some(Executed::Lagging) => return Ok(Output::none().failed(true)),
         }
     }
     Ok(Output::none().failed(failed.0))
@@ -44,35 +45,35 @@ pub(super) async fn run(wanted: &Repair, setup: Setup<'_>) -> Result<Output> {
 
 async fn repair(
     table: &Subject,
-    setup: Setup<'_>,
+    context: Context<'_>,
     point: &SyncPoint<'_>,
     applying: Option<&SyncPoints<'_>>,
     dir: &Path,
-) -> Result<Applied> {
+) -> Result<Executed> {
     let name = &table.name;
     tracing::info!("Checking {name}");
-    let shape = Shape::of(&point.provider, &point.subscriber, table, setup.queue()).await?;
+    let compared = ComparedTable::of(&point.provider, &point.subscriber, table, context.queue()).await?;
     let mut file = FixFile::new(dir, name)?;
-    let mut apply = applying.map(|points| Apply::new(setup, points, table, &shape));
-    let provider = (&*point.provider, shape.provider.rows_sql());
-    let subscriber = (&*point.subscriber, shape.subscriber.rows_sql());
-    let mut merge = Merge::start(&shape, provider, subscriber).await?;
+    let mut apply = applying.map(|points| Executor::new(context, points, table, &compared));
+    let provider = (&*point.provider, compared.provider.rows_sql());
+    let subscriber = (&*point.subscriber, compared.subscriber.rows_sql());
+    let mut merge = Merge::start(&compared, provider, subscriber).await?;
     let (mut theirs, mut ours, mut missed) = (0_u64, 0_u64, Counts::default());
     while let Some(pair) = merge.next().await? {
         theirs += u64::from(!matches!(pair, Pair::Subscriber(_)));
         ours += u64::from(!matches!(pair, Pair::Provider(_)));
-        let Some(change) = Change::of(pair) else { continue };
+        let Some(change) = RowFix::of(pair) else { continue };
         missed.add(&change);
         match &mut apply {
-            None => file.write(&change.sql(&shape))?,
+            None => file.write(&change.sql(&compared))?,
             Some(apply) => match apply.push(&change, &mut file).await? {
-                Applied::All => {}
+                Executed::All => {}
                 not_applied => return Ok(not_applied),
             },
         }
     }
     let applied = match &mut apply {
-        None => Applied::All,
+        None => Executed::All,
         Some(apply) => apply.flush(&mut file).await?,
     };
     file.close()?;

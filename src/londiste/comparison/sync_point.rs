@@ -13,8 +13,9 @@ use crate::pg::{Db, Tx, text};
 use crate::pgq::consumer::Consumer;
 use crate::pgq::{TickId, consumer};
 
-use super::super::setup::{Setup, TableLock, set_aside};
-use super::{Subject, source};
+use super::super::context::{Context, Outcome};
+use super::super::table_lock::TableLock;
+use super::subject::{Subject, source};
 
 /// How often to look for the tick and for replay.
 const POLL: Duration = Duration::from_millis(50);
@@ -38,7 +39,7 @@ const LAG_HINT: &str = "HINT: Wait until replay has caught up, or use --force to
 
 /// The sessions and settings of a comparison.
 pub(super) struct SyncPoints<'a> {
-    setup: Setup<'a>,
+    context: Context<'a>,
     consumer: Consumer,
     /// Wait for replay without a limit.
     force: bool,
@@ -63,13 +64,13 @@ pub(super) enum Reached<T> {
 }
 
 impl<'a> SyncPoints<'a> {
-    pub(super) async fn open(setup: Setup<'a>, force: bool) -> Result<Self> {
+    pub(super) async fn open(context: Context<'a>, force: bool) -> Result<Self> {
         Ok(SyncPoints {
-            locker: setup.provider().await?,
-            provider: setup.provider().await?,
-            subscriber: setup.subscriber().await?,
-            consumer: Consumer { queue: setup.queue().to_owned(), name: setup.consumer().to_owned() },
-            setup,
+            locker: context.provider().await?,
+            provider: context.provider().await?,
+            subscriber: context.subscriber().await?,
+            consumer: Consumer { queue: context.queue().to_owned(), name: context.consumer().to_owned() },
+            context,
             force,
         })
     }
@@ -104,13 +105,13 @@ impl<'a> SyncPoints<'a> {
         let name = &table.name;
         tracing::info!("Locking {name}");
         let sql = format!("lock table {} in share mode", source(name, table.on_provider));
-        let locked = self.setup.lock_table(&self.locker, name, TableLock::Writers, async |tx: &Db| {
+        let locked = self.context.lock_table(&self.locker, name, TableLock::Writers, async |tx: &Db| {
             tx.batch("lock a table", &sql).await.map_err(|e| e.about(format!("table {name}")))
         });
         let lock = match locked.await {
             Ok((lock, ())) => lock,
             Err(error) => {
-                set_aside(&self.locker, error)?;
+                Outcome::of(&self.locker, Err(error))?;
                 return Ok(Reached::NotThis);
             }
         };
@@ -148,13 +149,13 @@ impl<'a> SyncPoints<'a> {
 
     /// A tick that was begun after this call.
     async fn tick_after_now(&self) -> Result<TickId> {
-        let first = self.newest_tick().await?;
+        let first = consumer::newest_tick(&self.provider, &self.consumer.queue).await?;
         let mut asked = Instant::now();
         let mut last = first;
         loop {
             consumer::force_tick(&self.provider, &self.consumer.queue).await?;
-            self.setup.pause(POLL).await?;
-            let tick = self.newest_tick().await?;
+            self.context.pause(POLL).await?;
+            let tick = consumer::newest_tick(&self.provider, &self.consumer.queue).await?;
             if tick.0 >= first.0 + 2 {
                 return Ok(tick);
             }
@@ -170,28 +171,15 @@ impl<'a> SyncPoints<'a> {
         }
     }
 
-    async fn newest_tick(&self) -> Result<TickId> {
-        let row = self
-            .provider
-            .query_one(
-                "read the newest tick",
-                "select coalesce(max(t.tick_id), 0) from pgq.tick t, pgq.queue q
-                  where t.tick_queue = q.queue_id and q.queue_name = $1",
-                &[text(&self.consumer.queue)],
-            )
-            .await?;
-        Ok(TickId(row.get(0)))
-    }
-
     /// Waits for replay, unless `--force` no longer than for a lock. If it does not come, it has been logged.
     async fn replay_reaches(&self, tick: TickId) -> Result<bool> {
         let started = Instant::now();
         while self.consumer.position(&self.provider).await?.is_none_or(|position| position < tick) {
-            if !self.force && self.setup.config.lock_timeout.is_some_and(|limit| started.elapsed() > limit) {
+            if !self.force && self.context.config.lock_timeout.is_some_and(|limit| started.elapsed() > limit) {
                 tracing::error!("Consumer lagging too much, exiting\n{LAG_HINT}");
                 return Ok(false);
             }
-            self.setup.pause(POLL).await?;
+            self.context.pause(POLL).await?;
         }
         Ok(true)
     }

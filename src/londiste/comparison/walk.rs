@@ -11,10 +11,8 @@ use tokio_postgres::Row;
 use crate::error::Result;
 use crate::pg::Db;
 
-use super::shape::Shape;
-
-/// The values of a row as text: key columns first.
-pub(super) type Values = Vec<Option<String>>;
+use super::compared_table::ComparedTable;
+use super::row::{RowText, values};
 
 /// About how many bytes are fetched at a time: less than the least work_mem in use, since the server writes the result of
 /// a bigger FETCH to a temporary file.
@@ -25,31 +23,31 @@ const MOST_ROWS: usize = 10_000;
 
 /// Rows of the two sides that have the same key, or the row that only one side has.
 pub(super) enum Pair {
-    Provider(Values),
-    Subscriber(Values),
-    Both { provider: Values, subscriber: Values },
+    Provider(RowText),
+    Subscriber(RowText),
+    Both { provider: RowText, subscriber: RowText },
 }
 
 /// Both sides, walked side by side.
 pub(super) struct Merge<'a> {
-    shape: &'a Shape,
+    compared: &'a ComparedTable,
     provider: Walk<'a>,
     subscriber: Walk<'a>,
-    their: Option<Values>,
-    our: Option<Values>,
+    their: Option<RowText>,
+    our: Option<RowText>,
 }
 
 impl<'a> Merge<'a> {
     /// Starts the walk. The statements return the columns of the key in their order, and whatever else is wanted.
     pub(super) async fn start(
-        shape: &'a Shape,
+        compared: &'a ComparedTable,
         provider: (&'a Db, String),
         subscriber: (&'a Db, String),
     ) -> Result<Merge<'a>> {
         let (mut provider, mut subscriber) =
-            tokio::try_join!(Walk::start(provider, shape), Walk::start(subscriber, shape))?;
+            tokio::try_join!(Walk::start(provider, compared), Walk::start(subscriber, compared))?;
         let (their, our) = tokio::try_join!(provider.next(), subscriber.next())?;
-        Ok(Merge { shape, provider, subscriber, their, our })
+        Ok(Merge { compared, provider, subscriber, their, our })
     }
 
     /// The next pair in the order of the key.
@@ -58,7 +56,7 @@ impl<'a> Merge<'a> {
             (None, None) => return Ok(None),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(a), Some(b)) => self.shape.order(a, b),
+            (Some(a), Some(b)) => self.compared.order(a, b),
         };
         let provider = if order.is_le() { take(&mut self.their, &mut self.provider).await? } else { None };
         let subscriber = if order.is_ge() { take(&mut self.our, &mut self.subscriber).await? } else { None };
@@ -72,7 +70,7 @@ impl<'a> Merge<'a> {
 }
 
 /// Takes the row at the head, and puts the next one there.
-async fn take(head: &mut Option<Values>, walk: &mut Walk<'_>) -> Result<Option<Values>> {
+async fn take(head: &mut Option<RowText>, walk: &mut Walk<'_>) -> Result<Option<RowText>> {
     let next = walk.next().await?;
     Ok(std::mem::replace(head, next))
 }
@@ -89,8 +87,8 @@ struct Walk<'a> {
 type Fetch<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>>> + Send + 'a>>;
 
 impl<'a> Walk<'a> {
-    async fn start((db, sql): (&'a Db, String), shape: &Shape) -> Result<Walk<'a>> {
-        let table = format!("table {}", shape.name);
+    async fn start((db, sql): (&'a Db, String), compared: &ComparedTable) -> Result<Walk<'a>> {
+        let table = format!("table {}", compared.name);
         let declare = format!("declare rows_by_key no scroll cursor for {sql}");
         db.batch("read a table", &declare).await.map_err(|e| e.about(&table))?;
         let mut walk = Walk { db, table, rows: Vec::new().into_iter(), ahead: None };
@@ -111,7 +109,7 @@ impl<'a> Walk<'a> {
         self.ahead = Some(ahead);
     }
 
-    async fn next(&mut self) -> Result<Option<Values>> {
+    async fn next(&mut self) -> Result<Option<RowText>> {
         if self.rows.len() == 0
             && let Some(mut ahead) = self.ahead.take()
         {
@@ -124,10 +122,4 @@ impl<'a> Walk<'a> {
         }
         self.rows.next().map(|row| values(self.db, &row)).transpose()
     }
-}
-
-/// The row's values. A database without an encoding may hold text that is none.
-pub(super) fn values(db: &Db, row: &Row) -> Result<Values> {
-    let value = |i| row.try_get(i).map_err(|e| db.failed("read a table as text", e));
-    (0..row.len()).map(value).collect()
 }

@@ -1,68 +1,119 @@
-//! The copy's consumer applies what has happened to the table since the snapshot of the COPY.
+//! The copy's consumer applies what has happened to the table since the snapshot of the COPY, and hands the table over.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::super::apply::{Applied, Applier, Filter};
+use super::super::batch::{self, BatchExtras, Processed, Reader, Turn, Wanted};
+use super::super::state::copy_consumer::{self, Hold};
+use super::super::state::table_state::TableState;
+use super::super::state::tables::{Moved, SubscribedTable};
+use super::super::state::{completed, parking};
+use super::table_copy::{BUSY_PAUSE, Copy, Goal, Sessions, Step};
 use crate::error::Result;
 use crate::job::Stats;
-use crate::londiste::apply::{Applier, Filter};
-use crate::londiste::completed::{self, Standing};
-use crate::londiste::parking;
-use crate::londiste::replay;
-use crate::londiste::skip::{self, Skips};
-use crate::londiste::tables::SubscribedTable;
-use crate::pg::FqName;
-use crate::pg::name::quote_literal;
-use crate::pgq::consumer::Join;
-use crate::pgq::{Batch, TickId, consumer, event};
+use crate::pg::Db;
+use crate::pgq::consumer::{self, Join};
+use crate::pgq::{Batch, TickId};
 
-use super::{Copy, Sessions};
+/// With so few ticks left the table is handed over, although replay may be ahead: replay waits while the copy applies
+/// them one by one. On a busy provider the copy would otherwise run after replay for ever.
+const LAST_TICKS: i64 = 10;
+
+/// How often to look for a tick that was asked for.
+const TICK_PAUSE: Duration = Duration::from_millis(50);
 
 impl Copy {
-    /// Applies batches until exactly the tick `until` is reached; without one, until replay can take over after a short
-    /// wait (see [`Copy::is_close`]). Returns false when the provider does not know the consumer.
+    /// Step 4: one batch, or the end of catching up.
     pub(super) async fn catch_up(
         &self,
         sessions: &Sessions,
         applier: &mut Applier,
         table: &SubscribedTable,
-        until: Option<TickId>,
-    ) -> Result<bool> {
+    ) -> Result<Step> {
         let Sessions { provider, subscriber, abilities } = sessions;
         if self.consumer.position(provider).await?.is_none() {
-            return Ok(false);
+            return self.start_over(sessions, table).await;
         }
-        // A joined batch could end behind the tick where replay takes over, and its events would be applied twice.
-        let join = if until.is_some() { Join::NEVER } else { replay::join(&self.config) };
-        loop {
-            let stored = completed::last_tick(subscriber, &self.consumer.name).await?;
-            if until.is_some() && stored == until {
-                return Ok(true);
-            }
-            match self.consumer.next_batch(provider, *abilities, join).await? {
-                Some(batch) => {
-                    self.apply(sessions, applier, table, &batch, stored).await?;
-                    if until.is_none() && self.is_close(sessions, &batch).await? {
-                        return Ok(true);
-                    }
-                }
-                None if until.is_none() => return Ok(true),
-                None => {
-                    // Replay has seen this tick, so the provider has it.
-                    let message = format!("{} finds no batch up to tick {until:?}", self.consumer);
-                    return Err(provider.unexpected("read the next batch", message));
-                }
+        let done = self.applied_tick(sessions).await?;
+        let replay = completed::last_tick(subscriber, &self.job.consumer).await?;
+        let newest = consumer::newest_tick(provider, &self.consumer.queue).await?;
+        // A parked table has first to show that its events can be applied again.
+        let is_close =
+            !table.is_parked() && (replay.is_none_or(|replay| replay <= done) || newest.0 - done.0 <= LAST_TICKS);
+        let join = if is_close { Join::NEVER } else { batch::join(&self.config) };
+        let Some(batch) = self.consumer.next_batch(provider, *abilities, join).await? else {
+            consumer::force_tick(provider, &self.consumer.queue).await?;
+            return Ok(Step::Pause(TICK_PAUSE));
+        };
+        if !is_close || batch.prev_tick != done || !self.consumer.is_single_tick(provider, &batch).await? {
+            return self.apply(sessions, applier, table, &batch).await;
+        }
+        if self.change_state(subscriber, table, TableState::WannaSync(batch.cur_tick)).await? == Moved::Moved {
+            self.shared.changes.announce();
+            if replay.is_some_and(|replay| replay >= batch.cur_tick) {
+                // Replay is past this tick, and an idle queue may have no other one for it.
+                consumer::force_tick(provider, &self.consumer.queue).await?;
             }
         }
+        Ok(Step::Again)
     }
 
-    /// Whether the end of this batch is as good a tick as any to hand the table over. On a busy provider the next tick
-    /// is there before the batch of the one before is applied, so "no batch left" might never come. It is close when
-    /// replay is not ahead, or when a batch that could have had more ticks had only one.
-    async fn is_close(&self, sessions: &Sessions, batch: &Batch) -> Result<bool> {
-        let replay = completed::last_tick(&sessions.subscriber, &self.config.pgq_consumer_id).await?;
-        let last = sessions.abilities.custom_batches && batch.cur_tick.0 - batch.prev_tick.0 <= 1;
-        Ok(last || replay.is_none_or(|replay| replay <= batch.cur_tick))
+    /// `wanna-sync:END` is true while the batch that ends there is open and not applied. An older rlondiste has written it
+    /// after applying the batch, and the consumer may be gone.
+    pub(super) async fn wait_for_replay(
+        &self,
+        sessions: &Sessions,
+        table: &SubscribedTable,
+        end: TickId,
+    ) -> Result<Step> {
+        if self.consumer.position(&sessions.provider).await?.is_none() {
+            return self.start_over(sessions, table).await;
+        }
+        let open = self.consumer.next_batch(&sessions.provider, sessions.abilities, Join::NEVER).await?;
+        let stands = match open {
+            Some(batch) => batch.cur_tick == end && batch.prev_tick == self.applied_tick(sessions).await?,
+            None => false,
+        };
+        if !stands {
+            let _ = self.change_state(&sessions.subscriber, table, TableState::CatchingUp).await?;
+            return Ok(Step::Again);
+        }
+        Ok(if self.shared.goal == Goal::WannaSync { Step::Leave } else { Step::Wait })
+    }
+
+    /// Step 5: applies the batches before the one that ends where replay waits, and says `ok` with this one open.
+    pub(super) async fn hand_over(
+        &self,
+        sessions: &Sessions,
+        applier: &mut Applier,
+        table: &SubscribedTable,
+        end: TickId,
+    ) -> Result<Step> {
+        let Sessions { provider, subscriber, abilities } = sessions;
+        if self.consumer.position(provider).await?.is_none() {
+            return self.start_over(sessions, table).await;
+        }
+        let batch = self.consumer.next_batch(provider, *abilities, Join::NEVER).await?;
+        let to = match batch {
+            Some(batch) if batch.cur_tick < end => return self.apply(sessions, applier, table, &batch).await,
+            Some(batch) if batch.cur_tick == end && batch.prev_tick == self.applied_tick(sessions).await? => {
+                TableState::Ok
+            }
+            // The copy is past the tick: an older rlondiste has written the state, or somebody has moved a consumer.
+            _ => {
+                tracing::warn!(
+                    "{} has no batch that ends at tick {end}: {} catches up again",
+                    self.consumer,
+                    self.table
+                );
+                TableState::CatchingUp
+            }
+        };
+        if self.change_state(subscriber, table, to).await? == Moved::Moved {
+            self.shared.changes.announce();
+        }
+        Ok(Step::Again)
     }
 
     async fn apply(
@@ -71,42 +122,70 @@ impl Copy {
         applier: &mut Applier,
         table: &SubscribedTable,
         batch: &Batch,
-        stored: Option<TickId>,
-    ) -> Result<()> {
-        let Sessions { provider, subscriber, .. } = sessions;
+    ) -> Result<Step> {
         let started = Instant::now();
+        let Sessions { provider, subscriber, .. } = sessions;
+        let reader = Reader { provider, subscriber, consumer: &self.consumer, job: &self.job.consumer };
+        let filter = table.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn);
+        let wanted = Wanted { filters: HashMap::from([(self.table.clone(), filter)]), only: Some(self.table.clone()) };
+        let mut extras = CatchUp { copy: self, table, expected: batch.prev_tick };
+        let applied = match batch::process(&reader, batch, &wanted, applier, &mut extras).await? {
+            Processed::Applied(applied) => Some(applied),
+            Processed::AlreadyDone => None,
+            Processed::Overtaken => return Ok(Step::Pause(BUSY_PAUSE)),
+        };
         let mut stats = Stats::default();
-        match completed::standing(stored, batch) {
-            Standing::Done => stats.add("count", 0),
-            Standing::Lost(tick) => return Err(completed::lost_position(batch, tick, &self.consumer.name)),
-            Standing::Apply => {
-                let job = &self.config.pgq_consumer_id;
-                let skips = skip::pending(subscriber, job).await?;
-                let ours = |table: &FqName| *table == self.table;
-                let skips = Skips::of(provider, &self.consumer.queue, batch, skips, ours).await?;
-                let all = skips.leave_out(consumer::batch_event_sql(provider, batch).await?);
-                let name = quote_literal(&self.table.to_string());
-                let sql = format!("select * from ({all}) e where e.ev_extra1 = {name} order by e.ev_id");
-                let filter = table.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn);
-                let tables = HashMap::from([(self.table.clone(), filter)]);
-                let tx = subscriber.begin("start the batch's transaction", "begin").await?;
-                let applied = applier.apply(event::stream(provider, &sql).await?, &tables, &tx).await?;
-                if !completed::advance(&tx, &self.consumer.name, stored, batch.cur_tick).await? {
-                    // The batch comes again, and is done.
-                    return Ok(());
-                }
-                skips.mark(&tx, job, batch).await?;
-                if table.parked {
-                    parking::clear(&tx, &self.consumer.queue, &self.table).await?;
-                }
-                tx.commit("commit the batch").await?;
-                stats.add("count", applied.count);
-                stats.add("ignored", applied.ignored);
-            }
+        stats.add("count", applied.as_ref().map_or(0, |a| a.count));
+        if let Some(applied) = applied {
+            stats.add("ignored", applied.ignored);
         }
-        self.consumer.finish_batch(provider, batch).await?;
         stats.set_duration("duration", started.elapsed());
         tracing::info!("{stats}");
+        Ok(Step::Again)
+    }
+
+    /// The tick up to which the copy has applied the table's events.
+    async fn applied_tick(&self, sessions: &Sessions) -> Result<TickId> {
+        completed::last_tick(&sessions.subscriber, &self.consumer.name).await?.ok_or_else(|| {
+            let message = format!(
+                "consumer {} of the copy of {} has none; run \"subscriber resync {}\"",
+                self.consumer.name, self.table, self.table
+            );
+            sessions.subscriber.unexpected("read the last applied tick", message)
+        })
+    }
+}
+
+/// What belongs to a batch of a copy.
+struct CatchUp<'a> {
+    copy: &'a Copy,
+    table: &'a SubscribedTable,
+    /// The tick where the batch begins.
+    expected: TickId,
+}
+
+impl BatchExtras for CatchUp<'_> {
+    type Found = ();
+
+    async fn read(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// Two processes may have the table in hand: the second one would apply the same rows, and fail, before it came to
+    /// see that the tick has moved.
+    async fn before(&mut self, tx: &Db, (): &()) -> Result<Turn> {
+        let Copy { consumer, table, .. } = self.copy;
+        let held = copy_consumer::hold(tx, &consumer.queue, table, &consumer.name).await? == Hold::Held;
+        let ours = held && completed::last_tick(tx, &consumer.name).await? == Some(self.expected);
+        Ok(if ours { Turn::Ours } else { Turn::Overtaken })
+    }
+
+    async fn after(&mut self, tx: &Db, _: &Applied, _: &str) -> Result<()> {
+        if self.table.is_parked() {
+            parking::clear(tx, &self.copy.consumer.queue, &self.copy.table).await?;
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, (): ()) {}
 }

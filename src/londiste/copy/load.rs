@@ -3,15 +3,16 @@
 
 use crate::config;
 use crate::error::{Error, Result};
-use crate::londiste::tables::SubscribedTable;
 use crate::pg::catalog;
 use crate::pg::name::quote_literal;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::snapshot::Snapshot;
 
-use super::Shared;
+use super::super::state::tables::SubscribedTable;
+use super::super::state::triggers;
 use super::columns::Columns;
 use super::rebuild::{self, Follower};
+use super::table_copy::Shared;
 use super::throttle::Throttle;
 use super::transfer::Transfer;
 
@@ -33,13 +34,7 @@ pub(super) async fn copy_table(
     let snapshot_tx = provider.begin("start the copy's snapshot", &begin).await?;
     let snapshot = current_snapshot(&snapshot_tx).await?;
     let columns = Columns::shared(&snapshot_tx, tx, name).await?;
-    tx.query(
-        "drop the table's triggers",
-        "select londiste.subscriber_drop_all_table_triggers($1)",
-        &[text(&name.to_string())],
-    )
-    .await
-    .map_err(about)?;
+    triggers::put_aside(tx, name).await?;
     let dependents = catalog::dependent_objects(tx, name).await?;
     for dependent in dependents.iter().rev() {
         tracing::info!("Dropping {}", dependent.name);

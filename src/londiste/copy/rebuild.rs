@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use super::progress;
 use crate::config;
 use crate::error::{Report, Result, Role};
-use crate::londiste::progress;
 use crate::pg::catalog::Dependent;
 use crate::pg::{Db, FqName};
 

@@ -11,8 +11,8 @@ use crate::pg::name::quote_literal;
 use crate::pg::{Db, int8, text};
 use crate::pgq::Batch;
 
-use super::super::table_state::TableState;
-use super::super::tables::SubscribedTable;
+use super::super::state::table_state::TableState;
+use super::super::state::tables::SubscribedTable;
 
 const ACTION: &str = "write events into the mirror queue";
 const COLUMNS: &str = "ev_id, ev_time, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";

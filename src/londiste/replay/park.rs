@@ -14,15 +14,17 @@
 //! | 2 or 3 | the consumer of a table that is `ok`: unregistered as one of a copy that is over; the batch comes again |
 //! | 4 | a parked table: its task goes on, the batch is applied without it |
 
+use super::super::copy::find_mend;
+use super::super::foreign_keys;
+use super::super::state::table_state::{Actor, TableState};
+use super::super::state::tables::{self, Moved, SubscribedTable};
+use super::super::state::{completed, copy_consumer, parking};
+use super::main_loop::Replay;
+use super::sessions::Sessions;
 use crate::error::{ApplyFault, Error, Report, Result};
-use crate::pg::{FqName, text};
+use crate::pg::FqName;
 use crate::pgq::Batch;
 use crate::pgq::consumer::Consumer;
-
-use super::super::table_state::TableState;
-use super::super::tables::{self, Actor, SubscribedTable};
-use super::super::{completed, parking};
-use super::{Replay, Sessions, foreign_keys};
 
 impl Replay {
     /// Steps 1 to 4.
@@ -36,18 +38,19 @@ impl Replay {
         let Sessions { provider, subscriber, abilities, .. } = sessions;
         let name = FqName::parse(&fault.table);
         let Some(table) = tables.iter().find(|t| t.name == name) else { return Err(Error::Apply(fault)) };
-        parking::find_mend(provider, &mut fault).await?;
+        find_mend(provider, &mut fault).await?;
         foreign_keys::drop_all(subscriber, &name).await?;
-        let queue = self.consumer.queue.clone();
-        let consumer = Consumer { queue: queue.clone(), name: self.free_consumer(tables) };
-        tables::store_copy_consumer(subscriber, &queue, &name, &consumer.name).await?;
+        let queue = self.job.queue.clone();
+        let Some(consumer) = copy_consumer::take(subscriber, &queue, &name, &self.job.consumer).await? else {
+            // The end of the table's last copy is being cleared away; the batch comes again.
+            return Ok(());
+        };
+        let consumer = Consumer { queue: queue.clone(), name: consumer };
         consumer.start_at(provider, *abilities, batch.prev_tick).await?;
         let tx = subscriber.begin("park a table", "begin").await?;
-        if still_ok(&tx, &queue, &name).await? {
-            let state = TableState::CatchingUp;
-            tables::store_state(&tx, &queue, &name, state, table.snapshot.as_ref(), Actor::Replay).await?;
+        if tables::transition(&tx, &queue, table, TableState::CatchingUp, Actor::Replay).await? == Moved::Moved {
             completed::set_last_tick(&tx, &consumer.name, Some(batch.prev_tick)).await?;
-            parking::store(&tx, &queue, &name, &consumer.name, &fault).await?;
+            parking::store(&tx, &queue, &name, &fault).await?;
             tx.commit("park a table").await?;
             let text = Report(&Error::Apply(fault)).to_string();
             crate::job::critical(format_args!("Table {name} is parked, the other tables go on: {text}"));
@@ -55,17 +58,4 @@ impl Replay {
         }
         Ok(())
     }
-}
-
-/// Locks the table's row and looks whether it is still replay's: an operator may have removed it or ordered a copy.
-async fn still_ok(tx: &crate::pg::Db, queue: &str, name: &FqName) -> Result<bool> {
-    let row = tx
-        .query_opt(
-            "lock the state of a table",
-            "select merge_state in ('ok', '?') from londiste.subscriber_table
-              where queue_name = $1 and table_name = $2 for update",
-            &[text(&queue), text(&name.to_string())],
-        )
-        .await?;
-    Ok(row.is_some_and(|row| row.get::<_, Option<bool>>(0) == Some(true)))
 }

@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use super::super::state::sequences::{self, Subscribed};
 use crate::error::Result;
-use crate::pg::{Db, FqName, name::quote_literal, text};
+use crate::pg::{Db, FqName, name::quote_literal};
 
 /// `last_value` and `is_called`.
 type Value = (i64, bool);
@@ -32,21 +33,13 @@ impl Sequences {
     /// The values of the subscribed sequences that have changed since this process set them. Sequences that are
     /// missing on a side are reported once and left alone.
     pub(crate) async fn read(&mut self, provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<Setting>> {
-        let rows = subscriber
-            .query(
-                "read the subscribed sequences",
-                "select s, to_regclass(londiste.quote_fqname(s)) is not null
-                   from londiste.subscriber_get_seq_list($1) s",
-                &[text(&queue)],
-            )
-            .await?;
-        if rows.is_empty() {
+        let subscribed = sequences::subscribed(subscriber, queue).await?;
+        if subscribed.is_empty() {
             return Ok(Vec::new());
         }
-        let mut names = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let name = FqName::parse(row.get(0));
-            if row.get(1) {
+        let mut names = Vec::with_capacity(subscribed.len());
+        for Subscribed { name, exists } in subscribed {
+            if exists {
                 names.push(name);
             } else {
                 self.report(&name, "subscriber");
@@ -77,7 +70,7 @@ impl Sequences {
         let rows = provider
             .query(
                 "look for sequences",
-                "select to_regclass(name) is not null from unnest($1) with ordinality as u(name, nr) order by nr",
+                "select pg_catalog.to_regclass(name) is not null from pg_catalog.unnest($1) with ordinality as u(name, nr) order by nr",
                 &[crate::pg::text_array(&quoted)],
             )
             .await?;

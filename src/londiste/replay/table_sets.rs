@@ -2,14 +2,15 @@
 //!
 //! A table that is not in the list is not replicated any more, and leaves the subscriber's set. But the event tells of
 //! the moment of `provider remove`. A table that was added again since is wanted, and has changed uncaptured in between:
-//! it is copied again.
+//! it is copied again. So is one that is being copied: its copy has missed the same changes, unless it was begun later.
 
 use std::collections::HashSet;
 
+use super::super::state::provider_queue;
+use super::super::state::table_state::{Actor, TableState};
+use super::super::state::tables::{self, SubscribedTable};
 use crate::error::Result;
-use crate::londiste::table_state::TableState;
-use crate::londiste::tables::{self, Actor, SubscribedTable};
-use crate::pg::{Db, FqName, text};
+use crate::pg::{Db, FqName};
 
 /// Brings the subscriber's tables in line with the lists, inside the batch's transaction.
 pub(super) async fn follow(
@@ -28,28 +29,20 @@ pub(super) async fn follow(
     if gone.is_empty() {
         return Ok(());
     }
-    let current = current_list(provider, queue).await?;
+    let current: HashSet<FqName> = provider_queue::tables(provider, queue).await?.into_iter().collect();
     for table in tables.iter().filter(|t| gone.contains(&t.name)) {
         let name = &table.name;
         if !current.contains(name) {
-            tracing::info!("Removing table {name} from set");
-            tx.query(
-                "remove a table",
-                "select londiste.subscriber_remove_table($1, $2)",
-                &[text(&queue), text(&name.to_string())],
-            )
-            .await
-            .map_err(|e| e.about(format!("table {name}")))?;
-        } else if table.state == TableState::Ok {
+            // A command may have removed it since the turn began.
+            if tables::load_one(tx, queue, name).await?.is_some() {
+                tracing::info!("Removing table {name} from set");
+                tables::unsubscribe(tx, queue, name).await?;
+            }
+        } else if table.state != TableState::Missing {
             tracing::warn!("Table {name} was removed from the queue and added again: copying it again");
-            tables::store_state(tx, queue, name, TableState::Missing, None, Actor::Replay).await?;
+            // A table that a command has changed meanwhile is copied again anyway.
+            let _ = tables::transition_with(tx, queue, table, TableState::Missing, None, Actor::Replay).await?;
         }
     }
     Ok(())
-}
-
-async fn current_list(provider: &Db, queue: &str) -> Result<HashSet<FqName>> {
-    let sql = "select table_name from londiste.provider_get_table_list($1)";
-    let rows = provider.query("read the provider's tables", sql, &[text(&queue)]).await?;
-    Ok(rows.iter().map(|row| FqName::parse(row.get(0))).collect())
 }

@@ -3,17 +3,19 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::config;
 use crate::error::{Report, Result};
 use crate::job::Control;
-use crate::pg::{Db, int8, text};
+use crate::pg::{Db, FqName, int8, text};
 use crate::pgq::{TickId, consumer};
 
-use super::super::table_state::TableState;
-use super::super::tables::{self, Actor, SubscribedTable};
-use super::{Sessions, foreign_keys};
+use super::super::foreign_keys;
+use super::super::state::foreign_keys as stored_fkeys;
+use super::super::state::table_state::{Actor, TableState};
+use super::super::state::tables::{self, Moved, SubscribedTable};
+use super::sessions::Sessions;
 
 /// How often a tick is forced while a snapshot is to go.
 const FORCE_TICK_PAUSE: Duration = Duration::from_millis(500);
@@ -28,7 +30,8 @@ pub(super) struct Tidy {
     look_for_fkeys_at: Option<Instant>,
     /// How many tables keep their foreign keys away.
     unready: usize,
-    restoring: Option<JoinHandle<Result<foreign_keys::Restored>>>,
+    /// At most one task. Dropping it ends the task.
+    restoring: JoinSet<Result<foreign_keys::Restored>>,
 }
 
 impl Tidy {
@@ -37,73 +40,70 @@ impl Tidy {
         &mut self,
         config: &config::Londiste,
         sessions: &Sessions,
-        tables: &mut [SubscribedTable],
+        tables: &[SubscribedTable],
         control: &Control,
     ) -> Result<()> {
-        self.drop_snapshots(config, sessions, tables).await?;
-        let unready = tables.iter().filter(|t| t.state != TableState::Ok || t.snapshot.is_some()).count();
+        let dropped = self.drop_snapshots(config, sessions, tables).await?;
+        let has_snapshot = |t: &SubscribedTable| t.snapshot.is_some() && !dropped.contains(&t.name);
+        let unready = tables.iter().filter(|t| t.state != TableState::Ok || has_snapshot(t)).count();
         if unready < std::mem::replace(&mut self.unready, unready) {
             self.look_for_fkeys_at = None;
         }
         self.restore_fkeys(config, &sessions.subscriber, control).await
     }
 
-    /// An event that replay has still to see belongs to a transaction that the tick at its position does not show, so
-    /// its id is at least that tick's xmin. When this is past all that the copy's snapshot shows, the snapshot filters
-    /// nothing.
+    /// Replay at tick T gets only events with txid >= xmin(T). Once xmin(T) >= snapshot.xmax, the copy's snapshot hides
+    /// none of them and is dropped.
     async fn drop_snapshots(
         &mut self,
         config: &config::Londiste,
         sessions: &Sessions,
-        tables: &mut [SubscribedTable],
-    ) -> Result<()> {
+        tables: &[SubscribedTable],
+    ) -> Result<Vec<FqName>> {
         let queue = &config.pgq_queue_name;
-        let with_snapshot = |t: &&mut SubscribedTable| t.state == TableState::Ok && t.snapshot.is_some();
-        if !tables.iter_mut().any(|t| with_snapshot(&t)) {
-            return Ok(());
+        let mut dropped = Vec::new();
+        let with_snapshot = |t: &&SubscribedTable| t.state == TableState::Ok && t.snapshot.is_some();
+        if !tables.iter().any(|t| with_snapshot(&t)) {
+            return Ok(dropped);
         }
-        let Some(xmin) = tick_xmin(&sessions.provider, queue, sessions.position).await? else { return Ok(()) };
+        let Some(xmin) = tick_xmin(&sessions.provider, queue, sessions.position).await? else { return Ok(dropped) };
         let mut waiting = false;
-        for table in tables.iter_mut().filter(with_snapshot) {
+        for table in tables.iter().filter(with_snapshot) {
             if table.snapshot.as_ref().is_some_and(|s| xmin < s.xmax()) {
                 waiting = true;
                 continue;
             }
-            let subscriber = &sessions.subscriber;
-            tables::store_state(subscriber, queue, &table.name, TableState::Ok, None, Actor::Replay).await?;
-            table.snapshot = None;
+            let (db, to) = (&sessions.subscriber, TableState::Ok);
+            if tables::transition_with(db, queue, table, to, None, Actor::Replay).await? == Moved::Moved {
+                dropped.push(table.name.clone());
+            }
         }
         if waiting && self.tick_forced_at.is_none_or(|at| at.elapsed() >= FORCE_TICK_PAUSE) {
             self.tick_forced_at = Some(Instant::now());
             consumer::force_tick(&sessions.provider, queue).await?;
         }
-        Ok(())
+        Ok(dropped)
     }
 
     /// Restores the pending foreign keys whose two tables are in sync, in a task with a session of its own, so that
     /// the check of a big table does not hold up the batches.
     async fn restore_fkeys(&mut self, config: &config::Londiste, subscriber: &Db, control: &Control) -> Result<()> {
-        if self.restoring.as_ref().is_some_and(JoinHandle::is_finished)
-            && let Some(task) = self.restoring.take()
-        {
-            match task.await {
-                Ok(Ok(foreign_keys::Restored::All)) => {}
-                // They are tried again after the pause.
-                Ok(Ok(foreign_keys::Restored::SomeFailed)) => {
-                    self.look_for_fkeys_at = Some(Instant::now() + FKEY_PAUSE);
-                }
-                Ok(Err(error)) => tracing::error!("could not restore foreign keys: {}", Report(&error)),
-                Err(error) => tracing::error!("could not restore foreign keys: {error}"),
+        match self.restoring.try_join_next() {
+            None | Some(Ok(Ok(foreign_keys::Restored::All))) => {}
+            // They are tried again after the pause.
+            Some(Ok(Ok(foreign_keys::Restored::SomeFailed))) => {
+                self.look_for_fkeys_at = Some(Instant::now() + FKEY_PAUSE);
             }
+            Some(Ok(Err(error))) => tracing::error!("could not restore foreign keys: {}", Report(&error)),
+            Some(Err(error)) => tracing::error!("could not restore foreign keys: {error}"),
         }
-        if self.restoring.is_some() || self.look_for_fkeys_at.is_some_and(|at| Instant::now() < at) {
+        if !self.restoring.is_empty() || self.look_for_fkeys_at.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
         self.look_for_fkeys_at = Some(Instant::now() + FKEY_PAUSE);
-        let pending = foreign_keys::restorable(subscriber, &config.pgq_queue_name).await?;
+        let pending = stored_fkeys::restorable(subscriber, &config.pgq_queue_name).await?;
         if !pending.is_empty() {
-            self.restoring =
-                Some(tokio::spawn(foreign_keys::restore(config.clone(), pending, control.abort().clone())));
+            self.restoring.spawn(foreign_keys::restore(config.clone(), pending, control.abort().clone()));
         }
         Ok(())
     }
@@ -114,10 +114,8 @@ impl Tidy {
     }
 
     /// Gives up the task; its transaction is rolled back and the foreign keys stay pending.
-    pub(super) fn stop(&mut self) {
-        if let Some(task) = self.restoring.take() {
-            task.abort();
-        }
+    pub(super) async fn stop(&mut self) {
+        self.restoring.shutdown().await;
     }
 }
 

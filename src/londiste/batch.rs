@@ -1,0 +1,184 @@
+//! One batch exactly once: the protocol by which replay and the catch-up of a copy apply the events between two ticks.
+//!
+//! The tick is stored in the subscriber's transaction that applies the batch, and the batch is finished on the provider
+//! afterwards:
+//!
+//! | the process ends after | what is visible | what happens next |
+//! |---|---|---|
+//! | 1 next_batch, on the provider | nothing | the provider serves the same batch, it is applied |
+//! | 2 reading events | nothing | as 1 |
+//! | 3 applying, storing the tick, on the subscriber | nothing, rolled back | as 1 |
+//! | 4 commit on the subscriber | the batch, with its end tick here | the same batch comes: [`Standing::Done`], it is only finished |
+//! | 5 finish_batch on the provider | the batch | the next batch starts at the tick stored here |
+
+use std::collections::HashMap;
+
+use super::apply::{Applied, Applier, Filter};
+use super::state::completed::{self, Standing};
+use super::state::skips::{self, Skips};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::pg::name::quote_literal;
+use crate::pg::{Db, FqName};
+use crate::pgq::consumer::{Consumer, Join};
+use crate::pgq::{Batch, TickId, event};
+
+/// How ticks are joined into batches.
+pub(crate) fn join(config: &config::Londiste) -> Join {
+    Join { least_events: config.batch_min_events, most_events: config.batch_max_events }
+}
+
+/// Who applies a batch, and between which databases.
+pub(crate) struct Reader<'a> {
+    pub(crate) provider: &'a Db,
+    pub(crate) subscriber: &'a Db,
+    /// By whom the batch is read.
+    pub(crate) consumer: &'a Consumer,
+    /// The job's own consumer: orders to leave out an event are stored under its name.
+    pub(crate) job: &'a str,
+}
+
+/// Whose events of a batch are applied.
+pub(crate) struct Wanted {
+    /// The tables, with what their copies hold already.
+    pub(crate) filters: HashMap<FqName, Filter>,
+    /// Nothing but the events of this table is read.
+    pub(crate) only: Option<FqName>,
+}
+
+/// What belongs to a batch beside its events, in the same transaction.
+pub(crate) trait BatchExtras {
+    /// What is read before the transaction begins.
+    type Found;
+
+    /// Reads what the transaction is to write. Runs while the batch is looked up.
+    async fn read(&mut self) -> Result<Self::Found>;
+
+    /// Writes before the first event.
+    async fn before(&mut self, tx: &Db, found: &Self::Found) -> Result<Turn>;
+
+    /// Writes after the last event. `events_sql` gives the batch's events on the provider.
+    async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &str) -> Result<()>;
+
+    /// The transaction is committed.
+    fn committed(&mut self, found: Self::Found);
+}
+
+/// Whether the batch may be applied, as seen inside its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Yes.
+    Ours,
+    /// Another process applies it, or has applied it.
+    Overtaken,
+}
+
+/// How a batch ended.
+#[derive(Debug)]
+pub(crate) enum Processed {
+    /// Applied now, and finished.
+    Applied(Box<Applied>),
+    /// It was applied before, and is finished now.
+    AlreadyDone,
+    /// Another process has applied it at the same moment: nothing was changed, the batch comes again.
+    Overtaken,
+}
+
+/// Steps 2 to 5: applies the batch, commits, finishes it. After an error nothing of the batch is on the subscriber.
+///
+/// On the subscriber, the rows and tables that the events change are locked until the commit.
+pub(crate) async fn process<E: BatchExtras>(
+    reader: &Reader<'_>,
+    batch: &Batch,
+    wanted: &Wanted,
+    applier: &mut Applier,
+    extras: &mut E,
+) -> Result<Processed> {
+    let Reader { provider, subscriber, consumer, job } = *reader;
+    // These questions do not depend on each other, and a small batch takes little more than its round trips.
+    let (stored, pending, (sql, ends), found) = tokio::try_join!(
+        completed::position(subscriber, &consumer.name),
+        skips::pending(subscriber, job),
+        consumer.batch_events(provider, batch),
+        extras.read(),
+    )?;
+    match completed::standing(stored.as_ref(), batch, &ends) {
+        Standing::Apply => {}
+        Standing::Done => {
+            consumer.finish_batch(provider, batch).await?;
+            return Ok(Processed::AlreadyDone);
+        }
+        Standing::Lost(tick) => return Err(lost_position(batch, tick, consumer)),
+        Standing::OtherTick { tick, stored, provider } => {
+            return Err(other_tick(reader, tick, &stored, &provider));
+        }
+    }
+    let ours = |table: &FqName| wanted.filters.contains_key(table);
+    let skips = Skips::of(provider, &consumer.queue, batch, pending, ours).await?;
+    let sql = skips.leave_out(sql);
+    let sql = match &wanted.only {
+        None => sql,
+        Some(table) => {
+            let name = quote_literal(&table.to_string());
+            format!("select * from ({sql}) e where e.ev_extra1 = {name} order by e.ev_id")
+        }
+    };
+    let start = async {
+        let tx = subscriber.begin("start the batch's transaction", "begin").await?;
+        let turn = extras.before(&tx, &found).await?;
+        if turn == Turn::Ours {
+            applier.prepare(&tx).await?;
+        }
+        Ok((tx, turn))
+    };
+    let (events, (tx, turn)) = tokio::try_join!(event::stream(provider, &sql), start)?;
+    if turn == Turn::Overtaken {
+        return Ok(Processed::Overtaken);
+    }
+    let applied = applier.apply(events, &wanted.filters, &tx).await?;
+    extras.after(&tx, &applied, &sql).await?;
+    skips.mark(&tx, job, batch).await?;
+    let from = stored.map(|position| position.tick);
+    if !completed::advance(&tx, &consumer.name, from, batch.cur_tick, ends.cur_time.as_deref()).await? {
+        tx.rollback("give up the batch").await?;
+        return Ok(Processed::Overtaken);
+    }
+    tx.commit("commit the batch").await?;
+    extras.committed(found);
+    consumer.finish_batch(provider, batch).await?;
+    Ok(Processed::Applied(Box::new(applied)))
+}
+
+/// The error of [`Standing::Lost`].
+fn lost_position(batch: &Batch, stored: TickId, consumer: &Consumer) -> Error {
+    let Consumer { name, .. } = consumer;
+    let message =
+        format!("Lost position: batch {}..{}, dst has {stored} (consumer {name})", batch.prev_tick, batch.cur_tick);
+    if stored > batch.cur_tick {
+        return Error::refused(
+            message,
+            "The subscriber is ahead of the provider's consumer. If the consumer was moved back, stop replay and run it once \
+             with --rewind. If the provider was restored or promoted without its last transactions, run \"rlondiste INI \
+             subscriber resync --all\": rows may differ.",
+        );
+    }
+    Error::refused(
+        message,
+        "Stop replay, then run it once with --rewind to move the provider's consumer to the subscriber's position, or \
+         with --reset to go on from the provider's position (tables may then need a resync).",
+    )
+}
+
+/// The error of [`Standing::OtherTick`].
+fn other_tick(reader: &Reader<'_>, tick: TickId, stored: &str, now: &str) -> Error {
+    let Consumer { queue, name } = reader.consumer;
+    Error::refused(
+        format!(
+            "Lost position: tick {tick} of queue {queue} on provider ({}) was made at {now} UTC, but consumer {name} has \
+             applied a tick {tick} that was made at {stored} UTC",
+            reader.provider.target()
+        ),
+        "The provider was restored or promoted without its last transactions, or this is another provider. Rows may differ: \
+         run \"rlondiste INI subscriber resync --all\".",
+    )
+}

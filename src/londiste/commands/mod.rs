@@ -1,0 +1,17 @@
+//! What a person asks for: one file a family of commands. Nothing else uses these files.
+
+mod bars;
+pub(super) mod copy;
+mod listing;
+pub(super) mod position;
+pub(super) mod provider;
+mod put_aside;
+mod registration;
+mod selection;
+mod seqs;
+mod skip_event;
+mod status;
+mod structure;
+mod subscribe;
+pub(super) mod subscriber;
+mod wait;

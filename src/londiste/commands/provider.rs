@@ -1,0 +1,253 @@
+//! The commands on the provider: its schemas, and the tables of the queue. Sequences are in `seqs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::context::{Context, Outcome};
+use super::super::install;
+use super::super::state::provider_queue::{self, Functions, HowToCapture};
+use super::super::table_lock::TableLock;
+use super::super::{Provider, Selection};
+use super::listing::NameList;
+use super::selection::{self, Match};
+use super::seqs;
+use crate::config;
+use crate::error::{Error, Result};
+use crate::job::Output;
+use crate::pg::catalog::{self, RelationKind, TableEntry, Trigger};
+use crate::pg::{Db, FqName};
+
+/// Runs a command on the provider.
+pub(crate) async fn run(command: Provider, context: &Context<'_>) -> Result<Output> {
+    match command {
+        Provider::Install => install::provider(context).await.map(|()| Output::none()),
+        Provider::Add { tables, capture, key } => {
+            let capture = capture.unwrap_or(context.config.capture);
+            add(context, &tables, &HowToCapture { capture, format: context.config.event_format, key }).await
+        }
+        Provider::Remove(tables) => remove(context, &tables).await,
+        Provider::Tables => list(context).await,
+        Provider::Refresh(tables) => refresh(context, &tables).await,
+        Provider::AddSeq(sequences) => seqs::provider_add(context, &sequences).await,
+        Provider::RemoveSeq(sequences) => seqs::provider_remove(context, &sequences).await,
+        Provider::Seqs => seqs::provider_list(context).await,
+    }
+}
+
+async fn list(context: &Context<'_>) -> Result<Output> {
+    let db = context.provider().await?;
+    provider_queue::require(&db, context.queue()).await?;
+    Ok(Output::of(&NameList::of(&provider_queue::tables(&db, context.queue()).await?)))
+}
+
+async fn add(context: &Context<'_>, tables: &Selection, how: &HowToCapture) -> Result<Output> {
+    if tables.is_empty() {
+        return Ok(Output::none());
+    }
+    let db = context.provider().await?;
+    provider_queue::require(&db, context.queue()).await?;
+    let functions = provider_queue::functions(&db).await?;
+    if functions == Functions::Classic && how.key.is_some() {
+        return Err(Error::refused(
+            format!("cannot choose a key on provider ({}): schema londiste is that of Londiste 2.1", db.target()),
+            "Upgrade it with \"rlondiste INI provider install\".",
+        ));
+    }
+    let registered: BTreeSet<FqName> = provider_queue::tables(&db, context.queue()).await?.into_iter().collect();
+    let entries = catalog::tables(&db).await?;
+    let matches = tables.matches(&names_of(&entries));
+    let mut failed = report_unmatched(&db, &matches, &registered).await?;
+
+    let (wanted, unnameable): (Vec<_>, Vec<_>) =
+        to_add(&matches, &entries, &registered).into_iter().partition(FqName::is_plain);
+    for table in unnameable {
+        failed = true;
+        tracing::error!("Table {} on provider cannot be added: its schema's name has a dot", table.quoted());
+    }
+    let after_triggers = group_by_table(catalog::triggers(&db, &wanted).await?);
+    let capture = if functions == Functions::Classic { config::Capture::Row } else { how.capture };
+    for table in &wanted {
+        context.proceed()?;
+        tracing::info!("Adding {table}");
+        let added = context
+            .change_table(&db, table, TableLock::Writers, async |tx: &Db| {
+                provider_queue::add(tx, context.queue(), table, functions, how).await
+            })
+            .await;
+        match Outcome::of(&db, added)? {
+            Outcome::Done => warn_of_triggers(context, table, capture, after_triggers.get(table)),
+            Outcome::Logged => failed = true,
+        }
+    }
+    Ok(Output::none().failed(failed))
+}
+
+fn names_of(entries: &[TableEntry]) -> Vec<FqName> {
+    entries.iter().map(|e| e.name.clone()).collect()
+}
+
+/// What the patterns match and is not in the queue yet. Partitions come with their root; alone only by their own name.
+fn to_add(matches: &[Match], entries: &[TableEntry], registered: &BTreeSet<FqName>) -> Vec<FqName> {
+    let partitions: BTreeSet<&FqName> = entries.iter().filter(|e| e.is_partition).map(|e| &e.name).collect();
+    let by_name: BTreeSet<FqName> = matches.iter().filter_map(|m| m.pattern.name()).collect();
+    let mut wanted = selection::union(matches);
+    wanted.retain(|name| !registered.contains(name) && (by_name.contains(name) || !partitions.contains(name)));
+    wanted
+}
+
+/// Warns of each pattern that adds nothing. Returns whether one of them names something that does not exist.
+async fn report_unmatched(db: &Db, matches: &[Match], registered: &BTreeSet<FqName>) -> Result<bool> {
+    let unmatched: Vec<FqName> =
+        matches.iter().filter(|m| m.names.is_empty()).filter_map(|m| m.pattern.name()).collect();
+    let found = catalog::relations(db, &unmatched).await?;
+    let mut missing = false;
+    for Match { pattern, names } in matches {
+        // `--all` on a queue that has all tables already is the usual repetition of a set-up script.
+        if pattern.typed() == "*.*" && names.iter().all(|n| registered.contains(n)) {
+            continue;
+        }
+        match (pattern.name(), names.is_empty()) {
+            (Some(name), true) => {
+                missing = true;
+                match found.get(&name) {
+                    Some(RelationKind::Other(kind)) => {
+                        tracing::warn!("{name} on provider is {kind}, only tables can be added");
+                    }
+                    Some(RelationKind::Sequence) => {
+                        tracing::warn!("{name} on provider is a sequence, add it with \"provider add-seq\"");
+                    }
+                    Some(_) => tracing::warn!("Table {name} on provider belongs to the system, it cannot be added"),
+                    None => tracing::warn!("Table {name} does not exist on provider"),
+                }
+            }
+            (None, true) => {
+                missing = true;
+                tracing::warn!("No table on provider matches {}", pattern.typed());
+            }
+            (Some(name), false) if registered.contains(&name) => tracing::warn!("Table {name} already added to queue"),
+            (None, false) if names.iter().all(|n| registered.contains(n)) => {
+                tracing::warn!("All tables on provider that match {} are already added to queue", pattern.typed());
+            }
+            (_, false) => {}
+        }
+    }
+    Ok(missing)
+}
+
+fn group_by_table(triggers: Vec<Trigger>) -> BTreeMap<FqName, Vec<Trigger>> {
+    let mut groups: BTreeMap<FqName, Vec<Trigger>> = BTreeMap::new();
+    for trigger in triggers {
+        groups.entry(trigger.table.clone()).or_default().push(trigger);
+    }
+    groups
+}
+
+/// What a user's AFTER trigger changes reaches the queue before its cause when the trigger runs first: a row trigger
+/// before all statement triggers, otherwise in the order of names.
+fn warn_of_triggers(context: &Context<'_>, table: &FqName, capture: config::Capture, triggers: Option<&Vec<Trigger>>) {
+    let ours = trigger_name(context.queue());
+    for trigger in triggers.into_iter().flatten() {
+        let runs_first = match capture {
+            config::Capture::Statement => trigger.each_row || trigger.name < ours,
+            config::Capture::Row => trigger.each_row && trigger.name < ours,
+        };
+        if trigger.after && trigger.enabled != 'D' && runs_first && !is_replication_trigger(&trigger.name) {
+            tracing::warn!(
+                "Table {table} has AFTER trigger '{}' which runs before Londiste trigger.  \
+                 If it modifies data, then events will appear in queue in wrong order.",
+                trigger.name
+            );
+        }
+    }
+}
+
+/// The name of a queue's triggers, without the suffix of the statement triggers.
+fn trigger_name(queue: &str) -> String {
+    format!("{}_logger", queue.to_lowercase().replace('.', "_"))
+}
+
+fn is_replication_trigger(name: &str) -> bool {
+    let base = ["_i", "_u", "_d", "_t"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+    name.starts_with("_londiste_") || name.ends_with("_logger") || base.ends_with("_logger")
+}
+
+async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
+    let db = context.provider().await?;
+    provider_queue::require(&db, context.queue()).await?;
+    let registered = provider_queue::tables(&db, context.queue()).await?;
+    let mut failed = false;
+    for table in selection::union(&tables.matches(&registered)) {
+        context.proceed()?;
+        tracing::info!("Removing {table}");
+        let removed = context
+            .change_table(&db, &table, TableLock::Everybody, async |tx: &Db| {
+                provider_queue::remove(tx, context.queue(), &table).await
+            })
+            .await;
+        failed |= Outcome::of(&db, removed)?.is_failed();
+    }
+    // Sent even when nothing was removed: so the command can be repeated after it was interrupted before this.
+    context.change(&db, async |tx: &Db| provider_queue::notify_change(tx, context.queue()).await).await?;
+    Ok(Output::none().failed(failed))
+}
+
+async fn refresh(context: &Context<'_>, tables: &Selection) -> Result<Output> {
+    if tables.is_empty() {
+        return Ok(Output::none());
+    }
+    let db = context.provider().await?;
+    provider_queue::require(&db, context.queue()).await?;
+    let registered = provider_queue::tables(&db, context.queue()).await?;
+    let matches = tables.matches(&registered);
+    let mut failed = false;
+    for unmatched in matches.iter().filter(|m| m.names.is_empty() && !tables.names.is_empty()) {
+        failed = true;
+        tracing::warn!("No table of queue {} on provider matches {}", context.queue(), unmatched.pattern.typed());
+    }
+    let functions = provider_queue::functions(&db).await?;
+    for table in selection::union(&matches) {
+        context.proceed()?;
+        tracing::info!("Refreshing {table}");
+        let refreshed = context
+            .change_table(&db, &table, TableLock::Everybody, async |tx: &Db| {
+                provider_queue::refresh(tx, context.queue(), &table, functions).await
+            })
+            .await;
+        failed |= Outcome::of(&db, refreshed)?.is_failed();
+    }
+    Ok(Output::none().failed(failed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_triggers_are_told_from_those_of_users() {
+        for (name, expected) in [
+            ("db1-londiste-queue_logger", true),
+            ("other_logger_u", true),
+            ("_londiste_x", true),
+            ("aaa", false),
+            ("audit_i", false),
+        ] {
+            assert_eq!(is_replication_trigger(name), expected, "{name}");
+        }
+        assert_eq!(trigger_name("My.Queue"), "my_queue_logger");
+    }
+
+    #[test]
+    fn partitions_are_added_by_their_own_name_only() {
+        let entry = |name: &str, is_partition| TableEntry { name: FqName::parse(name), is_partition };
+        let entries = [entry("root", false), entry("part", true), entry("done", false)];
+        let registered = BTreeSet::from([FqName::parse("done")]);
+        let names = |typed: &[&str], all| {
+            let selection = Selection { names: typed.iter().map(ToString::to_string).collect(), all };
+            let matches = selection.matches(&names_of(&entries));
+            to_add(&matches, &entries, &registered).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[], true), ["public.root"]);
+        assert_eq!(names(&["*"], false), ["public.root"]);
+        assert_eq!(names(&["part"], false), ["public.part"]);
+        assert_eq!(names(&["done"], false), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,93 @@
+//! Registers and unregisters the job's consumer on the provider's queue.
+//!
+//! Both sides must agree: a position on the subscriber without its consumer on the provider is a lost position, and
+//! tables that are `ok` without a consumer lose events unseen. There is no transaction over both databases, so the
+//! order is such that a crash between the two leaves only work to be done again.
+
+use super::super::context::{Context, Job};
+use super::super::foreign_keys::Restored;
+use super::super::state::foreign_keys as stored_fkeys;
+use super::super::state::{completed, provider_queue, tables};
+use super::put_aside;
+use crate::error::{Error, Result};
+use crate::job::Output;
+use crate::pg::{Db, FqName, text};
+use crate::pgq::consumer::Consumer;
+
+/// Registers the consumer. One that is new starts at the newest tick, so the old position on the subscriber goes first.
+pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
+    let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
+    provider_queue::require(&provider, context.queue()).await?;
+    let consumer = Job::of(context.config).main_consumer();
+    context
+        .change(&provider, async |tx: &Db| {
+            if consumer.register(tx).await? {
+                let name = context.consumer();
+                context.change(&subscriber, async |tx: &Db| completed::set_last_tick(tx, name, None).await).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(Output::none())
+}
+
+/// Unregisters the consumer and those of its copies. All tables are to be copied again first, since what happens
+/// from now on is not kept for them.
+pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
+    let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
+    let consumers = registered(context, &provider).await?;
+    if !consumers.iter().any(|c| c.name == context.consumer()) {
+        return Err(Error::refused(
+            format!(
+                "consumer not registered on queue: no consumer \"{}\" on queue \"{}\" on provider ({})",
+                context.consumer(),
+                context.queue(),
+                provider.target()
+            ),
+            "Check job_name, pgq_consumer_id and pgq_queue_name in the ini file. Nothing was changed.",
+        ));
+    }
+    let tables: Vec<FqName> = tables::load(&subscriber, context.queue()).await?.into_iter().map(|t| t.name).collect();
+    context
+        .change(&subscriber, async |tx: &Db| {
+            tables::reset(tx, context.queue(), &tables).await?;
+            for consumer in &consumers {
+                completed::set_last_tick(tx, &consumer.name, None).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    context
+        .change(&provider, async |tx: &Db| {
+            for consumer in &consumers {
+                consumer.unregister(tx).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    if context.config.fake {
+        return Ok(Output::none());
+    }
+    // What was dropped for copies. The tables stay subscribed: when they are copied again, it is dropped again.
+    let pending = stored_fkeys::pending_of(&subscriber, &tables).await?;
+    let mut failed = put_aside::restore_fkeys(context, &subscriber, &pending).await? == Restored::SomeFailed;
+    for table in &tables {
+        context.proceed()?;
+        failed |= put_aside::restore_triggers(context, &subscriber, table).await?.is_failed();
+    }
+    Ok(Output::none().failed(failed))
+}
+
+/// The consumers of this job on the queue: its own, and those of copies that were cut off.
+async fn registered(context: &Context<'_>, provider: &Db) -> Result<Vec<Consumer>> {
+    let sql = "select c.co_name from pgq.subscription s \
+               join pgq.queue q on q.queue_id = s.sub_queue \
+               join pgq.consumer c on c.co_id = s.sub_consumer \
+               where q.queue_name = $1 \
+                 and (c.co_name = $2 or left(c.co_name, length($2) + 5) = $2 || '_copy' \
+                      and substr(c.co_name, length($2) + 6) ~ '^[0-9]*$') \
+               order by length(c.co_name) desc, 1 desc";
+    let params = [text(&context.config.pgq_queue_name), text(&context.config.pgq_consumer_id)];
+    let rows = provider.query("look for the consumer", sql, &params).await?;
+    Ok(rows.iter().map(|r| Consumer { queue: context.queue().to_owned(), name: r.get(0) }).collect())
+}

@@ -1,0 +1,175 @@
+//! `subscriber status`: how far the subscriber is behind, and how its tables are.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::super::context::Context;
+use super::super::state::parking::Parked;
+use super::super::state::table_state::TableState;
+use super::super::state::tables::SubscribedTable;
+use super::super::state::{completed, skips, tables};
+use super::listing::as_text;
+use crate::error::Result;
+use crate::job::{self, LastError, Output};
+use crate::pg::{Db, FqName, text};
+use crate::pgq::TickId;
+
+/// What the command shows.
+#[derive(Serialize)]
+struct Status {
+    queue: String,
+    consumer: String,
+    provider: String,
+    subscriber: String,
+    /// Null when the queue does not exist or the consumer is not registered.
+    position: Option<Position>,
+    /// Last tick that is applied on the subscriber.
+    applied_tick: Option<i64>,
+    /// The last error in the end of the job's log file, if that can be read here.
+    last_error: Option<LastError>,
+    /// Events that `skip-event` was called for and replay has not come to yet.
+    events_to_skip: Vec<i64>,
+    tables: Vec<TableStatus>,
+}
+
+/// Where the consumer stands on the provider.
+#[derive(Serialize)]
+struct Position {
+    /// Age of the last tick that is finished.
+    lag_seconds: Option<f64>,
+    /// Events after it; null where the provider's PgQ does not count them.
+    pending_events: Option<i64>,
+    /// Events per second that come in; null where the provider's PgQ does not count them.
+    events_per_second: Option<f64>,
+    /// Time since the consumer was last here.
+    last_seen_seconds: Option<f64>,
+    finished_tick: Option<i64>,
+    newest_tick: Option<i64>,
+    /// Age of the newest tick: a ticker that runs keeps it small.
+    ticker_lag_seconds: Option<f64>,
+}
+
+/// A table with its state.
+#[derive(Serialize)]
+struct TableStatus {
+    #[serde(serialize_with = "as_text")]
+    table: FqName,
+    state: TableState,
+    /// Why it is parked, if it is.
+    parked: Option<String>,
+    /// What to do about it.
+    mend: Option<String>,
+}
+
+impl TableStatus {
+    fn of(table: SubscribedTable) -> TableStatus {
+        let (parked, mend) = table.parked.map_or((None, None), |Parked { reason, mend }| (Some(reason), mend));
+        TableStatus { table: table.name, state: table.state, parked, mend }
+    }
+}
+
+/// Shows the status.
+pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
+    let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
+    let applied = completed::last_tick(&subscriber, context.consumer()).await?;
+    let tables = tables::load(&subscriber, context.queue()).await?;
+    Ok(Output::of(&Status {
+        queue: context.queue().to_owned(),
+        consumer: context.consumer().to_owned(),
+        provider: provider.target().to_owned(),
+        subscriber: subscriber.target().to_owned(),
+        position: position(context, &provider).await?,
+        applied_tick: applied.map(|TickId(tick)| tick),
+        last_error: context.config.common.logfile.as_deref().and_then(job::last_error),
+        events_to_skip: skips::ordered(&subscriber, context.consumer()).await?,
+        tables: tables.into_iter().map(TableStatus::of).collect(),
+    }))
+}
+
+/// All from the provider's tables: the functions fail for a consumer that is not registered in 2.1. What only PgQ 3 has is
+/// read through `to_jsonb(row)`.
+async fn position(context: &Context<'_>, db: &Db) -> Result<Option<Position>> {
+    let sql = "select extract(epoch from now() - last.tick_time)::float8, \
+                      extract(epoch from now() - s.sub_active)::float8, \
+                      s.sub_last_tick, newest.tick_id, extract(epoch from now() - newest.tick_time)::float8 \
+               from pgq.queue q \
+               join pgq.subscription s on s.sub_queue = q.queue_id \
+               join pgq.consumer c on c.co_id = s.sub_consumer and c.co_name = $2 \
+               left join pgq.tick last on last.tick_queue = q.queue_id and last.tick_id = s.sub_last_tick \
+               left join lateral ( \
+                   select t.tick_id, t.tick_time from pgq.tick t where t.tick_queue = q.queue_id \
+                   order by t.tick_id desc limit 1 \
+               ) newest on true \
+               where q.queue_name = $1";
+    let params = [text(&context.config.pgq_queue_name), text(&context.config.pgq_consumer_id)];
+    let Some(row) = db.query_opt("read the consumer's position", sql, &params).await? else { return Ok(None) };
+    let sql = "select (to_jsonb(c) ->> 'pending_events')::bigint, \
+                      (select (to_jsonb(q) ->> 'ev_per_sec')::float8 from pgq.get_queue_info($1) q) \
+               from pgq.get_consumer_info($1, $2) c";
+    let counted = db.query_opt("read the consumer's lag", sql, &params).await?;
+    Ok(Some(Position {
+        lag_seconds: row.get(0),
+        last_seen_seconds: row.get(1),
+        finished_tick: row.get(2),
+        newest_tick: row.get(3),
+        ticker_lag_seconds: row.get(4),
+        pending_events: counted.as_ref().and_then(|r| r.get(0)),
+        events_per_second: counted.as_ref().and_then(|r| r.get(1)),
+    }))
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Queue:       {}", self.queue)?;
+        writeln!(f, "Consumer:    {}", self.consumer)?;
+        writeln!(f, "Provider:    {}", self.provider)?;
+        writeln!(f, "Subscriber:  {}", self.subscriber)?;
+        match &self.position {
+            None => writeln!(f, "Lag:         - (consumer is not registered on the queue)")?,
+            Some(position) => position.fmt(f)?,
+        }
+        writeln!(f, "Applied:     tick {}", or_dash(self.applied_tick))?;
+        if let Some(LastError { time, message }) = &self.last_error {
+            writeln!(f, "Last error:  {time} {message}")?;
+        }
+        if !self.events_to_skip.is_empty() {
+            let list: Vec<String> = self.events_to_skip.iter().map(i64::to_string).collect();
+            writeln!(f, "To skip:     event {}", list.join(", "))?;
+        }
+        let ok = self.tables.iter().filter(|t| matches!(t.state, TableState::Ok)).count();
+        writeln!(f, "Tables:      {ok} of {} ok", self.tables.len())?;
+        writeln!(f, "\n{:<30}   {:>20}", "Table", "State")?;
+        for table in &self.tables {
+            let state = table.state.to_string();
+            let parked = table.parked.as_ref().map(|reason| format!("   parked: {reason}")).unwrap_or_default();
+            writeln!(f, "{:<30}   {state:>20}{parked}", table.table.to_string())?;
+            if let Some(mend) = &table.mend {
+                writeln!(f, "    HINT: {mend}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |s| format!("{s:.1} s"));
+        writeln!(f, "Lag:         {}, {} events", seconds(self.lag_seconds), or_dash(self.pending_events))?;
+        if let Some(rate) = self.events_per_second {
+            writeln!(f, "Rate:        {rate:.1} events/s come in")?;
+        }
+        writeln!(f, "Last seen:   {} ago", seconds(self.last_seen_seconds))?;
+        writeln!(
+            f,
+            "Ticks:       finished {}, newest {} ({} ago)",
+            or_dash(self.finished_tick),
+            or_dash(self.newest_tick),
+            seconds(self.ticker_lag_seconds)
+        )
+    }
+}
+
+fn or_dash<T: fmt::Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |v| v.to_string())
+}

@@ -1,0 +1,272 @@
+//! Compares the structure of tables on both sides, by column names and keys as the original does.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::super::context::Context;
+use super::super::state::provider_queue;
+use super::listing::as_text;
+use crate::error::Result;
+use crate::pg::catalog::{self, Column, KeySource, Table};
+use crate::pg::{Db, FqName, Role};
+
+/// What is wrong with a table that keeps it from being replicated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// The table does not exist on this side.
+    Missing(FqName, Role),
+    /// The table has no key on this side; with the letters of its columns.
+    NoKey(FqName, Role, String),
+    /// The provider's column does not exist on the subscriber.
+    ColumnMissing(FqName, String),
+    /// The column is part of the key on one side only.
+    KeyDiffers(FqName, String),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::Missing(table, role) => write!(f, "Table {table} missing from {role} side"),
+            Difference::NoKey(table, role, letters) => {
+                write!(f, "{role} table {table} has no primary key ({letters})")
+            }
+            Difference::ColumnMissing(table, column) => {
+                write!(f, "{table}: column {column} on provider not on subscriber")
+            }
+            Difference::KeyDiffers(table, column) => write!(f, "{table}: pk different on column {column}"),
+        }
+    }
+}
+
+/// The result of a comparison. Replication works in spite of notes, but not in spite of differences.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Comparison {
+    /// What is worth a warning.
+    pub(crate) notes: Vec<String>,
+    /// What is an error.
+    pub(crate) differences: Vec<Difference>,
+}
+
+impl Comparison {
+    /// Writes all of it to the log.
+    pub(crate) fn log(&self) {
+        for note in &self.notes {
+            tracing::warn!("{note}");
+        }
+        for difference in &self.differences {
+            tracing::error!("{difference}");
+        }
+    }
+}
+
+/// Compares a table on both sides; an absent table is `None`. `provider_key` names the columns of the key that was
+/// chosen when the table was added, when that is not the primary key.
+pub(crate) fn compare(
+    name: &FqName,
+    provider: Option<&Table>,
+    subscriber: Option<&Table>,
+    provider_key: Option<&[String]>,
+) -> Comparison {
+    let mut found = Comparison::default();
+    let (Some(provider), Some(subscriber)) = (provider, subscriber) else {
+        for (table, role) in [(provider, Role::Provider), (subscriber, Role::Subscriber)] {
+            if table.is_none() {
+                found.differences.push(Difference::Missing(name.clone(), role));
+            }
+        }
+        return found;
+    };
+    let chosen = |column: &str| provider_key.is_some_and(|key| key.iter().any(|k| k == column));
+    let on_provider = |c: &Column| if provider_key.is_some() { chosen(&c.name) } else { c.in_key() };
+    // A chosen key needs no index of its own on the subscriber: there it is only what rows are looked up by.
+    let keyless = provider_key.is_some() && subscriber.key_source != KeySource::Primary;
+    let on_subscriber = |c: &Column| if keyless { chosen(&c.name) } else { c.in_key() };
+
+    let (theirs, ours) = (letters(provider, on_provider), letters(subscriber, on_subscriber));
+    for (role, letters) in [(Role::Provider, &theirs), (Role::Subscriber, &ours)] {
+        if !letters.contains('k') {
+            found.differences.push(Difference::NoKey(name.clone(), role, letters.clone()));
+        }
+    }
+    if !found.differences.is_empty() {
+        return found;
+    }
+    for column in provider.columns.iter().filter(|c| !c.generated) {
+        match subscriber.column(&column.name) {
+            None => found.differences.push(Difference::ColumnMissing(name.clone(), column.name.clone())),
+            Some(other) if on_provider(column) != on_subscriber(other) => {
+                found.differences.push(Difference::KeyDiffers(name.clone(), column.name.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    if theirs != ours || !found.differences.is_empty() {
+        found.notes.push(format!("table {name} structure is not same ({theirs}/{ours}), trying to continue"));
+    }
+    for (column, other) in provider.columns.iter().filter_map(|c| Some((c, subscriber.column(&c.name)?))) {
+        if column.type_name != other.type_name {
+            found.notes.push(format!(
+                "table {name}: column {} is {} on provider, {} on subscriber",
+                column.name, column.type_name, other.type_name
+            ));
+        }
+    }
+    found
+}
+
+/// How tables compare. As text it is nothing, since it has been logged.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// The tables that cannot be replicated.
+    pub(super) fn different(&self) -> impl Iterator<Item = FqName> {
+        self.0.iter().filter(|finding| !finding.differences.is_empty()).map(|finding| finding.table.clone())
+    }
+}
+
+/// How one table compares.
+#[derive(Serialize)]
+struct Finding {
+    #[serde(serialize_with = "as_text")]
+    table: FqName,
+    notes: Vec<String>,
+    differences: Vec<String>,
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+/// Logs how the tables differ, and returns it. Those with differences cannot be replicated.
+pub(super) async fn compare_all(
+    context: &Context<'_>,
+    provider_db: &Db,
+    db: &Db,
+    tables: &[FqName],
+) -> Result<Findings> {
+    let theirs = catalog::structures(provider_db, tables).await?;
+    let ours = catalog::structures(db, tables).await?;
+    let keys = provider_queue::chosen_keys(provider_db, context.queue()).await?;
+    let mut list = Vec::with_capacity(tables.len());
+    for table in tables {
+        tracing::info!("Checking {table}");
+        let key = keys.get(table).map(Vec::as_slice);
+        let found = compare(table, theirs.get(table), ours.get(table), key);
+        found.log();
+        let differences = found.differences.iter().map(ToString::to_string).collect();
+        list.push(Finding { table: table.clone(), notes: found.notes, differences });
+    }
+    Ok(Findings(list))
+}
+
+/// One letter per column: `k` for the key, `v` for the others.
+fn letters(table: &Table, in_key: impl Fn(&Column) -> bool) -> String {
+    table.columns.iter().map(|c| if in_key(c) { 'k' } else { 'v' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pg::catalog::RelationKind;
+
+    /// `"id* a b"`: columns, the key's with a star; `+` is a generated column.
+    fn table(columns: &str) -> Table {
+        let column = |(at, text): (usize, &str)| Column {
+            name: text.trim_end_matches(['*', '+']).to_owned(),
+            attnum: i16::try_from(at + 1).unwrap_or(0),
+            type_name: "text".to_owned(),
+            type_oid: 25,
+            not_null: false,
+            generated: text.ends_with('+'),
+            identity: None,
+            key_position: i32::from(text.ends_with('*')),
+        };
+        let columns: Vec<Column> = columns.split_whitespace().enumerate().map(column).collect();
+        let key_source = if columns.iter().any(Column::in_key) { KeySource::Primary } else { KeySource::None };
+        Table { name: FqName::parse("t"), kind: RelationKind::Table, columns, key_source }
+    }
+
+    fn messages(provider: &str, subscriber: &str, key: Option<&[String]>) -> Vec<String> {
+        let name = FqName::parse("t");
+        let found = compare(&name, Some(&table(provider)), Some(&table(subscriber)), key);
+        let notes = found.notes.iter().map(|n| format!("WARNING {n}"));
+        notes.chain(found.differences.iter().map(|d| format!("ERROR {d}"))).collect()
+    }
+
+    #[test]
+    fn equal_tables_give_no_message() {
+        assert!(messages("id* a b", "id* a b", None).is_empty());
+        assert!(messages("id* a b", "id* b a", None).is_empty());
+    }
+
+    #[test]
+    fn a_column_missing_on_the_subscriber_is_an_error() {
+        assert_eq!(
+            messages("id* a b", "id* a", None),
+            [
+                "WARNING table public.t structure is not same (kvv/kv), trying to continue",
+                "ERROR public.t: column b on provider not on subscriber"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_generated_column_may_be_missing_on_the_subscriber() {
+        assert_eq!(
+            messages("id* a b+", "id* a", None),
+            ["WARNING table public.t structure is not same (kvv/kv), trying to continue"]
+        );
+    }
+
+    #[test]
+    fn each_column_of_a_different_key_is_an_error() {
+        assert_eq!(
+            messages("id* a b", "id a* b", None),
+            [
+                "WARNING table public.t structure is not same (kvv/vkv), trying to continue",
+                "ERROR public.t: pk different on column id",
+                "ERROR public.t: pk different on column a"
+            ]
+        );
+    }
+
+    #[test]
+    fn other_order_and_extra_columns_are_a_warning() {
+        assert_eq!(
+            messages("id* a", "x id* a", None),
+            ["WARNING table public.t structure is not same (kv/vkv), trying to continue"]
+        );
+    }
+
+    #[test]
+    fn a_table_without_key_is_an_error_of_its_side() {
+        assert_eq!(messages("id*", "id", None), ["ERROR subscriber table public.t has no primary key (v)"]);
+        assert_eq!(
+            messages("id", "id", None),
+            [
+                "ERROR provider table public.t has no primary key (v)",
+                "ERROR subscriber table public.t has no primary key (v)"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_chosen_on_the_provider_needs_no_index_on_the_subscriber() {
+        let key = ["a".to_owned()];
+        assert!(messages("id a b", "id a b", Some(&key)).is_empty());
+    }
+
+    #[test]
+    fn a_table_missing_on_one_side_is_named_with_the_side() {
+        let name = FqName::parse("t");
+        let found = compare(&name, None, Some(&table("id*")), None);
+        assert_eq!(found.differences[0].to_string(), "Table public.t missing from provider side");
+        let found = compare(&name, Some(&table("id*")), None, None);
+        assert_eq!(found.differences[0].to_string(), "Table public.t missing from subscriber side");
+    }
+}

@@ -1,0 +1,154 @@
+//! `subscriber add`: subscribes to tables of the provider's queue.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::context::{Context, Outcome};
+use super::super::state::tables::{self, Rows};
+use super::super::state::{provider_queue, triggers};
+use super::super::table_lock::TableLock;
+use super::super::{CopyMode, Selection};
+use super::selection::Pattern;
+use super::structure;
+use crate::error::Result;
+use crate::job::Output;
+use crate::pg::catalog;
+use crate::pg::{Db, FqName};
+
+/// What `subscriber add` knows of both sides before it begins.
+struct Sides {
+    /// The provider's queue, in its order.
+    offered: Vec<FqName>,
+    /// What the subscriber has already.
+    subscribed: BTreeSet<FqName>,
+    /// The tables of the subscriber's database; true for partitions.
+    local: BTreeMap<FqName, bool>,
+}
+
+impl Sides {
+    async fn read(context: &Context<'_>, provider_db: &Db, db: &Db) -> Result<Sides> {
+        let subscribed = tables::load(db, context.queue()).await?;
+        let local = catalog::tables(db).await?;
+        Ok(Sides {
+            offered: provider_queue::tables(provider_db, context.queue()).await?,
+            subscribed: subscribed.into_iter().map(|t| t.name).collect(),
+            local: local.into_iter().filter(|t| t.name.is_plain()).map(|t| (t.name, t.is_partition)).collect(),
+        })
+    }
+
+    /// What the selection means, first in the provider's order. `--all` also asks for each offered table by its name, so
+    /// that one that is not there is reported.
+    fn select(&self, tables: &Selection) -> Vec<FqName> {
+        let mut patterns = tables.patterns();
+        if tables.names.is_empty() && tables.all {
+            let missing = self.offered.iter().filter(|t| !self.subscribed.contains(t));
+            patterns.extend(missing.map(|t| Pattern::parse(&t.to_string())));
+        }
+        let mut wanted = BTreeSet::new();
+        for pattern in &patterns {
+            let named = pattern.name();
+            // A partition's rows arrive through its root, unless it is replicated by itself.
+            let meant = |(name, is_partition): &(&FqName, &bool)| {
+                pattern.matches(name) && (named.is_some() || !**is_partition || self.offered.contains(*name))
+            };
+            let found: Vec<&FqName> = self.local.iter().filter(meant).map(|(name, _)| name).collect();
+            if found.is_empty() && pattern.typed() != "*.*" {
+                tracing::info!("No tables found that match {}", pattern.typed());
+            }
+            wanted.extend(found.into_iter().cloned());
+        }
+        let mut ordered: Vec<FqName> = self.offered.iter().filter(|t| wanted.remove(*t)).cloned().collect();
+        ordered.extend(wanted);
+        ordered
+    }
+
+    /// Leaves out what the provider does not offer, or with `--force` only says so.
+    fn keep_offered(&self, wanted: &mut Vec<FqName>, force: bool) {
+        let offered: BTreeSet<&FqName> = self.offered.iter().collect();
+        let mut problems = false;
+        wanted.retain(|table| {
+            let known = offered.contains(table) || self.subscribed.contains(table);
+            if !known {
+                tracing::error!("Table {table} not attached to queue");
+                problems = true;
+            }
+            known || force
+        });
+        if problems && force {
+            warn_of_force();
+        }
+    }
+}
+
+fn warn_of_force() {
+    tracing::warn!("--force used, ignoring errors");
+}
+
+/// Adds the tables. Tables whose structures differ are left out, unless `force`.
+pub(super) async fn add(context: &Context<'_>, tables: &Selection, force: bool, mode: CopyMode) -> Result<Output> {
+    if tables.is_empty() {
+        return Ok(Output::none());
+    }
+    let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
+    let sides = Sides::read(context, &provider_db, &db).await?;
+    let mut wanted = sides.select(tables);
+    sides.keep_offered(&mut wanted, force);
+    let found = structure::compare_all(context, &provider_db, &db, &wanted).await?;
+    let mut bad: BTreeSet<FqName> = found.different().collect();
+    let mut failed = false;
+    if !bad.is_empty() && force {
+        warn_of_force();
+        bad.clear();
+    }
+    for table in &wanted {
+        context.proceed()?;
+        if sides.subscribed.contains(table) {
+            tracing::info!("Table {table} already added");
+        } else if bad.contains(table) {
+            failed = true;
+        } else {
+            tracing::info!("Adding {table}");
+            failed |= add_one(context, &db, table, mode).await?.is_failed();
+        }
+    }
+    Ok(Output::none().failed(failed))
+}
+
+async fn add_one(context: &Context<'_>, db: &Db, table: &FqName, mode: CopyMode) -> Result<Outcome> {
+    let rows = match mode {
+        CopyMode::Copy => Rows::Truncated,
+        CopyMode::SkipTruncate => Rows::Kept,
+        CopyMode::ExpectSync => Rows::Equal,
+        CopyMode::Contradiction => {
+            tracing::error!("Too many options: --expect-sync and --skip-truncate");
+            return Ok(Outcome::Logged);
+        }
+    };
+    let added = context
+        .change_table(db, table, TableLock::Everybody, async |tx: &Db| {
+            tables::subscribe(tx, context.queue(), table, rows).await?;
+            // They would fire for the rows of the copy. "restore-triggers" brings them back.
+            if rows == Rows::Equal { Ok(()) } else { triggers::put_aside(tx, table).await }
+        })
+        .await;
+    Outcome::of(db, added)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_is_that_of_the_provider() {
+        let names = |names: &[&str]| names.iter().map(|n| FqName::parse(n)).collect::<Vec<_>>();
+        let sides = Sides {
+            offered: names(&["z", "leaf", "a", "gone"]),
+            subscribed: BTreeSet::new(),
+            local: [("a", false), ("b", false), ("leaf", true), ("other_leaf", true), ("z", false)]
+                .into_iter()
+                .map(|(n, partition)| (FqName::parse(n), partition))
+                .collect(),
+        };
+        let all = Selection { names: vec![], all: true };
+        assert_eq!(sides.select(&all), names(&["z", "leaf", "a", "b"]));
+    }
+}

@@ -1,0 +1,245 @@
+//! The commands on the subscriber: the set of its tables and their states. What belongs to one family of commands is in
+//! the other files.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::super::context::{Context, Outcome};
+use super::super::copy::{Progress, read_progress};
+use super::super::foreign_keys::Restored;
+use super::super::state::foreign_keys as stored_fkeys;
+use super::super::state::table_state::TableState;
+use super::super::state::tables::{self, SubscribedTable};
+use super::super::state::{provider_queue, triggers};
+use super::super::table_lock::TableLock;
+use super::super::{Selection, Subscriber, install};
+use super::listing::as_text;
+use super::{put_aside, registration, selection, seqs, skip_event, status, structure, subscribe, wait};
+use crate::error::Result;
+use crate::job::Output;
+use crate::pg::catalog;
+use crate::pg::{Db, FqName};
+
+/// Runs a command on the subscriber.
+pub(crate) async fn run(command: Subscriber, context: &Context<'_>) -> Result<Output> {
+    match command {
+        Subscriber::Install => install::subscriber(context).await.map(|()| Output::none()),
+        Subscriber::Add { tables, force, mode } => subscribe::add(context, &tables, force, mode).await,
+        Subscriber::Remove(tables) => remove(context, &tables).await,
+        Subscriber::Tables { progress: false } => list(context).await,
+        Subscriber::Tables { progress: true } => list_progress(context).await,
+        Subscriber::Missing => missing(context).await,
+        Subscriber::Check => check(context).await,
+        Subscriber::Resync(tables) => resync(context, &tables).await,
+        Subscriber::Fkeys(shown) => put_aside::show_fkeys(context, &shown).await,
+        Subscriber::Triggers(shown) => put_aside::show_triggers(context, &shown).await,
+        Subscriber::RestoreTriggers { table, triggers } => put_aside::restore_named(context, &table, &triggers).await,
+        Subscriber::Register => registration::register(context).await,
+        Subscriber::Unregister => registration::unregister(context).await,
+        Subscriber::AddSeq(sequences) => seqs::subscriber_add(context, &sequences).await,
+        Subscriber::RemoveSeq(sequences) => seqs::subscriber_remove(context, &sequences).await,
+        Subscriber::Seqs => seqs::subscriber_list(context).await,
+        Subscriber::WaitSync { tables, timeout } => wait::wait_sync(context, &tables, timeout).await,
+        Subscriber::Status => status::show(context).await,
+        Subscriber::SkipEvent(event) => skip_event::run(context, event).await,
+    }
+}
+
+/// A table and its state, as they are shown.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(serialize_with = "as_text")]
+    table: FqName,
+    state: TableState,
+}
+
+impl From<SubscribedTable> for Listed {
+    fn from(table: SubscribedTable) -> Listed {
+        Listed { table: table.name, state: table.state }
+    }
+}
+
+/// `subscriber tables`, to the byte: shell loops cut it into columns.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct TableStates(Vec<Listed>);
+
+impl fmt::Display for TableStates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<30}   {:>20}", "Table", "State")?;
+        self.0.iter().try_for_each(|t| writeln!(f, "{:<30}   {:>20}", t.table.to_string(), t.state.to_string()))
+    }
+}
+
+async fn list(context: &Context<'_>) -> Result<Output> {
+    let db = context.subscriber().await?;
+    let tables = tables::load(&db, context.queue()).await?;
+    Ok(Output::of(&TableStates(tables.into_iter().map(Listed::from).collect())))
+}
+
+/// `subscriber tables --progress`.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct TableProgress(Vec<WithProgress>);
+
+#[derive(Serialize)]
+struct WithProgress {
+    #[serde(flatten)]
+    table: Listed,
+    progress: Option<Progress>,
+}
+
+impl fmt::Display for TableProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<30}   {:>20}   Progress", "Table", "State")?;
+        self.0.iter().try_for_each(|WithProgress { table, progress }| {
+            let progress = progress.as_ref().map(|p| format!("   {p}")).unwrap_or_default();
+            writeln!(f, "{:<30}   {:>20}{progress}", table.table.to_string(), table.state.to_string())
+        })
+    }
+}
+
+async fn list_progress(context: &Context<'_>) -> Result<Output> {
+    let (provider, db) = (context.provider().await?, context.subscriber().await?);
+    let mut progress = read_progress(&db, Some(&provider)).await?;
+    let tables = tables::load(&db, context.queue()).await?;
+    let with = |table: SubscribedTable| WithProgress { progress: progress.remove(&table.name), table: table.into() };
+    Ok(Output::of(&TableProgress(tables.into_iter().map(with).collect())))
+}
+
+/// What the subscriber could still subscribe to.
+#[derive(Serialize)]
+struct Missing {
+    tables: Vec<String>,
+    sequences: Vec<String>,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tables.iter().try_for_each(|t| writeln!(f, "Table: {t}"))?;
+        self.sequences.iter().try_for_each(|s| writeln!(f, "Sequence: {s}"))
+    }
+}
+
+async fn missing(context: &Context<'_>) -> Result<Output> {
+    let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
+    let have: BTreeSet<FqName> = tables::load(&db, context.queue()).await?.into_iter().map(|t| t.name).collect();
+    let mut tables = provider_queue::tables(&provider_db, context.queue()).await?;
+    tables.retain(|t| !have.contains(t));
+    let sequences = seqs::missing(&provider_db, &db, context.queue()).await?;
+    let names = |names: Vec<FqName>| names.iter().map(ToString::to_string).collect();
+    Ok(Output::of(&Missing { tables: names(tables), sequences: names(sequences) }))
+}
+
+async fn check(context: &Context<'_>) -> Result<Output> {
+    let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
+    let tables = provider_queue::tables(&provider_db, context.queue()).await?;
+    let found = structure::compare_all(context, &provider_db, &db, &tables).await?;
+    let failed = found.different().next().is_some();
+    Ok(Output::of(&found).failed(failed))
+}
+
+async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
+    let db = context.subscriber().await?;
+    let subscribed = tables::load(&db, context.queue()).await?;
+    let have: Vec<FqName> = subscribed.iter().map(|t| t.name.clone()).collect();
+    let wanted = selection::union(&tables.matches(&have));
+    let existing = catalog::relations(&db, &wanted).await?;
+    let mut failed = false;
+    let mut gone = Vec::new();
+    for table in wanted {
+        context.proceed()?;
+        tracing::info!("Removing: {table}");
+        let state = subscribed.iter().find(|t| t.name == table).map(|t| t.state);
+        let removed = if existing.contains_key(&table) {
+            remove_existing(context, &db, &table, state == Some(TableState::Ok)).await
+        } else {
+            context.change(&db, async |tx: &Db| tables::unsubscribe(tx, context.queue(), &table).await).await
+        };
+        match Outcome::of(&db, removed)? {
+            Outcome::Done => gone.push(table),
+            Outcome::Logged => failed = true,
+        }
+    }
+    if !gone.is_empty() && !context.config.fake {
+        let mut pending = stored_fkeys::restorable(&db, context.queue()).await?;
+        pending.retain(|fkey| fkey.touches(&gone));
+        failed |= put_aside::restore_fkeys(context, &db, &pending).await? == Restored::SomeFailed;
+    }
+    Ok(Output::none().failed(failed))
+}
+
+async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, is_ok: bool) -> Result<()> {
+    let unsubscribe = async |tx: &Db| tables::unsubscribe(tx, context.queue(), table).await;
+    // A copy that runs keeps everybody out of the table until it hears of this.
+    if !is_ok {
+        context.change(db, unsubscribe).await?;
+    }
+    context
+        .change_table(db, table, TableLock::Everybody, async |tx: &Db| {
+            if is_ok {
+                unsubscribe(tx).await?;
+            }
+            triggers::restore_all(tx, table).await
+        })
+        .await
+}
+
+async fn resync(context: &Context<'_>, tables: &Selection) -> Result<Output> {
+    let db = context.subscriber().await?;
+    let have = tables::load(&db, context.queue()).await?;
+    let wanted: Vec<FqName> = if tables.names.is_empty() && tables.all {
+        have.iter().map(|t| t.name.clone()).collect()
+    } else {
+        tables.names.iter().map(|n| FqName::parse(n)).collect()
+    };
+    let mut failed = false;
+    for table in wanted {
+        context.proceed()?;
+        match have.iter().find(|t| t.name == table) {
+            None => tracing::warn!("Table {table} not found"),
+            // A parked table may stand in any state; copying it again is one way out.
+            Some(found) if found.state != TableState::Ok && !found.is_parked() => {
+                tracing::warn!("Table {table} is not in stable state");
+            }
+            Some(_) => {
+                tracing::info!("Resyncing {table}");
+                let only = std::slice::from_ref(&table);
+                let done = context.change(&db, async |tx: &Db| tables::reset(tx, context.queue(), only).await).await;
+                failed |= Outcome::of(&db, done)?.is_failed();
+            }
+        }
+    }
+    Ok(Output::none().failed(failed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pgq::TickId;
+
+    #[test]
+    fn states_are_shown_in_two_columns() {
+        let row = |name: &str, state: TableState| Listed { table: FqName::parse(name), state };
+        let states = TableStates(vec![
+            row("customers", TableState::Ok),
+            row("tags", TableState::WannaSync(TickId(69))),
+            row("a_very_long_table_name_which_is_over_thirty", TableState::WannaSync(TickId(1_234_567_890_123))),
+            row("new", TableState::Missing),
+        ]);
+        assert_eq!(
+            states.to_string(),
+            "Table                                           State\n\
+             public.customers                                   ok\n\
+             public.tags                             wanna-sync:69\n\
+             public.a_very_long_table_name_which_is_over_thirty   wanna-sync:1234567890123\n\
+             public.new                                          -\n"
+        );
+        assert_eq!(
+            serde_json::to_string(&states).unwrap_or_default(),
+            r#"[{"table":"public.customers","state":"ok"},{"table":"public.tags","state":"wanna-sync:69"},{"table":"public.a_very_long_table_name_which_is_over_thirty","state":"wanna-sync:1234567890123"},{"table":"public.new","state":null}]"#
+        );
+    }
+}

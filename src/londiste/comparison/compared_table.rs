@@ -1,0 +1,279 @@
+//! How the two tables are read: which columns, and in which order.
+//!
+//! Rows are paired by walking both sides in the order of the key, so both servers and this program must agree on what
+//! the order is, whatever the collations of the databases. Where the key's types have one order everywhere, it is that
+//! of the type, and the walk follows the key's index; else it is that of the values' text, byte by byte.
+
+use std::cmp::Ordering;
+
+use crate::error::{Error, Result};
+use crate::pg::catalog::{self, Column, Identity, Table};
+use crate::pg::name::quote_ident;
+use crate::pg::{Db, FqName, text_array};
+
+use super::super::state::provider_queue;
+use super::row::RowText;
+use super::subject::{Subject, source};
+
+/// How values of a key's column are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Integer,
+    /// Dates and timestamps, whose text has years of any length, `BC` and `infinity`.
+    Time,
+    /// By the bytes of the text.
+    Text,
+}
+
+/// One of the two sides of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Side {
+    /// The table as `from` has it.
+    source: String,
+    /// The values of the columns as text.
+    values: Vec<String>,
+    /// What the key's columns are ordered by.
+    order: Vec<String>,
+    /// The types of the key's columns.
+    key_types: Vec<String>,
+}
+
+/// The columns that are compared, and how they are read and written.
+#[derive(Clone, Debug)]
+pub(super) struct ComparedTable {
+    pub(super) name: FqName,
+    /// The key's columns, then the others that both sides have, in the provider's order.
+    pub(super) columns: Vec<String>,
+    /// The same as they are written in SQL: quoted only where needed.
+    pub(super) quoted: Vec<String>,
+    /// The table as it is written in SQL.
+    pub(super) quoted_table: String,
+    /// `only `, unless the subscriber's table is partitioned.
+    pub(super) only: &'static str,
+    pub(super) key_len: usize,
+    /// Whether the subscriber takes given values of an identity column only when told to.
+    pub(super) overrides_identity: bool,
+    pub(super) provider: Side,
+    pub(super) subscriber: Side,
+    orders: Vec<Order>,
+}
+
+impl ComparedTable {
+    pub(super) async fn of(
+        provider_db: &Db,
+        subscriber_db: &Db,
+        table: &Subject,
+        queue: &str,
+    ) -> Result<ComparedTable> {
+        let gone = || Error::refused(format!("{}: the table is gone", table.name), "");
+        let theirs = catalog::structure(provider_db, &table.name).await?.ok_or_else(gone)?;
+        let ours = catalog::structure(subscriber_db, &table.name).await?.ok_or_else(gone)?;
+        let chosen = provider_queue::chosen_keys(provider_db, queue).await?.remove(&table.name);
+        let pairs = pairs(&theirs, &ours, chosen.as_deref()).ok_or_else(|| {
+            Error::refused(
+                format!("{}: pkeys do not match", table.name),
+                "Give the table the same primary key on both sides.",
+            )
+        })?;
+        let key_len = pairs.iter().filter(|pair| pair.in_key).count();
+        let columns: Vec<String> = pairs.iter().map(|pair| pair.theirs.name.clone()).collect();
+        let orders: Vec<Order> = pairs[..key_len].iter().map(Pair::order).collect();
+        let side = |kind, column: fn(&Pair<'_>) -> Column| {
+            let columns: Vec<Column> = pairs.iter().map(column).collect();
+            Side {
+                source: source(&table.name, kind),
+                values: columns.iter().map(value_sql).collect(),
+                order: columns.iter().zip(&orders).map(|(column, order)| order_sql(column, *order)).collect(),
+                key_types: columns[..key_len].iter().map(|c| c.type_name.clone()).collect(),
+            }
+        };
+        let (quoted_table, quoted) = quote(provider_db, &table.name, &columns).await?;
+        Ok(ComparedTable {
+            name: table.name.clone(),
+            quoted,
+            quoted_table,
+            only: if table.on_subscriber == catalog::RelationKind::Partitioned { "" } else { "only " },
+            overrides_identity: pairs.iter().any(|pair| pair.ours.identity == Some(Identity::Always)),
+            provider: side(table.on_provider, |pair| pair.theirs.clone()),
+            subscriber: side(table.on_subscriber, |pair| pair.ours.clone()),
+            columns,
+            key_len,
+            orders,
+        })
+    }
+
+    /// Compares rows by their keys.
+    pub(super) fn order(&self, a: &RowText, b: &RowText) -> Ordering {
+        let keys = a.iter().zip(b).zip(&self.orders);
+        keys.map(|((a, b), order)| order.compare(a.as_deref(), b.as_deref()))
+            .find(|ordering| ordering.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
+impl Side {
+    /// All rows in the order of the key.
+    pub(super) fn rows_sql(&self) -> String {
+        format!("select {} from {} t order by {}", self.values.join(", "), self.source, self.order.join(", "))
+    }
+
+    /// All keys in their order, each with a hash of its row.
+    pub(super) fn hashes_sql(&self) -> String {
+        let key = self.values[..self.order.len()].join(", ");
+        let row = self.values.join(", ");
+        format!("select {key}, md5(row({row})::text) from {} t order by {}", self.source, self.order.join(", "))
+    }
+
+    /// The rows with the keys that are given as one array of text per column of the key.
+    pub(super) fn rows_by_key_sql(&self, columns: &[String]) -> String {
+        let numbers = 1..=self.order.len();
+        let parameters: Vec<String> = numbers.clone().map(|n| format!("${n}")).collect();
+        let names: Vec<String> = numbers.map(|n| format!("k{n}")).collect();
+        let on: Vec<String> = columns
+            .iter()
+            .zip(&names)
+            .zip(&self.key_types)
+            .map(|((column, name), type_name)| format!("t.{} = wanted.{name}::{type_name}", quote_ident(column)))
+            .collect();
+        format!(
+            "select {} from unnest({}) wanted({}) join {} t on {}",
+            self.values.join(", "),
+            parameters.join(", "),
+            names.join(", "),
+            self.source,
+            on.join(" and ")
+        )
+    }
+}
+
+impl Order {
+    fn compare(self, a: Option<&str>, b: Option<&str>) -> Ordering {
+        // As "nulls last" has it.
+        let (Some(a), Some(b)) = (a, b) else { return b.is_some().cmp(&a.is_some()) };
+        match self {
+            Order::Integer => a.parse::<i64>().ok().cmp(&b.parse::<i64>().ok()),
+            Order::Time => time_key(a).cmp(&time_key(b)),
+            Order::Text => a.cmp(b),
+        }
+    }
+}
+
+/// A date or timestamp of `datestyle = ISO` as what sorts like it: the year, then the rest of the text.
+fn time_key(text: &str) -> (i64, &str) {
+    match text {
+        "infinity" => return (i64::MAX, ""),
+        "-infinity" => return (i64::MIN, ""),
+        _ => {}
+    }
+    let (year, rest) = text.split_once('-').unwrap_or((text, ""));
+    let year: i64 = year.parse().unwrap_or_default();
+    match rest.strip_suffix(" BC") {
+        Some(rest) => (-year, rest),
+        None => (year, rest),
+    }
+}
+
+/// A column of both sides.
+struct Pair<'a> {
+    theirs: &'a Column,
+    ours: &'a Column,
+    in_key: bool,
+}
+
+impl Pair<'_> {
+    fn order(&self) -> Order {
+        let is_integer = |column: &Column| matches!(column.type_oid, INT2 | INT4 | INT8 | OID);
+        let is_time = |column: &Column| matches!(column.type_oid, DATE | TIMESTAMP | TIMESTAMPTZ);
+        if is_integer(self.theirs) && is_integer(self.ours) {
+            Order::Integer
+        } else if is_time(self.theirs) && self.theirs.type_oid == self.ours.type_oid {
+            Order::Time
+        } else {
+            Order::Text
+        }
+    }
+}
+
+/// The columns that both sides have, those of the key first; `None` when there is no common key.
+fn pairs<'a>(theirs: &'a Table, ours: &'a Table, chosen: Option<&[String]>) -> Option<Vec<Pair<'a>>> {
+    let key: Vec<&str> = match chosen {
+        Some(chosen) => chosen.iter().map(String::as_str).collect(),
+        None => theirs.key().iter().map(|c| c.name.as_str()).collect(),
+    };
+    let same = ours.key().len() == key.len() && ours.key().iter().all(|c| key.contains(&c.name.as_str()));
+    if key.is_empty() || chosen.is_none() && !same {
+        return None;
+    }
+    let pair = |name: &str, in_key| Some(Pair { theirs: theirs.column(name)?, ours: ours.column(name)?, in_key });
+    let mut pairs = key.iter().map(|name| pair(name, true)).collect::<Option<Vec<_>>>()?;
+    let others = theirs.columns.iter().filter(|c| !c.generated && !key.contains(&c.name.as_str()));
+    pairs.extend(others.filter_map(|c| pair(&c.name, false)).filter(|pair| !pair.ours.generated));
+    Some(pairs)
+}
+
+const BOOL: u32 = 16;
+const BYTEA: u32 = 17;
+const INT8: u32 = 20;
+const INT2: u32 = 21;
+const INT4: u32 = 23;
+const TEXT: u32 = 25;
+const OID: u32 = 26;
+const VARCHAR: u32 = 1043;
+const DATE: u32 = 1082;
+const TIMESTAMP: u32 = 1114;
+const TIMESTAMPTZ: u32 = 1184;
+const UUID: u32 = 2950;
+
+/// The value as COPY writes it; a cast makes `true` where the type's own output is `t`.
+fn value_sql(column: &Column) -> String {
+    let name = quote_ident(&column.name);
+    if column.type_oid == BOOL { format!("left(t.{name}::text, 1)") } else { format!("t.{name}::text") }
+}
+
+/// What the server orders by.
+fn order_sql(column: &Column, order: Order) -> String {
+    let name = format!("t.{}", quote_ident(&column.name));
+    match (order, column.type_oid) {
+        // The order of these is that of their text.
+        (Order::Integer | Order::Time, _) | (_, BOOL | BYTEA | UUID) => name,
+        (Order::Text, TEXT | VARCHAR) => format!("{name} collate \"C\""),
+        (Order::Text, _) => format!("({name}::text) collate \"C\""),
+    }
+}
+
+/// Table and columns as the provider quotes them.
+async fn quote(provider: &Db, table: &FqName, columns: &[String]) -> Result<(String, Vec<String>)> {
+    let mut names = vec![table.schema.clone(), table.name.clone()];
+    names.extend(columns.iter().cloned());
+    let sql = "select quote_ident(name) from unnest($1) with ordinality as u(name, nr) order by nr";
+    let rows = provider.query("quote names", sql, &[text_array(&names)]).await?;
+    let mut quoted: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let columns = quoted.split_off(2);
+    Ok((quoted.join("."), columns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_ordered_as_the_server_orders_them() {
+        let times =
+            ["-infinity", "0044-03-15 BC", "0044-03-16 BC", "0001-01-01 BC", "0001-01-01", "9999-12-31", "10000-01-01"];
+        let stamps = ["2026-01-01 00:00:00+00", "2026-01-01 00:00:00.5+00", "2026-01-01 00:00:01+00", "infinity"];
+        for (order, values) in [
+            (Order::Integer, &["-10", "-9", "0", "9", "10"][..]),
+            (Order::Time, &times[..]),
+            (Order::Time, &stamps[..]),
+            (Order::Text, &["", "10", "9", "A", "a", "a ", "aa", "é"][..]),
+        ] {
+            for (i, a) in values.iter().enumerate() {
+                for (j, b) in values.iter().enumerate() {
+                    assert_eq!(order.compare(Some(a), Some(b)), i.cmp(&j), "{a} {b}");
+                }
+                assert_eq!(order.compare(Some(a), None), Ordering::Less);
+            }
+        }
+        assert_eq!(Order::Text.compare(None, None), Ordering::Equal);
+    }
+}

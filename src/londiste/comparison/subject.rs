@@ -1,0 +1,76 @@
+//! Which tables can be compared now.
+
+use super::super::context::{Context, Outcome};
+use super::super::state::table_state::TableState;
+use super::super::state::tables;
+use super::arguments::Tables;
+use crate::error::Result;
+use crate::pg::catalog::{self, RelationKind};
+use crate::pg::{Db, FqName};
+
+/// A table that exists on both sides.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    pub(super) name: FqName,
+    pub(super) on_provider: RelationKind,
+    pub(super) on_subscriber: RelationKind,
+}
+
+/// The table as `from` and `lock table` have it. The rows of a partitioned table are all in its partitions.
+pub(super) fn source(name: &FqName, kind: RelationKind) -> String {
+    let only = if kind == RelationKind::Partitioned { "" } else { "only " };
+    format!("{only}{}", name.quoted())
+}
+
+/// The tables that can be compared now, and whether all could that were asked for. Says why for the others.
+pub(super) async fn subjects(
+    wanted: &Tables,
+    context: Context<'_>,
+    provider: &Db,
+    subscriber: &Db,
+) -> Result<(Vec<Subject>, Failed)> {
+    let subscribed = tables::load(subscriber, context.queue()).await?;
+    let names = if wanted.names.is_empty() {
+        subscribed.iter().map(|t| t.name.clone()).collect()
+    } else {
+        wanted.names.iter().map(|name| FqName::parse(name)).collect::<Vec<_>>()
+    };
+    let on_provider = catalog::relations(provider, &names).await?;
+    let on_subscriber = catalog::relations(subscriber, &names).await?;
+    let (mut list, mut failed) = (Vec::with_capacity(names.len()), Failed(false));
+    for name in names {
+        let kinds = (on_provider.get(&name).copied(), on_subscriber.get(&name).copied());
+        match (subscribed.iter().find(|t| t.name == name), kinds) {
+            (None, _) => tracing::warn!("Table not subscribed: {name}"),
+            (Some(table), _) if table.state != TableState::Ok => {
+                tracing::info!("Table {name} not synced yet, no point");
+            }
+            (_, (None, _)) => failed.because(format_args!("Table {name} does not exist on provider side")),
+            (_, (_, None)) => failed.because(format_args!("Table {name} does not exist on subscriber side")),
+            (_, (Some(on_provider), Some(on_subscriber))) => list.push(Subject { name, on_provider, on_subscriber }),
+        }
+    }
+    Ok((list, failed))
+}
+
+/// Whether something went wrong that is in the log already; the exit status is 1 then.
+pub(super) struct Failed(pub(super) bool);
+
+impl Failed {
+    pub(super) fn because(&mut self, warning: std::fmt::Arguments<'_>) {
+        tracing::warn!("{warning}");
+        self.0 = true;
+    }
+
+    /// Takes the result of one table. An error is reported, and the next table is tried unless a session is gone.
+    pub(super) fn take<T>(&mut self, result: Result<T>, sessions: [&Db; 2]) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                self.0 = true;
+                let closed = sessions.iter().find(|db| db.is_closed());
+                Outcome::of(closed.unwrap_or(&sessions[0]), Err(error)).map(|_| None)
+            }
+        }
+    }
+}

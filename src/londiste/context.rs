@@ -1,0 +1,151 @@
+//! What every command has: its settings, the operator's requests, its sessions and its transactions.
+//!
+//! A change is one transaction per table or sequence, which `fake = 1` rolls back; so what a command was doing when
+//! it stopped is there in full or not at all.
+
+use std::time::Duration;
+
+use crate::config;
+use crate::error::{Error, Report, Result};
+use crate::job::{Control, Wake};
+use crate::pg::{Db, Role, Tx};
+use crate::pgq::consumer::Consumer;
+
+/// The queue that the process replicates and the consumer by which it reads it. Fixed when the process starts: every
+/// position and every copy on the subscriber belongs to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// `pgq_queue_name`
+    pub(crate) queue: String,
+    /// `pgq_consumer_id`
+    pub(crate) consumer: String,
+}
+
+impl Job {
+    /// As the ini file has it.
+    pub(crate) fn of(config: &config::Londiste) -> Job {
+        Job { queue: config.pgq_queue_name.clone(), consumer: config.pgq_consumer_id.clone() }
+    }
+
+    /// The consumer of replay itself.
+    pub(crate) fn main_consumer(&self) -> Consumer {
+        Consumer { queue: self.queue.clone(), name: self.consumer.clone() }
+    }
+
+    /// Fails when a reloaded ini file is for another queue or consumer.
+    pub(crate) fn check_reload(&self, config: &config::Londiste) -> Result<()> {
+        let new = Job::of(config);
+        for (key, now, then) in
+            [("pgq_queue_name", &self.queue, &new.queue), ("pgq_consumer_id", &self.consumer, &new.consumer)]
+        {
+            if now != then {
+                return Err(Error::refused(
+                    format!("a change of {key} from \"{now}\" to \"{then}\" needs a restart"),
+                    "Nothing of the ini file was taken over. Restart the process if the change is meant.",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A command at work: its settings and the operator's requests.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) config: &'a config::Londiste,
+    control: &'a Control,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(config: &'a config::Londiste, control: &'a Control) -> Self {
+        Context { config, control }
+    }
+
+    /// The queue.
+    pub(crate) fn queue(&self) -> &'a str {
+        &self.config.pgq_queue_name
+    }
+
+    /// The consumer.
+    pub(crate) fn consumer(&self) -> &'a str {
+        &self.config.pgq_consumer_id
+    }
+
+    /// Opens a session on the provider.
+    pub(crate) async fn provider(&self) -> Result<Db> {
+        self.open(Role::Provider, &self.config.provider_db).await
+    }
+
+    /// Opens a session on the subscriber.
+    pub(crate) async fn subscriber(&self) -> Result<Db> {
+        self.open(Role::Subscriber, &self.config.subscriber_db).await
+    }
+
+    async fn open(&self, role: Role, conninfo: &str) -> Result<Db> {
+        Db::open(role, conninfo, &self.config.common.job_name, self.control.abort()).await
+    }
+
+    /// Waits; a stop request ends the command.
+    pub(crate) async fn pause(&self, duration: Duration) -> Result<()> {
+        match self.control.sleep(duration).await {
+            Wake::Elapsed | Wake::Reload => Ok(()),
+            Wake::Stop => Err(Error::Aborted),
+        }
+    }
+
+    /// Fails when a stop was requested. Called between two tables.
+    pub(crate) fn proceed(&self) -> Result<()> {
+        if self.control.stopping() { Err(Error::Aborted) } else { Ok(()) }
+    }
+
+    /// Does the work in one transaction.
+    pub(crate) async fn change<T>(&self, db: &Db, work: impl AsyncFnOnce(&Db) -> Result<T>) -> Result<T> {
+        let tx = db.begin("begin a transaction", "begin").await?;
+        let done = work(&tx).await?;
+        self.end(tx).await?;
+        Ok(done)
+    }
+
+    /// Commits, or with `fake = 1` rolls back.
+    pub(crate) async fn end(&self, tx: Tx<'_>) -> Result<()> {
+        if self.config.fake { tx.rollback("roll back").await } else { tx.commit("commit").await }
+    }
+}
+
+/// What became of one table or sequence of many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was done.
+    Done,
+    /// It was not done, and the log says why.
+    Logged,
+}
+
+impl Outcome {
+    /// Logs an error, so that the caller goes on to the next table or sequence. Returns the error when the session is
+    /// closed or a stop was requested: then there is no next one.
+    pub(crate) fn of(db: &Db, done: Result<()>) -> Result<Outcome> {
+        let Err(error) = done else { return Ok(Outcome::Done) };
+        if matches!(error, Error::Aborted) || db.is_closed() {
+            return Err(error);
+        }
+        tracing::error!("{}", without_origin(&Report(&error).to_string()));
+        Ok(Outcome::Logged)
+    }
+
+    /// Whether it was not done.
+    pub(crate) fn is_failed(self) -> bool {
+        self == Outcome::Logged
+    }
+}
+
+/// Leaves out where in the schema's functions an error came from when they raised it themselves: it is a fact about the
+/// table then, not a fault of the functions.
+fn without_origin(report: &str) -> String {
+    let raised = |line: &str| {
+        line.strip_prefix("CONTEXT: ")
+            .and_then(|c| c.split("; ").next())
+            .is_some_and(|frame| frame.ends_with("at RAISE"))
+    };
+    report.lines().filter(|line| !raised(line)).collect::<Vec<_>>().join("\n")
+}

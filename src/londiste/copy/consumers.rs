@@ -1,0 +1,28 @@
+//! The end of a copy's consumer.
+
+use super::super::state::{completed, copy_consumer};
+use crate::error::Result;
+use crate::pg::{Db, FqName};
+use crate::pgq::consumer::Consumer;
+
+/// Unregisters the consumer of a copy that is over, and forgets its position. Safe to repeat; does nothing while a copy
+/// needs the consumer.
+///
+/// The consumer's row is locked until the provider has answered:
+///
+/// 1. This process sees that the copy is over.
+/// 2. Another process begins a new copy of the table under the same name and registers the consumer.
+/// 3. This process unregisters it.
+///
+/// With the lock, step 2 comes before step 1 or after step 3.
+pub(super) async fn forget(provider: &Db, subscriber: &Db, consumer: &Consumer, table: &FqName) -> Result<()> {
+    let tx = subscriber.begin("forget the copy's consumer", "begin").await?;
+    if copy_consumer::hold_unused(&tx, &consumer.queue, table, &consumer.name).await? {
+        if consumer.position(provider).await?.is_some() {
+            consumer.unregister(provider).await?;
+        }
+        completed::set_last_tick(&tx, &consumer.name, None).await?;
+        copy_consumer::forget(&tx, &consumer.queue, table, &consumer.name).await?;
+    }
+    tx.commit("forget the copy's consumer").await
+}

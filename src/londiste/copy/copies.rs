@@ -1,0 +1,363 @@
+//! Who copies what: the copies that run as tasks of this process, one task a table, started again after a failure.
+//!
+//! Any process may go on with a copy that another one has left behind; what is written about the table decides, and each
+//! step checks it. But a process stops, and takes back, only what it has started itself.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::{Id, JoinSet};
+use tokio_postgres::error::SqlState;
+use tokio_util::sync::CancellationToken;
+
+use super::super::context::Job;
+use super::super::foreign_keys;
+use super::super::state::changes::StateChanges;
+use super::super::state::copy_consumer;
+use super::super::state::table_state::{Actor, TableState};
+use super::super::state::tables::{self, Moved, SubscribedTable};
+use super::consumers;
+use super::table_copy::{Copy, Goal, IdleSessions, Shared};
+use super::throttle::Throttle;
+use crate::config;
+use crate::error::{Error, Report, Result, Role};
+use crate::job::Control;
+use crate::pg::{Db, FqName, text_array};
+use crate::pgq::consumer::Consumer;
+
+/// Pause after the first failure of a table's copy; doubled with each further one, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// How long a stop may take for taking back the consumers of copies that have to start over anyway.
+const CLEAN_UP_TIME: Duration = Duration::from_secs(3);
+
+/// How long to leave a table alone whose foreign keys could not be dropped because of a lock.
+const LOCKED_PAUSE: Duration = Duration::from_secs(10);
+
+/// The copies of this process.
+pub(crate) struct Copies {
+    job: Job,
+    tasks: JoinSet<Result<()>>,
+    running: HashMap<Id, Running>,
+    failures: HashMap<FqName, Failure>,
+    /// Tables that wait for their copies and have no foreign keys any more.
+    freed: HashSet<FqName>,
+    /// Tables whose foreign keys could not be dropped because of a lock, and until when to leave them alone.
+    locked: HashMap<FqName, Instant>,
+    shared: Shared,
+}
+
+struct Running {
+    table: FqName,
+    consumer: Consumer,
+    stop: CancellationToken,
+}
+
+struct Failure {
+    pause: Duration,
+    again_at: Instant,
+    /// The error, which has been logged.
+    text: String,
+}
+
+impl Copies {
+    /// No copy runs yet. All of them end when `control` is told to abort.
+    pub(crate) fn new(
+        job: Job,
+        config: &config::Londiste,
+        control: &Control,
+        changes: &StateChanges,
+        goal: Goal,
+    ) -> Copies {
+        Copies {
+            job,
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            failures: HashMap::new(),
+            freed: HashSet::new(),
+            locked: HashMap::new(),
+            shared: Shared {
+                // Fires by itself on an abort.
+                stop: control.abort().child_token(),
+                changes: changes.clone(),
+                throttle: Throttle::new(config.copy_rate_limit),
+                goal,
+                idle: IdleSessions::default(),
+            },
+        }
+    }
+
+    /// Changes the limit of the copies' rate, in bytes a second, also for those that run.
+    pub(crate) fn limit_rate(&self, bytes_per_second: u64) {
+        self.shared.throttle.set(bytes_per_second);
+    }
+
+    /// Closes the sessions that wait for the next copy: connection strings may have changed.
+    pub(crate) fn close_idle(&self) {
+        self.shared.idle.clear();
+    }
+
+    /// Takes note of the copies that have ended, and reports those that failed.
+    pub(crate) fn reap(&mut self) {
+        if self.running.is_empty() {
+            self.close_idle();
+        }
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            let (id, failure) = match ended {
+                Ok((id, Ok(()))) => (id, None),
+                Ok((id, Err(error))) => {
+                    let parks = matches!(&error, Error::Apply(fault) if fault.is_structure());
+                    (id, Some((Report(&error).to_string(), parks)))
+                }
+                Err(error) => (error.id(), Some((error.to_string(), false))),
+            };
+            let Some(Running { table, stop, .. }) = self.running.remove(&id) else { continue };
+            match failure {
+                None => {
+                    self.failures.remove(&table);
+                }
+                Some(_) if stop.is_cancelled() => {}
+                Some((text, parks)) => self.note_failure(table, text, parks),
+            }
+        }
+    }
+
+    /// Ends the copies that a command has made void: the table is not subscribed any more, or is to be copied anew.
+    pub(crate) fn stop_void(&mut self, tables: &[SubscribedTable]) {
+        for running in self.running.values().filter(|r| !r.stop.is_cancelled()) {
+            match tables.iter().find(|t| t.name == running.table).map(|t| t.state) {
+                None => tracing::info!("Table {} has been removed, ending its copy", running.table),
+                Some(TableState::Missing) => tracing::info!("Table {} is to be copied again", running.table),
+                Some(_) => continue,
+            }
+            running.stop.cancel();
+        }
+        self.failures.retain(|name, _| tables.iter().any(|t| t.name == *name && t.state.is_copying()));
+    }
+
+    fn note_failure(&mut self, table: FqName, text: String, parks: bool) {
+        let last = self.failures.get(&table);
+        let pause = last.map_or(FIRST_PAUSE, |f| (f.pause * 2).min(LONGEST_PAUSE));
+        let seconds = pause.as_secs();
+        if !parks {
+            crate::job::critical(format_args!("copy of {table} failed, next try in {seconds} s: {text}"));
+        } else if last.is_none_or(|f| f.text != text) {
+            // The table waits for a person: to say so once is enough.
+            crate::job::critical(format_args!("Table {table} is parked, the other tables go on: {text}"));
+        }
+        self.failures.insert(table, Failure { pause, again_at: Instant::now() + pause, text });
+    }
+
+    /// A table was parked, which has been logged with this text.
+    pub(crate) fn note_parked(&mut self, table: FqName, text: String) {
+        self.failures.insert(table, Failure { pause: FIRST_PAUSE, again_at: Instant::now() + FIRST_PAUSE, text });
+    }
+
+    fn is_running(&self, table: &FqName) -> bool {
+        self.running.values().any(|r| r.table == *table)
+    }
+
+    /// Whether the table's copy has failed and waits for its next try.
+    pub(crate) fn failed_lately(&self, table: &FqName) -> bool {
+        self.failures.get(table).is_some_and(|f| Instant::now() < f.again_at) && !self.is_running(table)
+    }
+
+    /// Drops the foreign keys from and to every table whose events are left out until it is copied. They must be gone
+    /// from the moment at which events are left out, not only when a place for the copy is free: a row of another table
+    /// may refer to one of the events that were left out.
+    ///
+    /// Returns whether the keys of all such tables are gone; a table that is locked is tried again after a pause.
+    pub(crate) async fn free_waiting(&mut self, subscriber: &Db, tables: &[SubscribedTable]) -> Result<bool> {
+        let waits = |name: &FqName| tables.iter().any(|t| t.name == *name && t.state == TableState::Missing);
+        self.freed.retain(waits);
+        self.locked.retain(|name, _| waits(name));
+        let mut all = true;
+        for table in tables.iter().filter(|t| t.state == TableState::Missing) {
+            let name = &table.name;
+            if self.freed.contains(name) {
+                continue;
+            }
+            if self.locked.get(name).is_some_and(|until| Instant::now() < *until) {
+                all = false;
+                continue;
+            }
+            match foreign_keys::drop_all(subscriber, name).await {
+                Ok(()) => {
+                    self.freed.insert(name.clone());
+                }
+                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                    tracing::warn!("copy of {name} has to wait: {}", Report(&error));
+                    self.locked.insert(name.clone(), Instant::now() + LOCKED_PAUSE);
+                    all = false;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+
+    /// `-` to `in-copy`, for as many tables as may be copied at a time, the biggest first. Returns whether a state was
+    /// changed.
+    pub(crate) async fn begin(
+        &mut self,
+        config: &config::Londiste,
+        provider: &Db,
+        subscriber: &Db,
+        tables: &[SubscribedTable],
+    ) -> Result<bool> {
+        let room = self.room(config, tables);
+        // A copy that a command has made void works under the table's consumer until it has ended.
+        let may_begin = |t: &&SubscribedTable| {
+            t.state == TableState::Missing && self.freed.contains(&t.name) && !self.is_running(&t.name)
+        };
+        let waiting: Vec<&SubscribedTable> = tables.iter().filter(may_begin).collect();
+        if room == 0 || waiting.is_empty() || self.shared.stop.is_cancelled() {
+            return Ok(false);
+        }
+        let mut begun = 0;
+        for table in biggest_first(provider, waiting).await? {
+            begun += usize::from(self.begin_one(subscriber, table).await? == Moved::Moved);
+            if begun == room || self.shared.stop.is_cancelled() {
+                break;
+            }
+        }
+        Ok(begun > 0)
+    }
+
+    /// The state and the consumer's name are stored together: a `copy` command that runs beside replay may have read the
+    /// same `-` and have been faster.
+    async fn begin_one(&self, subscriber: &Db, table: &SubscribedTable) -> Result<Moved> {
+        let queue = &self.job.queue;
+        let tx = subscriber.begin("start the copy", "begin").await?;
+        if copy_consumer::take(&tx, queue, &table.name, &self.job.consumer).await?.is_none() {
+            tracing::info!("another process has the copy of {} in hand, waiting for it", table.name);
+            return Ok(Moved::Changed);
+        }
+        if tables::transition(&tx, queue, table, TableState::InCopy, Actor::Replay).await? == Moved::Changed {
+            return Ok(Moved::Changed);
+        }
+        tx.commit("start the copy").await?;
+        tracing::info!("Table {} status changed to '{}'", table.name, TableState::InCopy);
+        Ok(Moved::Moved)
+    }
+
+    /// How many more copies may begin. One that waits for its next try leaves its place to others.
+    fn room(&self, config: &config::Londiste, tables: &[SubscribedTable]) -> usize {
+        let goal = self.shared.goal;
+        let is_busy = |t: &&SubscribedTable| match t.state {
+            _ if t.is_parked() => false,
+            TableState::InCopy | TableState::CatchingUp => !self.failed_lately(&t.name),
+            TableState::WannaSync(_) | TableState::DoSync(_) => goal == Goal::Ok,
+            TableState::Missing | TableState::Ok => false,
+        };
+        parallel_copies(config).saturating_sub(tables.iter().filter(is_busy).count())
+    }
+
+    /// Starts tasks for tables that a copy should have in hand and none has, up to `parallel_copies` of each
+    /// [`Lane`] at a time. There is nothing to do for a table that waits for replay.
+    pub(crate) fn start(&mut self, config: &Arc<config::Londiste>, tables: &[SubscribedTable]) {
+        let goal = self.shared.goal;
+        for table in tables {
+            let Some(lane) = Lane::of(table).filter(|lane| *lane != Lane::Urgent || goal == Goal::Ok) else { continue };
+            let in_lane = |t: &&SubscribedTable| Lane::of(t) == Some(lane) && self.is_running(&t.name);
+            let held_up = self.is_running(&table.name) || self.failed_lately(&table.name);
+            let full = tables.iter().filter(in_lane).count() >= parallel_copies(config);
+            if held_up || full || self.shared.stop.is_cancelled() {
+                continue;
+            }
+            tracing::info!("Launching copy process");
+            let copy = Copy::new(config.clone(), &self.job, table, self.shared.clone());
+            let (consumer, stop) = (copy.consumer().clone(), copy.stop().clone());
+            let running = Running { table: table.name.clone(), consumer, stop };
+            let id = self.tasks.spawn(copy.run()).id();
+            self.running.insert(id, running);
+        }
+    }
+
+    /// Unregisters the consumers of copies that are over, where the process ended before it could do so: they would
+    /// keep the provider from rotating its event tables.
+    pub(crate) async fn forget_unused(&self, provider: &Db, subscriber: &Db) -> Result<()> {
+        let queue = &self.job.queue;
+        for (table, name) in copy_consumer::unused(subscriber, queue).await? {
+            if !self.running.values().any(|r| r.consumer.name == name) {
+                let consumer = Consumer { queue: queue.clone(), name };
+                consumers::forget(provider, subscriber, &consumer, &table).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all copies of this process. Those that were in the middle of the COPY have to start over, so their consumers
+    /// are taken back; all others keep theirs and go on at the next start.
+    pub(crate) async fn stop(&mut self, config: &config::Londiste) {
+        self.shared.stop.cancel();
+        if self.tasks.is_empty() {
+            return;
+        }
+        while self.tasks.join_next().await.is_some() {}
+        let own: Vec<Running> = self.running.drain().map(|(_, running)| running).collect();
+        match tokio::time::timeout(CLEAN_UP_TIME, unregister_unfinished(config, &own)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("consumers of copies stay registered: {}", Report(&error)),
+            Err(_) => tracing::warn!("consumers of copies stay registered: the provider does not answer"),
+        }
+    }
+}
+
+/// Tables that do not wait for each other's places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// Replay waits for it.
+    Urgent,
+    /// It has been copied long ago and may be mended at any time.
+    Parked,
+    /// It is copied, or catches up after it.
+    Copy,
+}
+
+impl Lane {
+    fn of(table: &SubscribedTable) -> Option<Lane> {
+        match table.state {
+            TableState::DoSync(_) => Some(Lane::Urgent),
+            TableState::InCopy | TableState::CatchingUp if table.is_parked() => Some(Lane::Parked),
+            TableState::InCopy | TableState::CatchingUp => Some(Lane::Copy),
+            TableState::Missing | TableState::WannaSync(_) | TableState::Ok => None,
+        }
+    }
+}
+
+fn parallel_copies(config: &config::Londiste) -> usize {
+    usize::try_from(config.parallel_copies.max(1)).unwrap_or(1)
+}
+
+/// The tables by their size on the provider: a big one that starts last would be waited for alone.
+async fn biggest_first<'a>(provider: &Db, tables: Vec<&'a SubscribedTable>) -> Result<Vec<&'a SubscribedTable>> {
+    if tables.len() < 2 {
+        return Ok(tables);
+    }
+    let names: Vec<String> = tables.iter().map(|t| t.name.quoted()).collect();
+    let sql = "select nr - 1 from pg_catalog.unnest($1) with ordinality as u(name, nr)
+                order by coalesce(pg_catalog.pg_table_size(pg_catalog.to_regclass(name)), 0) desc, nr";
+    let rows = provider.query("read the sizes of tables", sql, &[text_array(&names)]).await?;
+    Ok(rows.iter().filter_map(|row| tables.get(usize::try_from(row.get::<_, i64>(0)).ok()?).copied()).collect())
+}
+
+async fn unregister_unfinished(config: &config::Londiste, own: &[Running]) -> Result<(), Error> {
+    // The sessions of replay are gone or cancelled by now.
+    let (name, never) = (&config.common.job_name, CancellationToken::new());
+    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, &never).await?;
+    let provider = Db::open(Role::Provider, &config.provider_db, name, &never).await?;
+    for Running { table, consumer, .. } in own {
+        let tx = subscriber.begin("take back a copy's consumer", "begin").await?;
+        let Some(stored) = tables::load_one(&tx, &consumer.queue, table).await? else { continue };
+        let is_own = stored.state == TableState::InCopy
+            && copy_consumer::hold(&tx, &consumer.queue, table, &consumer.name).await? == copy_consumer::Hold::Held;
+        if is_own && consumer.position(&provider).await?.is_some() {
+            consumer.unregister(&provider).await?;
+        }
+        tx.commit("take back a copy's consumer").await?;
+    }
+    Ok(())
+}

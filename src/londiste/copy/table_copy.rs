@@ -1,0 +1,264 @@
+//! The copy of one table at work: which step follows from the state that is stored.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::super::apply::{Applier, Settings};
+use super::super::context::Job;
+use super::super::foreign_keys;
+use super::super::state::changes::StateChanges;
+use super::super::state::copy_consumer::{self, Hold};
+use super::super::state::table_state::{Actor, TableState};
+use super::super::state::tables::{self, Moved, SubscribedTable};
+use super::super::state::{completed, parking};
+use super::throttle::Throttle;
+use super::{consumers, load, mend};
+use crate::config;
+use crate::error::{ApplyFault, Error, Result, Role};
+use crate::pg::{Db, FqName};
+use crate::pgq::consumer::{self, Abilities, Consumer};
+
+/// How long to wait for another process that has the table in hand before looking again.
+pub(super) const BUSY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The copy of one table.
+pub(super) struct Copy {
+    pub(super) config: Arc<config::Londiste>,
+    pub(super) job: Job,
+    pub(super) table: FqName,
+    pub(super) consumer: Consumer,
+    stop: CancellationToken,
+    pub(super) shared: Shared,
+}
+
+/// What all copies of a process have in common. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// Ends all copies.
+    pub(super) stop: CancellationToken,
+    pub(super) changes: StateChanges,
+    pub(super) throttle: Throttle,
+    pub(super) goal: Goal,
+    pub(super) idle: IdleSessions,
+}
+
+/// Sessions that copies have left behind in good order, for the next ones: many small tables would otherwise cost
+/// mostly logins. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct IdleSessions(Arc<Mutex<Vec<Sessions>>>);
+
+impl IdleSessions {
+    fn take(&self) -> Option<Sessions> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(sessions) = idle.pop() {
+            if !sessions.provider.is_closed() && !sessions.subscriber.is_closed() {
+                return Some(sessions);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, sessions: Sessions) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sessions);
+    }
+
+    /// Closes them.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// How far to bring a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::londiste) enum Goal {
+    /// `ok`; replay runs in this process.
+    Ok,
+    /// `wanna-sync`, from where only replay can go on.
+    WannaSync,
+}
+
+/// The sessions of one copy.
+pub(super) struct Sessions {
+    pub(super) provider: Db,
+    pub(super) subscriber: Db,
+    pub(super) abilities: Abilities,
+}
+
+/// What a step of the copy came to.
+pub(super) enum Step {
+    /// Look at the state again at once.
+    Again,
+    /// Nothing to do before a state changes.
+    Wait,
+    /// Look again after so long.
+    Pause(Duration),
+    /// The table is in sync, or the copy is another one's.
+    Done,
+    /// Only replay can go on.
+    Leave,
+}
+
+impl Copy {
+    pub(super) fn new(config: Arc<config::Londiste>, job: &Job, table: &SubscribedTable, shared: Shared) -> Copy {
+        let name = table.copy_consumer.clone().unwrap_or_else(|| copy_consumer::base_name(&job.consumer));
+        let consumer = Consumer { queue: job.queue.clone(), name };
+        let stop = shared.stop.child_token();
+        Copy { table: table.name.clone(), job: job.clone(), consumer, config, stop, shared }
+    }
+
+    /// Ends this copy.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// The consumer that brings the table's events until replay takes over.
+    pub(super) fn consumer(&self) -> &Consumer {
+        &self.consumer
+    }
+
+    /// Works until the table has come to the goal, has been removed, or a stop is requested.
+    pub(super) async fn run(self) -> Result<()> {
+        tokio::select! {
+            result = self.work() => if self.stop.is_cancelled() { Err(Error::Aborted) } else { result },
+            // The sessions' drivers cancel the running statements.
+            () = self.stop.cancelled() => Err(Error::Aborted),
+        }
+    }
+
+    async fn work(&self) -> Result<()> {
+        let sessions = match self.shared.idle.take() {
+            Some(sessions) => sessions,
+            None => self.open().await?,
+        };
+        let mut applier = Applier::new(Settings::from(&*self.config));
+        let mut told_busy = false;
+        loop {
+            let mut changes = self.shared.changes.listener();
+            let table = tables::load_one(&sessions.subscriber, &self.consumer.queue, &self.table).await?;
+            match self.step(&sessions, &mut applier, table).await {
+                Ok(Step::Again) => {}
+                Ok(Step::Wait) => changes.changed_or_timeout().await,
+                Ok(Step::Pause(pause)) => {
+                    if pause == BUSY_PAUSE && !std::mem::replace(&mut told_busy, true) {
+                        tracing::info!("another process has the copy of {} in hand, waiting for it", self.table);
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                Ok(Step::Done) => break,
+                Ok(Step::Leave) => {
+                    self.shared.idle.keep(sessions);
+                    return Ok(());
+                }
+                Err(Error::Apply(fault)) if fault.is_structure() => return Err(self.park(&sessions, fault).await?),
+                Err(error) => return Err(error),
+            }
+        }
+        consumers::forget(&sessions.provider, &sessions.subscriber, &self.consumer, &self.table).await?;
+        self.shared.idle.keep(sessions);
+        self.shared.changes.announce();
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<Sessions> {
+        let (config, name) = (&self.config, &self.config.common.job_name);
+        let provider = Db::open(Role::Provider, &config.provider_db, name, &self.shared.stop).await?;
+        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, &self.shared.stop).await?;
+        let abilities = Abilities::of(&provider).await?;
+        Ok(Sessions { provider, subscriber, abilities })
+    }
+
+    async fn step(&self, sessions: &Sessions, applier: &mut Applier, table: Option<SubscribedTable>) -> Result<Step> {
+        let Some(table) = table else { return Ok(Step::Done) };
+        if table.copy_consumer.as_ref().is_some_and(|name| *name != self.consumer.name) {
+            // Another process has begun the copy anew, with a consumer of its own.
+            return Ok(Step::Done);
+        }
+        match table.state {
+            TableState::Missing | TableState::Ok => Ok(Step::Done),
+            TableState::InCopy => self.copy_rows(sessions, &table).await,
+            TableState::CatchingUp => self.catch_up(sessions, applier, &table).await,
+            TableState::WannaSync(end) => self.wait_for_replay(sessions, &table, end).await,
+            TableState::DoSync(end) => self.hand_over(sessions, applier, &table, end).await,
+        }
+    }
+
+    /// Steps 1 to 3. From the start of the transaction on, no other process can work under the consumer's name.
+    async fn copy_rows(&self, sessions: &Sessions, table: &SubscribedTable) -> Result<Step> {
+        let Sessions { provider, subscriber, .. } = sessions;
+        let queue = &self.consumer.queue;
+        // Those that came after they were dropped for the copy: by hand, or restored at that moment. TRUNCATE would fail.
+        foreign_keys::drop_all(subscriber, &self.table).await?;
+        let tx = subscriber.begin("start the copy", "begin").await?;
+        match copy_consumer::hold(&tx, queue, &self.table, &self.consumer.name).await? {
+            Hold::Held => {}
+            Hold::Busy => return Ok(Step::Pause(BUSY_PAUSE)),
+            Hold::Gone => return Ok(Step::Done),
+        }
+        // What an earlier try left behind is of no use: its tick may be gone.
+        if !self.consumer.register(provider).await? {
+            self.consumer.unregister(provider).await?;
+            self.consumer.register(provider).await?;
+        }
+        tracing::info!("Resetting queue tracking on dst side");
+        let start = self.consumer.position(provider).await?.ok_or_else(|| {
+            provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
+        })?;
+        tracing::info!("Starting full copy of {}", self.table);
+        let snapshot = load::copy_table(provider, &tx, &self.config, &self.shared, table).await?;
+        let to = TableState::CatchingUp;
+        if tables::transition_with(&tx, queue, table, to, Some(&snapshot), Actor::Copy).await? == Moved::Changed {
+            return Ok(Step::Again);
+        }
+        completed::set_last_tick(&tx, &self.consumer.name, Some(start)).await?;
+        tx.commit("commit the copy").await.map_err(|e| e.about(format!("table {}", self.table)))?;
+        load::analyze(subscriber, &self.table).await?;
+        // Replay may be ahead of an idle queue's next tick, or wait for it.
+        consumer::force_tick(provider, queue).await?;
+        Ok(Step::Again)
+    }
+
+    /// The provider does not know the copy's consumer any more, so events may be gone: copy again.
+    pub(super) async fn start_over(&self, sessions: &Sessions, table: &SubscribedTable) -> Result<Step> {
+        tracing::warn!("{} is not registered on the provider any more: copying {} again", self.consumer, self.table);
+        let (db, queue) = (&sessions.subscriber, &self.consumer.queue);
+        // Whatever came of it: the state is read again.
+        let _ = tables::transition_with(db, queue, table, TableState::InCopy, None, Actor::Copy).await?;
+        self.shared.changes.announce();
+        Ok(Step::Again)
+    }
+
+    /// The table's structure is at fault. Replay must not wait for it, so a table that stands at `do-sync` goes back
+    /// to `catching-up`. Returns the error that says all that is known.
+    async fn park(&self, sessions: &Sessions, mut fault: Box<ApplyFault>) -> Result<Error> {
+        mend::find(&sessions.provider, &mut fault).await?;
+        let queue = &self.consumer.queue;
+        let tx = sessions.subscriber.begin("park a table", "begin").await?;
+        let Some(table) = tables::load_one(&tx, queue, &self.table).await? else { return Ok(Error::Apply(fault)) };
+        let stands = match table.state {
+            TableState::CatchingUp => true,
+            TableState::DoSync(_) => self.change_state(&tx, &table, TableState::CatchingUp).await? == Moved::Moved,
+            _ => false,
+        };
+        if stands && table.copy_consumer.as_ref() == Some(&self.consumer.name) {
+            parking::store(&tx, queue, &self.table, &fault).await?;
+            tx.commit("park a table").await?;
+            self.shared.changes.announce();
+        }
+        Ok(Error::Apply(fault))
+    }
+
+    pub(super) async fn change_state(
+        &self,
+        subscriber: &Db,
+        table: &SubscribedTable,
+        state: TableState,
+    ) -> Result<Moved> {
+        let moved = tables::transition(subscriber, &self.consumer.queue, table, state, Actor::Copy).await?;
+        if moved == Moved::Moved {
+            tracing::info!("Table {} status changed to '{state}'", self.table);
+        }
+        Ok(moved)
+    }
+}

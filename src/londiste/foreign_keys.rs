@@ -1,0 +1,286 @@
+//! Foreign keys that were dropped for a copy come back: first `not valid`, which needs its locks for a moment only,
+//! then validated while writers go on. One that fails stays pending and is tried again; `londiste.fkey_failure` says why.
+//!
+//! | the process ends after | what the next try finds |
+//! |---|---|
+//! | adding the key | key not valid, still pending: it is only validated |
+//! | validating | key valid, still pending: the pending row is deleted |
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::error::{Error, Report, Result, Role};
+use crate::pg::{Db, FqName, name::quote_ident, text};
+
+use super::state::foreign_keys::{self as stored, PendingFkey, When};
+
+/// How many keys without a row a report shows.
+const KEYS_SHOWN: usize = 10;
+
+/// How long to wait for a lock. Others wait for what we hold meanwhile, and for the lock after us: less than a server's
+/// `deadlock_timeout`, which is a second unless somebody has changed it. Also how long to let go between two tries.
+const LOCK_WAIT: Duration = Duration::from_millis(300);
+
+/// How a round of restoring ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restored {
+    /// Nothing of the round is pending any more.
+    All,
+    /// Some stay pending; they have been reported.
+    SomeFailed,
+}
+
+/// Drops the foreign keys from and to the table, each in a transaction of its own that hardly waits for locks; their
+/// definitions are kept in `londiste.subscriber_pending_fkeys`.
+pub(crate) async fn drop_all(subscriber: &Db, name: &FqName) -> Result<()> {
+    for fkey in stored::active(subscriber, name).await? {
+        tracing::info!("Dropping fkey: {}", fkey.name);
+        let tx = subscriber.begin("drop a foreign key", "begin").await?;
+        tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
+        stored::put_aside(&tx, &fkey).await?;
+        tx.commit("drop a foreign key").await?;
+    }
+    Ok(())
+}
+
+/// Restores them one by one in a session of its own.
+pub(crate) async fn restore(
+    config: config::Londiste,
+    pending: Vec<PendingFkey>,
+    abort: CancellationToken,
+) -> Result<Restored> {
+    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, &config.common.job_name, &abort).await?;
+    restore_in(&subscriber, &config, &pending, "next try in a minute").await
+}
+
+/// Restores them one by one. Those that fail are reported, with `outlook` on what becomes of them.
+pub(crate) async fn restore_in(
+    subscriber: &Db,
+    config: &config::Londiste,
+    pending: &[PendingFkey],
+    outlook: &str,
+) -> Result<Restored> {
+    let mut restored = Restored::All;
+    for fkey in pending {
+        tracing::info!("Creating fkey: {} ({} --> {})", fkey.name, fkey.from_table, fkey.to_table);
+        if let Err(failure) = restore_one(subscriber, config, fkey).await {
+            if subscriber.is_closed() || matches!(failure.error, Error::Aborted) {
+                return Err(failure.error);
+            }
+            restored = Restored::SomeFailed;
+            let reason = failure.to_string();
+            tracing::error!(
+                "foreign key {} ({} --> {}) stays pending, {outlook}: {reason}",
+                fkey.name,
+                fkey.from_table,
+                fkey.to_table,
+            );
+            stored::remember_failure(subscriber, fkey, &reason).await?;
+        }
+    }
+    Ok(restored)
+}
+
+/// Why a key could not be restored.
+struct Failure {
+    error: Error,
+    /// What `error` is about, for people: the keys without a row.
+    offending: Option<String>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { error, offending: None }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", Report(&self.error))?;
+        self.offending.iter().try_for_each(|keys| write!(f, "\n{keys}"))
+    }
+}
+
+async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<(), Failure> {
+    let added = add_patiently(subscriber, config, fkey).await.map_err(|e| fkey.about(e))?;
+    if added == Added::No {
+        tell_that_it_waits(fkey);
+        return Ok(());
+    }
+    if added == Added::NotValid
+        && let Err(error) = validate(subscriber, fkey).await
+    {
+        if error.code() == Some(&SqlState::UNDEFINED_OBJECT) && validated(subscriber, fkey).await?.is_none() {
+            tell_that_it_waits(fkey);
+            return Ok(());
+        }
+        let is_violation = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
+        let offending = if is_violation { offending_keys(subscriber, fkey).await? } else { None };
+        // A key that is not valid still refuses new rows, and so would stop replay.
+        let tx = subscriber.begin("drop a foreign key", "begin").await?;
+        tx.limit_lock_wait(config.lock_timeout).await?;
+        let (table, name) = (fkey.from_table.quoted(), quote_ident(&fkey.name));
+        let drop = format!("alter table {table} drop constraint if exists {name}");
+        tx.batch("drop a foreign key", &drop).await.map_err(|e| fkey.about(e))?;
+        tx.commit("drop a foreign key").await?;
+        return Err(Failure { error: fkey.about(error), offending });
+    }
+    Ok(forget(subscriber, config, fkey).await?)
+}
+
+/// What there is of a key after it was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Added {
+    /// All that it was before the copy.
+    Whole,
+    /// What is there has still to be validated.
+    NotValid,
+    /// Nothing: a copy has begun meanwhile.
+    No,
+}
+
+impl Added {
+    fn of(validated: bool) -> Added {
+        if validated { Added::Whole } else { Added::NotValid }
+    }
+}
+
+/// Whether the key is there, and if so whether it is validated.
+async fn validated(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<bool>> {
+    let row = subscriber
+        .query_opt(
+            "look for a foreign key",
+            "select convalidated from pg_catalog.pg_constraint
+              where contype = 'f' and conrelid = to_regclass($1) and conname = $2",
+            &[text(&fkey.from_table.quoted()), text(&fkey.name)],
+        )
+        .await?;
+    Ok(row.map(|row| row.get::<_, bool>(0) || fkey.is_not_valid()))
+}
+
+/// Adds the key, for `lock_timeout` in short tries:
+///
+/// 1. a batch has changed the referenced table;
+/// 2. adding the key locks the referencing one and waits for the other;
+/// 3. the batch comes to the referencing one: a deadlock, and the server may end the batch.
+///
+/// No order of locks fits all batches, so the key lets go before the server looks for a deadlock.
+async fn add_patiently(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<Added> {
+    let started = Instant::now();
+    loop {
+        match add(subscriber, config, fkey).await {
+            Err(error)
+                if matches!(error.code(), Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::T_R_DEADLOCK_DETECTED))
+                    && config.lock_timeout.is_none_or(|limit| started.elapsed() < limit) =>
+            {
+                tracing::debug!("foreign key {} of {} waits for a lock", fkey.name, fkey.from_table);
+                tokio::time::sleep(LOCK_WAIT).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Adds the key unless it is there. A partitioned table takes no key that is not valid, so it gets it whole at once;
+/// and a key that was not valid before the copy comes back as it was.
+///
+/// 1. The key is seen to be restorable;
+/// 2. one of its tables is to be copied again: its keys are looked for and dropped, this one is not there yet;
+/// 3. the key is added, and refuses what the copy's consumer applies while the other table is behind or ahead.
+///
+/// So the states are read once more under the locks that adding takes. If 2 comes later, it waits for these locks, or
+/// finds the key when the copy begins.
+async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<Added> {
+    let tx = subscriber.begin("create a foreign key", "begin").await?;
+    tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
+    stored::lock(&tx, fkey).await?;
+    if let Some(validated) = validated(&tx, fkey).await? {
+        return Ok(Added::of(validated));
+    }
+    let row = tx
+        .query_one(
+            "look for a table",
+            "select coalesce((select relkind = 'p' from pg_catalog.pg_class where oid = to_regclass($1)), false)",
+            &[text(&fkey.from_table.quoted())],
+        )
+        .await?;
+    let at_once = row.get(0) || fkey.is_not_valid();
+    let not_valid = if at_once { "" } else { " not valid" };
+    let (create, comment) = fkey.statements();
+    tx.batch("create a foreign key", &format!("{create}{not_valid}{comment}")).await?;
+    if fkey.when == When::InSync && !is_restorable(&tx, &config.pgq_queue_name, fkey).await? {
+        tx.rollback("give up a foreign key").await?;
+        return Ok(Added::No);
+    }
+    tx.commit("create a foreign key").await?;
+    Ok(Added::of(at_once))
+}
+
+async fn is_restorable(tx: &Db, queue: &str, fkey: &PendingFkey) -> Result<bool> {
+    let restorable = stored::restorable(tx, queue).await?;
+    Ok(restorable.iter().any(|other| (&other.from_table, &other.name) == (&fkey.from_table, &fkey.name)))
+}
+
+async fn validate(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
+    let sql = format!("alter table {} validate constraint {}", fkey.from_table.quoted(), quote_ident(&fkey.name));
+    subscriber.batch("validate a foreign key", &sql).await
+}
+
+/// The first few keys that the other table does not have, in words. The constraint must be there.
+async fn offending_keys(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<String>> {
+    let row = subscriber
+        .query_opt(
+            "read the columns of a foreign key",
+            "select string_agg(format('%I', fa.attname), ', ' order by k.n),
+                    string_agg(format('f.%I', fa.attname), ', ' order by k.n),
+                    string_agg(format('f.%I is not null', fa.attname), ' and ' order by k.n),
+                    string_agg(format('t.%I = f.%I', ta.attname, fa.attname), ' and ' order by k.n)
+               from pg_catalog.pg_constraint c,
+                    unnest(c.conkey, c.confkey) with ordinality as k(from_nr, to_nr, n),
+                    pg_catalog.pg_attribute fa, pg_catalog.pg_attribute ta
+              where c.contype = 'f' and c.conrelid = to_regclass($1) and c.conname = $2
+                and fa.attrelid = c.conrelid and fa.attnum = k.from_nr
+                and ta.attrelid = c.confrelid and ta.attnum = k.to_nr
+             having count(*) > 0",
+            &[text(&fkey.from_table.quoted()), text(&fkey.name)],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (names, columns): (String, String) = (row.get(0), row.get(1));
+    let (present, equal): (String, String) = (row.get(2), row.get(3));
+    let (from, to) = (fkey.from_table.quoted(), fkey.to_table.quoted());
+    let sql = format!(
+        "select distinct row({columns})::text from {from} f
+          where {present} and not exists (select from {to} t where {equal}) order by 1 limit {}",
+        KEYS_SHOWN + 1
+    );
+    // Types without an order or an equality by this name cannot be listed this way; the server's own DETAIL has one key.
+    let Ok(rows) = subscriber.query("read the keys without a row", &sql, &[]).await else { return Ok(None) };
+    let mut keys: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    if keys.len() > KEYS_SHOWN {
+        keys[KEYS_SHOWN] = "and more";
+    }
+    Ok(Some(format!("keys ({names}) of {} that {} does not have: {}", fkey.from_table, fkey.to_table, keys.join(", "))))
+}
+
+/// Takes the key from the list of those that wait, when it is really there: a new copy may have dropped it meanwhile.
+async fn forget(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<()> {
+    let tx = subscriber.begin("forget a pending foreign key", "begin").await?;
+    tx.limit_lock_wait(config.lock_timeout).await?;
+    // Whoever drops the key holds a stronger lock until it is remembered as dropped.
+    let lock = format!("lock table only {} in access share mode", fkey.from_table.quoted());
+    tx.batch("forget a pending foreign key", &lock).await?;
+    if validated(&tx, fkey).await? == Some(true) {
+        stored::forget(&tx, fkey).await?;
+    }
+    tx.commit("forget a pending foreign key").await
+}
+
+fn tell_that_it_waits(fkey: &PendingFkey) {
+    let PendingFkey { from_table, to_table, name, .. } = fkey;
+    tracing::info!("foreign key {name} ({from_table} --> {to_table}) waits for a copy that has begun");
+}

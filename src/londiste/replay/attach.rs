@@ -1,0 +1,132 @@
+//! Opens replay's sessions and finds out where its consumer stands: whether what the `ok` tables rest on still holds.
+//!
+//! A table that is `ok` holds every event up to the tick in `londiste.completed`, and the next batch of the consumer begins
+//! there. When one of the two is gone, or belongs to another consumer, going on would leave events out unseen.
+//!
+//! | consumer on the provider | position on the subscriber | tables `ok` | what replay does |
+//! |---|---|---|---|
+//! | any | any | none | begins anew, unless the two fit |
+//! | registered | stored | some | goes on; each batch is compared with the position |
+//! | registered or not | none | some | stops if another consumer has a position for the queue, else begins: both sides were said to be equal |
+//! | not registered | stored | some | stops: somebody has unregistered the consumer |
+
+use std::time::Instant;
+
+use super::super::install;
+use super::super::state::table_state::TableState;
+use super::super::state::tables::{self, SubscribedTable};
+use super::super::state::{completed, copy_consumer, queue_consumer};
+use super::main_loop::Replay;
+use super::sessions::Sessions;
+use crate::error::{Error, Result, Role};
+use crate::pg::Db;
+use crate::pgq::consumer::{self, Abilities};
+
+impl Replay {
+    /// Opens the sessions, brings the subscriber's schema up to date, and registers the consumer where it may begin anew.
+    pub(super) async fn attach(&mut self) -> Result<Sessions> {
+        tracing::debug!("Attaching");
+        let (config, abort) = (&self.config, self.control.abort());
+        let job_name = &config.common.job_name;
+        let provider = Db::open(Role::Provider, &config.provider_db, job_name, abort).await?;
+        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, job_name, abort).await?;
+        install::take_over(&subscriber).await?;
+        let queue = &self.job.queue;
+        tables::spell_ok(&subscriber, queue).await?;
+        copy_consumer::adopt(&subscriber, queue, &self.job.consumer).await?;
+        let abilities = Abilities::of(&provider).await?;
+        self.find_position(&provider, &subscriber).await?;
+        let position = self.consumer.position(&provider).await?.ok_or_else(|| {
+            provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
+        })?;
+        queue_consumer::set(&subscriber, queue, &self.job.consumer).await?;
+        // A transaction pooler refuses it or forgets it; then the loop's delay is the wait.
+        if let Err(error) = provider.batch("listen for ticks", "listen rlondiste_tick").await {
+            tracing::debug!("no notifications: {error}");
+        }
+        if let Err(error) = tables::listen(&subscriber).await {
+            tracing::debug!("no notifications: {error}");
+        }
+        self.look_for_unused_at = Instant::now();
+        self.applier.forget();
+        self.sequences.forget();
+        Ok(Sessions { provider, subscriber, abilities, position })
+    }
+
+    /// Carries out the table at the head of this file.
+    async fn find_position(&self, provider: &Db, subscriber: &Db) -> Result<()> {
+        let tables = tables::load(subscriber, &self.job.queue).await?;
+        let registration = self.consumer.registration(provider).await?;
+        let stored = completed::position(subscriber, &self.job.consumer).await?;
+        if !tables.iter().any(rests_on_position) {
+            let fits = match (&registration, &stored) {
+                (None, _) => false,
+                (Some(_), None) => true,
+                (Some(registered), Some(stored)) => {
+                    let time = consumer::tick_time(provider, &self.job.queue, stored.tick).await?;
+                    (stored.tick == registered.last_tick || Some(stored.tick) == registered.next_tick)
+                        && (stored.time.is_none() || time.is_none() || stored.time == time)
+                }
+            };
+            return if fits { Ok(()) } else { self.begin_anew(provider, subscriber).await };
+        }
+        match (registration, stored) {
+            (Some(_), Some(_)) => Ok(()),
+            (None, Some(stored)) => Err(Error::refused(
+                format!(
+                    "consumer {} is not registered on queue {} on provider ({}) any more, although tables are ok up to \
+                     tick {}: somebody has unregistered it",
+                    self.job.consumer,
+                    self.job.queue,
+                    provider.target(),
+                    stored.tick
+                ),
+                "Events may be gone. Stop replay and run it once with --rewind, which registers the consumer at this tick \
+                 if the queue still has it; else run \"rlondiste INI subscriber resync --all\".",
+            )),
+            (registration, None) => {
+                self.refuse_other_consumer(provider, subscriber).await?;
+                if registration.is_some() { Ok(()) } else { self.begin_anew(provider, subscriber).await }
+            }
+        }
+    }
+
+    /// A new registration begins at the newest tick, whatever the subscriber had before. The old position goes first:
+    /// if the process ends in between, the next start finds neither.
+    async fn begin_anew(&self, provider: &Db, subscriber: &Db) -> Result<()> {
+        tracing::info!("Resetting queue tracking on dst side");
+        completed::set_last_tick(subscriber, &self.job.consumer, None).await?;
+        self.consumer.register(provider).await.map(drop)
+    }
+
+    /// Fails when the `ok` tables rest on the position of another consumer.
+    async fn refuse_other_consumer(&self, provider: &Db, subscriber: &Db) -> Result<()> {
+        let (queue, own) = (&self.job.queue, &self.job.consumer);
+        let other = match queue_consumer::get(subscriber, queue).await? {
+            Some(name) if name == *own => return Ok(()),
+            Some(name) => Some(name),
+            // What SkyTools left behind: a consumer with a position here that reads this queue.
+            None => {
+                let positions = completed::consumers(subscriber, own).await?;
+                consumer::registered_among(provider, queue, &positions).await?
+            }
+        };
+        let Some(other) = other else { return Ok(()) };
+        Err(Error::refused(
+            format!(
+                "tables of queue {queue} on subscriber ({}) are ok by consumer {other}, but this job is consumer {own}, \
+                 which has no position",
+                subscriber.target()
+            ),
+            format!(
+                "Set pgq_consumer_id = {other} in the ini file, or run \"rlondiste INI subscriber resync --all\" to copy the \
+                 tables for the new consumer."
+            ),
+        ))
+    }
+}
+
+/// Whether the table's rows are right only together with the position of replay's consumer.
+fn rests_on_position(table: &SubscribedTable) -> bool {
+    matches!(table.state, TableState::Ok | TableState::DoSync(_))
+}

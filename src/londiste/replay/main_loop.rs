@@ -1,0 +1,320 @@
+//! Replay: applies the queue's batches to the subscriber, and hands tables over between their copies and itself.
+//!
+//! A turn of [`Replay::work`] is one batch, or a look around when there is none. What happens at which point of the
+//! protocol when the process dies is told in [`super::super::batch`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::apply::{Applied, Applier, Filter, Settings};
+use super::super::batch::{self, BatchExtras, Processed, Reader, Turn, Wanted};
+use super::super::context::Job;
+use super::super::copy::{Copies, Goal};
+use super::super::state::changes::{ChangeListener, StateChanges};
+use super::super::state::table_state::TableState;
+use super::super::state::tables::{self, SubscribedTable};
+use super::sequences::{self, Sequences};
+use super::sessions::Sessions;
+use super::tidy::Tidy;
+use super::{mirror, table_sets};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::job::{self, Control, Output, Stats, Work, Worked};
+use crate::pg::{Db, FqName, int8};
+use crate::pgq::Batch;
+use crate::pgq::consumer::{Consumer, Join};
+
+/// How often to look for consumers of copies that are over, where nothing says that there may be one.
+const UNUSED_PAUSE: Duration = Duration::from_secs(30);
+
+/// An event of this size makes the buffers of both sessions grow, and they never shrink: the sessions are closed after it.
+const BUFFER_LIMIT: usize = 16 * 1024 * 1024;
+
+/// Applies batches until a stop is requested.
+pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
+    let mut replay = Replay::new(config.clone(), control.clone());
+    let result = job::run_loop(&mut replay, control).await;
+    replay.shut_down().await;
+    result.map(|()| Output::none())
+}
+
+/// Whether replay may apply its open batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// It may.
+    Open,
+    /// A state was changed, or a copy is waited for: look again.
+    Shut,
+}
+
+pub(super) struct Replay {
+    pub(super) job: Job,
+    pub(super) config: Arc<config::Londiste>,
+    pub(super) control: Control,
+    pub(super) consumer: Consumer,
+    sessions: Option<Sessions>,
+    /// An event of [`BUFFER_LIMIT`] has passed through the sessions.
+    buffers_grown: bool,
+    pub(super) applier: Applier,
+    pub(super) copies: Copies,
+    pub(super) sequences: Sequences,
+    tidy: Tidy,
+    pub(super) changes: StateChanges,
+    /// When to look for consumers of copies that are over.
+    pub(super) look_for_unused_at: Instant,
+}
+
+impl Replay {
+    fn new(config: config::Londiste, control: Control) -> Replay {
+        let (job, config) = (Job::of(&config), Arc::new(config));
+        let changes = StateChanges::new();
+        Replay {
+            consumer: job.main_consumer(),
+            sessions: None,
+            buffers_grown: false,
+            applier: Applier::new(Settings::from(&*config)),
+            copies: Copies::new(job.clone(), &config, &control, &changes, Goal::Ok),
+            sequences: Sequences::default(),
+            tidy: Tidy::default(),
+            changes,
+            look_for_unused_at: Instant::now(),
+            job,
+            config,
+            control,
+        }
+    }
+
+    /// One turn, with the sessions in hand.
+    async fn turn(&mut self, sessions: &mut Sessions) -> Result<Worked> {
+        let mut changes = self.changes.listener();
+        let tables = self.look_after_tables(sessions).await?;
+        self.tidy.turn(&self.config, sessions, &tables, &self.control).await?;
+        let batch = self.consumer.next_batch(&sessions.provider, sessions.abilities, self.join(&tables)).await?;
+        let Some(batch) = batch else {
+            self.call_off(sessions, &tables).await?;
+            self.wait(sessions, &mut changes).await;
+            return Ok(Worked::Again);
+        };
+        if self.hand_over(sessions, &batch, &tables, &mut changes).await? == Gate::Shut {
+            return Ok(Worked::Again);
+        }
+        match self.process(sessions, &batch, &tables).await {
+            // What a parked table catches up with would not reach the mirror.
+            Err(Error::Apply(fault)) if fault.is_structure() && self.config.mirror_queue.is_none() => {
+                self.park(sessions, &batch, &tables, fault).await?;
+            }
+            done => done?,
+        }
+        Ok(Worked::Again)
+    }
+
+    /// Reads the tables, and does for them what does not depend on a batch: copies begin, end, and are forgotten.
+    async fn look_after_tables(&mut self, sessions: &Sessions) -> Result<Vec<SubscribedTable>> {
+        let Sessions { provider, subscriber, .. } = sessions;
+        self.copies.reap();
+        let mut tables = tables::load(subscriber, &self.job.queue).await?;
+        self.copies.stop_void(&tables);
+        if Instant::now() >= self.look_for_unused_at {
+            self.copies.forget_unused(provider, subscriber).await?;
+            self.look_for_unused_at = Instant::now() + UNUSED_PAUSE;
+        }
+        self.copies.free_waiting(subscriber, &tables).await?;
+        if !self.control.stopping() && self.copies.begin(&self.config, provider, subscriber, &tables).await? {
+            tables = tables::load(subscriber, &self.job.queue).await?;
+        }
+        self.copies.start(&self.config, &tables);
+        Ok(tables)
+    }
+
+    /// A table is handed over at a batch of one tick, and the mirror has each of the provider's ticks.
+    fn join(&self, tables: &[SubscribedTable]) -> Join {
+        let waits = |t: &SubscribedTable| matches!(t.state, TableState::WannaSync(_) | TableState::DoSync(_));
+        if self.config.mirror_queue.is_some() || tables.iter().any(waits) {
+            Join::NEVER
+        } else {
+            batch::join(&self.config)
+        }
+    }
+
+    /// Waits for the next tick, a change of a table's state, or the end of `loop_delay`.
+    async fn wait(&mut self, sessions: &mut Sessions, changes: &mut ChangeListener) {
+        tokio::select! {
+            _ = self.control.sleep(self.config.common.loop_delay) => {}
+            // The session may end meanwhile; the next statement says so.
+            Some(_) = sessions.provider.notification() => sessions.provider.drain_notifications(),
+            Some(_) = sessions.subscriber.notification() => {
+                // A command has changed the set of tables.
+                sessions.subscriber.drain_notifications();
+                self.look_for_unused_at = Instant::now();
+                self.tidy.look_again();
+            }
+            () = changes.changed() => {}
+        }
+    }
+
+    /// Steps 2 to 5 of the protocol.
+    async fn process(&mut self, sessions: &mut Sessions, batch: &Batch, tables: &[SubscribedTable]) -> Result<()> {
+        let started = Instant::now();
+        for table in tables {
+            let snapshot = table.snapshot.as_ref().map_or_else(|| "None".to_owned(), ToString::to_string);
+            tracing::debug!("loaded_state: {}: {} / {snapshot}", table.name, table.state);
+        }
+        let Sessions { provider, subscriber, .. } = &*sessions;
+        let reader = Reader { provider, subscriber, consumer: &self.consumer, job: &self.job.consumer };
+        let wanted = Wanted { filters: filters(tables), only: None };
+        let mirror_queue = self.config.mirror_queue.as_deref();
+        let mut extras =
+            WithBatch { job: &self.job, mirror_queue, sequences: &mut self.sequences, sessions, batch, tables };
+        let applied = match batch::process(&reader, batch, &wanted, &mut self.applier, &mut extras).await? {
+            Processed::Applied(applied) => Some(applied),
+            Processed::AlreadyDone => None,
+            // The batch comes again, and is done.
+            Processed::Overtaken => return Ok(()),
+        };
+        self.buffers_grown |= applied.as_ref().is_some_and(|a| a.biggest >= BUFFER_LIMIT);
+        sessions.position = batch.cur_tick;
+        tracing::info!("{}", stats(applied.as_deref(), started.elapsed()));
+        Ok(())
+    }
+
+    /// Closes sessions that have lived long enough, or whose buffers have grown.
+    fn limit_lifetime(&mut self) {
+        if std::mem::take(&mut self.buffers_grown) {
+            self.sessions = None;
+        }
+        let Some(lifetime) = self.config.common.connection_lifetime else { return };
+        let too_old = |db: &Db| lifetime > Duration::ZERO && db.age() > lifetime;
+        if self.sessions.as_ref().is_some_and(|s| too_old(&s.provider) || too_old(&s.subscriber)) {
+            self.sessions = None;
+        }
+    }
+
+    /// Ends the copies and takes back what would stay in the way of the provider's rotation.
+    async fn shut_down(&mut self) {
+        self.copies.stop(&self.config).await;
+        self.tidy.stop().await;
+    }
+}
+
+/// What belongs to a batch of replay: sequences, the provider's set of tables, unknown events, the mirror.
+struct WithBatch<'a> {
+    job: &'a Job,
+    mirror_queue: Option<&'a str>,
+    sequences: &'a mut Sequences,
+    sessions: &'a Sessions,
+    batch: &'a Batch,
+    tables: &'a [SubscribedTable],
+}
+
+impl BatchExtras for WithBatch<'_> {
+    type Found = Vec<sequences::Setting>;
+
+    async fn read(&mut self) -> Result<Self::Found> {
+        let Sessions { provider, subscriber, .. } = self.sessions;
+        self.sequences.read(provider, subscriber, &self.job.queue).await
+    }
+
+    async fn before(&mut self, tx: &Db, values: &Self::Found) -> Result<Turn> {
+        self.sequences.write(tx, values).await?;
+        Ok(Turn::Ours)
+    }
+
+    async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &str) -> Result<()> {
+        let (provider, queue) = (&self.sessions.provider, &self.job.queue);
+        table_sets::follow(provider, tx, queue, &applied.table_sets, self.tables).await?;
+        put_aside(self.sessions, self.batch, applied).await?;
+        if let Some(mirror) = self.mirror_queue {
+            let source = mirror::Source { batch: self.batch, sql: events_sql, tables: self.tables };
+            mirror::repeat(mirror, queue, provider, tx, &source).await?;
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, values: Self::Found) {
+        self.sequences.written(values);
+    }
+}
+
+impl Work for Replay {
+    async fn work(&mut self) -> Result<Worked> {
+        self.limit_lifetime();
+        // The sessions are put back only after a good turn: what is open in them after an error is unknown.
+        let mut sessions = match self.sessions.take() {
+            Some(sessions) => sessions,
+            None => self.attach().await?,
+        };
+        let worked = self.turn(&mut sessions).await?;
+        self.sessions = Some(sessions);
+        Ok(worked)
+    }
+
+    fn disconnect(&mut self) {
+        self.sessions = None;
+    }
+
+    fn reload(&mut self) -> Result<()> {
+        let config = self.config.reload()?;
+        self.job.check_reload(&config)?;
+        self.applier = Applier::new(Settings::from(&config));
+        self.copies.limit_rate(config.copy_rate_limit);
+        self.copies.close_idle();
+        self.config = Arc::new(config);
+        // Connection strings may have changed.
+        self.sessions = None;
+        Ok(())
+    }
+
+    fn loop_delay(&self) -> Duration {
+        self.config.common.loop_delay
+    }
+
+    fn name(&self) -> &str {
+        &self.config.common.job_name
+    }
+}
+
+/// The line of a batch, with its numbers in the order of the original; nothing was applied when it had been before.
+fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
+    let mut stats = Stats::default();
+    stats.add("count", applied.map_or(0, |a| a.count));
+    if let Some(applied) = applied {
+        stats.add("ignored", applied.ignored);
+    }
+    stats.set_duration("duration", duration);
+    let unknown = applied.map_or(0, |a| a.unknown.len() as u64);
+    for (name, number) in [("failed-events", unknown), ("missing-rows", applied.map_or(0, |a| a.missing_rows))] {
+        if number > 0 {
+            stats.add(name, number);
+        }
+    }
+    stats
+}
+
+/// Events of a type that nobody knows go to the provider's failed queue, where it has one.
+async fn put_aside(sessions: &Sessions, batch: &Batch, applied: &Applied) -> Result<()> {
+    for (event, kind) in &applied.unknown {
+        tracing::warn!("Unknown op {kind} (event {event})");
+        if sessions.abilities.failed_queue {
+            sessions
+                .provider
+                .query(
+                    "put an event aside",
+                    "select pgq.event_failed($1, $2, 'Unknown operation')",
+                    &[int8(&batch.id.0), int8(&event.0)],
+                )
+                .await
+                .map_err(|e| e.about(format!("event {event}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Which events to apply: those of tables that are `ok`, less what their copy holds already.
+fn filters(tables: &[SubscribedTable]) -> HashMap<FqName, Filter> {
+    tables
+        .iter()
+        .filter(|t| t.state == TableState::Ok)
+        .map(|t| (t.name.clone(), t.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn)))
+        .collect()
+}

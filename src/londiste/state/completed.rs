@@ -1,0 +1,183 @@
+//! `londiste.completed`: up to which tick a consumer's batches are applied on this subscriber.
+//!
+//! The number of a tick is not enough to know it again: a provider that lost its last transactions (a standby that was
+//! promoted too early, a restored backup) gives the same number to another tick. So `londiste.completed_tick` keeps the
+//! time at which the tick was made. Programs of SkyTools leave that table alone, so its row counts only while it
+//! has the same number as the row of `londiste.completed`.
+
+use tokio_postgres::error::SqlState;
+
+use crate::error::Result;
+use crate::pg::{Db, int8, text};
+use crate::pgq::consumer::BatchEnds;
+use crate::pgq::{Batch, TickId};
+
+/// The last tick that is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Its number.
+    pub(crate) tick: TickId,
+    /// When the provider made it, in UTC with microseconds; `None` where no rlondiste has stored it.
+    pub(crate) time: Option<String>,
+}
+
+/// What is to be done with a batch, given the position stored on the subscriber.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It follows what is applied.
+    Apply,
+    /// It is applied already.
+    Done,
+    /// It neither follows nor ends at the stored tick: events would be lost or applied twice.
+    Lost(TickId),
+    /// It follows or ends at a tick of the stored number, which was made at another time.
+    OtherTick {
+        /// The number of both ticks.
+        tick: TickId,
+        /// When the subscriber's was made.
+        stored: String,
+        /// When the provider's was made.
+        provider: String,
+    },
+}
+
+/// Decides it. No stored position means that nothing was applied so far.
+pub(crate) fn standing(stored: Option<&Position>, batch: &Batch, ends: &BatchEnds) -> Standing {
+    let Some(stored) = stored else { return Standing::Apply };
+    let (standing, time) = if stored.tick == batch.prev_tick {
+        (Standing::Apply, &ends.prev_time)
+    } else if stored.tick == batch.cur_tick {
+        (Standing::Done, &ends.cur_time)
+    } else {
+        return Standing::Lost(stored.tick);
+    };
+    match (&stored.time, time) {
+        (Some(ours), Some(theirs)) if ours != theirs => {
+            Standing::OtherTick { tick: stored.tick, stored: ours.clone(), provider: theirs.clone() }
+        }
+        _ => standing,
+    }
+}
+
+/// The stored tick of a consumer.
+pub(crate) async fn last_tick(subscriber: &Db, consumer: &str) -> Result<Option<TickId>> {
+    let sql = "select londiste.get_last_tick($1)";
+    let row = subscriber.query_one("read the last applied tick", sql, &[text(&consumer)]).await?;
+    Ok(row.get::<_, Option<i64>>(0).map(TickId))
+}
+
+/// The stored position of a consumer. Works on a schema of 2.1 too, unless the caller has a transaction open.
+pub(crate) async fn position(subscriber: &Db, consumer: &str) -> Result<Option<Position>> {
+    let sql = "select c.last_tick_id, t.tick_time
+                 from londiste.completed c
+                      left join londiste.completed_tick t
+                             on t.consumer_id = c.consumer_id and t.tick_id = c.last_tick_id
+                where c.consumer_id = $1";
+    match subscriber.query_opt("read the last applied tick", sql, &[text(&consumer)]).await {
+        Ok(row) => Ok(row.map(|row| Position { tick: TickId(row.get(0)), time: row.get(1) })),
+        // A schema of 2.1 keeps no times.
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+            Ok(last_tick(subscriber, consumer).await?.map(|tick| Position { tick, time: None }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The consumers that have a position on this subscriber, other than those of copies of `job`.
+pub(crate) async fn consumers(subscriber: &Db, job: &str) -> Result<Vec<String>> {
+    let sql = "select c.consumer_id from londiste.completed c
+                where c.consumer_id <> $1 and pg_catalog.left(c.consumer_id, pg_catalog.length($1) + 5) <> $1 || '_copy'
+                order by 1";
+    let rows = subscriber.query("look for positions", sql, &[text(&job)]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Stores the tick of a consumer; `None` forgets it.
+pub(crate) async fn set_last_tick(subscriber: &Db, consumer: &str, tick: Option<TickId>) -> Result<()> {
+    let sql = "select londiste.set_last_tick($1, $2)";
+    let tick = tick.map(|t| t.0);
+    let params = [text(&consumer), int8(&tick)];
+    subscriber.query("store the last applied tick", sql, &params).await.map(drop)
+}
+
+const FIRST: &str = "with moved as (
+           insert into londiste.completed (consumer_id, last_tick_id)
+           select $1, $2 where $3::bigint is null
+           on conflict (consumer_id) do nothing returning last_tick_id)";
+
+const NEXT: &str = "with moved as (
+           update londiste.completed set last_tick_id = $2 where consumer_id = $1 and last_tick_id = $3
+           returning last_tick_id)";
+
+/// Either of the two, then the time of the tick.
+const WITH_TIME: &str = ", timed as (
+           insert into londiste.completed_tick (consumer_id, tick_id, tick_time)
+           select $1, m.last_tick_id, $4 from moved m where $4 is not null
+           on conflict (consumer_id) do update set tick_id = excluded.tick_id, tick_time = excluded.tick_time)
+       select pg_catalog.count(*) from moved";
+
+/// Moves the tick of a consumer on, in the transaction that applies the batch. Returns false, and the transaction is to be
+/// rolled back, when the tick is not `from` any more:
+///
+/// 1. A process is killed while its commit is under way on the server.
+/// 2. The next process reads the old tick and begins to apply the same batch.
+/// 3. The commit ends, and the batch is there.
+///
+/// The next process holds no lock on what it has read; this update waits for the row and sees what has become of it.
+pub(crate) async fn advance(
+    tx: &Db,
+    consumer: &str,
+    from: Option<TickId>,
+    to: TickId,
+    time: Option<&str>,
+) -> Result<bool> {
+    let sql = format!("{}{WITH_TIME}", if from.is_none() { FIRST } else { NEXT });
+    let from = from.map(|t| t.0);
+    let params = [text(&consumer), int8(&to.0), int8(&from), text(&time)];
+    let row = tx.query_one("store the last applied tick", &sql, &params).await?;
+    let moved = row.get::<_, i64>(0) > 0;
+    if !moved {
+        tracing::warn!("the batch up to tick {to} was applied by a process that has ended since");
+    }
+    Ok(moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pgq::BatchId;
+
+    fn at(tick: i64, time: Option<&str>) -> Position {
+        Position { tick: TickId(tick), time: time.map(ToOwned::to_owned) }
+    }
+
+    #[test]
+    fn a_batch_is_applied_once() {
+        let batch = Batch { id: BatchId(1), prev_tick: TickId(10), cur_tick: TickId(11) };
+        let ends = BatchEnds { prev_time: Some("10:00".to_owned()), cur_time: Some("11:00".to_owned()) };
+        for (stored, expected) in [
+            (None, Standing::Apply),
+            (Some(at(10, None)), Standing::Apply),
+            (Some(at(10, Some("10:00"))), Standing::Apply),
+            (Some(at(11, None)), Standing::Done),
+            (Some(at(11, Some("11:00"))), Standing::Done),
+            (Some(at(9, Some("10:00"))), Standing::Lost(TickId(9))),
+            (Some(at(12, None)), Standing::Lost(TickId(12))),
+        ] {
+            assert_eq!(standing(stored.as_ref(), &batch, &ends), expected, "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn a_tick_of_the_same_number_that_was_made_at_another_time_is_another_tick() {
+        let batch = Batch { id: BatchId(1), prev_tick: TickId(10), cur_tick: TickId(11) };
+        let ends = BatchEnds { prev_time: Some("10:00".to_owned()), cur_time: Some("11:00".to_owned()) };
+        for (tick, provider) in [(10, "10:00"), (11, "11:00")] {
+            let other =
+                Standing::OtherTick { tick: TickId(tick), stored: "12:00".to_owned(), provider: provider.to_owned() };
+            assert_eq!(standing(Some(&at(tick, Some("12:00"))), &batch, &ends), other);
+        }
+        let unknown = BatchEnds { prev_time: None, cur_time: None };
+        assert_eq!(standing(Some(&at(10, Some("12:00"))), &batch, &unknown), Standing::Apply);
+    }
+}

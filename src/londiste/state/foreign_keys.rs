@@ -1,0 +1,178 @@
+//! Foreign keys that are dropped while their tables are copied: `londiste.subscriber_pending_fkeys`, and why one could not
+//! be made again at the last try: `londiste.fkey_failure`.
+
+use tokio_postgres::Row;
+
+use crate::error::{Error, Result};
+use crate::pg::{Db, FqName, text, text_array};
+
+use super::triggers::{Place, rows_of};
+
+/// When a pending foreign key may come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// When both of its tables are in sync.
+    InSync,
+    /// At once: its tables are not copied any more.
+    Now,
+}
+
+/// A foreign key in `londiste.subscriber_pending_fkeys`.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingFkey {
+    pub(crate) from_table: FqName,
+    pub(crate) to_table: FqName,
+    pub(crate) name: String,
+    /// The whole `alter table ... add constraint ...`, with a second statement for a comment.
+    definition: String,
+    pub(crate) when: When,
+}
+
+impl PendingFkey {
+    /// Whether one of its tables is among these.
+    pub(crate) fn touches(&self, tables: &[FqName]) -> bool {
+        tables.contains(&self.from_table) || tables.contains(&self.to_table)
+    }
+
+    /// The constraint's own statement, and its comment's.
+    pub(crate) fn statements(&self) -> (&str, &str) {
+        let end = self.definition.find("; comment on constraint ").unwrap_or(self.definition.len());
+        self.definition.split_at(end)
+    }
+
+    /// It was not valid before the copy, and comes back so.
+    pub(crate) fn is_not_valid(&self) -> bool {
+        self.statements().0.to_lowercase().ends_with(" not valid")
+    }
+
+    /// The error with the name of the key.
+    pub(crate) fn about(&self, error: Error) -> Error {
+        error.about(format!("foreign key {} of {}", self.name, self.from_table))
+    }
+}
+
+/// Columns of [`list`].
+pub(crate) const COLUMNS: [&str; 4] = ["from_table", "to_table", "fkey_name", "fkey_def"];
+
+/// Both tables, name and definition of the foreign keys from and to these tables, sorted.
+pub(crate) async fn list(db: &Db, place: Place, tables: &[String]) -> Result<Vec<[String; 4]>> {
+    let function = match place {
+        Place::Pending => "londiste.subscriber_get_table_pending_fkeys(t.name)",
+        Place::Active => "londiste.find_table_fkeys(t.name)",
+    };
+    rows_of(db, function, COLUMNS, tables).await
+}
+
+/// Columns of [`failures`].
+pub(crate) const FAILURE_COLUMNS: [&str; 4] = ["from_table", "fkey_name", "failed_at", "reason"];
+
+/// Why pending keys of these tables could not be made again at the last try, sorted; `None` on a schema of 2.1, which
+/// has no place for it.
+pub(crate) async fn failures(db: &Db, tables: &[String]) -> Result<Option<Vec<[String; 4]>>> {
+    const FAILED: &str = "(select p.from_table, p.fkey_name,
+                                  pg_catalog.date_trunc('second', e.fail_time)::text as failed_at, e.reason
+                             from londiste.subscriber_get_table_pending_fkeys(t.name) p
+                                  join londiste.fkey_failure e using (from_table, fkey_name))";
+    if !remembers_failures(db).await? {
+        return Ok(None);
+    }
+    let mut rows = rows_of(db, FAILED, FAILURE_COLUMNS, tables).await?;
+    for [_, _, _, reason] in &mut rows {
+        *reason = reason.replace('\n', "; ");
+    }
+    Ok(Some(rows))
+}
+
+/// A foreign key that is in place: its table and its name.
+pub(crate) struct ActiveFkey {
+    pub(crate) from_table: String,
+    pub(crate) name: String,
+}
+
+/// The foreign keys from and to the table that are in place.
+pub(crate) async fn active(subscriber: &Db, name: &FqName) -> Result<Vec<ActiveFkey>> {
+    let sql = "select from_table, fkey_name from londiste.find_table_fkeys($1)";
+    let rows = subscriber.query("look for foreign keys", sql, &[text(&name.to_string())]).await;
+    let rows = rows.map_err(|e| e.about(format!("table {name}")))?;
+    Ok(rows.iter().map(|row| ActiveFkey { from_table: row.get(0), name: row.get(1) }).collect())
+}
+
+/// Drops a foreign key and keeps its definition as pending. Locks both of its tables against everybody.
+pub(crate) async fn put_aside(tx: &Db, fkey: &ActiveFkey) -> Result<()> {
+    let ActiveFkey { from_table, name } = fkey;
+    let sql = "select londiste.subscriber_drop_table_fkey($1, $2)";
+    let done = tx.query("drop a foreign key", sql, &[text(from_table), text(name)]).await;
+    done.map(drop).map_err(|e| e.about(format!("foreign key {name} of {from_table}")))
+}
+
+/// The pending keys whose two tables are in sync.
+pub(crate) async fn restorable(subscriber: &Db, queue: &str) -> Result<Vec<PendingFkey>> {
+    let sql = "select from_table, to_table, fkey_name, fkey_def
+                 from londiste.subscriber_get_queue_valid_pending_fkeys($1)";
+    let rows = subscriber.query("look for pending foreign keys", sql, &[text(&queue)]).await?;
+    Ok(rows.iter().map(|row| pending(row, When::InSync)).collect())
+}
+
+/// The pending keys from and to these tables, whatever state they are in.
+pub(crate) async fn pending_of(subscriber: &Db, tables: &[FqName]) -> Result<Vec<PendingFkey>> {
+    let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    let sql = "select from_table, to_table, fkey_name, fkey_def from londiste.subscriber_pending_fkeys
+                where from_table = any ($1) or to_table = any ($1) order by from_table, fkey_name";
+    let rows = subscriber.query("look for pending foreign keys", sql, &[text_array(&names)]).await?;
+    Ok(rows.iter().map(|row| pending(row, When::Now)).collect())
+}
+
+fn pending(row: &Row, when: When) -> PendingFkey {
+    PendingFkey {
+        from_table: FqName::parse(row.get(0)),
+        to_table: FqName::parse(row.get(1)),
+        name: row.get(2),
+        definition: row.get(3),
+        when,
+    }
+}
+
+/// Locks the key's row until the transaction ends: a command and replay may be at the same key, and the second one finds
+/// what the first has done.
+pub(crate) async fn lock(tx: &Db, fkey: &PendingFkey) -> Result<()> {
+    let sql = "select from londiste.subscriber_pending_fkeys where from_table = $1 and fkey_name = $2 for update";
+    let table = fkey.from_table.to_string();
+    tx.query("lock a pending foreign key", sql, &[text(&table), text(&fkey.name)]).await.map(drop)
+}
+
+/// Takes the key from the list of those that are pending.
+pub(crate) async fn forget(tx: &Db, fkey: &PendingFkey) -> Result<()> {
+    let table = fkey.from_table.to_string();
+    let params = [text(&table), text(&fkey.name)];
+    let sql = "delete from londiste.subscriber_pending_fkeys where from_table = $1 and fkey_name = $2";
+    tx.execute("forget a pending foreign key", sql, &params).await?;
+    if remembers_failures(tx).await? {
+        let sql = "delete from londiste.fkey_failure where from_table = $1 and fkey_name = $2";
+        tx.execute("forget why a foreign key was pending", sql, &params).await?;
+    }
+    Ok(())
+}
+
+/// Whether the schema has a place for the reasons; one of 2.1 has none.
+async fn remembers_failures(subscriber: &Db) -> Result<bool> {
+    let sql = "select pg_catalog.to_regclass('londiste.fkey_failure') is not null";
+    Ok(subscriber.query_one("look for reasons of pending foreign keys", sql, &[]).await?.get(0))
+}
+
+/// Stores why a key could not be made again.
+pub(crate) async fn remember_failure(subscriber: &Db, fkey: &PendingFkey, reason: &str) -> Result<()> {
+    if !remembers_failures(subscriber).await? {
+        return Ok(());
+    }
+    subscriber
+        .execute(
+            "store why a foreign key is pending",
+            "insert into londiste.fkey_failure (from_table, fkey_name, reason)
+             select p.from_table, p.fkey_name, $3 from londiste.subscriber_pending_fkeys p
+              where p.from_table = $1 and p.fkey_name = $2
+             on conflict (from_table, fkey_name) do update set reason = excluded.reason, fail_time = excluded.fail_time",
+            &[text(&fkey.from_table.to_string()), text(&fkey.name), text(&reason)],
+        )
+        .await?;
+    Ok(())
+}

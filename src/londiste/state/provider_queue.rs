@@ -1,0 +1,141 @@
+//! The queue on the provider and the tables that are captured into it: `londiste.provider_table`, `londiste.capture`.
+
+use std::collections::BTreeMap;
+
+use crate::config::{Capture, EventFormat};
+use crate::error::{Error, Result};
+use crate::pg::{Db, FqName, text, text_array};
+
+/// The tables of the queue, in the order in which they were added.
+pub(crate) async fn tables(db: &Db, queue: &str) -> Result<Vec<FqName>> {
+    let sql = "select table_name from londiste.provider_get_table_list($1)";
+    let rows = db.query("list the tables of the queue", sql, &[text(&queue)]).await?;
+    Ok(rows.iter().map(|r| FqName::parse(r.get(0))).collect())
+}
+
+/// Fails when the queue does not exist. An unknown queue is no row in PgQ 3 and a row of nulls in 2.1.
+pub(crate) async fn require(db: &Db, queue: &str) -> Result<()> {
+    let sql = "select pg_catalog.count(queue_name) from pgq.get_queue_info($1)";
+    let row = db.query_one("look for the queue", sql, &[text(&queue)]).await?;
+    if row.get::<_, i64>(0) > 0 {
+        return Ok(());
+    }
+    Err(Error::refused(
+        format!("Event queue does not exist yet: no queue \"{queue}\" on provider ({})", db.target()),
+        "Check pgq_queue_name in the ini file, or create the queue with \"rlondiste INI provider install\".",
+    ))
+}
+
+/// Creates the queue if it does not exist. Returns whether it was created.
+pub(crate) async fn create(tx: &Db, queue: &str) -> Result<bool> {
+    let sql = "select pgq.create_queue($1)";
+    let row = tx.query_one("create the queue", sql, &[text(&queue)]).await.map_err(|e| e.about(queue))?;
+    Ok(row.get::<_, i32>(0) == 1)
+}
+
+/// The keys that were chosen by name when tables were added. There are none where only the functions of 2.1 are, and
+/// they are not seen where the user may not read the table that holds them.
+pub(crate) async fn chosen_keys(db: &Db, queue: &str) -> Result<BTreeMap<FqName, Vec<String>>> {
+    const ACTION: &str = "read the keys of the tables";
+    let sql =
+        "select coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('londiste.capture')::oid, 'select'),
+                               false)";
+    if !db.query_one(ACTION, sql, &[]).await?.get::<_, bool>(0) {
+        return Ok(BTreeMap::new());
+    }
+    let sql = "select table_name, key_columns from londiste.capture where queue_name = $1 and key_columns is not null";
+    let rows = db.query(ACTION, sql, &[text(&queue)]).await?;
+    Ok(rows.iter().map(|r| (FqName::parse(r.get(0)), r.get(1))).collect())
+}
+
+/// Which functions capture the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Functions {
+    /// rlondiste's, generated for each table.
+    Generated,
+    /// The C trigger of 2.1.
+    Classic,
+}
+
+/// What the provider's schema has.
+pub(crate) async fn functions(db: &Db) -> Result<Functions> {
+    let sql =
+        "select pg_catalog.to_regprocedure('londiste.provider_add_table_as(text,text,text,text,text[])') is not null";
+    let row = db.query_one("look for the capture functions", sql, &[]).await?;
+    Ok(if row.get(0) { Functions::Generated } else { Functions::Classic })
+}
+
+/// How a table is to be captured.
+pub(crate) struct HowToCapture {
+    pub(crate) capture: Capture,
+    pub(crate) format: EventFormat,
+    /// The columns that identify a row; `None`: the table's own key.
+    pub(crate) key: Option<Vec<String>>,
+}
+
+/// Adds a table to the queue and creates its triggers. Locks the table against writers until the transaction ends.
+pub(crate) async fn add(tx: &Db, queue: &str, table: &FqName, functions: Functions, how: &HowToCapture) -> Result<()> {
+    const ACTION: &str = "add a table to the queue";
+    let name = table.to_string();
+    let added = match functions {
+        Functions::Generated => {
+            let capture = match how.capture {
+                Capture::Statement => "statement",
+                Capture::Row => "row",
+            };
+            let format = match how.format {
+                EventFormat::Sql => "sql",
+                EventFormat::Urlenc => "urlenc",
+                EventFormat::Json => "json",
+            };
+            let params = [text(&queue), text(&name), text(&capture), text(&format), text_array(&how.key)];
+            tx.query(ACTION, "select londiste.provider_add_table_as($1, $2, $3, $4, $5)", &params).await
+        }
+        Functions::Classic => {
+            let sql = "select londiste.provider_add_table($1, $2)";
+            tx.query(ACTION, sql, &[text(&queue), text(&name)]).await
+        }
+    };
+    added.map(drop).map_err(|e| e.about(table))
+}
+
+/// Removes a table from the queue and drops its triggers. Locks the table against everybody.
+pub(crate) async fn remove(tx: &Db, queue: &str, table: &FqName) -> Result<()> {
+    let sql = "select londiste.provider_remove_table($1, $2)";
+    let done = tx.query("remove a table from the queue", sql, &[text(&queue), text(&table.to_string())]).await;
+    done.map(drop).map_err(|e| e.about(table))
+}
+
+/// Makes the triggers of a table anew. Locks the table against everybody.
+pub(crate) async fn refresh(tx: &Db, queue: &str, table: &FqName, functions: Functions) -> Result<()> {
+    let sql = match functions {
+        Functions::Generated => "select londiste.provider_refresh_table($1, $2)",
+        Functions::Classic => "select londiste.provider_refresh_trigger($1, $2)",
+    };
+    let done = tx.query("refresh the capture of a table", sql, &[text(&queue), text(&table.to_string())]).await;
+    done.map(drop).map_err(|e| e.about(table))
+}
+
+/// The captured tables of all queues, as queue and table.
+pub(crate) async fn all_captured(db: &Db) -> Result<Vec<(String, String)>> {
+    let sql = "select t.queue_name, t.table_name from londiste.provider_table t
+                      join pgq.queue q on q.queue_name = t.queue_name
+                order by t.queue_name, t.table_name";
+    let rows = db.query("list the captured tables", sql, &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Makes the capture of a table anew where that is needed. Returns whether it was done. Waits for nobody: a table that
+/// is in use is left for the next time.
+pub(crate) async fn maintain(db: &Db, queue: &str, table: &str) -> Result<bool> {
+    const ACTION: &str = "refresh the capture of a table";
+    let sql = "select londiste.provider_maintain($1, $2)";
+    let row = db.query_one(ACTION, sql, &[text(&queue), text(&table)]).await.map_err(|e| e.about(table))?;
+    Ok(row.get::<_, i32>(0) == 1)
+}
+
+/// Tells subscribers, when the transaction commits, which tables the queue has. They forget those that it has not.
+pub(crate) async fn notify_change(tx: &Db, queue: &str) -> Result<()> {
+    let sql = "select londiste.provider_notify_change($1)";
+    tx.query("tell subscribers of the change", sql, &[text(&queue)]).await.map(drop)
+}

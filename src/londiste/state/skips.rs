@@ -1,0 +1,157 @@
+//! Events that are left out instead of applied, by the order of an operator: `londiste.skipped_events`.
+//!
+//! An order is a row with the event. The batch that has the event marks the row in its own transaction. So the event is
+//! left out once, whenever a process ends, and stays there for people to look at.
+
+use crate::error::Result;
+use crate::pg::{Db, FqName, int4, int8, text};
+use crate::pgq::snapshot::Snapshot;
+use crate::pgq::{Batch, TickId};
+
+/// An event to be left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Skip {
+    /// `ev_id`
+    pub(crate) event: i64,
+    /// `ev_txid`
+    pub(crate) txid: i64,
+    /// Its table; `None` where it has none.
+    pub(crate) table: Option<FqName>,
+}
+
+/// What the job has still to leave out. Which consumer an event comes to changes when its table is parked or copied, so
+/// the orders are stored under the job's own consumer, and who applies a table's events takes the table's.
+pub(crate) async fn pending(subscriber: &Db, job: &str) -> Result<Vec<Skip>> {
+    let rows = subscriber
+        .query(
+            "look for events to leave out",
+            "select ev_id, ev_txid, ev_extra1 from londiste.skipped_events where consumer = $1 and done_tick is null",
+            &[text(&job)],
+        )
+        .await?;
+    let table = |row: &tokio_postgres::Row| row.get::<_, Option<&str>>(2).map(FqName::parse);
+    Ok(rows.iter().map(|row| Skip { event: row.get(0), txid: row.get(1), table: table(row) }).collect())
+}
+
+/// The events that the job has still to leave out, for a person. A schema of 2.1 knows none.
+pub(crate) async fn ordered(subscriber: &Db, job: &str) -> Result<Vec<i64>> {
+    const ACTION: &str = "look for events to leave out";
+    let known = "select pg_catalog.to_regclass('londiste.skipped_events') is not null";
+    if !subscriber.query_one(ACTION, known, &[]).await?.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    Ok(pending(subscriber, job).await?.iter().map(|skip| skip.event).collect())
+}
+
+/// The orders that concern a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Skips {
+    /// The batch has these events.
+    due: Vec<Skip>,
+    /// These came in an earlier batch, before the order.
+    late: Vec<Skip>,
+}
+
+impl Skips {
+    /// Those of `pending` that the batch has, where `ours` says which tables' events are applied from it.
+    pub(crate) async fn of(
+        provider: &Db,
+        queue: &str,
+        batch: &Batch,
+        mut pending: Vec<Skip>,
+        ours: impl Fn(&FqName) -> bool,
+    ) -> Result<Skips> {
+        pending.retain(|skip| skip.table.as_ref().is_none_or(&ours));
+        if pending.is_empty() {
+            return Ok(Skips::default());
+        }
+        let before = snapshot(provider, queue, batch.prev_tick).await?;
+        let until = snapshot(provider, queue, batch.cur_tick).await?;
+        let (late, rest): (Vec<Skip>, Vec<Skip>) = pending.into_iter().partition(|skip| before.contains(skip.txid));
+        Ok(Skips { late, due: rest.into_iter().filter(|skip| until.contains(skip.txid)).collect() })
+    }
+
+    /// The batch's events without them.
+    pub(crate) fn leave_out(&self, batch_sql: String) -> String {
+        if self.due.is_empty() {
+            return batch_sql;
+        }
+        let pair = |skip: &Skip| format!("({}::int8, {}::int8)", skip.event, skip.txid);
+        let list: Vec<String> = self.due.iter().map(pair).collect();
+        format!(
+            "select * from ({batch_sql}) e where (e.ev_id, e.ev_txid) not in ({}) order by e.ev_id",
+            list.join(", ")
+        )
+    }
+
+    /// Marks them as left out, with the batch.
+    pub(crate) async fn mark(&self, tx: &Db, job: &str, batch: &Batch) -> Result<()> {
+        const WHERE: &str = "where consumer = $1 and ev_id = $2 and ev_txid = $3 and done_tick is null";
+        let action = "store that an event was left out";
+        for skip in &self.due {
+            let sql = format!("update londiste.skipped_events set done_tick = $4 {WHERE}");
+            let params = [text(&job), int8(&skip.event), int8(&skip.txid), int8(&batch.cur_tick.0)];
+            tx.execute(action, &sql, &params).await?;
+            tracing::warn!("event {} is skipped, as was ordered; londiste.skipped_events has it", skip.event);
+        }
+        for skip in &self.late {
+            let sql = format!("delete from londiste.skipped_events {WHERE}");
+            tx.execute(action, &sql, &[text(&job), int8(&skip.event), int8(&skip.txid)]).await?;
+            tracing::warn!("event {} was applied before the order to skip it", skip.event);
+        }
+        Ok(())
+    }
+}
+
+async fn snapshot(provider: &Db, queue: &str, tick: TickId) -> Result<Snapshot> {
+    const ACTION: &str = "read a tick";
+    let row = provider
+        .query_opt(
+            ACTION,
+            "select t.tick_snapshot::text from pgq.queue q join pgq.tick t on t.tick_queue = q.queue_id
+              where q.queue_name = $1 and t.tick_id = $2",
+            &[text(&queue), int8(&tick.0)],
+        )
+        .await?;
+    row.and_then(|row| row.get::<_, &str>(0).parse().ok())
+        .ok_or_else(|| provider.unexpected(ACTION, format!("queue \"{queue}\" has no tick {tick} with a snapshot")))
+}
+
+/// An event as it stands in the queue.
+pub(crate) struct QueuedEvent {
+    pub(crate) id: i64,
+    pub(crate) txid: i64,
+    pub(crate) retry: Option<i32>,
+    pub(crate) kind: String,
+    pub(crate) table: Option<FqName>,
+    /// Time, data, and the four extra fields.
+    pub(crate) texts: [Option<String>; 6],
+}
+
+/// Stores the order to leave an event out.
+pub(crate) async fn order(tx: &Db, job: &str, event: &QueuedEvent) -> Result<()> {
+    let [time, data, extra1, extra2, extra3, extra4] = &event.texts;
+    tx.execute(
+        "store the event",
+        "insert into londiste.skipped_events
+                (consumer, reason, ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data,
+                 ev_extra1, ev_extra2, ev_extra3, ev_extra4)
+         values ($1, 'subscriber skip-event', $2, $3::text::timestamptz, $4, $5, $6, $7, $8, $9, $10, $11)",
+        &[
+            text(&job),
+            int8(&event.id),
+            text(time),
+            int8(&event.txid),
+            int4(&event.retry),
+            text(&event.kind),
+            text(data),
+            text(extra1),
+            text(extra2),
+            text(extra3),
+            text(extra4),
+        ],
+    )
+    .await
+    .map_err(|e| e.about(format!("event {}", event.id)))?;
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Triggers of users that are put aside while their table is copied: `londiste.subscriber_pending_triggers`.
+
+use crate::error::Result;
+use crate::pg::{Db, FqName, text, text_array};
+
+/// Where a trigger is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Dropped, its definition kept.
+    Pending,
+    /// On the table.
+    Active,
+}
+
+/// Columns of [`list`].
+pub(crate) const COLUMNS: [&str; 3] = ["table_name", "trigger_name", "trigger_def"];
+
+/// Table, name and definition of the triggers of these tables, sorted. Tables that do not exist have none.
+pub(crate) async fn list(db: &Db, place: Place, tables: &[String]) -> Result<Vec<[String; 3]>> {
+    let function = match place {
+        Place::Pending => "londiste.subscriber_get_table_pending_triggers(t.name)",
+        Place::Active => "londiste.find_table_triggers(t.name)",
+    };
+    rows_of(db, function, COLUMNS, tables).await
+}
+
+/// Puts all triggers of the table aside, inside the transaction. Locks the table against everybody.
+pub(crate) async fn put_aside(tx: &Db, table: &FqName) -> Result<()> {
+    let sql = "select londiste.subscriber_drop_all_table_triggers($1)";
+    let done = tx.query("put aside the triggers of a table", sql, &[text(&table.to_string())]).await;
+    done.map(drop).map_err(|e| e.about(table))
+}
+
+/// Brings back all triggers of the table that were put aside. Locks the table against writers.
+pub(crate) async fn restore_all(tx: &Db, table: &FqName) -> Result<()> {
+    let sql = "select londiste.subscriber_restore_all_table_triggers($1)";
+    let done = tx.query("restore the triggers of a table", sql, &[text(&table.to_string())]).await;
+    done.map(drop).map_err(|e| e.about(table))
+}
+
+/// Brings back one trigger. Locks the table against writers.
+pub(crate) async fn restore(tx: &Db, table: &FqName, trigger: &str) -> Result<()> {
+    let sql = "select londiste.subscriber_restore_table_trigger($1, $2)";
+    let done = tx.query("restore a trigger", sql, &[text(&table.to_string()), text(&trigger)]).await;
+    done.map(drop).map_err(|e| e.about(format!("{table}, trigger {trigger}")))
+}
+
+/// What a function that takes a table returns for all of the tables, each row once, sorted. The function fails for a
+/// table that does not exist, so such tables are left out first (`offset 0` keeps the server from merging the two steps).
+pub(super) async fn rows_of<const N: usize>(
+    db: &Db,
+    function: &'static str,
+    columns: [&'static str; N],
+    tables: &[String],
+) -> Result<Vec<[String; N]>> {
+    let sql = format!(
+        "select distinct {} from ( \
+             select w.name from pg_catalog.unnest($1) w(name) \
+             where pg_catalog.to_regclass(londiste.quote_fqname(w.name)) is not null offset 0 \
+         ) t, lateral {function} f order by {}",
+        columns.map(|c| format!("f.{c}")).join(", "),
+        (1..=N).map(|i| i.to_string()).collect::<Vec<_>>().join(", "),
+    );
+    let rows = db.query("read what belongs to the tables", &sql, &[text_array(&tables)]).await?;
+    Ok(rows.iter().map(|row| std::array::from_fn(|i| row.get::<_, Option<String>>(i).unwrap_or_default())).collect())
+}
