@@ -21,8 +21,8 @@ use super::state::foreign_keys::{self as stored, PendingFkey, When};
 /// How many keys without a row a report shows.
 const KEYS_SHOWN: usize = 10;
 
-/// How long to wait for a lock. Others wait for what we hold meanwhile, and for the lock after us: less than a server's
-/// `deadlock_timeout`, which is a second unless somebody has changed it. Also how long to let go between two tries.
+/// How long one try waits for a lock. Other sessions wait behind it, and for the locks that are held already. Less than a server's
+/// `deadlock_timeout`, which is a second unless somebody has changed it. Also the pause between two tries.
 const LOCK_WAIT: Duration = Duration::from_millis(300);
 
 /// How a round of restoring ended.

@@ -41,7 +41,8 @@ pub(crate) async fn provider(context: &Context<'_>) -> Result<()> {
 }
 
 /// Has capture functions that an older rlondiste generated made anew, of all queues: they share the schema. A transaction for each
-/// table, so that none is locked while others are done. The ticker's maintenance does the same, and what is left over here.
+/// table, so that no table stays locked while the next one is done. The ticker's maintenance does the same, and later takes
+/// the tables that were in use here.
 async fn refresh_capture(db: &Db) -> Result<()> {
     for (queue, table) in provider_queue::all_captured(db).await? {
         if provider_queue::maintain(db, &queue, &table).await? {
@@ -99,7 +100,7 @@ pub(crate) async fn take_over(subscriber: &Db) -> Result<()> {
     }
 }
 
-/// plpgsql is in every database, unless somebody took it away.
+/// Every database has plpgsql unless it was dropped.
 async fn plpgsql(tx: &Db) -> Result<()> {
     const ACTION: &str = "look for plpgsql";
     let sql = "select exists (select from pg_catalog.pg_language l where l.lanname = 'plpgsql')";

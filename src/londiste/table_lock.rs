@@ -9,7 +9,7 @@ use super::context::Context;
 use crate::error::{Error, Result};
 use crate::pg::{Db, FqName, Tx, boolean, text};
 
-/// How long one try may stand in the lock queue. Everything that comes to the table after it waits behind it, so it is short.
+/// How long one try may stand in the table's lock queue. Statements of other sessions that come later wait behind it.
 const LOCK_TRY: Duration = Duration::from_millis(400);
 
 /// The longest pause between two tries.
@@ -33,7 +33,7 @@ impl Context<'_> {
     }
 
     /// Does the work, which locks the table, in a transaction that is left open. The lock is taken in short tries with
-    /// pauses, up to the ini's `lock_timeout` altogether: while a try waits, everybody else who wants the table waits
+    /// pauses, up to the ini's `lock_timeout` altogether: while a try waits, statements of other sessions on the table wait
     /// behind it.
     pub(crate) async fn lock_table<'d, T>(
         &self,
@@ -72,20 +72,20 @@ impl Context<'_> {
 /// Which lock a change takes on its table, and so who keeps it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TableLock {
-    /// `create trigger`, `lock ... in share mode`: writers keep it out, and it them.
+    /// `create trigger`, `lock ... in share mode`: conflicts with writers.
     Writers,
-    /// `drop trigger`: readers too.
+    /// `drop trigger`: conflicts with readers too.
     Everybody,
 }
 
-/// A session that keeps us out of a table.
+/// A session that holds, or waits for, a lock which conflicts with ours.
 struct Blocker {
     /// None for a prepared transaction.
     pid: Option<i32>,
     text: String,
 }
 
-/// Who holds a lock on the table that keeps us out, or waits for a strong one before us; the oldest first.
+/// The sessions whose locks on the table, held or waited for, conflict with `lock`; the oldest transaction first.
 async fn blockers(db: &Db, table: &FqName, lock: TableLock) -> Result<Vec<Blocker>> {
     // Who writes to a partition by its own name locks only that.
     let sql = "with recursive tree(relation) as ( \

@@ -1,4 +1,4 @@
-//! What somebody at a terminal sees while tables are copied: how many are done, and a bar for each copy that runs.
+//! Progress bars on a terminal while tables are copied: the number of finished tables, and a bar for each running copy.
 
 use std::convert::Infallible;
 use std::future;
@@ -33,7 +33,7 @@ pub(super) struct CopyBars {
 }
 
 impl CopyBars {
-    /// `None` where nobody would see it.
+    /// `None` when standard error is not a terminal.
     pub(super) fn open() -> Option<CopyBars> {
         Bars::open().map(|bars| CopyBars { bars, provider: None, ask_provider_at: Instant::now() })
     }
@@ -80,7 +80,8 @@ fn line(table: &SubscribedTable, progress: Option<Progress>) -> Bar {
     Bar { name: table.name.to_string(), share: progress.and_then(|p| p.share()), text }
 }
 
-/// Shows how far the copies are until somebody stops polling. What goes wrong here is no fault of theirs.
+/// Draws the progress of all copies until the future is dropped. Errors are logged at debug level and never returned: a
+/// copy does not depend on its picture.
 pub(super) async fn copies(context: &Context<'_>) -> Infallible {
     let Some(mut bars) = CopyBars::open() else { return future::pending().await };
     loop {

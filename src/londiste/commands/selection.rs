@@ -52,7 +52,7 @@ pub(crate) struct Match {
 }
 
 impl Selection {
-    /// The patterns: those typed, or for `--all` without names the one that everything matches.
+    /// The patterns as typed; for `--all` without names the pattern `*.*`.
     pub(crate) fn patterns(&self) -> Vec<Pattern> {
         if self.names.is_empty() && self.all {
             return vec![Pattern::any()];

@@ -164,7 +164,7 @@ pub(super) async fn compare_all(
     Ok(Findings(list))
 }
 
-/// One letter per column: `k` for the key, `v` for the others.
+/// One letter per column: `k` for a column of the key, `v` for any other column.
 fn letters(table: &Table, in_key: impl Fn(&Column) -> bool) -> String {
     table.columns.iter().map(|c| if in_key(c) { 'k' } else { 'v' }).collect()
 }

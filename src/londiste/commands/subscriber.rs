@@ -173,7 +173,7 @@ async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
 
 async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, is_ok: bool) -> Result<()> {
     let unsubscribe = async |tx: &Db| tables::unsubscribe(tx, context.queue(), table).await;
-    // A copy that runs keeps everybody out of the table until it hears of this.
+    // A running copy holds ACCESS EXCLUSIVE on the table; replay ends the copy when the table is not subscribed any more.
     if !is_ok {
         context.change(db, unsubscribe).await?;
     }

@@ -42,7 +42,7 @@ pub(super) struct Side {
 #[derive(Clone, Debug)]
 pub(super) struct ComparedTable {
     pub(super) name: FqName,
-    /// The key's columns, then the others that both sides have, in the provider's order.
+    /// The key's columns, then all other columns that both sides have, in the provider's order.
     pub(super) columns: Vec<String>,
     /// The same as they are written in SQL: quoted only where needed.
     pub(super) quoted: Vec<String>,

@@ -67,7 +67,7 @@ impl<'a> Executor<'a> {
         if self.keys.len() < BATCH { Ok(Executed::All) } else { self.flush(file).await }
     }
 
-    /// Executes what is left.
+    /// Executes the fixes that are collected and not executed yet.
     pub(super) async fn flush(&mut self, file: &mut FixFile) -> Result<Executed> {
         if self.keys.is_empty() {
             return Ok(Executed::All);

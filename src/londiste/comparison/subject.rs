@@ -22,7 +22,7 @@ pub(super) fn source(name: &FqName, kind: RelationKind) -> String {
     format!("{only}{}", name.quoted())
 }
 
-/// The tables that can be compared now, and whether all could that were asked for. Says why for the others.
+/// The tables that can be compared now, and whether one that was asked for cannot; the log says why.
 pub(super) async fn subjects(
     wanted: &Tables,
     context: Context<'_>,

@@ -171,7 +171,8 @@ impl<'a> SyncPoints<'a> {
         }
     }
 
-    /// Waits for replay, unless `--force` no longer than for a lock. If it does not come, it has been logged.
+    /// Waits until replay has finished the batch that ends at this tick: at most `lock_timeout`, with `--force` without limit.
+    /// When the time is over, logs that and returns false.
     async fn replay_reaches(&self, tick: TickId) -> Result<bool> {
         let started = Instant::now();
         while self.consumer.position(&self.provider).await?.is_none_or(|position| position < tick) {

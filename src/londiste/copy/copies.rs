@@ -1,7 +1,7 @@
 //! Who copies what: the copies that run as tasks of this process, one task a table, started again after a failure.
 //!
-//! Any process may go on with a copy that another one has left behind; what is written about the table decides, and each
-//! step checks it. But a process stops, and takes back, only what it has started itself.
+//! Any process may continue a copy that another process has left unfinished: the stored state decides what comes next, and
+//! each step checks it. But a process ends only its own tasks, and unregisters at a stop only the consumers of its own tasks.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::pgq::consumer::Consumer;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// How long a stop may take for taking back the consumers of copies that have to start over anyway.
+/// How long a stop may take for unregistering the consumers of copies that have to begin again anyway.
 const CLEAN_UP_TIME: Duration = Duration::from_secs(3);
 
 /// How long to leave a table alone whose foreign keys could not be dropped because of a lock.
@@ -243,7 +243,8 @@ impl Copies {
         Ok(Moved::Moved)
     }
 
-    /// How many more copies may begin. One that waits for its next try leaves its place to others.
+    /// How many more copies may begin: `parallel_copies`, less the tables that are being copied. A table whose copy failed and
+    /// waits for its next try does not count.
     fn room(&self, config: &config::Londiste, tables: &[SubscribedTable]) -> usize {
         let goal = self.shared.goal;
         let is_busy = |t: &&SubscribedTable| match t.state {
@@ -289,8 +290,8 @@ impl Copies {
         Ok(())
     }
 
-    /// Ends all copies of this process. Those that were in the middle of the COPY have to start over, so their consumers
-    /// are taken back; all others keep theirs and go on at the next start.
+    /// Ends all copies of this process. A table at `in-copy` has to be copied from the beginning, so its consumer is
+    /// unregistered (for at most [`CLEAN_UP_TIME`]); a table in any later state keeps its consumer and continues at the next start.
     pub(crate) async fn stop(&mut self, config: &config::Londiste) {
         self.shared.stop.cancel();
         if self.tasks.is_empty() {
@@ -306,14 +307,14 @@ impl Copies {
     }
 }
 
-/// Tables that do not wait for each other's places.
+/// Groups of tables; each group has `parallel_copies` places of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
-    /// Replay waits for it.
+    /// The table stands at `do-sync`: replay waits for it.
     Urgent,
-    /// It has been copied long ago and may be mended at any time.
+    /// The table is parked: tried again from time to time, until a person has mended it.
     Parked,
-    /// It is copied, or catches up after it.
+    /// The table is copied, or catches up after its copy.
     Copy,
 }
 

@@ -1,5 +1,5 @@
 //! The COPY itself: indexes and constraints away, rows over, indexes and constraints back, in one transaction of the
-//! subscriber. Until it commits, the old rows and indexes are what everybody sees.
+//! subscriber. Until the commit, other sessions see the old rows and indexes.
 
 use crate::config;
 use crate::error::{Error, Result};
@@ -16,10 +16,13 @@ use super::table_copy::Shared;
 use super::throttle::Throttle;
 use super::transfer::Transfer;
 
-/// A policy that hides rows from us is an error, not a smaller table.
+/// With row security off, a policy that would hide rows from this user is an error instead of a shorter copy.
 const ALL_ROWS: &str = "set local row_security = off";
 
-/// Copies the table inside the subscriber's open transaction. Returns the provider's snapshot that the rows are of.
+/// Copies the table inside the subscriber's open transaction, and returns the provider snapshot that the rows belong to.
+///
+/// Holds ACCESS EXCLUSIVE on the subscriber's table until the caller commits, and a provider snapshot, which holds vacuum back,
+/// until the last row is read.
 pub(super) async fn copy_table(
     provider: &Db,
     tx: &Db,
@@ -54,7 +57,7 @@ pub(super) async fn copy_table(
     Ok(snapshot)
 }
 
-/// Collects the statistics that the planner needs at once.
+/// Runs ANALYZE, so that the planner has statistics for the next batch. Locks the table against other maintenance.
 pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
     let sql = format!("analyze {}", name.quoted());
     subscriber.batch("analyze", &sql).await.map_err(|e| e.about(format!("table {name}")))

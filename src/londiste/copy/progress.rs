@@ -47,7 +47,7 @@ impl Progress {
         self.share
     }
 
-    /// `, 40 %, 18 s left`: to be put behind what is done; empty where nothing is known.
+    /// `, 40 %, 18 s left`, as the end of a log line; empty when the server gives no estimate.
     pub(crate) fn estimate(&self) -> String {
         let share = self.share.map(|share| format!(", {:.0} %", 100.0 * share)).unwrap_or_default();
         self.seconds_left.map_or(share.clone(), |left| format!("{share}, {left:.0} s left"))

@@ -21,7 +21,7 @@ impl Throttle {
         Throttle { limit: watch::Sender::new(limit), paid_at: Arc::new(Mutex::new(Instant::now())) }
     }
 
-    /// Changes the limit for everybody, also for those who wait now.
+    /// Changes the limit of all clones in bytes a second, also for calls of [`Throttle::spend`] that wait now.
     pub(in crate::londiste) fn set(&self, limit: u64) {
         self.limit.send_replace(limit);
     }

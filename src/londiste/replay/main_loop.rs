@@ -239,7 +239,7 @@ impl BatchExtras for WithBatch<'_> {
 impl Work for Replay {
     async fn work(&mut self) -> Result<Worked> {
         self.limit_lifetime();
-        // The sessions are put back only after a good turn: what is open in them after an error is unknown.
+        // The sessions are kept only after a turn without error: after an error a transaction may still be open in them.
         let mut sessions = match self.sessions.take() {
             Some(sessions) => sessions,
             None => self.attach().await?,
@@ -291,7 +291,7 @@ fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
     stats
 }
 
-/// Events of a type that nobody knows go to the provider's failed queue, where it has one.
+/// Puts events of unknown types into the provider's failed queue, where the provider has one.
 async fn put_aside(sessions: &Sessions, batch: &Batch, applied: &Applied) -> Result<()> {
     for (event, kind) in &applied.unknown {
         tracing::warn!("Unknown op {kind} (event {event})");

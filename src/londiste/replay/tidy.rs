@@ -35,7 +35,7 @@ pub(super) struct Tidy {
 }
 
 impl Tidy {
-    /// Does what is due; never waits for locks or long statements.
+    /// Drops snapshots and starts the restoring of foreign keys when they are due. Never waits for locks or long statements.
     pub(super) async fn turn(
         &mut self,
         config: &config::Londiste,

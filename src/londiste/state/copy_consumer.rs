@@ -41,8 +41,8 @@ pub(crate) async fn hold(tx: &Db, queue: &str, name: &FqName, consumer: &str) ->
 /// Gives the table a consumer name that no other table has, and takes away the mark of a parked table. `None` when another
 /// process still works under the table's name.
 ///
-/// A name stays with its table until its consumer is forgotten: whoever still works under it finds out from the table's
-/// state that the copy is over. Waits for a transaction that is about to take the same name for another table.
+/// A name stays with its table until its consumer is forgotten: a task that still works under the name finds out from the
+/// table's state that its copy is over. Waits for a transaction that is about to take the same name for another table.
 pub(crate) async fn take(tx: &Db, queue: &str, name: &FqName, job: &str) -> Result<Option<String>> {
     const ACTION: &str = "store the copy's consumer";
     let (table, base) = (name.to_string(), base_name(job));

@@ -19,8 +19,8 @@ pub(crate) struct Skip {
     pub(crate) table: Option<FqName>,
 }
 
-/// What the job has still to leave out. Which consumer an event comes to changes when its table is parked or copied, so
-/// the orders are stored under the job's own consumer, and who applies a table's events takes the table's.
+/// The orders that are not carried out yet. Which consumer reads an event changes when its table is parked or copied, so all
+/// orders are stored under the job's own consumer, and each consumer carries out the orders of the tables that it applies.
 pub(crate) async fn pending(subscriber: &Db, job: &str) -> Result<Vec<Skip>> {
     let rows = subscriber
         .query(
@@ -53,15 +53,15 @@ pub(crate) struct Skips {
 }
 
 impl Skips {
-    /// Those of `pending` that the batch has, where `ours` says which tables' events are applied from it.
+    /// The orders of `pending` whose events the batch has. `applied` tells the tables whose events are applied from the batch.
     pub(crate) async fn of(
         provider: &Db,
         queue: &str,
         batch: &Batch,
         mut pending: Vec<Skip>,
-        ours: impl Fn(&FqName) -> bool,
+        applied: impl Fn(&FqName) -> bool,
     ) -> Result<Skips> {
-        pending.retain(|skip| skip.table.as_ref().is_none_or(&ours));
+        pending.retain(|skip| skip.table.as_ref().is_none_or(&applied));
         if pending.is_empty() {
             return Ok(Skips::default());
         }
@@ -71,7 +71,7 @@ impl Skips {
         Ok(Skips { late, due: rest.into_iter().filter(|skip| until.contains(skip.txid)).collect() })
     }
 
-    /// The batch's events without them.
+    /// The statement that gives the batch's events, without the events to leave out.
     pub(crate) fn leave_out(&self, batch_sql: String) -> String {
         if self.due.is_empty() {
             return batch_sql;
@@ -84,7 +84,7 @@ impl Skips {
         )
     }
 
-    /// Marks them as left out, with the batch.
+    /// Marks the orders as carried out, in the batch's transaction.
     pub(crate) async fn mark(&self, tx: &Db, job: &str, batch: &Batch) -> Result<()> {
         const WHERE: &str = "where consumer = $1 and ev_id = $2 and ev_txid = $3 and done_tick is null";
         let action = "store that an event was left out";

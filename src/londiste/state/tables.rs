@@ -49,6 +49,11 @@ impl SubscribedTable {
 
 const COLUMNS: &str = "t.table_name, t.merge_state, t.snapshot, coalesce(t.skip_truncate, false), t.nr";
 
+const FROM: &str = "from londiste.subscriber_get_table_list($1) l
+       join londiste.subscriber_table t on t.queue_name = $1 and t.table_name = l.table_name";
+
+const WHERE: &str = "where $2 is null or t.table_name = $2 order by t.nr";
+
 /// Reads the tables of the queue, in the order in which they were added.
 ///
 /// Works on a schema of 2.1 too, which has no place for copy consumers, unless the caller has a transaction open.
@@ -62,24 +67,19 @@ pub(crate) async fn load_one(subscriber: &Db, queue: &str, name: &FqName) -> Res
 }
 
 async fn read(subscriber: &Db, queue: &str, name: Option<&FqName>) -> Result<Vec<SubscribedTable>> {
-    const ACTION: &str = "read the subscribed tables";
+    const ACTION: &str = "list the subscribed tables";
     let name = name.map(ToString::to_string);
     let params = [text(&queue), text(&name)];
     // An older schema has no column for what would help.
     let sql = format!(
         "select {COLUMNS}, p.consumer_id, p.parked_reason, pg_catalog.to_jsonb(p) ->> 'parked_mend'
-           from londiste.subscriber_table t
+           {FROM}
                 left join londiste.table_position p on p.queue_name = t.queue_name and p.table_name = t.table_name
-          where t.queue_name = $1 and ($2 is null or t.table_name = $2)
-          order by t.nr"
+          {WHERE}"
     );
     let rows = match subscriber.query(ACTION, &sql, &params).await {
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) && !is_installed(subscriber).await? => {
-            let sql = format!(
-                "select {COLUMNS}, null::text, null::text, null::text from londiste.subscriber_table t
-                  where t.queue_name = $1 and ($2 is null or t.table_name = $2)
-                  order by t.nr"
-            );
+            let sql = format!("select {COLUMNS}, null::text, null::text, null::text {FROM} {WHERE}");
             subscriber.query(ACTION, &sql, &params).await?
         }
         rows => rows?,
