@@ -3,15 +3,19 @@
 
 use std::process::Child;
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::gates::{GATES, SUBSCRIBER_GATES, Side, close};
 use super::row_lock::RowLock;
-use crate::support::{Job, QUEUE, Replication, Session, wait_until};
+use crate::support::{Job, QUEUE, Replication, Session, wait_until, wait_within};
 
 const SCHEMA: &str = "create table t (id int primary key, a text); create table other (id int primary key)";
+
+const STATE_OF_T: &str =
+    "select coalesce(merge_state, '-') from londiste.subscriber_table where table_name = 'public.t'";
 
 /// How often the rows of `t` were copied.
 fn copies(r: &Replication) -> usize {
@@ -235,4 +239,44 @@ fn stopped_replay_leaves_the_copies_of_the_copy_command_alone() {
     r.wait_until_ok();
     r.assert_in_sync();
     assert_eq!(s.copies_of_a(), 1);
+}
+
+/// The ini file names another identity, and the daemon is told to read it again.
+fn reload_with_another(key: &str, value: &str) {
+    let (mut r, old) = with_snapshot();
+    // Another queue, whose ticks are elsewhere.
+    r.provider.sql("select pgq.create_queue('other-queue'), pgq.ticker('other-queue')");
+    r.londiste.configure(key, value);
+    let (line, start) = ("needs a restart", r.londiste.log().len());
+    r.londiste.reload();
+    r.provider.sql("insert into t values (2, 'two')");
+    r.replay_until_in_sync();
+    assert_eq!(r.subscriber.column("select id from t order by id"), ["1", "2"]);
+    // The copies are those of the old queue and consumer.
+    r.subscriber.sql(&format!("select londiste.subscriber_set_table_state('{QUEUE}', 'public.t', null, null)"));
+    wait_within(Duration::from_secs(20), "t is ok", || {
+        let state = r.subscriber.value(STATE_OF_T);
+        if state == "ok" { Ok(()) } else { Err(format!("{state}\n{}", r.londiste.log().split_off(start))) }
+    });
+    old.sql("commit");
+    r.assert_in_sync();
+    wait_within(Duration::from_secs(10), line, || {
+        let log = r.londiste.log().split_off(start);
+        let told = log.lines().any(|l| l.contains(line) && l.contains(key));
+        if told { Ok(()) } else { Err(log) }
+    });
+    let consumers =
+        r.provider.column("select consumer_name || ' ' || queue_name from pgq.get_consumer_info() order by 1");
+    assert_eq!(consumers, ["db1-londiste db1-londiste-queue"]);
+    assert_eq!(r.subscriber.column("select consumer_id from londiste.completed"), ["db1-londiste"]);
+}
+
+#[test]
+fn queue_of_a_running_replay_is_not_changed_by_a_reload() {
+    reload_with_another("pgq_queue_name", "other-queue");
+}
+
+#[test]
+fn consumer_of_a_running_replay_is_not_changed_by_a_reload() {
+    reload_with_another("pgq_consumer_id", "somebody-else");
 }
