@@ -15,6 +15,7 @@ mod faults;
 mod fkey_races;
 mod fkeys_and_triggers;
 mod gates;
+mod held_up;
 mod initial_copy;
 mod keys;
 mod log_lines;
