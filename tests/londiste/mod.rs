@@ -18,6 +18,7 @@ mod gates;
 mod held_up;
 mod initial_copy;
 mod keys;
+mod limits;
 mod log_lines;
 mod majors;
 mod memory;
