@@ -1,0 +1,282 @@
+//! The state of a table changes under those who have read it before: a command of the operator wins over what replay or
+//! a copy was about to write, and processes that work side by side do not touch each other's copies.
+
+use std::process::Child;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::gates::{GATES, SUBSCRIBER_GATES, Side, close};
+use super::row_lock::RowLock;
+use crate::support::{Job, QUEUE, Replication, Session, wait_until, wait_within};
+
+const SCHEMA: &str = "create table t (id int primary key, a text); create table other (id int primary key)";
+
+const STATE_OF_T: &str =
+    "select coalesce(merge_state, '-') from londiste.subscriber_table where table_name = 'public.t'";
+
+/// How often the rows of `t` were copied.
+fn copies(r: &Replication) -> usize {
+    r.londiste.log().matches("Starting full copy of public.t\n").count()
+}
+
+/// A row of the subscriber alone. A copy takes it away.
+fn mark(r: &Replication) {
+    r.subscriber.sql("insert into t values (-1, 'only here')");
+}
+
+fn has_mark(r: &Replication) -> bool {
+    r.subscriber.value("select count(*) from t where id = -1") == "1"
+}
+
+/// Runs a command that waits for the row of `t`, and `then` which brings replay or a copy behind it.
+fn command_first(r: &Replication, command: &str, then: impl FnOnce()) {
+    let row = RowLock::of_table(&r.subscriber, "t");
+    thread::scope(|scope| {
+        let running = scope.spawn(|| r.londiste.run(command));
+        row.wait_for_waiting(1, command);
+        then();
+        row.wait_for_waiting(2, "replay or its copy");
+        row.release();
+        running.join().unwrap();
+    });
+}
+
+#[test]
+fn resync_of_a_parked_table_wins_over_the_end_of_its_catch_up() {
+    let r = Replication::new().with_schema(SCHEMA).up();
+    r.provider.sql("insert into t values (1, 'one')");
+    r.assert_in_sync();
+    r.subscriber.sql("alter table t drop column a");
+    r.provider.sql("insert into t values (2, 'two')");
+    r.londiste.wait_for_log("CRITICAL Table public.t is parked");
+    command_first(&r, "subscriber resync t", || {
+        // The copy's consumer catches up, and then stores that it waits for replay.
+        r.subscriber.sql("alter table t add column a text");
+        mark(&r);
+    });
+    r.wait_until_ok();
+    r.replay_until_in_sync();
+    assert_eq!((copies(&r), has_mark(&r)), (2, false), "(copies, a row of before the copy is left)");
+    r.assert_in_sync();
+}
+
+/// A table that is `ok` and has its snapshot still: a transaction of the provider is older than the copy.
+fn with_snapshot() -> (Replication, Session) {
+    let r = Replication::new().with_schema(SCHEMA);
+    r.provider.sql("insert into t values (1, 'one')");
+    r.install();
+    let old = r.provider.session();
+    old.sql("begin; select txid_current()");
+    r.start();
+    r.add("--all");
+    r.wait_until_ok();
+    assert_eq!(
+        r.subscriber.value("select snapshot is null from londiste.subscriber_table where table_name = 'public.t'"),
+        "f"
+    );
+    (r, old)
+}
+
+#[test]
+fn resync_wins_over_a_snapshot_that_replay_drops() {
+    let (r, old) = with_snapshot();
+    mark(&r);
+    command_first(&r, "subscriber resync t", || old.sql("commit"));
+    r.wait_until_ok();
+    r.replay_until_in_sync();
+    assert_eq!((copies(&r), has_mark(&r)), (2, false), "(copies, a row of before the copy is left)");
+    r.assert_in_sync();
+}
+
+#[test]
+fn unregister_and_register_win_over_a_snapshot_that_replay_drops() {
+    let (r, old) = with_snapshot();
+    command_first(&r, "subscriber unregister", || old.sql("commit"));
+    r.provider.sql("insert into t values (2, 'while nobody listens')");
+    r.londiste.run("subscriber register");
+    // Replay found itself without a consumer, and pauses.
+    r.londiste.reload();
+    r.wait_until_ok();
+    r.replay_until_in_sync();
+    assert_eq!(r.subscriber.column("select id from t order by id"), ["1", "2"]);
+    r.assert_in_sync();
+}
+
+const COPIES: &str = "select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer
+                      where co_name like '%\\_copy%' order by 1";
+
+/// Holds every copy before it drops its table's key: it is registered, and its snapshot is taken.
+const DROPS_KEY: &str = "ddl alter table%drop constraint%_pkey%";
+const KEY: u32 = 4721;
+const OPEN: &str = "delete from gate.closed; select pg_advisory_unlock(4721)";
+
+/// `replay` and the command `copy` of one job. Table `a` is the bigger one, which is begun first.
+struct SideBySide {
+    // Ended before the databases go.
+    copier: Job,
+    r: Replication,
+}
+
+impl SideBySide {
+    fn new() -> SideBySide {
+        let mut r = Replication::new()
+            .with_schema(GATES)
+            .with_schema("create table a (id int primary key, data text); create table b (id int primary key)");
+        r.provider
+            .sql("insert into a select i, repeat('x', 500) from generate_series(1, 200) i; insert into b values (1)");
+        r.install();
+        r.subscriber.sql(SUBSCRIBER_GATES);
+        r.londiste.configure("parallel_copies", "1");
+        let databases = [r.provider.conninfo(), r.subscriber.conninfo()];
+        let copier = Job::londiste(r.scratch().path(), "copier", databases, QUEUE)
+            .set("pgq_consumer_id", r.londiste.name())
+            .set("parallel_copies", "2");
+        SideBySide { copier, r }
+    }
+
+    /// Waits until so many copies are held at the gate.
+    #[track_caller]
+    fn wait_until_held(&self, gate: &Session, count: usize) {
+        let sql = format!(
+            "select count(*) from pg_locks where locktype = 'advisory' and objid = {KEY} and not granted
+                and database = (select oid from pg_database where datname = current_database())"
+        );
+        wait_until(&format!("{count} copies are held"), || match gate.value(&sql) {
+            held if held == count.to_string() => Ok(()),
+            held => Err(format!("{held} are held")),
+        });
+    }
+
+    fn copies_of_a(&self) -> usize {
+        let log = |job: &Job| job.log().matches("Starting full copy of public.a\n").count();
+        log(&self.r.londiste) + log(&self.copier)
+    }
+}
+
+/// Ends a process with SIGINT, and waits for it.
+fn interrupt(child: &mut Child) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn copies_of_two_processes_have_consumers_of_their_own() {
+    let s = SideBySide::new();
+    let r = &s.r;
+    let gate = close(r, Side::Subscriber, DROPS_KEY, KEY);
+    r.ticker.start();
+    r.add("a b");
+    // Both have read that no table is begun: replay takes the first one, and the other process the second one.
+    let row = RowLock::of_table(&r.subscriber, "a");
+    r.londiste.start();
+    row.wait_for_waiting(1, "replay");
+    let mut copy = s.copier.program(["copy"]).spawn(r.scratch());
+    row.wait_for_waiting(2, "the copy command");
+    row.release();
+    s.wait_until_held(&gate, 2);
+    let names = r.provider.column(COPIES);
+    // Not in the snapshots of the copies.
+    r.provider.sql("insert into a values (1001, 'while it is copied'); insert into b values (1001)");
+    gate.sql(OPEN);
+    r.wait_until_ok();
+    let result = r.londiste.log() + &s.copier.log();
+    copy.wait().unwrap();
+    r.assert_in_sync();
+    assert_eq!(names, ["db1-londiste_copy", "db1-londiste_copy2"]);
+    assert!(!result.contains("copying public"), "{result}");
+}
+
+#[test]
+fn stopped_copy_command_leaves_the_copies_of_replay_alone() {
+    let s = SideBySide::new();
+    let r = &s.r;
+    let gate = close(r, Side::Subscriber, DROPS_KEY, KEY);
+    r.start();
+    r.add("a");
+    s.wait_until_held(&gate, 1);
+    r.add("b");
+    let mut copy = s.copier.program(["copy"]).spawn(r.scratch());
+    s.wait_until_held(&gate, 2);
+    assert_eq!(r.provider.column(COPIES), ["db1-londiste_copy", "db1-londiste_copy2"]);
+    interrupt(&mut copy);
+    assert_eq!(r.provider.column(COPIES), ["db1-londiste_copy"]);
+    r.provider.sql("insert into a values (1001, 'while it is copied'); insert into b values (1001)");
+    gate.sql(OPEN);
+    r.wait_until_ok();
+    r.assert_in_sync();
+    assert_eq!(s.copies_of_a(), 1);
+}
+
+#[test]
+fn stopped_replay_leaves_the_copies_of_the_copy_command_alone() {
+    let s = SideBySide::new();
+    let r = &s.r;
+    let gate = close(r, Side::Subscriber, DROPS_KEY, KEY);
+    r.ticker.start();
+    r.add("a");
+    r.londiste.run("subscriber register");
+    let mut copy = s.copier.program(["copy"]).spawn(r.scratch());
+    s.wait_until_held(&gate, 1);
+    r.add("b");
+    r.londiste.start();
+    wait_until("replay waits for the copy of the other process", || {
+        if r.londiste.log().contains("another process has the copy of public.a in hand") {
+            Ok(())
+        } else {
+            Err("not yet")
+        }
+    });
+    r.londiste.stop();
+    let names = r.provider.column(COPIES);
+    assert!(names.contains(&"db1-londiste_copy".to_owned()), "{names:?}");
+    r.provider.sql("insert into a values (1001, 'while it is copied'); insert into b values (1001)");
+    gate.sql(OPEN);
+    copy.wait().unwrap();
+    r.londiste.start();
+    r.wait_until_ok();
+    r.assert_in_sync();
+    assert_eq!(s.copies_of_a(), 1);
+}
+
+/// The ini file names another identity, and the daemon is told to read it again.
+fn reload_with_another(key: &str, value: &str) {
+    let (mut r, old) = with_snapshot();
+    // Another queue, whose ticks are elsewhere.
+    r.provider.sql("select pgq.create_queue('other-queue'), pgq.ticker('other-queue')");
+    r.londiste.configure(key, value);
+    let (line, start) = ("needs a restart", r.londiste.log().len());
+    r.londiste.reload();
+    r.provider.sql("insert into t values (2, 'two')");
+    r.replay_until_in_sync();
+    assert_eq!(r.subscriber.column("select id from t order by id"), ["1", "2"]);
+    // The copies are those of the old queue and consumer.
+    r.subscriber.sql(&format!("select londiste.subscriber_set_table_state('{QUEUE}', 'public.t', null, null)"));
+    wait_within(Duration::from_secs(20), "t is ok", || {
+        let state = r.subscriber.value(STATE_OF_T);
+        if state == "ok" { Ok(()) } else { Err(format!("{state}\n{}", r.londiste.log().split_off(start))) }
+    });
+    old.sql("commit");
+    r.assert_in_sync();
+    wait_within(Duration::from_secs(10), line, || {
+        let log = r.londiste.log().split_off(start);
+        let told = log.lines().any(|l| l.contains(line) && l.contains(key));
+        if told { Ok(()) } else { Err(log) }
+    });
+    let consumers =
+        r.provider.column("select consumer_name || ' ' || queue_name from pgq.get_consumer_info() order by 1");
+    assert_eq!(consumers, ["db1-londiste db1-londiste-queue"]);
+    assert_eq!(r.subscriber.column("select consumer_id from londiste.completed"), ["db1-londiste"]);
+}
+
+#[test]
+fn queue_of_a_running_replay_is_not_changed_by_a_reload() {
+    reload_with_another("pgq_queue_name", "other-queue");
+}
+
+#[test]
+fn consumer_of_a_running_replay_is_not_changed_by_a_reload() {
+    reload_with_another("pgq_consumer_id", "somebody-else");
+}
