@@ -25,6 +25,17 @@ pub enum Verb {
     Delete,
 }
 
+impl Verb {
+    /// The event type.
+    pub fn letter(self) -> char {
+        match self {
+            Verb::Insert => 'I',
+            Verb::Update => 'U',
+            Verb::Delete => 'D',
+        }
+    }
+}
+
 /// The text of a fragment around its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::Filter;
 use super::catalog::Catalog;
 use super::key::Class;
 use super::read::{Read, Reader};
+use super::settings::Filter;
 use super::table::{Column, ColumnId, Table};
 use crate::error::Result;
 use crate::pg::FqName;

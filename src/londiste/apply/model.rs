@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 
+use super::applied::Applied;
 use super::catalog::Catalog;
 use super::chunk::Chunk;
 use super::fold::Change;
 use super::measure::{self, Sketch};
 use super::read::{Read, Reader};
+use super::settings::Filter;
 use super::table::Table;
-use super::{Applied, Filter};
 use crate::pg::FqName;
 use crate::pg::name::{quote_ident, quote_literal};
 use crate::pgq::EventId;

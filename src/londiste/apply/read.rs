@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::applied::Applied;
 use super::catalog::{Catalog, FullRow, column_ids};
 use super::chunk::Chunk;
 use super::fold::Rows;
+use super::settings::Filter;
 use super::shape::{Form, FormKind, ShapeId, Slot, TableId};
 use super::table::{ColumnId, mend_missing_column, mend_missing_table};
-use super::{Applied, Filter};
 use crate::error::{ApplyFault, Error, FaultKind, Result, SEE_ALL_ROWS};
 use crate::pg::FqName;
 use crate::pgq::event::Event;
@@ -339,12 +340,12 @@ impl<'a> Reader<'a> {
     fn missing_column(&self, event: EventId, verb: Verb, id: TableId, column: String) -> Error {
         let name = &self.catalog.get(id).table.name;
         let mend = mend_missing_column(name, &column);
-        self.fault_with(event, letter(verb), &name.to_string(), FaultKind::MissingColumn(column), Some(mend))
+        self.fault_with(event, verb.letter(), &name.to_string(), FaultKind::MissingColumn(column), Some(mend))
     }
 
     fn unreadable(&self, event: EventId, verb: Verb, id: TableId, why: &str) -> Error {
         let name = self.catalog.get(id).table.name.to_string();
-        self.fault(event, letter(verb), &name, FaultKind::Unreadable(why.to_owned()))
+        self.fault(event, verb.letter(), &name, FaultKind::Unreadable(why.to_owned()))
     }
 
     fn fault(&self, event: EventId, verb: char, table: &str, kind: FaultKind) -> Error {
@@ -366,26 +367,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Filter {
-    /// Whether an event of the transaction is not to be applied.
-    fn hides(&self, txid: i64) -> bool {
-        match self {
-            Filter::Apply => false,
-            Filter::ApplyUnlessVisibleIn(snapshot) => snapshot.contains(txid),
-        }
-    }
-}
-
 /// The first letter of an event's type, for messages.
 fn letter_of(event: &Event) -> char {
     event.kind().first().copied().filter(u8::is_ascii_uppercase).map_or('?', char::from)
-}
-
-/// The letter of the classic event types.
-pub(super) fn letter(verb: Verb) -> char {
-    match verb {
-        Verb::Insert => 'I',
-        Verb::Update => 'U',
-        Verb::Delete => 'D',
-    }
 }

@@ -6,11 +6,10 @@ use tokio_postgres::error::{ErrorPosition, SqlState};
 use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
+use super::counts::{MissingRows, WriteCounts};
 use super::param::Untyped;
-use super::read::letter;
 use super::shape::{Shape, Slot};
 use super::table::{ColumnId, End, Table};
-use super::write::{Missing, Written};
 use crate::config::MissingRow;
 use crate::error::{ApplyFault, Error, FaultKind, Result};
 use crate::pg::{Db, Param};
@@ -26,22 +25,22 @@ pub(super) async fn apply(
     chunk: &Chunk,
     on_missing: MissingRow,
     which: impl Fn(&Slot) -> bool,
-    written: &mut Written,
+    counts: &mut WriteCounts,
 ) -> Result<()> {
     let mut group = Group { tx, chunk, on_missing, text: Vec::new(), slots: Vec::new(), starts: Vec::new() };
     for slot in chunk.slots.iter().filter(|slot| which(slot)) {
-        written.row_by_row += 1;
+        counts.row_by_row += 1;
         if group.is_big(slot) {
-            group.send(&mut written.missing).await?;
-            group.run_bytes(slot, &mut written.missing).await?;
+            group.send(&mut counts.missing).await?;
+            group.run_bytes(slot, &mut counts.missing).await?;
             continue;
         }
         group.add(slot);
         if group.text.len() >= GROUP_SIZE {
-            group.send(&mut written.missing).await?;
+            group.send(&mut counts.missing).await?;
         }
     }
-    group.send(&mut written.missing).await
+    group.send(&mut counts.missing).await
 }
 
 /// Statements to be sent at once.
@@ -75,7 +74,7 @@ impl Group<'_> {
     }
 
     /// Runs the statements and forgets them.
-    async fn send(&mut self, missing: &mut Missing) -> Result<()> {
+    async fn send(&mut self, missing: &mut MissingRows) -> Result<()> {
         if self.slots.is_empty() {
             return Ok(());
         }
@@ -94,7 +93,7 @@ impl Group<'_> {
     }
 
     /// Runs the text, which has one statement per slot.
-    async fn run(&self, text: &str, missing: &mut Missing) -> Result<()> {
+    async fn run(&self, text: &str, missing: &mut MissingRows) -> Result<()> {
         // The server answers statement by statement and stops at the one that fails: so the number of answers tells
         // which.
         let mut done = 0;
@@ -115,7 +114,7 @@ impl Group<'_> {
     }
 
     /// Runs the statement of an event with its values as bytes: its text is not UTF-8, or big.
-    async fn run_bytes(&self, slot: &Slot, missing: &mut Missing) -> Result<()> {
+    async fn run_bytes(&self, slot: &Slot, missing: &mut MissingRows) -> Result<()> {
         let shape = self.chunk.shape(slot.shape);
         if shape.opaque {
             let what = "its statement is not UTF-8 and not of the form that the triggers write".to_owned();
@@ -131,7 +130,7 @@ impl Group<'_> {
     }
 
     /// Looks at the number of rows that a statement has changed.
-    fn count(&self, slot: &Slot, rows: u64, missing: &mut Missing) -> Result<()> {
+    fn count(&self, slot: &Slot, rows: u64, missing: &mut MissingRows) -> Result<()> {
         let shape = self.chunk.shape(slot.shape);
         if rows > 0 || shape.verb == Verb::Insert {
             return Ok(());
@@ -296,7 +295,7 @@ fn fault(
     Error::Apply(Box::new(ApplyFault {
         kind,
         event: slot.event,
-        verb: letter(shape.verb),
+        verb: shape.verb.letter(),
         table: table.name.to_string(),
         key: key_text(chunk, slot, shape, table),
         column: source.as_ref().and_then(|e| e.as_db_error()?.column()).map(str::to_owned).or(column),

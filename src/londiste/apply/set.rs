@@ -12,12 +12,12 @@ use tokio_postgres::CopyInSink;
 use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
+use super::counts::MissingRows;
 use super::fold::Net;
 use super::param::Array;
 use super::plan::{Group, Step};
 use super::shape::TableId;
 use super::table::{ColumnId, Table};
-use super::write::Missing;
 use crate::error::{Error, Result};
 use crate::pg::{Db, Param};
 use crate::pgq::fragment::Verb;
@@ -34,7 +34,7 @@ pub(super) struct Failed {
 }
 
 /// Carries out the steps in their order. Adds the rows that were to be updated or deleted and were not there.
-pub(super) async fn apply(tx: &Db, chunk: &Chunk, steps: &[Step], missing: &mut Missing) -> Result<(), Failed> {
+pub(super) async fn apply(tx: &Db, chunk: &Chunk, steps: &[Step], missing: &mut MissingRows) -> Result<(), Failed> {
     let statements: Vec<Statement<'_>> = steps
         .iter()
         .flat_map(|step| step.groups.iter().map(|group| Statement::new(chunk, step.table, step.verb, group)))

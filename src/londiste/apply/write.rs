@@ -1,64 +1,41 @@
 //! Applies chunks.
 
-use std::collections::HashMap;
-
 use tokio::sync::{Mutex, mpsc};
 
 use super::chunk::Chunk;
+use super::counts::{MissingRows, WriteCounts};
 use super::plan::{self, Plan};
 use super::set::Failed;
+use super::settings::Settings;
 use super::shape::{Slot, TableId};
-use super::{Settings, row, set};
+use super::{row, set};
 use crate::config::{ApplyRole, MissingRow};
 use crate::error::{Error, Report, Result};
 use crate::pg::Db;
 
-/// Updates and deletes that found no row, by table.
-#[derive(Debug, Default)]
-pub(super) struct Missing(HashMap<TableId, u64>);
-
-impl Missing {
-    pub(super) fn add(&mut self, table: TableId, count: u64) {
-        if count > 0 {
-            *self.0.entry(table).or_default() += count;
-        }
-    }
-
-    pub(super) fn total(&self) -> u64 {
-        self.0.values().sum()
-    }
-
-    pub(super) fn tables(&self) -> impl Iterator<Item = (TableId, u64)> {
-        self.0.iter().map(|(table, count)| (*table, *count))
-    }
-}
-
-/// What was written.
-#[derive(Debug, Default)]
-pub(super) struct Written {
-    pub(super) missing: Missing,
-    pub(super) row_by_row: u64,
-}
-
 /// The writing end.
 pub(super) struct Writer<'a> {
-    pub(super) tx: &'a Db,
-    pub(super) settings: Settings,
+    tx: &'a Db,
+    settings: Settings,
     /// How much memory a spent chunk may keep.
-    pub(super) memory: usize,
-    pub(super) written: Written,
+    memory: usize,
+    counts: WriteCounts,
     /// Whether constraints wait for the end of the transaction.
-    pub(super) deferred: bool,
+    deferred: bool,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(super) fn new(tx: &'a Db, settings: Settings, memory: usize) -> Writer<'a> {
+        Writer { tx, settings, memory, counts: WriteCounts::default(), deferred: false }
+    }
+
     /// Applies chunks until there are no more, and gives them back empty.
     pub(super) async fn run(
         mut self,
         mut chunks: mpsc::Receiver<(Chunk, Plan)>,
         spent: mpsc::Sender<Chunk>,
         session: &Mutex<()>,
-    ) -> Result<Written> {
+    ) -> Result<WriteCounts> {
         while let Some((mut chunk, plan)) = chunks.recv().await {
             let guard = session.lock().await;
             self.apply(&chunk, plan).await?;
@@ -67,7 +44,7 @@ impl Writer<'_> {
             // The reader may have ended.
             let _ = spent.try_send(chunk);
         }
-        Ok(self.written)
+        Ok(self.counts)
     }
 
     async fn apply(&mut self, chunk: &Chunk, mut plan: Plan) -> Result<()> {
@@ -91,7 +68,7 @@ impl Writer<'_> {
         }
         self.defer(chunk, &plan).await?;
         let by_row = |slot: &Slot| plan.by_row.contains(&chunk.shape(slot.shape).table);
-        row::apply(self.tx, chunk, self.settings.on_missing_row, by_row, &mut self.written).await
+        row::apply(self.tx, chunk, self.settings.on_missing_row, by_row, &mut self.counts).await
     }
 
     /// What one statement has changed on the provider, or several under `set constraints`, comes as events of single
@@ -109,7 +86,7 @@ impl Writer<'_> {
         const ACTION: &str = "set a savepoint";
         const UNDO: &str = "rollback to savepoint londiste_chunk; release savepoint londiste_chunk";
         self.tx.batch(ACTION, "savepoint londiste_chunk").await?;
-        let mut missing = Missing::default();
+        let mut missing = MissingRows::default();
         for table in chunk.active.iter().filter(|table| !plan.by_row.contains(table)) {
             missing.add(*table, chunk.fold(*table).missing);
         }
@@ -120,7 +97,7 @@ impl Writer<'_> {
             }
             Ok(()) => {
                 self.tx.batch(ACTION, "release savepoint londiste_chunk").await?;
-                missing.tables().for_each(|(table, count)| self.written.missing.add(table, count));
+                missing.tables().for_each(|(table, count)| self.counts.missing.add(table, count));
                 Ok(Outcome::Applied)
             }
             Err(Failed { table, error }) if is_refusal(&error) => {

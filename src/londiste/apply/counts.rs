@@ -1,0 +1,33 @@
+//! How many rows the writer did not find, and how many events it applied one by one.
+
+use std::collections::HashMap;
+
+use super::shape::TableId;
+
+/// Updates and deletes that found no row, by table.
+#[derive(Debug, Default)]
+pub(super) struct MissingRows(HashMap<TableId, u64>);
+
+impl MissingRows {
+    pub(super) fn add(&mut self, table: TableId, count: u64) {
+        if count > 0 {
+            *self.0.entry(table).or_default() += count;
+        }
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    pub(super) fn tables(&self) -> impl Iterator<Item = (TableId, u64)> {
+        self.0.iter().map(|(table, count)| (*table, *count))
+    }
+}
+
+/// What the writer counts in a batch.
+#[derive(Debug, Default)]
+pub(super) struct WriteCounts {
+    pub(super) missing: MissingRows,
+    /// Events that were applied one by one.
+    pub(super) row_by_row: u64,
+}
