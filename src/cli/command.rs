@@ -1,109 +1,20 @@
-//! The commands of both programs in one table: their words, what they take, and how they run.
+//! From the words of the command line to a command, by the tables of both programs.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 
+use super::failure::{Failure, unknown_command};
 use super::options::Options;
 use super::program::Program;
-use super::{Failure, londiste_commands, pgqadm_commands, unknown_command};
-use crate::{londiste, pgqadm};
-
-/// A command with all that the command line says about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Command {
-    Pgqadm(pgqadm::Command),
-    Londiste(londiste::Command),
-}
-
-/// A command as the table knows it.
-#[derive(Debug)]
-pub(super) struct Spec {
-    /// One word or two: `provider add`.
-    pub(super) words: &'static str,
-    /// What follows, for people.
-    pub(super) args: &'static str,
-    /// What it does, for people.
-    pub(super) about: &'static str,
-    /// The options it takes beside those of all commands.
-    pub(super) options: &'static [&'static str],
-    pub(super) pidfile: Suffix,
-    pub(super) kind: Kind,
-    /// Makes the command of what follows its words.
-    pub(super) build: fn(&mut Args, &Options) -> Result<Command, Failure>,
-}
-
-/// Which pidfile keeps two of a kind from running at once: the ini file's with something at its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Suffix {
-    /// The command only reads: it takes none, and as many as like may run.
-    None,
-    Text(&'static str),
-}
-
-/// How a command runs and tells of errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Until it is stopped, also in the background. Errors are logged.
-    Job,
-    /// Once. An error is logged as that of a job.
-    Step,
-    /// Once. An error is told on standard error only.
-    Setup,
-}
-
-/// Options that every command takes, or that need no command.
-const EVERYWHERE: [&str; 8] = ["help", "ini", "kill", "quiet", "reload", "stop", "verbose", "version"];
+use super::spec::{Args, Command, Spec, Suffix};
+use super::{londiste_commands, pgqadm_commands};
+use crate::pgqadm;
 
 /// All commands of a program, in the order of its help.
 pub(super) fn of(program: Program) -> impl Iterator<Item = &'static Spec> {
     match program {
         Program::Pgqadm => pgqadm_commands::SPECS.iter(),
         Program::Londiste => londiste_commands::SPECS.iter(),
-    }
-}
-
-impl Spec {
-    pub(super) fn first_word(&self) -> &'static str {
-        self.words.split(' ').next().unwrap_or_default()
-    }
-
-    /// Whether it takes an option.
-    pub(super) fn takes(&self, option: &str) -> bool {
-        EVERYWHERE.contains(&option) || self.options.contains(&option) || option == "daemon" && self.kind == Kind::Job
-    }
-
-    fn usage(&self) -> String {
-        format!("{} {}", self.words, self.args).trim_end().to_owned()
-    }
-}
-
-/// The words that follow a command's own.
-pub(super) struct Args {
-    spec: &'static Spec,
-    words: VecDeque<String>,
-}
-
-impl Args {
-    /// The next word, which must be there.
-    pub(super) fn one(&mut self, what: &str) -> Result<String, Failure> {
-        self.words
-            .pop_front()
-            .ok_or_else(|| Failure::Usage(format!("{} needs {what}: {}", self.spec.words, self.spec.usage())))
-    }
-
-    /// The next word, if there is one.
-    pub(super) fn maybe(&mut self) -> Option<String> {
-        self.words.pop_front()
-    }
-
-    /// All that are left.
-    pub(super) fn rest(&mut self) -> Vec<String> {
-        self.words.drain(..).collect()
-    }
-
-    /// A usage error that shows how the command is written.
-    pub(super) fn wrong(&self, what: &str) -> Failure {
-        Failure::Usage(format!("{what}: {}", self.spec.usage()))
     }
 }
 
@@ -131,11 +42,11 @@ pub(super) fn parse(program: Program, words: &VecDeque<OsString>, options: &Opti
     if let Some(option) = options.given.iter().find(|option| !spec.takes(option)) {
         return Err(Failure::Usage(cannot_be_used(program, option, spec)));
     }
-    let mut args = Args { spec, words };
+    let mut args = Args::new(spec, words);
     let command = (spec.build)(&mut args, options)?;
     // The original ignores words too many. Where a command takes a fixed number of words and changes something with them,
     // that would do half of what is asked for.
-    if !spec.args.is_empty() && !args.words.is_empty() {
+    if !spec.args.is_empty() && !args.is_empty() {
         let words = args.rest().join(" ");
         return Err(args.wrong(&format!("{} has no use for \"{words}\"", spec.words)));
     }
@@ -180,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::cli::options;
+    use crate::cli::spec::EVERYWHERE;
     use crate::londiste::{Command as L, CopyMode, Provider, Selection, Shown, Subscriber};
     use crate::pgqadm::{Command as P, FailedAction};
 

@@ -1,28 +1,19 @@
 //! What `--help` and `--version` print.
 
-use super::command::{self, Spec};
+use super::caller::Caller;
+use super::command;
 use super::londiste_commands::{RESET, REWIND};
 use super::options;
 use super::program::Program;
+use super::spec::Spec;
 
 /// Width of the column that the commands stand in.
 const COLUMN: usize = 45;
 
-/// The first lines of the help, and of a usage error.
-pub(super) fn usage(name: &str, program: Option<Program>) -> String {
-    let usage = format!("Usage: {name} [options] INI CMD [subcmd args]\n");
-    match program {
-        Some(_) => usage,
-        None => format!(
-            "{usage}       {name} [options] ticker INI [CMD [args]]\n       {name} [options] londiste INI CMD [subcmd args]\n"
-        ),
-    }
-}
-
 /// The whole help; only of one program when it was called by that program's name.
-pub(super) fn help(name: &str, program: Option<Program>) -> String {
-    let programs = program.map_or(vec![Program::Pgqadm, Program::Londiste], |program| vec![program]);
-    let mut text = usage(name, program);
+pub(super) fn help(caller: &Caller) -> String {
+    let programs = caller.program.map_or(vec![Program::Pgqadm, Program::Londiste], |program| vec![program]);
+    let mut text = caller.usage();
     for program in &programs {
         text.push_str(match program {
             Program::Pgqadm => "\nticker and queues, for an INI with section [pgqadm]:\n",

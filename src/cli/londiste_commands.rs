@@ -1,8 +1,8 @@
 //! The commands of the replication program.
 
-use super::Failure;
-use super::command::{Args, Command, Kind, Spec, Suffix};
+use super::failure::Failure;
 use super::options::Options;
+use super::spec::{Args, Command, Kind, Spec, Suffix};
 use crate::londiste::{Command as Londiste, Compare, CopyMode, Provider, Repair, Selection, Shown, Subscriber, Tables};
 
 const SETUP: Suffix = Suffix::Text(".setup");

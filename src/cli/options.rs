@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::Capture;
 
 /// The long options of the original programs. Their prefixes win over those of new options, so that a script that says

@@ -1,8 +1,8 @@
 //! The commands of the ticker program.
 
-use super::Failure;
-use super::command::{Args, Command, Kind, Spec, Suffix};
+use super::failure::Failure;
 use super::options::Options;
+use super::spec::{Args, Command, Kind, Spec, Suffix};
 use crate::pgqadm::{Command as Pgqadm, FailedAction};
 
 const ADMIN: Suffix = Suffix::Text(".admin");

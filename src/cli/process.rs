@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
 
-use super::command::{Command, Kind, Parsed, Suffix};
+use super::caller::Caller;
+use super::command::Parsed;
+use super::failure::Failure;
 use super::options::Options;
+use super::print::{show_again, tell};
 use super::program::Program;
-use super::{Caller, Failure};
+use super::spec::{Command, Kind, Suffix};
 use crate::config::{self, Common, File, keys};
 use crate::error::{Error, Report, Result};
 use crate::job::control::Interrupt;
@@ -85,10 +88,10 @@ pub(super) fn run(config: &Config, parsed: Parsed, options: &Options, caller: &C
         return Err(Failure::Logged("Daemon needs pidfile".to_owned()));
     }
     // Nobody reads the log at this moment, but somebody sees the terminal.
-    config.warnings().iter().for_each(|warning| super::tell(&line(Level::Warning, warning)));
+    config.warnings().iter().for_each(|warning| tell(&line(Level::Warning, warning)));
     match daemonize()? {
         Side::Parent(verdict) => {
-            super::tell(&verdict.text);
+            tell(&verdict.text);
             Ok(Ending::with_code(verdict.code))
         }
         Side::Child(start) => match Process::start(config, &parsed, options) {
@@ -145,7 +148,7 @@ impl Process {
         let run = || self.runtime.block_on(supervise(config, command.clone(), &self.control, &self.log));
         let mut result = run();
         while let (Ok(output), Some(seconds)) = (&result, options.watch) {
-            super::show_again(output, options)?;
+            show_again(output, options)?;
             self.runtime.block_on(self.control.sleep(Duration::from_secs(seconds.into())));
             result = if self.control.stopping() { Err(Error::Aborted) } else { run() };
         }
@@ -154,7 +157,7 @@ impl Process {
             Ok(output) => Ok(Ending { code: u8::from(output.is_failed()), output }),
             Err(Error::Aborted) => {
                 if spec.kind != Kind::Job {
-                    super::tell(&Failure::Error(Error::Aborted).text(caller));
+                    tell(&Failure::Error(Error::Aborted).text(caller));
                 }
                 // As a shell shows a process that a signal ended.
                 Ok(Ending::with_code(self.control.abort_signal().map_or(1, |signal| 128 + signal)))

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use tokio_postgres::Row;
 
-use super::settings::no_such_queue;
+use super::queue_settings::no_such_queue;
 use crate::error::{Error, Result};
 use crate::pg::{Db, FqName, int4, int8, text};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use tracing::info;
 
-use super::FailedAction;
+use super::command::FailedAction;
 use super::events::{COLUMNS, Event, copy_text, no_such_consumer};
 use crate::error::{Error, Result};
 use crate::job::Output;

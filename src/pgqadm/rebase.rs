@@ -2,6 +2,7 @@
 
 use tracing::{info, warn};
 
+use super::captured_tables;
 use crate::error::{Error, Result};
 use crate::job::Output;
 use crate::pg::{Db, int4, text};
@@ -46,7 +47,6 @@ impl CounterProblem {
 /// Mends a queue: unread events and the places of consumers stay, under transaction ids of this cluster.
 pub(super) async fn run(db: &Db, queue: &str) -> Result<Output> {
     const ACTION: &str = "rebase the queue";
-    const IN_USE: &str = "select exists (select 1 from londiste.provider_table t where t.queue_name = $1)";
 
     let found = pgq::install::find(db).await?;
     if !found.is_own() && found != pgq::install::Found::None {
@@ -71,8 +71,7 @@ pub(super) async fn run(db: &Db, queue: &str) -> Result<Output> {
         return Ok(Output::none());
     }
     info!("Queue {queue} is rebased, its consumers go on where they were");
-    let replicates = db.query_one(ACTION, "select pg_catalog.to_regclass('londiste.provider_table') is not null", &[]);
-    if replicates.await?.get(0) && db.query_one(ACTION, IN_USE, &[text(&queue)]).await?.get(0) {
+    if captured_tables::any_in(db, queue).await? {
         // Their snapshots are in the transaction ids of the old cluster.
         warn!(
             "Tables that are not in state ok on a subscriber must be copied again there, with \"subscriber resync TBL\""

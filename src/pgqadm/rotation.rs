@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
-use super::watch::Warning;
+use super::warnings::Warning;
 use crate::error::Result;
 use crate::pg::{Db, int8, text, text_array};
 

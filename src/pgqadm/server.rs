@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+use super::database::tick_and_maintain;
+use super::database_settings::{DatabaseSettings, conninfo};
 use super::fault::is_local;
-use super::{Settings, Source, tick_and_maintain};
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
 use crate::job::{Control, Work, Worked, run_loop};
@@ -27,26 +28,6 @@ pub(super) async fn run(config: &config::Pgqd, control: &Control) -> Result<()> 
     }
     end
 }
-
-/// The settings of one database.
-pub(super) fn settings(config: &config::Pgqd, database: &str) -> Settings {
-    Settings {
-        source: Source::Pgqd(config.clone(), database.to_owned()),
-        label: format!("{database}: "),
-        job_name: format!("{} {database}", config.common.job_name),
-        conninfo: conninfo(&config.base_connstr, database),
-        connection_lifetime: config.common.connection_lifetime,
-        loop_delay: config.ticker_period,
-        log_delay: LOG_DELAY,
-        refresh_period: config.check_period,
-        maint_delay: config.maint_period,
-        retry_delay: Some(config.retry_period),
-        size_warn: 0,
-    }
-}
-
-/// Time between two lines with the number of ticks.
-const LOG_DELAY: Duration = Duration::from_mins(5);
 
 /// The look at the databases, and the task of each that is served.
 struct Server {
@@ -96,7 +77,7 @@ order by 1";
 
     fn serve(&mut self, database: &str) {
         info!("Serving database {database}");
-        let (settings, control) = (settings(&self.config, database), self.control.clone());
+        let (settings, control) = (DatabaseSettings::of_server(&self.config, database), self.control.clone());
         let task = tokio::spawn(async move { tick_and_maintain(settings, &control).await });
         self.databases.insert(database.to_owned(), task);
     }
@@ -145,43 +126,5 @@ impl Work for Server {
 
     fn name(&self) -> &str {
         &self.config.common.job_name
-    }
-}
-
-/// The connection string of one database: the base, which has no database, with its name.
-fn conninfo(base: &str, database: &str) -> String {
-    if base.starts_with("postgresql://") || base.starts_with("postgres://") {
-        let (address, options) = base.split_once('?').map_or((base, String::new()), |(a, o)| (a, format!("?{o}")));
-        let (scheme, rest) = address.split_once("://").unwrap_or(("postgresql", address));
-        let host = rest.split('/').next().unwrap_or_default();
-        return format!("{scheme}://{host}/{}{options}", percent_encode(database));
-    }
-    let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
-    format!("{base} dbname='{quoted}'")
-}
-
-fn percent_encode(name: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    name.bytes().map(encode).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use pretty_assertions::assert_eq;
-
-    #[test]
-    fn database_is_added_to_keywords_and_uris() {
-        for (base, database, expected) in [
-            ("host=h port=1", "shop", "host=h port=1 dbname='shop'"),
-            ("", "it's", " dbname='it\\'s'"),
-            ("postgresql://u@h:1", "a b", "postgresql://u@h:1/a%20b"),
-            ("postgres://u@h/?sslmode=require", "shop", "postgres://u@h/shop?sslmode=require"),
-        ] {
-            assert_eq!(conninfo(base, database), expected);
-        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::SimpleQueryMessage;
 use tracing::{debug, error, info};
 
-use super::Settings;
+use super::database_settings::DatabaseSettings;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
 use super::tick_rule::{LastTick, Rule, need_tick, pause};
@@ -31,7 +31,7 @@ const FORCE_CHANNEL: &str = "rlondiste_force_tick";
 
 /// The ticker of one database.
 pub(super) struct Ticker<'a> {
-    settings: Settings,
+    settings: DatabaseSettings,
     control: &'a Control,
     session: Option<Session>,
     queues: HashMap<i32, Queue>,
@@ -68,7 +68,7 @@ struct Row {
 }
 
 impl<'a> Ticker<'a> {
-    pub(super) fn new(settings: Settings, control: &'a Control) -> Ticker<'a> {
+    pub(super) fn new(settings: DatabaseSettings, control: &'a Control) -> Ticker<'a> {
         Ticker {
             settings,
             control,
@@ -263,7 +263,7 @@ impl Work for Ticker<'_> {
 }
 
 impl Session {
-    async fn open(settings: &Settings, control: &Control) -> Result<Session> {
+    async fn open(settings: &DatabaseSettings, control: &Control) -> Result<Session> {
         const PAUSED: &str = "select exists (select 1 from pg_catalog.pg_attribute a
     where a.attrelid = pg_catalog.to_regclass('pgq.queue') and a.attname = 'queue_ticker_paused')";
         let db = settings.open(control).await?;

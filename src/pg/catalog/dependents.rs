@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::{Db, FqName};
+use super::names::fq_name;
 use crate::error::Result;
 use crate::pg::name::{quote_ident, quote_literal};
-use crate::pg::text;
+use crate::pg::{Db, FqName, text};
 
 /// What a [`Dependent`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,7 +170,7 @@ async fn indexes(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
     );
     let rows = db.query("read the indexes of a table", &sql, &[text(&table.quoted())]).await?;
     let index = |row: &tokio_postgres::Row| {
-        let name = super::fq_name(row, 0);
+        let name = fq_name(row, 0);
         let definition: String = row.get(2);
         let (bare, full) = (quote_ident(&name.name), name.quoted());
         Dependent {

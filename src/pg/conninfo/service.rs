@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use super::environment::Environment;
 use super::keyword;
-use super::syntax::Settings;
+use super::syntax::Pairs;
 
 /// Where a system-wide file may lie when `PGSYSCONFDIR` does not say it: distributions build libpq with one of these.
 const SYSTEM_DIRECTORIES: &[&str] = &["/etc/postgresql-common", "/etc/postgresql", "/usr/local/pgsql/etc"];
 
 /// The keywords of a service: from the user's file if it has the service, else from the system's.
-pub(super) fn find(name: &str, environment: &Environment) -> Result<Settings, String> {
+pub(super) fn find(name: &str, environment: &Environment) -> Result<Pairs, String> {
     for (path, must_exist) in candidates(environment) {
         match (environment.read)(&path) {
             Ok(content) => {
@@ -43,8 +43,8 @@ fn candidates(environment: &Environment) -> impl Iterator<Item = (PathBuf, bool)
 }
 
 /// The settings below `[name]`, `None` when there is no such section. The first of equal keywords wins.
-fn section(text: &str, name: &str) -> Result<Option<Settings>, (usize, String)> {
-    let mut found: Option<Settings> = None;
+fn section(text: &str, name: &str) -> Result<Option<Pairs>, (usize, String)> {
+    let mut found: Option<Pairs> = None;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -55,7 +55,7 @@ fn section(text: &str, name: &str) -> Result<Option<Settings>, (usize, String)> 
                 break;
             }
             if header.strip_suffix(']') == Some(name) {
-                found = Some(Settings::new());
+                found = Some(Pairs::new());
             }
             continue;
         }

@@ -5,10 +5,10 @@
 use super::keyword;
 
 /// Keywords with their values, in order; a later one wins over an earlier one.
-pub(super) type Settings = Vec<(&'static str, String)>;
+pub(super) type Pairs = Vec<(&'static str, String)>;
 
 /// Splits a connection string.
-pub(super) fn split(text: &str) -> Result<Settings, String> {
+pub(super) fn split(text: &str) -> Result<Pairs, String> {
     match text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://")) {
         Some(rest) => split_uri(rest),
         None => split_pairs(text),
@@ -20,8 +20,8 @@ fn known(name: &str) -> Result<&'static str, String> {
 }
 
 /// `host=db1 password='it''s'` is not libpq's way: a quote or backslash inside is written with a backslash.
-fn split_pairs(text: &str) -> Result<Settings, String> {
-    let mut settings = Settings::new();
+fn split_pairs(text: &str) -> Result<Pairs, String> {
+    let mut settings = Pairs::new();
     let mut rest = text.trim_start_matches(is_space);
     while !rest.is_empty() {
         let end = rest.find(|c: char| c == '=' || is_space(c)).unwrap_or(rest.len());
@@ -64,8 +64,8 @@ fn is_space(c: char) -> bool {
 }
 
 /// The part of a URI after `postgresql://`: `user:password@host:port,host:port/dbname?keyword=value&...`.
-fn split_uri(text: &str) -> Result<Settings, String> {
-    let mut settings = Settings::new();
+fn split_uri(text: &str) -> Result<Pairs, String> {
+    let mut settings = Pairs::new();
     let mut add = |name: &'static str, value: &str| -> Result<(), String> {
         if !value.is_empty() {
             settings.push((name, decode(name, value)?));

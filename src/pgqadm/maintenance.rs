@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use tokio_postgres::SimpleQueryMessage;
 use tracing::{debug, error, info, warn};
 
-use super::Settings;
+use super::database_settings::DatabaseSettings;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
-use super::{rotation, watch};
+use super::{captured_tables, rotation, warnings};
 use crate::error::{Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::Db;
@@ -25,12 +25,11 @@ const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
 
 const ROTATE: &str = "pgq.maint_rotate_tables_step1";
 const RETRY: &str = "pgq.maint_retry_events";
-const REFRESH: &str = "londiste.provider_maintain";
 const VACUUM: &str = "vacuum";
 
 /// The maintenance of one database.
 pub(super) struct Maintenance<'a> {
-    settings: Settings,
+    settings: DatabaseSettings,
     control: &'a Control,
     session: Option<Db>,
     /// When the last whole round began.
@@ -45,7 +44,7 @@ struct Operation {
 }
 
 impl<'a> Maintenance<'a> {
-    pub(super) fn new(settings: Settings, control: &'a Control) -> Maintenance<'a> {
+    pub(super) fn new(settings: DatabaseSettings, control: &'a Control) -> Maintenance<'a> {
         Maintenance { settings, control, session: None, done_at: None, reminders: Reminders::default() }
     }
 
@@ -91,7 +90,7 @@ impl<'a> Maintenance<'a> {
                 *turns = now;
                 Ok(())
             }
-            (REFRESH, [queue, table]) => {
+            (captured_tables::MAINTAIN, [queue, table]) => {
                 if call(db, "refresh the capture of a table", operation).await?.as_deref() == Some("1") {
                     info!("{}Refreshed the capture of {table} in queue {queue}", self.settings.label);
                 }
@@ -140,12 +139,12 @@ impl<'a> Maintenance<'a> {
 
     /// Warns of what will become a trouble when nobody looks at it.
     async fn warn(&mut self, db: &Db, due: &[String]) -> Result<()> {
-        let mut warnings = rotation::blocked(db, due).await?;
-        warnings.extend(watch::slow_consumers(db).await?);
+        let mut found = rotation::blocked(db, due).await?;
+        found.extend(warnings::slow_consumers(db).await?);
         if self.settings.size_warn > 0 {
-            warnings.extend(watch::big_queues(db, self.settings.size_warn).await?);
+            found.extend(warnings::big_queues(db, self.settings.size_warn).await?);
         }
-        for warning in warnings {
+        for warning in found {
             if self.reminders.due(&warning.about, Instant::now()) {
                 warn!("{}{}", self.settings.label, warning.text);
             }
@@ -169,13 +168,10 @@ async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Op
 /// What a round has to do.
 async fn operations(db: &Db) -> Result<Vec<Operation>> {
     const ACTION: &str = "list the maintenance operations";
-    const KNOWN: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null,
-       pg_catalog.to_regprocedure('londiste.provider_maintain(text, text)') is not null";
+    const LISTS_ITSELF: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null";
     const LISTED: &str = "select o.func_name, o.func_arg from pgq.maint_operations() o";
     const QUEUES: &str = "select 'pgq.maint_rotate_tables_step1', q.queue_name from pgq.queue q order by q.queue_name";
     const TABLES: &str = "select 'vacuum', t from pgq.maint_tables_to_vacuum() t";
-    const CAPTURED: &str = "select 'londiste.provider_maintain', t.queue_name, t.table_name
-       from londiste.provider_table t join pgq.queue q on q.queue_name = t.queue_name order by t.queue_name, t.table_name";
 
     let read = async |sql: &str| -> Result<Vec<Operation>> {
         let rows = db.query(ACTION, sql, &[]).await?;
@@ -183,9 +179,7 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
         Ok(rows.iter().map(|row| Operation { function: row.get(0), arguments: arguments(row) }).collect())
     };
     let simple = |function: &str| Operation { function: function.to_owned(), arguments: Vec::new() };
-    let row = db.query_one(ACTION, KNOWN, &[]).await?;
-    let (lists_itself, captures): (bool, bool) = (row.get(0), row.get(1));
-    let mut list = if lists_itself {
+    let mut list = if db.query_one(ACTION, LISTS_ITSELF, &[]).await?.get(0) {
         read(LISTED).await?
     } else {
         let mut list = read(QUEUES).await?;
@@ -196,8 +190,8 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
     if !list.iter().any(|operation| operation.function == RETRY) {
         list.push(simple(RETRY));
     }
-    if captures {
-        list.extend(read(CAPTURED).await?);
+    for (queue, table) in captured_tables::to_maintain(db).await? {
+        list.push(Operation { function: captured_tables::MAINTAIN.to_owned(), arguments: vec![queue, table] });
     }
     // The lists leave these tables to autovacuum where it is on, but it comes too late for tables as busy as these.
     list.retain(|operation| operation.function != VACUUM);

@@ -1,14 +1,17 @@
-//! The one error type of the crate, grouped by what the operator can do about it.
+//! The errors, and what each means for the operator, the work loop and a script.
 //!
 //! Every variant answers three questions, in three matches that stand side by side so that a new variant does not
 //! compile before it has its answers: [`Error::hint`] (what to do), [`Error::is_transient`] (may the same call work
-//! later) and [`Error::exit_code`] (what a script sees). [`Report`] makes the text.
+//! later) and [`Error::exit_code`] (what a script sees).
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use tokio_postgres::error::{DbError, SqlState};
+
+use super::sqlstate::{is_structure, is_transient, query_hint};
+use super::text::one_line;
 
 /// `Result` with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -180,13 +183,13 @@ impl Error {
     /// deadlocks, lock time-outs, a server that starts, stops or has no slot free. Keep this list narrow.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Connect { source, .. } => server_code(source.as_ref()).is_none_or(sqlstate_is_transient),
+            Error::Connect { source, .. } => server_code(source.as_ref()).is_none_or(is_transient),
             Error::Query { source, .. } => match source.code() {
-                Some(code) => sqlstate_is_transient(code),
+                Some(code) => is_transient(code),
                 None => true,
             },
             Error::Apply(fault) => match &fault.source {
-                Some(source) => source.code().is_none_or(sqlstate_is_transient),
+                Some(source) => source.code().is_none_or(is_transient),
                 None => false,
             },
             Error::Aborted
@@ -303,7 +306,7 @@ impl ApplyFault {
         match self.kind {
             FaultKind::MissingTable | FaultKind::MissingColumn(_) | FaultKind::RowSecurity => true,
             FaultKind::MissingRow | FaultKind::Unreadable(_) => false,
-            FaultKind::Refused => self.server().is_some_and(|error| sqlstate_is_structure(error.code())),
+            FaultKind::Refused => self.server().is_some_and(|error| is_structure(error.code())),
         }
     }
 
@@ -382,102 +385,4 @@ fn config_text(path: &std::path::Path, line: Option<usize>, section: &str, key: 
 
 fn place(context: &str) -> String {
     if context.is_empty() { String::new() } else { format!(", {context}") }
-}
-
-fn sqlstate_is_transient(code: &SqlState) -> bool {
-    let code = code.code();
-    code.starts_with("08")
-        || matches!(code, "40001" | "40P01" | "53300" | "55P03" | "57P01" | "57P02" | "57P03" | "25006" | "57P05")
-}
-
-/// Whether a change that the provider has taken is refused because the subscriber's table is another one: class 42
-/// without missing rights and what is wrong with a statement itself, values that do not fit a type, a missing value.
-fn sqlstate_is_structure(code: &SqlState) -> bool {
-    match code.code() {
-        "42501" | "42601" => false,
-        "22001" | "22003" | "22007" | "22008" | "22P02" | "22P03" | "23502" => true,
-        code => code.starts_with("42"),
-    }
-}
-
-/// What to do where row security hides rows from the user of a connection string.
-pub(crate) const SEE_ALL_ROWS: &str = "Let the user of the connection string see all rows: give it BYPASSRLS (\"alter role \
-     ... bypassrls\"), or connect as the table's owner; a table with \"force row level security\" hides rows from its owner too.";
-
-/// Hints for SQLSTATEs that nearly always mean one thing here.
-fn query_hint(error: &DbError) -> Option<String> {
-    let code = error.code();
-    let schema = missing_schema(error.message());
-    if let Some(schema @ ("pgq" | "londiste")) = schema {
-        let command = if schema == "pgq" {
-            "rlondiste TICKER-INI install\" or \"rlondiste INI provider install"
-        } else {
-            "rlondiste INI provider install\" and \"rlondiste INI subscriber install"
-        };
-        return Some(format!("Run \"{command}\" first."));
-    }
-    match *code {
-        // The function of the server that refuses it, since messages are translated.
-        SqlState::INSUFFICIENT_PRIVILEGE if error.routine() == Some("check_enable_rls") => {
-            Some(SEE_ALL_ROWS.to_owned())
-        }
-        SqlState::INSUFFICIENT_PRIVILEGE => {
-            Some("Grant the missing right to the user of the connection string, or connect as the owner.".to_owned())
-        }
-        SqlState::TOO_MANY_CONNECTIONS => Some("Raise max_connections, or close idle sessions.".to_owned()),
-        _ => None,
-    }
-}
-
-/// The schema that a message of kind `schema "x" does not exist` (3F000), `relation "x.y" does not exist` (42P01) or
-/// `function x.y() does not exist` (42883) names.
-fn missing_schema(message: &str) -> Option<&str> {
-    let name = message
-        .strip_prefix("schema \"")
-        .or_else(|| message.strip_prefix("relation \""))
-        .or_else(|| message.strip_prefix("function "))?;
-    if !message.contains("does not exist") {
-        return None;
-    }
-    name.split(['"', '.', '(']).next()
-}
-
-/// The text of an error for a person: the message with its cause and SQLSTATE on one line, then DETAIL and HINT lines.
-pub struct Report<'a>(pub &'a Error);
-
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        // Io and System print their cause themselves.
-        if matches!(self.0, Error::Io { .. } | Error::System { .. }) {
-            cause = None;
-        }
-        let mut server = None;
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<DbError>() {
-                write!(f, ": {} ({})", one_line(error.message()), error.code().code())?;
-                server = Some(error);
-            } else if error.downcast_ref::<tokio_postgres::Error>().is_none_or(|e| e.as_db_error().is_none()) {
-                write!(f, ": {}", one_line(&error.to_string()))?;
-            }
-            cause = error.source();
-        }
-        if let Some(detail) = server.and_then(DbError::detail) {
-            write!(f, "\nDETAIL: {}", one_line(detail))?;
-        }
-        if let Some(context) = server.and_then(DbError::where_) {
-            write!(f, "\nCONTEXT: {}", one_line(context))?;
-        }
-        // Ours knows what the missing object is for; the server's says to check the spelling.
-        match (self.0.hint(), server.and_then(DbError::hint)) {
-            (Some(hint), _) => write!(f, "\nHINT: {hint}"),
-            (None, Some(hint)) => write!(f, "\nHINT: {}", one_line(hint)),
-            (None, None) => Ok(()),
-        }
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.split('\n').map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
 }

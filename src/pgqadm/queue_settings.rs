@@ -30,7 +30,7 @@ const SETTINGS: &[Setting] = &[
 
 /// The settings of queues. Durations are in seconds.
 #[derive(Debug, Serialize)]
-pub(super) struct Settings {
+pub(super) struct QueueSettings {
     queues: Vec<Queue>,
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn run(db: &Db, queue: Option<&str>, changes: &[String]) -> Res
     }
 }
 
-async fn show(db: &Db, queue: Option<&str>) -> Result<Settings> {
+async fn show(db: &Db, queue: Option<&str>) -> Result<QueueSettings> {
     const SQL: &str = "select q.queue_name, extract(epoch from q.queue_ticker_max_lag)::float8,
        extract(epoch from q.queue_ticker_idle_period)::float8, extract(epoch from q.queue_rotation_period)::float8,
        q.queue_ticker_max_count
@@ -76,7 +76,7 @@ order by q.queue_name";
         .collect();
     match queue {
         Some(queue) if queues.is_empty() => Err(no_such_queue(db, queue)),
-        _ => Ok(Settings { queues }),
+        _ => Ok(QueueSettings { queues }),
     }
 }
 
@@ -136,7 +136,7 @@ async fn change(db: &Db, queue: &str, changes: &[(&Setting, &str)]) -> Result<()
     if rows == 0 { Err(no_such_queue(db, queue)) } else { Ok(()) }
 }
 
-impl fmt::Display for Settings {
+impl fmt::Display for QueueSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for queue in &self.queues {
             writeln!(f, "{}", queue.name)?;
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn settings_are_shown_as_scripts_know_them() {
-        let settings = Settings {
+        let settings = QueueSettings {
             queues: vec![Queue {
                 name: "q1".to_owned(),
                 ticker_max_lag: 0.5,

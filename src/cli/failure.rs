@@ -1,0 +1,50 @@
+//! Why a command was not run or not finished, with its text and its exit status.
+
+use super::caller::Caller;
+use crate::error::{Error, Report};
+use crate::job::log::{Level, line};
+
+/// Why a command was not run or not finished, by the way it is told.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A bare line, as the original prints it.
+    Plain(String),
+    /// A line in the format of the log, as the original prints it.
+    Logged(String),
+    /// The command line cannot be used: told with how to use it.
+    Usage(String),
+    /// Anything else.
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Error(error)
+    }
+}
+
+impl Failure {
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Failure::Plain(_) | Failure::Logged(_) => 1,
+            Failure::Usage(_) => 2,
+            Failure::Error(error) => error.exit_code(),
+        }
+    }
+
+    /// The text for standard error, with its newline.
+    pub(super) fn text(&self, caller: &Caller) -> String {
+        let name = &caller.name;
+        match self {
+            Failure::Plain(text) => format!("{text}\n"),
+            Failure::Logged(text) => line(Level::Error, text),
+            Failure::Usage(text) => format!("{}\n{name}: error: {text}\n", caller.usage()),
+            Failure::Error(error @ Error::PidfileBusy { .. }) => format!("{}\n", Report(error)),
+            Failure::Error(error) => format!("{name}: {}\n", Report(error)),
+        }
+    }
+}
+
+pub(super) fn unknown_command(word: &str) -> Failure {
+    Failure::Plain(format!("Unknown command '{word}', use --help for help"))
+}

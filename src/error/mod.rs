@@ -1,0 +1,10 @@
+//! The one error type of the crate, grouped by what the operator can do about it; [`Report`] makes the text.
+
+mod report;
+mod sqlstate;
+mod text;
+mod variants;
+
+pub use self::report::Report;
+pub(crate) use self::sqlstate::SEE_ALL_ROWS;
+pub use self::variants::{ApplyFault, Error, FaultKind, Result, Role};

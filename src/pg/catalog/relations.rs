@@ -1,0 +1,101 @@
+//! Which relations there are: tables, sequences, others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::{Names, fq_name};
+use crate::error::Result;
+use crate::pg::{Db, FqName};
+
+/// Schemas whose objects are never replicated.
+const NOT_REPLICATED: &str = "n.nspname !~ '^pg_' \
+    and n.nspname not in ('information_schema', 'pgq', 'londiste', 'pgq_ext', 'pgq_node', 'txid')";
+
+/// What kind of relation has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// A table with rows of its own.
+    Table,
+    /// A partitioned table.
+    Partitioned,
+    /// A sequence.
+    Sequence,
+    /// Something that cannot be replicated; in words.
+    Other(&'static str),
+}
+
+impl RelationKind {
+    pub(super) fn of(relkind: i8) -> RelationKind {
+        match u8::try_from(relkind).unwrap_or(b' ') {
+            b'r' => RelationKind::Table,
+            b'p' => RelationKind::Partitioned,
+            b'S' => RelationKind::Sequence,
+            b'v' => RelationKind::Other("a view"),
+            b'm' => RelationKind::Other("a materialized view"),
+            b'f' => RelationKind::Other("a foreign table"),
+            b'i' | b'I' => RelationKind::Other("an index"),
+            b'c' => RelationKind::Other("a composite type"),
+            _ => RelationKind::Other("no table"),
+        }
+    }
+
+    /// Whether this is a table of either kind.
+    pub fn is_table(self) -> bool {
+        matches!(self, RelationKind::Table | RelationKind::Partitioned)
+    }
+}
+
+/// A table that could be replicated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableEntry {
+    /// Its name.
+    pub name: FqName,
+    /// Whether it is a partition of another table.
+    pub is_partition: bool,
+}
+
+/// All tables of a database that could be replicated, by name.
+pub async fn tables(db: &Db) -> Result<Vec<TableEntry>> {
+    let sql = format!(
+        "select n.nspname::text, c.relname::text, c.relispartition \
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+         where c.relkind in ('r', 'p') and c.relpersistence <> 't' and {NOT_REPLICATED} order by 1, 2"
+    );
+    let rows = db.query("list tables", &sql, &[]).await?;
+    Ok(rows.iter().map(|r| TableEntry { name: fq_name(r, 0), is_partition: r.get(2) }).collect())
+}
+
+/// All sequences of a database that could be replicated, by name.
+pub async fn sequences(db: &Db) -> Result<Vec<FqName>> {
+    let sql = format!(
+        "select n.nspname::text, c.relname::text \
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+         where c.relkind = 'S' and c.relpersistence <> 't' and {NOT_REPLICATED} order by 1, 2"
+    );
+    Ok(db.query("list sequences", &sql, &[]).await?.iter().map(|r| fq_name(r, 0)).collect())
+}
+
+/// Which of the names exist, and as what.
+pub async fn relations(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, RelationKind>> {
+    let sql = "select n.nspname::text, c.relname::text, c.relkind \
+               from unnest($1, $2) w(schema, name) \
+               join pg_catalog.pg_namespace n on n.nspname = w.schema \
+               join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name";
+    let wanted = Names::of(names);
+    let rows = db.query("look up names", sql, &wanted.params()).await?;
+    Ok(rows.iter().map(|r| (fq_name(r, 0), RelationKind::of(r.get(2)))).collect())
+}
+
+/// The sequences that belong to columns of the tables (`serial`, identity, `owned by`), by name.
+pub async fn owned_sequences(db: &Db, tables: &[FqName]) -> Result<BTreeSet<FqName>> {
+    let sql = "select sn.nspname::text, s.relname::text \
+               from unnest($1, $2) w(schema, name) \
+               join pg_catalog.pg_namespace n on n.nspname = w.schema \
+               join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name \
+               join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = c.oid \
+                    and d.refobjsubid > 0 and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i') \
+               join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S' \
+               join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace";
+    let wanted = Names::of(tables);
+    let rows = db.query("read the sequences of tables", sql, &wanted.params()).await?;
+    Ok(rows.iter().map(|r| fq_name(r, 0)).collect())
+}

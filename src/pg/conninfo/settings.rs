@@ -1,0 +1,73 @@
+//! The keywords of a connection string with their values, wherever these come from.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::{keyword, service, syntax};
+
+/// All keywords that are set, from wherever.
+pub(super) struct Settings(BTreeMap<&'static str, String>);
+
+impl Settings {
+    /// The string wins over the service, the service over the environment.
+    pub(super) fn collect(text: &str, environment: &Environment) -> Result<Settings, String> {
+        let mut values: BTreeMap<&'static str, String> = syntax::split(text)?.into_iter().collect();
+        let service = values.get("service").map(String::as_str).or_else(|| environment.variable("PGSERVICE"));
+        if let Some(name) = service.filter(|name| !name.is_empty()) {
+            for (keyword, value) in service::find(name, environment)? {
+                values.entry(keyword).or_insert(value);
+            }
+        }
+        for keyword in keyword::KEYWORDS {
+            if let Some(value) = keyword.variable.and_then(|name| environment.variable(name)) {
+                values.entry(keyword.name).or_insert_with(|| value.to_owned());
+            }
+        }
+        Ok(Settings(values))
+    }
+
+    /// A value; an empty one counts as not set.
+    pub(super) fn get(&self, keyword: &str) -> Option<&str> {
+        self.0.get(keyword).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn list(&self, keyword: &str) -> Vec<&str> {
+        self.get(keyword).map(|value| value.split(',').map(str::trim).collect()).unwrap_or_default()
+    }
+
+    /// A number; surrounding blanks are allowed.
+    pub(super) fn number<T: FromStr>(&self, keyword: &str) -> Result<Option<T>, String> {
+        let Some(value) = self.get(keyword) else { return Ok(None) };
+        let number = value.trim().parse();
+        number.map(Some).map_err(|_| format!("the value \"{value}\" of \"{keyword}\" is not a number in its range"))
+    }
+
+    /// One of a few words, the default when not set.
+    pub(super) fn word<T: Copy + Default>(&self, keyword: &str, words: &[(&str, T)]) -> Result<T, String> {
+        let Some(value) = self.get(keyword) else { return Ok(T::default()) };
+        let found = words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning);
+        found.ok_or_else(|| {
+            let allowed: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            format!("the value \"{value}\" of \"{keyword}\" is not one of {}", allowed.join(", "))
+        })
+    }
+
+    /// A time; zero and less mean the system's default.
+    pub(super) fn positive(&self, keyword: &str, unit: fn(u64) -> Duration) -> Result<Option<Duration>, String> {
+        Ok(self.number::<i32>(keyword)?.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(unit))
+    }
+
+    /// Keywords that messages may show, as they would be written.
+    pub(super) fn shown(&self, keywords: &[&str]) -> String {
+        let parts = keywords.iter().filter_map(|keyword| Some(format!("{keyword}={}", quoted(self.get(keyword)?))));
+        parts.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A value as it would be written in a connection string.
+pub(super) fn quoted(value: &str) -> String {
+    let plain = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || matches!(c, '\'' | '\\'));
+    if plain { value.to_owned() } else { format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")) }
+}

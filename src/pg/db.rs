@@ -1,0 +1,223 @@
+//! One session of one role, and a transaction of it.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{CopyInSink, CopyOutStream, Notification, Row, SimpleQueryMessage};
+use tokio_util::sync::CancellationToken;
+
+use super::connect;
+use super::conninfo::Conninfo;
+use super::session::Session;
+use crate::error::{Error, Result, Role};
+
+/// A parameter with the type that it is sent as. Made by [`text`], [`int8`], [`int4`], [`boolean`].
+pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// A `text` parameter; anything that is text for Rust: `&String`, `&&str`, `&Option<String>`.
+pub fn text<T: ToSql + Sync>(value: &T) -> Param<'_> {
+    (value, Type::TEXT)
+}
+
+/// A `bigint` parameter.
+pub fn int8<T: ToSql + Sync>(value: &T) -> Param<'_> {
+    (value, Type::INT8)
+}
+
+/// An `integer` parameter.
+pub fn int4<T: ToSql + Sync>(value: &T) -> Param<'_> {
+    (value, Type::INT4)
+}
+
+/// A `boolean` parameter.
+pub fn boolean<T: ToSql + Sync>(value: &T) -> Param<'_> {
+    (value, Type::BOOL)
+}
+
+/// A `text[]` parameter.
+pub fn text_array<T: ToSql + Sync>(value: &T) -> Param<'_> {
+    (value, Type::TEXT_ARRAY)
+}
+
+/// One session.
+pub struct Db {
+    role: Role,
+    session: Session,
+    connected_at: Instant,
+}
+
+impl Db {
+    /// Reads the connection string and opens a session; `job_name` is what the server shows as `application_name`
+    /// unless the string says otherwise.
+    pub async fn open(role: Role, conninfo: &str, job_name: &str, abort: &CancellationToken) -> Result<Db> {
+        Db::connect(role, &Conninfo::parse(role, conninfo, job_name)?, abort).await
+    }
+
+    /// Opens a session. When `abort` fires, the statement that runs then is cancelled on the server.
+    pub async fn connect(role: Role, conninfo: &Conninfo, abort: &CancellationToken) -> Result<Db> {
+        let session = connect::open(role, conninfo, abort).await?;
+        Ok(Db { role, session, connected_at: Instant::now() })
+    }
+
+    /// Which database this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Where this is, for messages: `host=db1 dbname=shop`.
+    pub fn target(&self) -> &str {
+        &self.session.target
+    }
+
+    /// How long the session has been open.
+    pub fn age(&self) -> Duration {
+        self.connected_at.elapsed()
+    }
+
+    /// Whether the session has ended, by the server or a broken connection.
+    pub fn is_closed(&self) -> bool {
+        self.session.client.is_closed()
+    }
+
+    /// Runs one statement and returns its rows.
+    pub async fn query(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        self.session.client.query_typed(sql, params).await.map_err(|e| self.failed(action, e))
+    }
+
+    /// Runs one statement that returns exactly one row; none is an [`Error::Data`].
+    pub async fn query_one(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<Row> {
+        self.query_opt(action, sql, params).await?.ok_or_else(|| self.unexpected(action, "the server returned no row"))
+    }
+
+    /// Runs one statement and returns its first row, if there is one.
+    pub async fn query_opt(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
+        Ok(self.query(action, sql, params).await?.into_iter().next())
+    }
+
+    /// Runs one statement and returns the number of rows it touched.
+    pub async fn execute(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<u64> {
+        self.session.client.execute_typed(sql, params).await.map_err(|e| self.failed(action, e))
+    }
+
+    /// Runs statements without parameters, separated by semicolons, in one round trip; stops at the first that fails.
+    pub async fn batch(&self, action: &'static str, sql: &str) -> Result<()> {
+        self.session.client.batch_execute(sql).await.map_err(|e| self.failed(action, e))
+    }
+
+    /// Runs statements without parameters and returns what each of them answers, with values as text.
+    pub async fn simple_query(&self, action: &'static str, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
+        self.session.client.simple_query(sql).await.map_err(|e| self.failed(action, e))
+    }
+
+    /// Starts a `COPY ... TO STDOUT`. Errors of the stream are raw; [`Db::failed`] gives them their context.
+    pub async fn copy_out(&self, action: &'static str, sql: &str) -> Result<CopyOutStream> {
+        self.session.client.copy_out(sql).await.map_err(|e| self.failed(action, e))
+    }
+
+    /// Reads nothing more from the server, and sends nothing, until [`Db::resume`].
+    pub(crate) fn hold(&self) {
+        self.session.valve.shut();
+    }
+
+    /// Ends [`Db::hold`].
+    pub(crate) fn resume(&self) {
+        self.session.valve.open();
+    }
+
+    /// Starts a `COPY ... FROM STDIN`. Errors of the sink are raw; [`Db::failed`] gives them their context.
+    pub async fn copy_in(&self, action: &'static str, sql: &str) -> Result<CopyInSink<Bytes>> {
+        self.session.client.copy_in(sql).await.map_err(|e| self.failed(action, e))
+    }
+
+    /// The bare client, for what the methods here do not cover (prepared statements). Give its errors to [`Db::failed`].
+    pub fn client(&self) -> &tokio_postgres::Client {
+        &self.session.client
+    }
+
+    /// Starts a transaction; `begin` is the whole statement, such as `begin isolation level repeatable read`.
+    /// The transaction is rolled back when the guard is dropped without [`Tx::commit`].
+    pub async fn begin(&self, action: &'static str, begin: &str) -> Result<Tx<'_>> {
+        self.batch(action, begin).await?;
+        Ok(Tx { db: self, open: true })
+    }
+
+    /// Limits how long each statement of the open transaction waits for a lock; `None` waits for ever. A statement that
+    /// would wait longer fails with SQLSTATE 55P03.
+    pub async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
+        let millis = timeout.map_or(0, |t| t.as_millis().max(1));
+        self.batch("limit the wait for locks", &format!("set local lock_timeout = {millis}")).await
+    }
+
+    /// The next notification, or `None` when the session has ended. Cancel-safe.
+    pub async fn notification(&mut self) -> Option<Notification> {
+        self.session.notifications.recv().await
+    }
+
+    /// Forgets the notifications that have arrived.
+    pub fn drain_notifications(&mut self) {
+        while self.session.notifications.try_recv().is_ok() {}
+    }
+
+    /// Gives an error of this session's client its context.
+    pub fn failed(&self, action: &'static str, source: tokio_postgres::Error) -> Error {
+        Error::Query { role: self.role, target: self.session.target.clone(), action, context: String::new(), source }
+    }
+
+    /// An [`Error::Data`] of this session.
+    pub fn unexpected(&self, action: &'static str, message: impl Into<String>) -> Error {
+        Error::Data { role: self.role, target: self.session.target.clone(), action, message: message.into() }
+    }
+
+    /// Cancels the statement that runs now, if any.
+    pub async fn cancel(&self) {
+        self.session.cancel.cancel().await;
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Db({} {})", self.role, self.session.target)
+    }
+}
+
+/// An open transaction of a [`Db`], which it dereferences to.
+pub struct Tx<'a> {
+    db: &'a Db,
+    open: bool,
+}
+
+impl Tx<'_> {
+    /// Commits. A failed commit has rolled back.
+    pub async fn commit(mut self, action: &'static str) -> Result<()> {
+        self.open = false;
+        self.db.batch(action, "commit").await
+    }
+
+    /// Rolls back.
+    pub async fn rollback(mut self, action: &'static str) -> Result<()> {
+        self.open = false;
+        self.db.batch(action, "rollback").await
+    }
+}
+
+impl std::ops::Deref for Tx<'_> {
+    type Target = Db;
+
+    fn deref(&self) -> &Db {
+        self.db
+    }
+}
+
+impl Drop for Tx<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // One poll hands the message to the session's driver, which sends it after whatever was sent before; the
+            // answer is of no interest. So the session is usable for the next statement, and a statement that is
+            // still running (its future was dropped) is followed by the rollback.
+            let _ = self.db.session.client.batch_execute("rollback").now_or_never();
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The tables whose changes go into a queue, as schema `londiste` lists them where it is installed.
+
+use crate::error::Result;
+use crate::pg::{Db, text};
+
+/// The function that makes the capture of a table match its columns again; called as `f(queue, table)`.
+pub(super) const MAINTAIN: &str = "londiste.provider_maintain";
+
+/// Queue and name of each table that [`MAINTAIN`] is to be called for; none where that function is not installed.
+pub(super) async fn to_maintain(db: &Db) -> Result<Vec<(String, String)>> {
+    const ACTION: &str = "list the captured tables";
+    const INSTALLED: &str = "select pg_catalog.to_regprocedure('londiste.provider_maintain(text, text)') is not null";
+    const TABLES: &str = "select t.queue_name, t.table_name
+       from londiste.provider_table t join pgq.queue q on q.queue_name = t.queue_name order by t.queue_name, t.table_name";
+    if !db.query_one(ACTION, INSTALLED, &[]).await?.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    Ok(db.query(ACTION, TABLES, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Whether a queue gets the changes of any table.
+pub(super) async fn any_in(db: &Db, queue: &str) -> Result<bool> {
+    const ACTION: &str = "look for captured tables";
+    const INSTALLED: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";
+    const ANY: &str = "select exists (select 1 from londiste.provider_table t where t.queue_name = $1)";
+    let installed: bool = db.query_one(ACTION, INSTALLED, &[]).await?.get(0);
+    Ok(installed && db.query_one(ACTION, ANY, &[text(&queue)]).await?.get(0))
+}
