@@ -123,6 +123,12 @@ pub(crate) async fn process<E: BatchExtras>(
             format!("select * from ({sql}) e where e.ev_extra1 = {name} order by e.ev_id")
         }
     };
+    // The client library reads a COPY by a statement that it prepares first: behind a pooler both must go to one server
+    // connection, which only a transaction guarantees.
+    let reading = match provider.is_pooled() {
+        true => Some(provider.begin("read the events of the batch", "begin").await?),
+        false => None,
+    };
     let start = async {
         let tx = subscriber.begin("start the batch's transaction", "begin").await?;
         let turn = extras.before(&tx, &found).await?;
@@ -138,6 +144,9 @@ pub(crate) async fn process<E: BatchExtras>(
     let applied = applier.apply(events, &wanted.filters, &tx).await?;
     extras.after(&tx, &applied, &sql).await?;
     skips.mark(&tx, job, batch).await?;
+    if let Some(reading) = reading {
+        reading.commit("read the events of the batch").await?;
+    }
     let from = stored.map(|position| position.tick);
     if !completed::advance(&tx, &consumer.name, from, batch.cur_tick, ends.cur_time.as_deref()).await? {
         tx.rollback("give up the batch").await?;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::conninfo::{self, Address, ChannelBinding, Conninfo, Host, SslMode, Target};
 use super::failure::{self, Cause, Failure};
+use super::pinned;
 use super::session::{self, Session};
 use super::tls::Connector;
 use crate::error::{Error, Result, Role};
@@ -129,6 +130,15 @@ enum GiveUp {
     Search,
 }
 
+/// Which options go with the login.
+#[derive(Clone, Copy)]
+enum Options {
+    /// Those of the connection string, and the pinned settings.
+    Pinned,
+    /// Those of the connection string.
+    Given,
+}
+
 /// One server to be tried for one kind of session.
 struct Attempt<'a> {
     conninfo: &'a Conninfo,
@@ -200,20 +210,27 @@ impl Attempt<'_> {
         if let (Server::Socket(directory), Some(peer)) = (&self.server, &self.conninfo.require_peer) {
             check_peer(directory, self.host.port, peer).await?;
         }
-        let config = self.config(mode);
+        let mut session = match self.log_in(mode, tls, Options::Pinned).await {
+            Err(cause) if pinned::are_refused(&cause) => self.log_in(mode, tls, Options::Given).await?,
+            session => session?,
+        };
+        check_target(&session.client, self.target).await?;
+        session.pins = pinned::settle(&session.client).await?;
+        Ok(session)
+    }
+
+    async fn log_in(&self, mode: WireSslMode, tls: &Connector, options: Options) -> Result<Session, Cause> {
+        let config = self.config(mode, options);
         let (client, connection) = config.connect(tls.clone()).await.map_err(|error| match &self.server {
             Server::Socket(directory) => failure::at_socket(directory, self.host.port, Cause::of(error)),
             Server::Ip(_) => Cause::of(error),
         })?;
         tls.check().map_err(Cause::Unusable)?;
-        let session = session::start(client, connection, tls.clone(), self.abort.clone());
-        check_target(&session.client, self.target).await?;
-        read_committed(&session.client).await?;
-        Ok(session)
+        Ok(session::start(client, connection, tls.clone(), self.abort.clone()))
     }
 
     /// The settings for the client library, which gets exactly one address.
-    fn config(&self, mode: WireSslMode) -> tokio_postgres::Config {
+    fn config(&self, mode: WireSslMode, wanted: Options) -> tokio_postgres::Config {
         let Conninfo { user, dbname, options, application_name, ssl, keepalives, .. } = self.conninfo;
         let mut config = tokio_postgres::Config::new();
         config.user(user).dbname(dbname).application_name(application_name).port(self.host.port).ssl_mode(mode);
@@ -224,8 +241,18 @@ impl Attempt<'_> {
         if let Some(password) = &self.host.password {
             config.password(password);
         }
-        if let Some(options) = options {
-            config.options(options);
+        match (options, wanted) {
+            (None, Options::Given) => {}
+            (Some(given), Options::Given) => {
+                config.options(given);
+            }
+            (None, Options::Pinned) => {
+                config.options(pinned::login_options());
+            }
+            // The last one counts where an option is given twice.
+            (Some(given), Options::Pinned) => {
+                config.options(format!("{given} {}", pinned::login_options()));
+            }
         }
         if ssl.direct && mode != WireSslMode::Disable {
             config.ssl_negotiation(SslNegotiation::Direct);
@@ -280,15 +307,6 @@ impl Target {
             Target::PreferStandby => &[Target::Standby, Target::Any],
         }
     }
-}
-
-/// Makes transactions read committed where the database or the user has another default: a tick must not come from an old
-/// snapshot, and a consumer that reads events in serializable transactions makes those of the writers fail.
-async fn read_committed(client: &Client) -> Result<(), Cause> {
-    // A pooler may give the session to others later, so nothing is set without need.
-    let sql = "select pg_catalog.set_config('default_transaction_isolation', 'read committed', false)
-               where pg_catalog.current_setting('default_transaction_isolation') operator(pg_catalog.<>) 'read committed'";
-    client.simple_query(sql).await.map(drop).map_err(Cause::of)
 }
 
 /// Asks the server what kind of session this is.

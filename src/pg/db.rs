@@ -1,16 +1,19 @@
 //! One session of one role, and a transaction of it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use tokio::sync::Mutex;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CopyInSink, CopyOutStream, Notification, Row, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
 use super::connect;
 use super::conninfo::Conninfo;
+use super::pinned::Pins;
 use super::session::Session;
 use crate::error::{Error, Result, Role};
 
@@ -42,11 +45,18 @@ pub fn text_array<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::TEXT_ARRAY)
 }
 
+/// How a transaction begins where the role or the database may have other defaults.
+const BEGIN: &str = "begin isolation level read committed read write";
+
 /// One session.
 pub struct Db {
     role: Role,
     session: Session,
     connected_at: Instant,
+    /// Whether a [`Tx`] of the session is open.
+    in_transaction: AtomicBool,
+    /// Held by a statement that has a transaction of its own because of the pinned settings.
+    own_transaction: Mutex<()>,
 }
 
 impl Db {
@@ -59,7 +69,13 @@ impl Db {
     /// Opens a session. When `abort` fires, the statement that runs then is cancelled on the server.
     pub async fn connect(role: Role, conninfo: &Conninfo, abort: &CancellationToken) -> Result<Db> {
         let session = connect::open(role, conninfo, abort).await?;
-        Ok(Db { role, session, connected_at: Instant::now() })
+        Ok(Db {
+            role,
+            session,
+            connected_at: Instant::now(),
+            in_transaction: AtomicBool::new(false),
+            own_transaction: Mutex::new(()),
+        })
     }
 
     /// Which database this is.
@@ -82,9 +98,32 @@ impl Db {
         self.session.client.is_closed()
     }
 
+    /// Whether a transaction pooler stands between: the next transaction may get another server connection, so nothing may
+    /// outlive a transaction.
+    pub fn is_pooled(&self) -> bool {
+        self.session.pins != Pins::Session
+    }
+
+    /// Runs a statement with the pinned settings: outside of a transaction behind a pooler, in a transaction of its own.
+    async fn pinned<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
+        let Pins::Transaction(pins) = &self.session.pins else { return statement.await };
+        if pins.is_empty() || self.in_transaction.load(Ordering::Relaxed) {
+            return statement.await;
+        }
+        let _alone = self.own_transaction.lock().await;
+        let client = &self.session.client;
+        client.batch_execute(&format!("{BEGIN}; {pins}")).await?;
+        let done = statement.await;
+        client.batch_execute(if done.is_ok() { "commit" } else { "rollback" }).await?;
+        done
+    }
+
     /// Runs one statement and returns its rows.
     pub async fn query(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
-        self.session.client.query_typed(sql, params).await.map_err(|e| self.failed(action, e))
+        self.pinned(self.session.client.query_typed(sql, params)).await.map_err(|e| self.failed(action, e))
     }
 
     /// Runs one statement that returns exactly one row; none is an [`Error::Data`].
@@ -99,17 +138,22 @@ impl Db {
 
     /// Runs one statement and returns the number of rows it touched.
     pub async fn execute(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<u64> {
-        self.session.client.execute_typed(sql, params).await.map_err(|e| self.failed(action, e))
+        self.pinned(self.session.client.execute_typed(sql, params)).await.map_err(|e| self.failed(action, e))
     }
 
     /// Runs statements without parameters, separated by semicolons, in one round trip; stops at the first that fails.
     pub async fn batch(&self, action: &'static str, sql: &str) -> Result<()> {
+        self.pinned(self.session.client.batch_execute(sql)).await.map_err(|e| self.failed(action, e))
+    }
+
+    /// Runs a statement that cannot run in a transaction (`vacuum`), or is for the session (`listen`).
+    pub async fn batch_alone(&self, action: &'static str, sql: &str) -> Result<()> {
         self.session.client.batch_execute(sql).await.map_err(|e| self.failed(action, e))
     }
 
     /// Runs statements without parameters and returns what each of them answers, with values as text.
     pub async fn simple_query(&self, action: &'static str, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
-        self.session.client.simple_query(sql).await.map_err(|e| self.failed(action, e))
+        self.pinned(self.session.client.simple_query(sql)).await.map_err(|e| self.failed(action, e))
     }
 
     /// Starts a `COPY ... TO STDOUT`. Errors of the stream are raw; [`Db::failed`] gives them their context.
@@ -140,7 +184,16 @@ impl Db {
     /// Starts a transaction; `begin` is the whole statement, such as `begin isolation level repeatable read`.
     /// The transaction is rolled back when the guard is dropped without [`Tx::commit`].
     pub async fn begin(&self, action: &'static str, begin: &str) -> Result<Tx<'_>> {
-        self.batch(action, begin).await?;
+        let begin = match &self.session.pins {
+            Pins::Session => begin.to_owned(),
+            Pins::Transaction(pins) => {
+                let (begin, rest) = begin.split_once(';').unwrap_or((begin, ""));
+                let begin = if begin.trim() == "begin" { BEGIN } else { begin };
+                [begin, pins, rest].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("; ")
+            }
+        };
+        self.session.client.batch_execute(&begin).await.map_err(|e| self.failed(action, e))?;
+        self.in_transaction.store(true, Ordering::Relaxed);
         Ok(Tx { db: self, open: true })
     }
 
@@ -193,13 +246,17 @@ impl Tx<'_> {
     /// Commits. A failed commit has rolled back.
     pub async fn commit(mut self, action: &'static str) -> Result<()> {
         self.open = false;
-        self.db.batch(action, "commit").await
+        let done = self.db.batch(action, "commit").await;
+        self.db.in_transaction.store(false, Ordering::Relaxed);
+        done
     }
 
     /// Rolls back.
     pub async fn rollback(mut self, action: &'static str) -> Result<()> {
         self.open = false;
-        self.db.batch(action, "rollback").await
+        let done = self.db.batch(action, "rollback").await;
+        self.db.in_transaction.store(false, Ordering::Relaxed);
+        done
     }
 }
 
@@ -218,6 +275,7 @@ impl Drop for Tx<'_> {
             // answer is of no interest. So the session is usable for the next statement, and a statement that is
             // still running (its future was dropped) is followed by the rollback.
             let _ = self.db.session.client.batch_execute("rollback").now_or_never();
+            self.db.in_transaction.store(false, Ordering::Relaxed);
         }
     }
 }

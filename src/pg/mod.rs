@@ -13,6 +13,7 @@ mod db;
 mod failure;
 pub mod install;
 pub mod name;
+mod pinned;
 mod session;
 mod tls;
 

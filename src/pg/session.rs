@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client, Connection, Notification};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::pinned::Pins;
 use super::tls::Connector;
 
 /// How long a dropped session may take to finish what it has sent.
@@ -47,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) valve: Arc<Valve>,
     /// The connection string's host, port, database and user, with the host that was taken.
     pub(crate) target: String,
+    /// How the session has its settings.
+    pub(super) pins: Pins,
     /// Tells the driver that nobody waits for answers any more.
     _dropped: DropGuard,
 }
@@ -124,7 +127,15 @@ where
     let dropped = CancellationToken::new();
     let valve = Arc::new(Valve::default());
     tokio::spawn(Box::pin(drive(connection, valve.clone(), sender, cancel.clone(), abort, dropped.clone())));
-    Session { client, cancel, notifications, valve, target: String::new(), _dropped: dropped.drop_guard() }
+    Session {
+        client,
+        cancel,
+        notifications,
+        valve,
+        target: String::new(),
+        pins: Pins::Session,
+        _dropped: dropped.drop_guard(),
+    }
 }
 
 /// Moves messages until the connection is closed.

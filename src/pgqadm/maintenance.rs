@@ -124,7 +124,7 @@ impl<'a> Maintenance<'a> {
         let options = if version >= 120_000 { " (skip_locked)" } else { "" };
         // A statement by itself: vacuum does not run in a transaction block.
         let sql = format!("vacuum{options} {}", sql_name(table));
-        let vacuum = db.batch(ACTION, &sql);
+        let vacuum = db.batch_alone(ACTION, &sql);
         tokio::pin!(vacuum);
         let done = tokio::select! {
             done = &mut vacuum => done,

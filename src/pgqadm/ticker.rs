@@ -269,15 +269,12 @@ impl Session {
         let db = settings.open(control).await?;
         let schema = find(&db).await?;
         let has_paused = db.query_one("look at pgq.queue", PAUSED, &[]).await?.get(0);
-        // A transaction pooler may refuse it or lose the notifications; then the next check sees the same a bit later.
-        let listens = match db.batch("listen", &format!("listen {FORCE_CHANNEL}")).await {
-            Ok(()) => true,
-            Err(error) if is_local(&error) => {
-                debug!("{}", Report(&error));
-                false
-            }
-            Err(error) => return Err(error),
-        };
+        // Behind a transaction pooler the server connection would go on listening for somebody else; there, the next check sees
+        // the same a bit later.
+        let listens = !db.is_pooled();
+        if listens {
+            db.batch_alone("listen", &format!("listen {FORCE_CHANNEL}")).await?;
+        }
         Ok(Session { db, schema, has_paused, listens })
     }
 

@@ -1,6 +1,7 @@
 //! What a person asks for: one file a family of commands. Nothing else uses these files.
 
 mod bars;
+pub(super) mod command;
 pub(super) mod copy;
 mod listing;
 pub(super) mod position;

@@ -6,7 +6,7 @@ use super::super::context::{Context, Outcome};
 use super::super::install;
 use super::super::state::provider_queue::{self, Functions, HowToCapture};
 use super::super::table_lock::TableLock;
-use super::super::{Provider, Selection};
+use super::command::{Provider, Selection};
 use super::listing::NameList;
 use super::selection::{self, Match};
 use super::seqs;

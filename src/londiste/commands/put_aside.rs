@@ -1,13 +1,13 @@
 //! `subscriber fkeys`, `triggers` and `restore-triggers`: what belongs to the replicated tables, in place or put aside for
 //! a copy.
 
-use super::super::Shown;
 use super::super::context::{Context, Outcome};
 use super::super::foreign_keys::{self, Restored};
 use super::super::state::foreign_keys::{self as stored_fkeys, PendingFkey};
 use super::super::state::triggers::{self, Place};
 use super::super::state::{provider_queue, tables};
 use super::super::table_lock::TableLock;
+use super::command::Shown;
 use super::listing::{Section, Sections};
 use crate::error::Result;
 use crate::job::Output;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::Selection;
+use super::command::Selection;
 use crate::pg::FqName;
 
 /// A name or glob as typed. `*` stands for any characters, dots too, `?` for one; everything else is meant literally.

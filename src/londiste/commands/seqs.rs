@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::Selection;
 use super::super::context::{Context, Outcome};
 use super::super::state::{provider_queue, sequences};
+use super::command::Selection;
 use super::listing::NameList;
 use super::selection;
 use crate::error::Result;

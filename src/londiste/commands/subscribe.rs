@@ -6,7 +6,7 @@ use super::super::context::{Context, Outcome};
 use super::super::state::tables::{self, Rows};
 use super::super::state::{provider_queue, triggers};
 use super::super::table_lock::TableLock;
-use super::super::{CopyMode, Selection};
+use super::command::{CopyMode, Selection};
 use super::selection::Pattern;
 use super::structure;
 use crate::error::Result;

@@ -12,7 +12,7 @@ use super::super::state::tables::SubscribedTable;
 use super::super::state::triggers;
 use super::columns::Columns;
 use super::rebuild::{self, Follower};
-use super::table_copy::Shared;
+use super::shared::Shared;
 use super::throttle::Throttle;
 use super::transfer::Transfer;
 

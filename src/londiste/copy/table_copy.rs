@@ -1,6 +1,6 @@
 //! The copy of one table at work: which step follows from the state that is stored.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -8,12 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::super::apply::{Applier, Settings};
 use super::super::context::Job;
 use super::super::foreign_keys;
-use super::super::state::changes::StateChanges;
 use super::super::state::copy_consumer::{self, Hold};
 use super::super::state::table_state::{Actor, TableState};
 use super::super::state::tables::{self, Moved, SubscribedTable};
 use super::super::state::{completed, parking};
-use super::throttle::Throttle;
+use super::shared::{Sessions, Shared};
 use super::{consumers, load, mend};
 use crate::config;
 use crate::error::{ApplyFault, Error, Result, Role};
@@ -31,59 +30,6 @@ pub(super) struct Copy {
     pub(super) consumer: Consumer,
     stop: CancellationToken,
     pub(super) shared: Shared,
-}
-
-/// What all copies of a process have in common. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Shared {
-    /// Ends all copies.
-    pub(super) stop: CancellationToken,
-    pub(super) changes: StateChanges,
-    pub(super) throttle: Throttle,
-    pub(super) goal: Goal,
-    pub(super) idle: IdleSessions,
-}
-
-/// Sessions that copies have left behind in good order, for the next ones: many small tables would otherwise cost
-/// mostly logins. Cheap to clone.
-#[derive(Clone, Default)]
-pub(super) struct IdleSessions(Arc<Mutex<Vec<Sessions>>>);
-
-impl IdleSessions {
-    fn take(&self) -> Option<Sessions> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(sessions) = idle.pop() {
-            if !sessions.provider.is_closed() && !sessions.subscriber.is_closed() {
-                return Some(sessions);
-            }
-        }
-        None
-    }
-
-    fn keep(&self, sessions: Sessions) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sessions);
-    }
-
-    /// Closes them.
-    pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-/// How far to bring a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::londiste) enum Goal {
-    /// `ok`; replay runs in this process.
-    Ok,
-    /// `wanna-sync`, from where only replay can go on.
-    WannaSync,
-}
-
-/// The sessions of one copy.
-pub(super) struct Sessions {
-    pub(super) provider: Db,
-    pub(super) subscriber: Db,
-    pub(super) abilities: Abilities,
 }
 
 /// What a step of the copy came to.

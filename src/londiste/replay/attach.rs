@@ -40,12 +40,13 @@ impl Replay {
             provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
         })?;
         queue_consumer::set(&subscriber, queue, &self.job.consumer).await?;
-        // A transaction pooler refuses it or forgets it; then the loop's delay is the wait.
-        if let Err(error) = provider.batch("listen for ticks", "listen rlondiste_tick").await {
-            tracing::debug!("no notifications: {error}");
+        // Behind a transaction pooler the server connection would go on listening for somebody else; there, the wait is
+        // `loop_delay`.
+        if !provider.is_pooled() {
+            provider.batch_alone("listen for ticks", "listen rlondiste_tick").await?;
         }
-        if let Err(error) = tables::listen(&subscriber).await {
-            tracing::debug!("no notifications: {error}");
+        if !subscriber.is_pooled() {
+            tables::listen(&subscriber).await?;
         }
         self.look_for_unused_at = Instant::now();
         self.applier.forget();

@@ -67,6 +67,10 @@ pub(crate) async fn take(tx: &Db, queue: &str, name: &FqName, job: &str) -> Resu
         if let Some(row) = tx.query_opt(ACTION, take, &params).await.map_err(about)? {
             return Ok(Some(row.get(0)));
         }
+        // Either another table has the name, or another process has just given this table one.
+        if tx.query_opt(ACTION, look, &[text(&queue), text(&table)]).await.map_err(about)?.is_some() {
+            return Ok(None);
+        }
         nr += 1;
     }
 }

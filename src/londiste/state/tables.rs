@@ -226,9 +226,9 @@ pub(crate) async fn spell_ok(subscriber: &Db, queue: &str) -> Result<()> {
 /// The channel on which commands tell replay that the set of tables has changed.
 const CHANNEL: &str = "rlondiste_tables";
 
-/// Makes the session hear of changes of the set of tables. A transaction pooler refuses it or forgets it.
+/// Makes the session hear of changes of the set of tables.
 pub(crate) async fn listen(subscriber: &Db) -> Result<()> {
-    subscriber.batch("listen for changes of tables", &format!("listen {CHANNEL}")).await
+    subscriber.batch_alone("listen for changes of tables", &format!("listen {CHANNEL}")).await
 }
 
 /// Tells replay, when the transaction commits, that tables have come, gone, or are to be copied again.

@@ -1,0 +1,146 @@
+//! The commands of the replication program, as the command line gives them.
+
+use super::super::comparison::{Compare, Repair};
+use crate::config;
+
+/// A command of the replication program, as the command line gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `provider ...`
+    Provider(Provider),
+    /// `subscriber ...`
+    Subscriber(Subscriber),
+    /// Apply events to the subscriber until stopped.
+    Replay,
+    /// Only copy tables, in the foreground, and end when nothing is left to copy.
+    Copy,
+    /// Compare the contents of tables.
+    Compare(Compare),
+    /// Write, or execute, the statements that make the subscriber's tables equal to the provider's.
+    Repair(Repair),
+    /// Move the consumer on the provider to where the subscriber stands.
+    Rewind,
+    /// Forget where the subscriber stands.
+    Reset,
+}
+
+/// Tables or sequences that a command is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Names and globs as typed.
+    pub names: Vec<String>,
+    /// `--all`; matters only when there are no names.
+    pub all: bool,
+}
+
+/// A command on the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// Install schemas `pgq` and `londiste` and create the queue.
+    Install,
+    /// Add tables to the queue.
+    Add {
+        /// Which.
+        tables: Selection,
+        /// `--capture`, over the ini's.
+        capture: Option<config::Capture>,
+        /// `--key=col,...`: the key instead of the primary key.
+        key: Option<Vec<String>>,
+    },
+    /// Remove tables from the queue.
+    Remove(Selection),
+    /// List tables.
+    Tables,
+    /// Make the capture of tables anew where their columns have changed.
+    Refresh(Selection),
+    /// Add sequences.
+    AddSeq(Selection),
+    /// Remove sequences.
+    RemoveSeq(Selection),
+    /// List sequences.
+    Seqs,
+}
+
+/// How `subscriber add` treats the data that is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CopyMode {
+    /// Truncate and copy.
+    #[default]
+    Copy,
+    /// `--skip-truncate`: copy on top of what is there.
+    SkipTruncate,
+    /// `--expect-sync`: both sides are equal already.
+    ExpectSync,
+    /// Both options were given, which is an error of each table that would be added.
+    Contradiction,
+}
+
+/// Which foreign keys or triggers to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Dropped, waiting for the copy to end.
+    Pending,
+    /// In place.
+    Active,
+}
+
+/// A command on the subscriber.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subscriber {
+    /// Install schema `londiste`.
+    Install,
+    /// Subscribe to tables.
+    Add {
+        /// Which.
+        tables: Selection,
+        /// `--force`: in spite of differences.
+        force: bool,
+        /// What to do with the data that is there.
+        mode: CopyMode,
+    },
+    /// Unsubscribe from tables.
+    Remove(Selection),
+    /// List tables and states.
+    Tables {
+        /// `--progress`: and how far their copies are.
+        progress: bool,
+    },
+    /// List tables and sequences of the provider that are not subscribed.
+    Missing,
+    /// Compare the structure of tables on both sides.
+    Check,
+    /// Copy tables again.
+    Resync(Selection),
+    /// Show foreign keys.
+    Fkeys(Vec<Shown>),
+    /// Show triggers.
+    Triggers(Vec<Shown>),
+    /// Restore triggers of a table.
+    RestoreTriggers {
+        /// The table.
+        table: String,
+        /// Which; all when empty.
+        triggers: Vec<String>,
+    },
+    /// Register the consumer on the provider's queue.
+    Register,
+    /// Unregister it.
+    Unregister,
+    /// Subscribe to sequences.
+    AddSeq(Selection),
+    /// Unsubscribe from sequences.
+    RemoveSeq(Selection),
+    /// List sequences.
+    Seqs,
+    /// Wait until tables are in sync.
+    WaitSync {
+        /// Which; all when empty.
+        tables: Vec<String>,
+        /// Give up after so many seconds.
+        timeout: Option<u32>,
+    },
+    /// Lag, rate, states, last error.
+    Status,
+    /// Leave out one event, which cannot be applied.
+    SkipEvent(i64),
+}

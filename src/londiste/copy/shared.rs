@@ -1,0 +1,63 @@
+//! What the copies of one process share: the stop request, the rate limit, and sessions that wait for the next copy.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::super::state::changes::StateChanges;
+use super::throttle::Throttle;
+use crate::pg::Db;
+use crate::pgq::consumer::Abilities;
+
+/// What all copies of a process have in common. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// Ends all copies.
+    pub(super) stop: CancellationToken,
+    pub(super) changes: StateChanges,
+    pub(super) throttle: Throttle,
+    pub(super) goal: Goal,
+    pub(super) idle: IdleSessions,
+}
+
+/// Sessions that copies have left behind in good order, for the next ones: many small tables would otherwise cost
+/// mostly logins. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct IdleSessions(Arc<Mutex<Vec<Sessions>>>);
+
+impl IdleSessions {
+    pub(super) fn take(&self) -> Option<Sessions> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(sessions) = idle.pop() {
+            if !sessions.provider.is_closed() && !sessions.subscriber.is_closed() {
+                return Some(sessions);
+            }
+        }
+        None
+    }
+
+    pub(super) fn keep(&self, sessions: Sessions) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sessions);
+    }
+
+    /// Closes them.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// How far to bring a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::londiste) enum Goal {
+    /// `ok`; replay runs in this process.
+    Ok,
+    /// `wanna-sync`, from where only replay can go on.
+    WannaSync,
+}
+
+/// The sessions of one copy.
+pub(super) struct Sessions {
+    pub(super) provider: Db,
+    pub(super) subscriber: Db,
+    pub(super) abilities: Abilities,
+}
