@@ -35,6 +35,7 @@ mod replay_lines;
 mod row_lock;
 mod row_security;
 mod sequences;
+mod session_locks;
 mod skip_event;
 mod states;
 mod subscriber;
