@@ -32,6 +32,7 @@ mod provider;
 mod repair;
 mod replay;
 mod replay_lines;
+mod resync_order;
 mod row_lock;
 mod row_security;
 mod sequences;
