@@ -1,5 +1,6 @@
 //! Replication of tables.
 
+mod added_again;
 mod catalog;
 mod chain;
 mod compare;
@@ -29,6 +30,7 @@ mod parking;
 mod polling;
 mod position;
 mod provider;
+mod registration;
 mod repair;
 mod replay;
 mod replay_lines;
