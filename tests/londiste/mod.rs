@@ -1,5 +1,6 @@
 //! Replication of tables.
 
+mod added_again;
 mod catalog;
 mod chain;
 mod compare;
@@ -29,12 +30,15 @@ mod parking;
 mod polling;
 mod position;
 mod provider;
+mod registration;
 mod repair;
 mod replay;
 mod replay_lines;
+mod resync_order;
 mod row_lock;
 mod row_security;
 mod sequences;
+mod session_locks;
 mod skip_event;
 mod states;
 mod subscriber;
