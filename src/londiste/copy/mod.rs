@@ -24,13 +24,12 @@ mod transfer;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::config;
 use crate::error::{ApplyFault, Error, Result, Role};
 use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::{Abilities, Consumer};
 use crate::pgq::{TickId, consumer};
+use crate::task::Abort;
 
 use super::completed;
 use super::news::News;
@@ -49,7 +48,7 @@ pub(super) struct Copy {
     config: Arc<config::Londiste>,
     table: FqName,
     consumer: Consumer,
-    stop: CancellationToken,
+    stop: Abort,
     shared: Shared,
 }
 
@@ -57,7 +56,7 @@ pub(super) struct Copy {
 #[derive(Clone)]
 pub(super) struct Shared {
     /// Ends all copies.
-    pub(super) stop: CancellationToken,
+    pub(super) stop: Abort,
     pub(super) news: News,
     pub(super) throttle: Throttle,
     pub(super) goal: Goal,
@@ -127,7 +126,7 @@ impl Copy {
     }
 
     /// Ends this copy.
-    pub(super) fn stop(&self) -> &CancellationToken {
+    pub(super) fn stop(&self) -> &Abort {
         &self.stop
     }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{Id, JoinSet};
-use tokio_util::sync::CancellationToken;
 
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
 use crate::job::Control;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::Consumer;
+use crate::task::Abort;
 
 use super::super::completed;
 use super::super::copy::{Copy, Goal, IdleSessions, Shared, Throttle};
@@ -37,7 +37,7 @@ pub(super) struct Copies {
 struct Running {
     table: FqName,
     consumer: String,
-    stop: CancellationToken,
+    stop: Abort,
 }
 
 struct Failure {
@@ -206,7 +206,8 @@ impl Copies {
         }
         while self.tasks.join_next().await.is_some() {}
         self.running.clear();
-        match tokio::time::timeout(CLEAN_UP_TIME, unregister_unfinished(config)).await {
+        match tokio::time::timeout(CLEAN_UP_TIME, unregister_unfinished(config, &self.shared.stop.for_clean_up())).await
+        {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("consumers of copies stay registered: {}", Report(&error)),
             Err(_) => tracing::warn!("consumers of copies stay registered: the provider does not answer"),
@@ -257,11 +258,11 @@ pub(in crate::londiste) async fn forget_consumer(
     tx.commit("forget the copy's consumer").await
 }
 
-async fn unregister_unfinished(config: &config::Londiste) -> Result<(), Error> {
+async fn unregister_unfinished(config: &config::Londiste, abort: &Abort) -> Result<(), Error> {
     // The sessions of replay are gone or cancelled by now.
-    let (name, never) = (&config.common.job_name, CancellationToken::new());
-    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, &never).await?;
-    let provider = Db::open(Role::Provider, &config.provider_db, name, &never).await?;
+    let name = &config.common.job_name;
+    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, abort).await?;
+    let provider = Db::open(Role::Provider, &config.provider_db, name, abort).await?;
     let queue = &config.pgq_queue_name;
     for table in tables::load(&subscriber, queue).await? {
         if let (TableState::InCopy, Some(name)) = (table.state, table.copy_consumer) {

@@ -8,13 +8,12 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tokio_postgres::error::SqlState;
-use tokio_util::sync::CancellationToken;
-
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
 use crate::pg::{Db, FqName, name::quote_ident, text, text_array};
+use crate::task::Abort;
+use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
 
 /// How many keys without a row a report shows.
 const KEYS_SHOWN: usize = 10;
@@ -127,11 +126,7 @@ fn pending(row: &tokio_postgres::Row, waits_for_copies: bool) -> PendingFkey {
 }
 
 /// Restores them one by one in a session of its own.
-pub(super) async fn restore(
-    config: config::Londiste,
-    pending: Vec<PendingFkey>,
-    abort: CancellationToken,
-) -> Result<Restored> {
+pub(super) async fn restore(config: config::Londiste, pending: Vec<PendingFkey>, abort: Abort) -> Result<Restored> {
     let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, &config.common.job_name, &abort).await?;
     restore_in(&subscriber, &config, &pending, "next try in a minute").await
 }

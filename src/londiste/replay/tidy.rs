@@ -103,7 +103,7 @@ impl Tidy {
         let pending = foreign_keys::restorable(subscriber, &config.pgq_queue_name).await?;
         if !pending.is_empty() {
             self.restoring =
-                Some(tokio::spawn(foreign_keys::restore(config.clone(), pending, control.abort().clone())));
+                Some(control.abort().spawn(foreign_keys::restore(config.clone(), pending, control.abort().clone())));
         }
         Ok(())
     }
