@@ -24,7 +24,7 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`error`] | the error type: what, where, why, what to do; which faults pass by themselves |
+//! | [`error`], [`task`] | the error type: what, where, why, what to do; which faults pass by themselves; who owns tasks |
 //! | [`config`], [`pg`] | ini files into typed values; sessions, names, catalog, installation of SQL |
 //! | [`job`], [`pgq`] | loop, signals, daemon, pidfile, log; ticks, batches, events as a client sees them |
 //! | [`pgqadm`], [`londiste`] | the two programs' commands |
@@ -50,5 +50,6 @@ pub mod londiste;
 pub mod pg;
 pub mod pgq;
 pub mod pgqadm;
+pub mod task;
 
 pub use error::{Error, Report, Result, Role};

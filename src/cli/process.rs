@@ -1,9 +1,10 @@
 //! From a command to its end, in the order that forking and signals demand: background, pidfile, log, runtime, command.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 use super::caller::Caller;
 use super::command::Parsed;
@@ -14,7 +15,7 @@ use super::program::Program;
 use super::spec::{Command, Kind, Suffix};
 use crate::config::{self, Common, File, keys};
 use crate::error::{Error, Report, Result};
-use crate::job::control::Interrupt;
+use crate::job::control::{Interrupt, Signals};
 use crate::job::daemon::{Side, daemonize};
 use crate::job::log::{Level, Log, Verbosity, line};
 use crate::job::pidfile::{Pidfile, with_suffix};
@@ -112,6 +113,7 @@ pub(super) fn run(config: &Config, parsed: Parsed, options: &Options, caller: &C
 struct Process {
     runtime: Runtime,
     control: Control,
+    _signals: Signals,
     log: Log,
     _pidfile: Option<Pidfile>,
 }
@@ -133,11 +135,11 @@ impl Process {
             .enable_all()
             .build()
             .map_err(failed)?;
-        let control = {
+        let (control, signals) = {
             let _context = runtime.enter();
             Control::install(if parsed.spec.kind == Kind::Job { Interrupt::Finishes } else { Interrupt::Aborts })?
         };
-        Ok(Process { runtime, control, log, _pidfile: pidfile })
+        Ok(Process { runtime, control, _signals: signals, log, _pidfile: pidfile })
     }
 
     fn finish(self, config: &Config, parsed: Parsed, options: &Options, caller: &Caller) -> Result<Ending, Failure> {
@@ -188,20 +190,13 @@ pub(super) fn verbosity(options: &Options) -> Verbosity {
 
 /// Runs the command until it ends, or until it had its time to end after an abort.
 async fn supervise(config: &Config, command: Command, control: &Control, log: &Log) -> Result<Output> {
-    let reopening = tokio::spawn(reopen_log(reader(config), control.clone(), log.clone()));
-    let own_tasks = Handle::current().metrics().num_alive_tasks();
     let result = tokio::select! {
         result = dispatch(config, command, control) => result,
         () = overdue(control) => Err(Error::Aborted),
+        never = reopen_log(reader(config), control, log) => match never {},
     };
     // Sessions are driven by tasks of their own, which still have to cancel a statement or to close the connection.
-    let settled = async {
-        while Handle::current().metrics().num_alive_tasks() > own_tasks {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let _ = tokio::time::timeout(LAST_WORDS, settled).await;
-    reopening.abort();
+    let _ = tokio::time::timeout(LAST_WORDS, control.abort().tasks_ended()).await;
     result
 }
 
@@ -245,7 +240,7 @@ fn reader(config: &Config) -> impl Fn() -> Common + Send + Sync + use<> {
 }
 
 /// Opens the log file anew at each reload, for programs that rotate it from outside.
-async fn reopen_log(read: impl Fn() -> Common + Send + Sync, control: Control, log: Log) {
+async fn reopen_log(read: impl Fn() -> Common + Send + Sync, control: &Control, log: &Log) -> Infallible {
     let mut seen = 0;
     loop {
         seen = control.reloaded(seen).await;

@@ -9,16 +9,24 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{Error, Result};
+use crate::task::Abort;
 
 /// The requests of the operator, shared by all tasks of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Control {
     finish: CancellationToken,
-    abort: CancellationToken,
+    abort: Abort,
     abort_signal: Arc<OnceLock<u8>>,
     reload: watch::Receiver<u64>,
+}
+
+/// The task that turns signals into requests. Dropped, it ends, and signals are ignored.
+#[derive(Debug)]
+pub struct Signals {
+    _task: AbortOnDropHandle<()>,
 }
 
 /// What a first INT means.
@@ -42,8 +50,8 @@ pub enum Wake {
 }
 
 impl Control {
-    /// Takes over INT, TERM and HUP of this process. Call once, inside the runtime.
-    pub fn install(interrupt: Interrupt) -> Result<Control> {
+    /// Takes over INT, TERM and HUP of this process, as long as the [`Signals`] live. Call once, inside the runtime.
+    pub fn install(interrupt: Interrupt) -> Result<(Control, Signals)> {
         let failed = |source| Error::System { action: "handle signals", source };
         let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut term = signal(SignalKind::terminate()).map_err(failed)?;
@@ -51,7 +59,7 @@ impl Control {
         let (generation, reload) = watch::channel(0);
         let control = Control::new(reload);
         let requests = control.clone();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = int.recv() => match interrupt {
@@ -63,11 +71,11 @@ impl Control {
                 }
             }
         });
-        Ok(control)
+        Ok((control, Signals { _task: AbortOnDropHandle::new(task) }))
     }
 
     pub(super) fn new(reload: watch::Receiver<u64>) -> Control {
-        let (finish, abort) = (CancellationToken::new(), CancellationToken::new());
+        let (finish, abort) = (CancellationToken::new(), Abort::new());
         Control { finish, abort, abort_signal: Arc::default(), reload }
     }
 
@@ -97,8 +105,8 @@ impl Control {
         &self.finish
     }
 
-    /// Fires when the running statement shall be cancelled.
-    pub fn abort(&self) -> &CancellationToken {
+    /// Fires when the running statement shall be cancelled, and owns the tasks of the process.
+    pub fn abort(&self) -> &Abort {
         &self.abort
     }
 

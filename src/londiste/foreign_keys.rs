@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
-use tokio_util::sync::CancellationToken;
 
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
 use crate::pg::{Db, FqName, name::quote_ident, text};
+use crate::task::Abort;
 
 use super::state::foreign_keys::{self as stored, PendingFkey, When};
 
@@ -51,7 +51,7 @@ pub(crate) async fn drop_all(subscriber: &Db, name: &FqName) -> Result<()> {
 pub(crate) async fn restore(
     config: config::Londiste,
     pending: Vec<PendingFkey>,
-    abort: CancellationToken,
+    abort: Abort,
 ) -> Result<Restored> {
     let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, &config.common.job_name, &abort).await?;
     restore_in(&subscriber, &config, &pending, "next try in a minute").await

@@ -7,7 +7,6 @@ use std::time::Duration;
 use rand::seq::SliceRandom;
 use tokio_postgres::config::{ChannelBinding as WireBinding, SslMode as WireSslMode, SslNegotiation};
 use tokio_postgres::{Client, SimpleQueryMessage};
-use tokio_util::sync::CancellationToken;
 
 use super::conninfo::{self, Address, ChannelBinding, Conninfo, Host, SslMode, Target};
 use super::failure::{self, Cause, Failure};
@@ -15,9 +14,10 @@ use super::pinned;
 use super::session::{self, Session};
 use super::tls::Connector;
 use crate::error::{Error, Result, Role};
+use crate::task::Abort;
 
 /// Opens a session on the first server of `conninfo` that answers and is of the wanted kind.
-pub(crate) async fn open(role: Role, conninfo: &Conninfo, abort: &CancellationToken) -> Result<Session> {
+pub(crate) async fn open(role: Role, conninfo: &Conninfo, abort: &Abort) -> Result<Session> {
     for warning in &conninfo.warnings {
         tracing::warn!("{role}: {warning}");
     }
@@ -28,7 +28,7 @@ pub(crate) async fn open(role: Role, conninfo: &Conninfo, abort: &CancellationTo
     }
 }
 
-async fn try_hosts(role: Role, conninfo: &Conninfo, abort: &CancellationToken) -> Result<Session> {
+async fn try_hosts(role: Role, conninfo: &Conninfo, abort: &Abort) -> Result<Session> {
     let tls = connector(role, conninfo)?;
     let mut hosts: Vec<&Host> = conninfo.hosts.iter().collect();
     if conninfo.shuffle {
@@ -145,7 +145,7 @@ struct Attempt<'a> {
     host: &'a Host,
     server: Server,
     target: Target,
-    abort: &'a CancellationToken,
+    abort: &'a Abort,
 }
 
 impl Attempt<'_> {
@@ -226,7 +226,7 @@ impl Attempt<'_> {
             Server::Ip(_) => Cause::of(error),
         })?;
         tls.check().map_err(Cause::Unusable)?;
-        Ok(session::start(client, connection, tls.clone(), self.abort.clone()))
+        Ok(session::start(client, connection, tls.clone(), self.abort))
     }
 
     /// The settings for the client library, which gets exactly one address.

@@ -9,13 +9,13 @@ use futures_util::FutureExt;
 use tokio::sync::Mutex;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CopyInSink, CopyOutStream, Notification, Row, SimpleQueryMessage};
-use tokio_util::sync::CancellationToken;
 
 use super::connect;
 use super::conninfo::Conninfo;
 use super::pinned::Pins;
 use super::session::Session;
 use crate::error::{Error, Result, Role};
+use crate::task::Abort;
 
 /// A parameter with the type that it is sent as. Made by [`text`], [`int8`], [`int4`], [`boolean`].
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -62,12 +62,13 @@ pub struct Db {
 impl Db {
     /// Reads the connection string and opens a session; `job_name` is what the server shows as `application_name`
     /// unless the string says otherwise.
-    pub async fn open(role: Role, conninfo: &str, job_name: &str, abort: &CancellationToken) -> Result<Db> {
+    pub async fn open(role: Role, conninfo: &str, job_name: &str, abort: &Abort) -> Result<Db> {
         Db::connect(role, &Conninfo::parse(role, conninfo, job_name)?, abort).await
     }
 
-    /// Opens a session. When `abort` fires, the statement that runs then is cancelled on the server.
-    pub async fn connect(role: Role, conninfo: &Conninfo, abort: &CancellationToken) -> Result<Db> {
+    /// Opens a session. When `abort` fires, the statement that runs then is cancelled on the server; `abort` owns the task
+    /// that moves the session's messages until the connection is closed.
+    pub async fn connect(role: Role, conninfo: &Conninfo, abort: &Abort) -> Result<Db> {
         let session = connect::open(role, conninfo, abort).await?;
         Ok(Db {
             role,

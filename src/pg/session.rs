@@ -27,6 +27,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::pinned::Pins;
 use super::tls::Connector;
+use crate::task::Abort;
 
 /// How long a dropped session may take to finish what it has sent.
 const CLOSE_GRACE: Duration = Duration::from_millis(200);
@@ -112,12 +113,7 @@ impl Canceller {
 }
 
 /// Starts the driver of a connection.
-pub(super) fn start<S, T>(
-    client: Client,
-    connection: Connection<S, T>,
-    tls: Connector,
-    abort: CancellationToken,
-) -> Session
+pub(super) fn start<S, T>(client: Client, connection: Connection<S, T>, tls: Connector, abort: &Abort) -> Session
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -126,7 +122,8 @@ where
     let cancel = Canceller { token: client.cancel_token(), tls };
     let dropped = CancellationToken::new();
     let valve = Arc::new(Valve::default());
-    tokio::spawn(Box::pin(drive(connection, valve.clone(), sender, cancel.clone(), abort, dropped.clone())));
+    let driver = drive(connection, valve.clone(), sender, cancel.clone(), abort.clone(), dropped.clone());
+    abort.spawn(Box::pin(driver));
     Session {
         client,
         cancel,
@@ -144,7 +141,7 @@ async fn drive<S, T>(
     valve: Arc<Valve>,
     sender: mpsc::UnboundedSender<Notification>,
     cancel: Canceller,
-    abort: CancellationToken,
+    abort: Abort,
     dropped: CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,

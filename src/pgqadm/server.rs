@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, info, warn};
 
 use super::database::tick_and_maintain;
@@ -20,20 +20,22 @@ use crate::pgq::install::{Found, find};
 
 /// Ticks and maintains all databases until a stop is requested.
 pub(super) async fn run(config: &config::Pgqd, control: &Control) -> Result<()> {
-    let mut server = Server { config: config.clone(), control: control.clone(), databases: HashMap::new() };
+    let mut server =
+        Server { config: config.clone(), control: control.clone(), tasks: JoinSet::new(), databases: HashMap::new() };
     let end = Box::pin(run_loop(&mut server, control)).await;
-    for (_, task) in server.databases.drain() {
-        // Each ends by the same request.
-        let _ = task.await;
-    }
+    // Each task ends by the same request.
+    while server.tasks.join_next().await.is_some() {}
     end
 }
 
-/// The look at the databases, and the task of each that is served.
+/// The look at the databases, and their tasks.
 struct Server {
     config: config::Pgqd,
     control: Control,
-    databases: HashMap<String, JoinHandle<Result<()>>>,
+    /// Ended with this struct.
+    tasks: JoinSet<Result<()>>,
+    /// The task of each database that is served.
+    databases: HashMap<String, AbortHandle>,
 }
 
 impl Server {
@@ -78,7 +80,7 @@ order by 1";
     fn serve(&mut self, database: &str) {
         info!("Serving database {database}");
         let (settings, control) = (DatabaseSettings::of_server(&self.config, database), self.control.clone());
-        let task = tokio::spawn(async move { tick_and_maintain(settings, &control).await });
+        let task = self.tasks.spawn(async move { tick_and_maintain(settings, &control).await });
         self.databases.insert(database.to_owned(), task);
     }
 
@@ -94,6 +96,7 @@ order by 1";
 impl Work for Server {
     async fn work(&mut self) -> Result<Worked> {
         let candidates = self.candidates().await?;
+        while self.tasks.try_join_next().is_some() {}
         // A task that has ended by itself is started again.
         self.databases.retain(|_, task| !task.is_finished());
         let gone: Vec<String> = self.databases.keys().filter(|name| !candidates.contains(name)).cloned().collect();

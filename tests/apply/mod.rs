@@ -15,9 +15,9 @@ use rlondiste::config::{Apply, ApplyRole, MissingRow};
 use rlondiste::londiste::apply::{Applied, Applier, Filter, Settings};
 use rlondiste::pg::{Db, FqName};
 use rlondiste::pgq::event;
+use rlondiste::task::Abort;
 use rlondiste::{Error, Role};
 use tokio::runtime::{Builder, Runtime};
-use tokio_util::sync::CancellationToken;
 
 use crate::support::{Cluster, Database};
 
@@ -56,7 +56,7 @@ impl Replay {
     pub fn new(provider: &Database, subscriber: &Database, settings: Settings, tables: &str) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let open = |role, database: &Database| {
-            let abort = CancellationToken::new();
+            let abort = Abort::new();
             let opened = Db::open(role, database.conninfo(), "apply-test", &abort);
             runtime.block_on(opened).unwrap_or_else(|error| panic!("{error}"))
         };

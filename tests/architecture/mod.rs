@@ -12,7 +12,8 @@ use self::rules::Rows;
 use self::tree::Tree;
 
 /// The modules of the crate. `main` only calls `cli`; names that `lib` hands on are those of the file that defines them.
-const CRATE: &Rows = &[&["lib"], &["cli"], &["pgqadm", "londiste"], &["job", "pgq"], &["config", "pg"], &["error"]];
+const CRATE: &Rows =
+    &[&["lib"], &["cli"], &["pgqadm", "londiste"], &["job", "pgq"], &["config", "pg"], &["error", "task"]];
 
 /// The inside of the replication program. Nothing uses `commands` but the root, which chooses one.
 const LONDISTE: &Rows = &[
@@ -94,6 +95,16 @@ fn only_cli_writes_to_standard_output() {
 #[test]
 fn only_job_forks_and_handles_signals() {
     assert_only_in("job", &[&["daemonize", "Daemonize"], &["signal", "unix"], &["tracing_subscriber"]]);
+}
+
+/// A task that nobody owns outlives what it works for, and the process ends in the middle of it.
+#[test]
+fn every_task_has_an_owner() {
+    let owners = ["task.rs", "job/control.rs"];
+    let wrong =
+        rules::used_elsewhere(&tree(), "task", &[&["tokio", "spawn"], &["task", "spawn"], &["Handle", "current"]]);
+    let wrong: Vec<_> = wrong.iter().filter(|line| !owners.iter().any(|owner| line.starts_with(owner))).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::future::Future;
 
 use rlondiste::pg::conninfo::Environment;
 use rlondiste::pg::{Conninfo, Db};
+use rlondiste::task::Abort;
 use rlondiste::{Report, Result, Role};
-use tokio_util::sync::CancellationToken;
 
 /// Opens a session and gives its error as an operator would read it, without the hint.
 fn connect(conninfo: &str) -> Result<Db, String> {
@@ -22,7 +22,7 @@ fn connect(conninfo: &str) -> Result<Db, String> {
 fn connect_in(environment: &Environment, conninfo: &str) -> Result<Db, String> {
     let opened = block_on(async {
         let conninfo = Conninfo::parse_in(environment, Role::Provider, conninfo, "job")?;
-        Db::connect(Role::Provider, &conninfo, &CancellationToken::new()).await
+        Db::connect(Role::Provider, &conninfo, &Abort::new()).await
     });
     opened.map_err(|error| Report(&error).to_string().split("\nHINT: ").next().unwrap_or_default().to_owned())
 }

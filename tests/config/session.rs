@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use pretty_assertions::assert_eq;
 use rlondiste::pg::Db;
+use rlondiste::task::Abort;
 use rlondiste::{Error, Role};
-use tokio_util::sync::CancellationToken;
 
 use super::{block_on, connect};
 use crate::support::{Cluster, Database, wait_until};
@@ -29,7 +29,7 @@ fn abort_cancels_the_running_statement() {
     let database = Cluster::provider().database();
     let conninfo = format!("{} application_name=abort", database.conninfo());
     let outcome = block_on(async {
-        let abort = CancellationToken::new();
+        let abort = Abort::new();
         let db = Db::open(Role::Provider, &conninfo, "job", &abort).await.unwrap();
         let later = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -47,7 +47,7 @@ fn abort_ends_an_attempt_to_connect() {
     let proxy = crate::support::Proxy::to_cluster(&cluster);
     proxy.set_traffic(crate::support::Traffic::Stall);
     let outcome = block_on(async {
-        let abort = CancellationToken::new();
+        let abort = Abort::new();
         let later = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             abort.cancel();

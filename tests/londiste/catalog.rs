@@ -2,7 +2,7 @@
 
 use rlondiste::pg::catalog::{self, Dependent, KeySource};
 use rlondiste::pg::{Db, FqName, Role};
-use tokio_util::sync::CancellationToken;
+use rlondiste::task::Abort;
 
 use crate::support::{Cluster, Database};
 
@@ -10,7 +10,7 @@ use crate::support::{Cluster, Database};
 fn with<T>(database: &Database, work: impl AsyncFnOnce(&Db) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let abort = CancellationToken::new();
+        let abort = Abort::new();
         let db = Db::open(Role::Subscriber, database.conninfo(), "test", &abort).await.unwrap();
         work(&db).await
     })

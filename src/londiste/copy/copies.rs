@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{Id, JoinSet};
 use tokio_postgres::error::SqlState;
-use tokio_util::sync::CancellationToken;
 
 use super::super::context::Job;
 use super::super::foreign_keys;
@@ -26,6 +25,7 @@ use crate::error::{Error, Report, Result, Role};
 use crate::job::Control;
 use crate::pg::{Db, FqName, text_array};
 use crate::pgq::consumer::Consumer;
+use crate::task::Abort;
 
 /// Pause after the first failure of a table's copy; doubled with each further one, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub(crate) struct Copies {
 struct Running {
     table: FqName,
     consumer: Consumer,
-    stop: CancellationToken,
+    stop: Abort,
 }
 
 struct Failure {
@@ -300,7 +300,8 @@ impl Copies {
         }
         while self.tasks.join_next().await.is_some() {}
         let own: Vec<Running> = self.running.drain().map(|(_, running)| running).collect();
-        match tokio::time::timeout(CLEAN_UP_TIME, unregister_unfinished(config, &own)).await {
+        let abort = self.shared.stop.for_clean_up();
+        match tokio::time::timeout(CLEAN_UP_TIME, unregister_unfinished(config, &own, &abort)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("consumers of copies stay registered: {}", Report(&error)),
             Err(_) => tracing::warn!("consumers of copies stay registered: the provider does not answer"),
@@ -346,11 +347,11 @@ async fn biggest_first<'a>(provider: &Db, tables: Vec<&'a SubscribedTable>) -> R
     Ok(rows.iter().filter_map(|row| tables.get(usize::try_from(row.get::<_, i64>(0)).ok()?).copied()).collect())
 }
 
-async fn unregister_unfinished(config: &config::Londiste, own: &[Running]) -> Result<(), Error> {
+async fn unregister_unfinished(config: &config::Londiste, own: &[Running], abort: &Abort) -> Result<(), Error> {
     // The sessions of replay are gone or cancelled by now.
-    let (name, never) = (&config.common.job_name, CancellationToken::new());
-    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, &never).await?;
-    let provider = Db::open(Role::Provider, &config.provider_db, name, &never).await?;
+    let name = &config.common.job_name;
+    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, abort).await?;
+    let provider = Db::open(Role::Provider, &config.provider_db, name, abort).await?;
     for Running { table, consumer, .. } in own {
         let tx = subscriber.begin("take back a copy's consumer", "begin").await?;
         let Some(stored) = tables::load_one(&tx, &consumer.queue, table).await? else { continue };

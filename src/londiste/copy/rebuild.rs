@@ -4,13 +4,12 @@ use std::convert::Infallible;
 use std::future;
 use std::time::Instant;
 
-use tokio_util::sync::CancellationToken;
-
 use super::progress;
 use crate::config;
 use crate::error::{Report, Result, Role};
 use crate::pg::catalog::Dependent;
 use crate::pg::{Db, FqName};
+use crate::task::Abort;
 
 /// How to follow what the session of the copy is busy with.
 pub(super) struct Follower<'a> {
@@ -18,7 +17,7 @@ pub(super) struct Follower<'a> {
     /// The table.
     pub(super) table: &'a FqName,
     /// Ends the sessions.
-    pub(super) stop: &'a CancellationToken,
+    pub(super) stop: &'a Abort,
 }
 
 /// Creates them in this order, inside the copy's transaction.

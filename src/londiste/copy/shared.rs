@@ -2,18 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio_util::sync::CancellationToken;
-
 use super::super::state::changes::StateChanges;
 use super::throttle::Throttle;
 use crate::pg::Db;
 use crate::pgq::consumer::Abilities;
+use crate::task::Abort;
 
 /// What all copies of a process have in common. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Shared {
     /// Ends all copies.
-    pub(super) stop: CancellationToken,
+    pub(super) stop: Abort,
     pub(super) changes: StateChanges,
     pub(super) throttle: Throttle,
     pub(super) goal: Goal,

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::super::apply::{Applier, Settings};
 use super::super::context::Job;
 use super::super::foreign_keys;
@@ -18,6 +16,7 @@ use crate::config;
 use crate::error::{ApplyFault, Error, Result, Role};
 use crate::pg::{Db, FqName};
 use crate::pgq::consumer::{self, Abilities, Consumer};
+use crate::task::Abort;
 
 /// How long to wait for another process that has the table in hand before looking again.
 pub(super) const BUSY_PAUSE: Duration = Duration::from_secs(1);
@@ -28,7 +27,7 @@ pub(super) struct Copy {
     pub(super) job: Job,
     pub(super) table: FqName,
     pub(super) consumer: Consumer,
-    stop: CancellationToken,
+    stop: Abort,
     pub(super) shared: Shared,
 }
 
@@ -55,7 +54,7 @@ impl Copy {
     }
 
     /// Ends this copy.
-    pub(super) fn stop(&self) -> &CancellationToken {
+    pub(super) fn stop(&self) -> &Abort {
         &self.stop
     }
 

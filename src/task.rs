@@ -1,0 +1,92 @@
+//! Tasks that run beside the one that has started them: who counts them, and the request that ends them.
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::task::TaskTracker;
+
+/// A request to end at once, and the tasks that have to see it before the process may end. Cheap to clone; clones are
+/// the same request and count the same tasks.
+#[derive(Clone, Debug)]
+pub struct Abort {
+    request: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Default for Abort {
+    fn default() -> Abort {
+        let tasks = TaskTracker::new();
+        // Tasks may be spawned all the same; a tracker that is not closed would never be found empty.
+        tasks.close();
+        Abort { request: CancellationToken::new(), tasks }
+    }
+}
+
+impl Abort {
+    /// A request that nobody has made yet, and no tasks.
+    pub fn new() -> Abort {
+        Abort::default()
+    }
+
+    /// Makes the request. It cannot be taken back.
+    pub fn cancel(&self) {
+        self.request.cancel();
+    }
+
+    /// Whether the request was made.
+    pub fn is_cancelled(&self) -> bool {
+        self.request.is_cancelled()
+    }
+
+    /// Returns when the request is made, at once if it was made before. Cancel-safe.
+    pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
+        self.request.cancelled()
+    }
+
+    /// A request that is made with this one and can also be made alone. Its tasks count with those of this one.
+    #[must_use]
+    pub fn child_token(&self) -> Abort {
+        Abort { request: self.request.child_token(), tasks: self.tasks.clone() }
+    }
+
+    /// A request that this one does not make, for what is put in order after an abort. Its tasks count with those of
+    /// this one.
+    #[must_use]
+    pub fn for_clean_up(&self) -> Abort {
+        Abort { request: CancellationToken::new(), tasks: self.tasks.clone() }
+    }
+
+    /// Starts a task. It goes on when the handle is dropped, and has to end by itself soon after the request.
+    pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn(task)
+    }
+
+    /// Returns when no task is running.
+    pub async fn tasks_ended(&self) {
+        self.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn end_of_the_tasks_of_all_children_is_waited_for() {
+        let abort = Abort::new();
+        abort.tasks_ended().await;
+        let (child, clean_up) = (abort.child_token(), abort.for_clean_up());
+        for task in [child.clone(), clean_up.clone()] {
+            abort.spawn(async move { task.cancelled().await });
+        }
+        abort.cancel();
+        assert!(child.is_cancelled() && !clean_up.is_cancelled());
+        assert!(tokio::time::timeout(Duration::from_millis(50), abort.tasks_ended()).await.is_err());
+        clean_up.cancel();
+        abort.tasks_ended().await;
+    }
+}
