@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rlondiste::londiste::apply::measure::{Sketch, fold};
 use rlondiste::pgq::event::Event;
 use rlondiste::pgq::fragment::{self, Verb};
-use rlondiste::pgq::values::{Names, Values};
+use rlondiste::pgq::value_buffer::{NameList, ValueBuffer};
 use rlondiste::pgq::{EventId, json, urlenc};
 
 const TRANSACTIONS: i64 = 5_000;
@@ -66,12 +66,12 @@ fn folding(c: &mut Criterion) {
 fn decoding(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Elements(1));
-    let mut values = Values::default();
+    let mut values = ValueBuffer::default();
     let parsed = fragment::parse(Verb::Insert, WIDE.as_bytes(), &mut values).unwrap();
     group.bench_function("fragment by names", |b| {
         b.iter(|| {
             values.clear(usize::MAX);
-            fragment::parse(Verb::Insert, black_box(WIDE.as_bytes()), &mut values).is_some()
+            fragment::parse(Verb::Insert, black_box(WIDE.as_bytes()), &mut values).is_ok()
         });
     });
     group.bench_function("fragment by template", |b| {
@@ -80,19 +80,19 @@ fn decoding(c: &mut Criterion) {
             parsed.template.read(black_box(WIDE.as_bytes()), &mut values)
         });
     });
-    let mut names = Names::default();
+    let mut names = NameList::default();
     let urlencoded = "id=17&a_text=row+17+rrrrrrrrrrrrrrrrrrrrrrrr&b_text=it%27s&created=2020-01-01+00%3A00%3A17%2B00&updated&qty=17";
     group.bench_function("urlenc", |b| {
         b.iter(|| {
             values.clear(usize::MAX);
-            urlenc::parse(black_box(urlencoded.as_bytes()), &mut values, &mut names).is_some()
+            urlenc::parse(black_box(urlencoded.as_bytes()), &mut values, &mut names).is_ok()
         });
     });
     let object = r#"{"id":17,"a_text":"row 17 rrrrrrrrrrrrrrrrrrrrrrrr","b_text":"it's","created":"2020-01-01T00:00:17+00:00","updated":null,"qty":17}"#;
     group.bench_function("json", |b| {
         b.iter(|| {
             values.clear(usize::MAX);
-            json::parse(black_box(object.as_bytes()), &mut values, &mut names).is_some()
+            json::parse(black_box(object.as_bytes()), &mut values, &mut names).is_ok()
         });
     });
     group.finish();

@@ -14,7 +14,7 @@ use futures_util::Stream;
 use tokio_postgres::CopyOutStream;
 
 use super::EventId;
-use super::values::BIG;
+use super::value_buffer::BIG;
 use crate::error::{Error, Result};
 use crate::pg::Db;
 

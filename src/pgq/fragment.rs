@@ -3,16 +3,25 @@
 //! ```text
 //! I   (id,"Name") values ('1',null)
 //! U   "Name"='it''s',note=E'\\x' where id='1'
-//! D   id='1' and b='2'
+//! D   id='1' and b is null
 //! ```
 //!
-//! The same statement shape comes again and again with other values. [`parse`] takes a fragment apart once and gives a
-//! [`Template`], the text around the values; [`Template::read`] then takes the values out of the next fragments by
-//! comparing text, without looking at names.
+//! [`parse`] understands exactly what triggers write, with any blanks between and one semicolon at the end; everything
+//! else is [`Unreadable`], however right it may be as SQL. What is understood means the same to PostgreSQL. `is null`
+//! stands in conditions of tables that have no key, where all columns are the key.
+//!
+//! The same text comes again and again with other values. [`parse`] takes a fragment apart once and gives a [`Template`],
+//! the text around the values; [`Template::read`] then takes the values out of the next fragments by comparing text,
+//! without looking at names.
 
-use memchr::{memchr, memchr2};
+use std::collections::HashSet;
 
-use super::values::Values;
+use memchr::memchr;
+
+use super::literal;
+use super::reserved::is_reserved;
+use super::unreadable::Unreadable;
+use super::value_buffer::ValueBuffer;
 
 /// What a fragment does to its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,11 +48,44 @@ impl Verb {
 /// The text of a fragment around its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// What stands before the first value, between values, and after the last one.
-    texts: Vec<Box<[u8]>>,
+    values: Vec<TemplateValue>,
+    /// What stands after the last value.
+    end: Box<[u8]>,
 }
 
-/// The names in a fragment; its values were added to [`Values`] in the same order, first `columns`, then `key`.
+/// A value's place in a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TemplateValue {
+    /// What stands before the value, from the end of the value before.
+    text: Box<[u8]>,
+    place: Place,
+}
+
+/// Which literals make sense in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A new value of a column: any.
+    New,
+    /// After `=` in a condition: not null, since `=` finds no null.
+    Equal,
+    /// After `is` in a condition: only null.
+    Is,
+}
+
+impl Place {
+    /// Reads the literal at `at` and returns where it ends.
+    fn read(self, data: &[u8], at: usize, values: &mut ValueBuffer) -> Result<usize, Unreadable> {
+        let end = literal::read(data, at, values)?;
+        let is_null = values.get(values.len() - 1).is_none();
+        match self {
+            Place::Equal if is_null => Err(Unreadable { at, expected: "a value: no row is found by =null" }),
+            Place::Is if !is_null => Err(Unreadable { at, expected: "null" }),
+            Place::New | Place::Equal | Place::Is => Ok(end),
+        }
+    }
+}
+
+/// The names in a fragment; its values were added to a [`ValueBuffer`] in the same order, first `columns`, then `key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
     /// Columns that get a value. Empty in a delete.
@@ -56,7 +98,7 @@ pub struct Parsed {
 
 impl Template {
     /// Adds the values of `data` and returns true when it has this shape; otherwise leaves `values` as they were.
-    pub fn read(&self, data: &[u8], values: &mut Values) -> bool {
+    pub fn read(&self, data: &[u8], values: &mut ValueBuffer) -> bool {
         let mark = values.mark();
         let read = self.read_all(data, values) == Some(data.len());
         if !read {
@@ -65,13 +107,18 @@ impl Template {
         read
     }
 
-    fn read_all(&self, data: &[u8], values: &mut Values) -> Option<usize> {
-        let (last, others) = self.texts.split_last()?;
+    /// About how many bytes of memory the template takes.
+    pub fn size(&self) -> usize {
+        let texts: usize = self.values.iter().map(|value| value.text.len()).sum();
+        self.values.len() * size_of::<TemplateValue>() + texts + self.end.len()
+    }
+
+    fn read_all(&self, data: &[u8], values: &mut ValueBuffer) -> Option<usize> {
         let mut at = 0;
-        for text in others {
-            at = read_value(data, skip(data, at, text)?, values)?;
+        for TemplateValue { text, place } in &self.values {
+            at = place.read(data, skip(data, at, text)?, values).ok()?;
         }
-        skip(data, at, last)
+        skip(data, at, &self.end)
     }
 }
 
@@ -79,22 +126,15 @@ fn skip(data: &[u8], at: usize, text: &[u8]) -> Option<usize> {
     data.get(at..)?.starts_with(text).then_some(at + text.len())
 }
 
-/// Takes a fragment apart. `None`, with `values` as they were, when it is not of the form that the triggers write: such
-/// a fragment can only be sent to the server as it is.
-pub fn parse(verb: Verb, data: &[u8], values: &mut Values) -> Option<Parsed> {
+/// Takes a fragment apart. On an error, `values` are as they were.
+pub fn parse(verb: Verb, data: &[u8], values: &mut ValueBuffer) -> Result<Parsed, Unreadable> {
     let mark = values.mark();
-    let mut parser = Parser { data, at: 0, text_from: 0, texts: Vec::new(), values };
-    let names = match verb {
-        Verb::Insert => parser.insert().map(|columns| (columns, Vec::new())),
-        Verb::Update => parser.update(),
-        Verb::Delete => parser.condition().map(|key| (Vec::new(), key)),
-    };
-    let texts = names.is_some().then(|| parser.end()).flatten();
-    if let (Some((columns, key)), Some(texts)) = (names, texts) {
-        return Some(Parsed { columns, key, template: Template { texts } });
+    let mut parser = Parser { data, at: 0, text_from: 0, read: Vec::new(), values };
+    let parsed = parser.fragment(verb);
+    if parsed.is_err() {
+        values.rewind(mark);
     }
-    values.rewind(mark);
-    None
+    parsed
 }
 
 struct Parser<'a> {
@@ -102,81 +142,94 @@ struct Parser<'a> {
     at: usize,
     /// Where the text since the last value begins.
     text_from: usize,
-    texts: Vec<Box<[u8]>>,
-    values: &'a mut Values,
+    /// The values read, for the template.
+    read: Vec<TemplateValue>,
+    values: &'a mut ValueBuffer,
 }
 
 impl Parser<'_> {
+    fn fragment(&mut self, verb: Verb) -> Result<Parsed, Unreadable> {
+        let (columns, key) = match verb {
+            Verb::Insert => (self.insert()?, Vec::new()),
+            Verb::Update => self.update()?,
+            Verb::Delete => (Vec::new(), self.condition()?),
+        };
+        let end = self.end()?;
+        Ok(Parsed { columns, key, template: Template { values: std::mem::take(&mut self.read), end } })
+    }
+
     /// `(a, b) values (1, 2)`
-    fn insert(&mut self) -> Option<Vec<String>> {
-        let mut columns = Vec::new();
-        self.symbol(b'(')?;
+    fn insert(&mut self) -> Result<Vec<String>, Unreadable> {
+        let mut columns = Columns::default();
+        self.expect(b'(', "\"(\" and the columns")?;
         loop {
-            columns.push(self.name()?);
-            if self.symbol(b',').is_none() {
+            self.column(&mut columns)?;
+            if !self.accept(b',') {
                 break;
             }
         }
-        self.symbol(b')')?;
-        self.word("values")?;
-        self.symbol(b'(')?;
-        for i in 0..columns.len() {
+        self.expect(b')', "\",\" or \")\"")?;
+        self.expect_word("values")?;
+        self.expect(b'(', "\"(\" and the values")?;
+        for i in 0..columns.list.len() {
             if i > 0 {
-                self.symbol(b',')?;
+                self.expect(b',', "\",\" and a value for each column")?;
             }
-            self.value()?;
+            self.value(Place::New)?;
         }
-        self.symbol(b')')?;
-        Some(columns)
+        self.expect(b')', "\")\" after a value for each column")?;
+        Ok(columns.list)
     }
 
     /// `a = 1, b = 2 where ...`
-    fn update(&mut self) -> Option<(Vec<String>, Vec<String>)> {
-        let mut columns = Vec::new();
+    fn update(&mut self) -> Result<(Vec<String>, Vec<String>), Unreadable> {
+        let mut columns = Columns::default();
         loop {
-            columns.push(self.assignment()?);
-            if self.symbol(b',').is_none() {
+            self.column(&mut columns)?;
+            self.expect(b'=', "\"=\"")?;
+            self.value(Place::New)?;
+            if !self.accept(b',') {
                 break;
             }
         }
-        self.word("where")?;
-        Some((columns, self.condition()?))
+        self.expect_word("where")?;
+        Ok((columns.list, self.condition()?))
     }
 
-    /// `a = 1 and b = 2`. NULL cannot be found by `=`, so it is not accepted.
-    fn condition(&mut self) -> Option<Vec<String>> {
-        let mut key = Vec::new();
+    /// `a = 1 and b is null`
+    fn condition(&mut self) -> Result<Vec<String>, Unreadable> {
+        let mut key = Columns::default();
         loop {
-            key.push(self.assignment()?);
-            self.values.get(self.values.len() - 1)?;
-            if self.word("and").is_none() {
-                return Some(key);
+            self.column(&mut key)?;
+            if self.accept_word("is") {
+                self.value(Place::Is)?;
+            } else {
+                self.expect(b'=', "\"=\" or \"is null\"")?;
+                self.value(Place::Equal)?;
+            }
+            if !self.accept_word("and") {
+                return Ok(key.list);
             }
         }
     }
 
-    fn assignment(&mut self) -> Option<String> {
-        let name = self.name()?;
-        self.symbol(b'=')?;
-        self.value()?;
-        Some(name)
-    }
-
-    fn value(&mut self) -> Option<()> {
+    fn value(&mut self, place: Place) -> Result<(), Unreadable> {
         self.blanks();
-        let end = read_value(self.data, self.at, self.values)?;
-        self.texts.push(self.data[self.text_from..self.at].into());
+        let end = place.read(self.data, self.at, self.values)?;
+        self.read.push(TemplateValue { text: self.data[self.text_from..self.at].into(), place });
         self.at = end;
         self.text_from = end;
-        Some(())
+        Ok(())
     }
 
-    fn end(mut self) -> Option<Vec<Box<[u8]>>> {
+    /// The end of the data. Returns the text after the last value.
+    fn end(&mut self) -> Result<Box<[u8]>, Unreadable> {
+        self.accept(b';');
         self.blanks();
-        let _ = self.symbol(b';');
-        self.blanks();
-        self.texts.push(self.data[self.text_from..self.at].into());
-        (self.at == self.data.len()).then_some(self.texts)
+        if self.at < self.data.len() {
+            return Err(self.unreadable("the end"));
+        }
+        Ok(self.data[self.text_from..].into())
     }
 
     fn blanks(&mut self) {
@@ -185,120 +238,87 @@ impl Parser<'_> {
         }
     }
 
-    fn symbol(&mut self, symbol: u8) -> Option<()> {
+    /// Goes past the symbol, and blanks before it, if it is there.
+    fn accept(&mut self, symbol: u8) -> bool {
         self.blanks();
-        (self.data.get(self.at) == Some(&symbol)).then(|| self.at += 1)
+        let found = self.data.get(self.at) == Some(&symbol);
+        self.at += usize::from(found);
+        found
     }
 
-    fn word(&mut self, word: &str) -> Option<()> {
-        self.blanks();
-        let end = self.at + word.len();
-        let found = self.data.get(self.at..end)?.eq_ignore_ascii_case(word.as_bytes())
-            && !self.data.get(end).is_some_and(|byte| is_name_byte(*byte));
-        found.then(|| self.at = end)
+    fn expect(&mut self, symbol: u8, expected: &'static str) -> Result<(), Unreadable> {
+        if self.accept(symbol) { Ok(()) } else { Err(self.unreadable(expected)) }
     }
 
-    /// An identifier, folded to lower case unless it is quoted.
-    fn name(&mut self) -> Option<String> {
+    /// Goes past the word, and blanks before it, if it is there.
+    fn accept_word(&mut self, word: &str) -> bool {
         self.blanks();
-        if self.data.get(self.at) == Some(&b'"') {
-            return self.quoted_name();
+        let found = literal::is_word(self.data, self.at, word.as_bytes());
+        self.at += if found { word.len() } else { 0 };
+        found
+    }
+
+    fn expect_word(&mut self, word: &'static str) -> Result<(), Unreadable> {
+        if self.accept_word(word) { Ok(()) } else { Err(self.unreadable(word)) }
+    }
+
+    /// Adds the next name.
+    fn column(&mut self, columns: &mut Columns) -> Result<(), Unreadable> {
+        self.blanks();
+        let start = self.at;
+        let name = if self.data.get(start) == Some(&b'"') { self.quoted_name()? } else { self.name()? };
+        if !columns.names.insert(name.clone()) {
+            return Err(Unreadable { at: start, expected: "a column that is not named twice" });
         }
-        let rest = &self.data[self.at..];
-        let len = rest.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(rest.len());
-        if len == 0 || rest[0].is_ascii_digit() {
-            return None;
-        }
+        columns.list.push(name);
+        Ok(())
+    }
+
+    /// An unquoted name, in lower case. Characters that are not ASCII are refused: how the server folds them depends on
+    /// its encoding and locale, and triggers quote such names.
+    fn name(&mut self) -> Result<String, Unreadable> {
+        let start = self.at;
+        let rest = self.data.get(start..).unwrap_or_default();
+        let len = rest.iter().position(|byte| !literal::is_name_byte(*byte)).unwrap_or(rest.len());
+        let name = std::str::from_utf8(&rest[..len]).ok().filter(|name| name.is_ascii()).map(str::to_ascii_lowercase);
+        let is_name = |name: &String| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit() || c == '$');
+        let name = name.filter(|name| is_name(name) && !is_reserved(name));
         self.at += len;
-        Some(std::str::from_utf8(&rest[..len]).ok()?.to_ascii_lowercase())
+        name.ok_or(Unreadable { at: start, expected: "a column's name, with quotes unless it is plain" })
     }
 
-    fn quoted_name(&mut self) -> Option<String> {
+    /// A name in double quotes, where `""` stands for one.
+    fn quoted_name(&mut self) -> Result<String, Unreadable> {
+        let start = self.at;
         let mut name = Vec::new();
         self.at += 1;
         loop {
-            let rest = self.data.get(self.at..)?;
-            let len = memchr(b'"', rest)?;
+            let rest = &self.data[self.at..];
+            let Some(len) = memchr(b'"', rest) else {
+                return Err(Unreadable { at: self.data.len(), expected: "the quote that ends a name" });
+            };
             name.extend_from_slice(&rest[..len]);
             self.at += len + 1;
             if self.data.get(self.at) != Some(&b'"') {
-                return String::from_utf8(name).ok();
+                break;
             }
             name.push(b'"');
             self.at += 1;
         }
+        let name = String::from_utf8(name).ok().filter(|name| !name.is_empty());
+        name.ok_or(Unreadable { at: start, expected: "a column's name in UTF-8" })
+    }
+
+    fn unreadable(&self, expected: &'static str) -> Unreadable {
+        Unreadable { at: self.at, expected }
     }
 }
 
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
-}
-
-/// Adds the literal that begins at `at` and returns where it ends.
-fn read_value(data: &[u8], at: usize, values: &mut Values) -> Option<usize> {
-    match data.get(at)? {
-        b'\'' => read_plain(data, at + 1, values),
-        b'E' | b'e' if data.get(at + 1) == Some(&b'\'') => read_escaped(data, at + 2, values),
-        b'N' | b'n' => {
-            let end = at + 4;
-            let null = data.get(at..end)?.eq_ignore_ascii_case(b"null")
-                && !data.get(end).is_some_and(|byte| is_name_byte(*byte));
-            null.then(|| {
-                values.push_null();
-                end
-            })
-        }
-        _ => None,
-    }
-}
-
-/// `...'` where `''` stands for one quote.
-fn read_plain(data: &[u8], mut at: usize, values: &mut Values) -> Option<usize> {
-    let len = memchr(b'\'', data.get(at..)?)?;
-    if data.get(at + len + 1) != Some(&b'\'') {
-        values.push(&data[at..at + len]);
-        return Some(at + len + 1);
-    }
-    let value = values.open();
-    loop {
-        let rest = data.get(at..)?;
-        let len = memchr(b'\'', rest)?;
-        if rest.get(len + 1) != Some(&b'\'') {
-            values.piece(&rest[..len]);
-            values.close(value);
-            return Some(at + len + 1);
-        }
-        values.piece(&rest[..=len]);
-        at += len + 2;
-    }
-}
-
-/// `...'` where `''` stands for one quote and `\\` for one backslash. The triggers write no other escape.
-fn read_escaped(data: &[u8], mut at: usize, values: &mut Values) -> Option<usize> {
-    // A doubled backslash only at the start, as of bytea: the value is in one piece.
-    if data.get(at..at + 2) == Some(br"\\") {
-        let len = 2 + memchr2(b'\'', b'\\', data.get(at + 2..)?)?;
-        if data[at + len] == b'\'' && data.get(at + len + 1) != Some(&b'\'') {
-            values.push(&data[at + 1..at + len]);
-            return Some(at + len + 1);
-        }
-    }
-    let value = values.open();
-    loop {
-        let rest = data.get(at..)?;
-        let len = memchr2(b'\'', b'\\', rest)?;
-        let doubled = rest.get(len + 1) == Some(&rest[len]);
-        if doubled {
-            values.piece(&rest[..=len]);
-            at += len + 2;
-        } else if rest[len] == b'\'' {
-            values.piece(&rest[..len]);
-            values.close(value);
-            return Some(at + len + 1);
-        } else {
-            return None;
-        }
-    }
+/// NameList that were read, none of them twice.
+#[derive(Default)]
+struct Columns {
+    list: Vec<String>,
+    names: HashSet<String>,
 }
 
 #[cfg(test)]
@@ -306,14 +326,14 @@ mod tests {
     use super::*;
 
     fn read(verb: Verb, data: &str) -> Option<(Parsed, Vec<Option<String>>)> {
-        let mut values = Values::default();
-        let parsed = parse(verb, data.as_bytes(), &mut values);
+        let mut values = ValueBuffer::default();
+        let parsed = parse(verb, data.as_bytes(), &mut values).ok();
         let texts = texts(&values);
         assert!(parsed.is_some() || texts.is_empty(), "{data} left values behind");
         parsed.map(|parsed| (parsed, texts))
     }
 
-    fn texts(values: &Values) -> Vec<Option<String>> {
+    fn texts(values: &ValueBuffer) -> Vec<Option<String>> {
         (0..values.len()).map(|i| values.get(i).map(|bytes| String::from_utf8_lossy(bytes).into_owned())).collect()
     }
 
@@ -322,7 +342,7 @@ mod tests {
         assert_eq!(parsed.columns, columns, "{data}");
         assert_eq!(parsed.key, key, "{data}");
         assert_eq!(values.iter().map(Option::as_deref).collect::<Vec<_>>(), expected, "{data}");
-        let mut again = Values::default();
+        let mut again = ValueBuffer::default();
         assert!(parsed.template.read(data.as_bytes(), &mut again), "{data}");
         assert_eq!(texts(&again), values, "{data}");
     }
@@ -360,31 +380,65 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_left_to_the_server() {
-        for (verb, data) in [
-            (Verb::Insert, "(a) values (1)"),
-            (Verb::Insert, "(a) values (default)"),
-            (Verb::Insert, "(a,b) values ('1')"),
-            (Verb::Insert, "(a) values ('1'),('2')"),
-            (Verb::Insert, "(a) values ('1"),
-            (Verb::Insert, r"(a) values (E'\n')"),
-            (Verb::Insert, "(a) values (nullx)"),
-            (Verb::Update, "a='1'"),
-            (Verb::Update, "a='1' where b=null"),
-            (Verb::Update, "a='1' where b is null"),
-            (Verb::Update, "a=a||'1' where b='2'"),
-            (Verb::Delete, "a='1' or b='2'"),
-            (Verb::Delete, "a='1'; drop table t"),
-            (Verb::Delete, ""),
+    fn a_condition_may_look_for_null() {
+        check(Verb::Delete, "a='3' and b is null", &[], &["a", "b"], &[Some("3"), None]);
+        check(Verb::Update, "a=NULL where b IS NULL", &["a"], &["b"], &[None, None]);
+        let (parsed, _) = read(Verb::Update, "a='1' where b is null and c='2'").expect("valid");
+        let mut values = ValueBuffer::default();
+        for other in
+            ["a='1' where b is 'x' and c='2'", "a='1' where b is null and c=null", "a='1' where b='x' and c='2'"]
+        {
+            assert!(!parsed.template.read(other.as_bytes(), &mut values), "{other}");
+        }
+        assert!(parsed.template.read(b"a=null where b is NULL and c=''", &mut values));
+    }
+
+    #[test]
+    fn other_texts_are_refused_with_their_place() {
+        for (verb, data, at) in [
+            (Verb::Insert, "", 0),
+            (Verb::Insert, "(a) values (1)", 12),
+            (Verb::Insert, "(a) values (default)", 12),
+            (Verb::Insert, "(a,b) values ('1')", 17),
+            (Verb::Insert, "(a) values ('1','2')", 15),
+            (Verb::Insert, "(a) values ('1'),('2')", 16),
+            (Verb::Insert, "(a) values ('1'); x", 18),
+            (Verb::Insert, "(a) values ('1", 14),
+            (
+                Verb::Insert,
+                r"(a) values (E'\n
+')",
+                17,
+            ),
+            (Verb::Insert, "(a) values (nullx)", 12),
+            (Verb::Insert, "(a,A) values ('1','2')", 3),
+            (Verb::Insert, "(a,\"\") values ('1','2')", 3),
+            (Verb::Insert, "(a,é) values ('1','2')", 3),
+            (Verb::Insert, "(1a) values ('1')", 1),
+            (Verb::Insert, "($a) values ('1')", 1),
+            (Verb::Insert, "(a,\"b) values ('1')", 19),
+            (Verb::Insert, "(true) values ('1')", 1),
+            (Verb::Update, "a='1'", 5),
+            (Verb::Update, "a='1' where b=null", 14),
+            (Verb::Update, "a='1' where b is 'x'", 17),
+            (Verb::Update, "a='1' where b is not null", 17),
+            (Verb::Update, "a=a||'1' where b='2'", 2),
+            (Verb::Delete, "a='1' or b='2'", 6),
+            (Verb::Delete, "a='1' and a='1'", 10),
+            (Verb::Delete, "a='1'; drop table t", 7),
+            (Verb::Delete, "User='x'", 0),
         ] {
-            assert!(read(verb, data).is_none(), "{data}");
+            let mut values = ValueBuffer::default();
+            let found = parse(verb, data.as_bytes(), &mut values).map_err(|error| error.at);
+            assert_eq!(found.err(), Some(at), "{data}");
+            assert!(values.is_empty(), "{data}");
         }
     }
 
     #[test]
     fn a_template_reads_only_its_own_shape() {
         let (parsed, _) = read(Verb::Update, "a='1' where id='2'").expect("valid");
-        let mut values = Values::default();
+        let mut values = ValueBuffer::default();
         for other in ["a='1',b='2' where id='2'", "b='1' where id='2'", "a='1' where id='2' and x='1'", "a='1", ""] {
             assert!(!parsed.template.read(other.as_bytes(), &mut values), "{other}");
             assert!(values.is_empty());
@@ -395,19 +449,19 @@ mod tests {
 
     #[test]
     fn values_need_not_be_utf8() {
-        let mut values = Values::default();
-        assert!(parse(Verb::Delete, b"a='\xff\xfe'", &mut values).is_some());
+        let mut values = ValueBuffer::default();
+        assert!(parse(Verb::Delete, b"a='\xff\xfe'", &mut values).is_ok());
         assert_eq!(values.get(0), Some(&b"\xff\xfe"[..]));
     }
 
     #[test]
     fn values_in_one_piece_are_lent_when_they_are_big() {
-        let big = "x".repeat(crate::pgq::values::BIG);
+        let big = "x".repeat(crate::pgq::value_buffer::BIG);
         let data = format!(r"a='{big}',b=E'\\{big}',c='{big}''',d=E'\\{big}\\' where id='{big}'");
         let data = bytes::Bytes::from(data);
-        let mut values = Values::default();
+        let mut values = ValueBuffer::default();
         values.lend_from(Some(data.clone()));
-        assert!(parse(Verb::Update, &data, &mut values).is_some());
+        assert!(parse(Verb::Update, &data, &mut values).is_ok());
         let expected = [big.clone(), format!(r"\{big}"), format!("{big}'"), format!(r"\{big}\"), big];
         let is_lent = |(i, expected): (u32, String)| {
             let value = values.get(i).expect("not null");

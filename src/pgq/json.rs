@@ -9,9 +9,11 @@
 
 use memchr::memchr2;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::fragment::Verb;
-use super::values::{Names, Values};
+use super::unreadable::Unreadable;
+use super::value_buffer::{NameList, ValueBuffer};
 
 /// What the event type says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +35,8 @@ struct RawKind {
     pkey: Vec<String>,
 }
 
-/// Reads an event type. `None` when it is not one of `jsontriga`'s.
+/// Reads an event type. `None` when it is not one of `jsontriga`'s: no object of this form, another operation, or a name
+/// with a zero byte.
 pub fn parse_kind(kind: &[u8]) -> Option<Kind> {
     let raw: RawKind = serde_json::from_slice(kind).ok()?;
     let verb = match raw.op.as_str() {
@@ -43,18 +46,20 @@ pub fn parse_kind(kind: &[u8]) -> Option<Kind> {
         "TRUNCATE" => None,
         _ => return None,
     };
+    if raw.table.iter().chain(&raw.pkey).any(|name| name.contains('\0')) {
+        return None;
+    }
     let mut table = raw.table.into_iter();
     let table = (table.next().unwrap_or_default(), table.next().unwrap_or_default());
     Some(Kind { verb, table, key: raw.pkey })
 }
 
-/// Reads all members: adds their values and their names, in the same order. `None`, with `values` as they were, when
-/// this is not an object.
-pub fn parse(data: &[u8], values: &mut Values, names: &mut Names) -> Option<()> {
+/// Reads all members: adds their values and their names, in the same order. On an error, `values` are as they were.
+pub fn parse(data: &[u8], values: &mut ValueBuffer, names: &mut NameList) -> Result<(), Unreadable> {
     let mark = values.mark();
     names.clear();
     let parsed = Parser { data, at: 0 }.object(values, names);
-    if parsed.is_none() {
+    if parsed.is_err() {
         values.rewind(mark);
     }
     parsed
@@ -66,96 +71,110 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn object(&mut self, values: &mut Values, names: &mut Names) -> Option<()> {
-        self.symbol(b'{')?;
-        if self.symbol(b'}').is_none() {
+    fn object(&mut self, values: &mut ValueBuffer, names: &mut NameList) -> Result<(), Unreadable> {
+        self.expect(b'{', "\"{\" and a JSON object")?;
+        if !self.accept(b'}') {
             loop {
-                self.symbol(b'"')?;
+                self.expect(b'"', "a column's name in quotes")?;
                 self.string(|piece| names.piece(piece))?;
                 names.close();
-                self.symbol(b':')?;
+                self.expect(b':', "\":\"")?;
                 self.value(values)?;
-                if self.symbol(b',').is_none() {
+                if !self.accept(b',') {
                     break;
                 }
             }
-            self.symbol(b'}')?;
+            self.expect(b'}', "\",\" or \"}\"")?;
         }
         self.blanks();
-        (self.at == self.data.len()).then_some(())
+        if self.at < self.data.len() { Err(self.unreadable("the end")) } else { Ok(()) }
     }
 
-    fn value(&mut self, values: &mut Values) -> Option<()> {
+    fn value(&mut self, values: &mut ValueBuffer) -> Result<(), Unreadable> {
         self.blanks();
         let start = self.at;
-        match self.data.get(self.at)? {
-            b'"' => {
+        match self.data.get(self.at) {
+            Some(b'"') => {
                 self.at += 1;
                 let value = values.open();
                 self.string(|piece| values.piece(piece))?;
                 values.close(value);
             }
-            b'{' | b'[' => {
+            Some(b'{' | b'[') => {
                 self.nested()?;
                 values.push(&self.data[start..self.at]);
             }
             _ => {
                 let rest = &self.data[self.at..];
-                let len = rest.iter().position(|b| matches!(b, b',' | b'}') || b.is_ascii_whitespace())?;
-                self.at += len;
-                match &rest[..len] {
+                let end = rest.iter().position(|b| matches!(b, b',' | b'}') || b.is_ascii_whitespace());
+                let word = &rest[..end.unwrap_or(rest.len())];
+                match word {
                     b"null" => values.push_null(),
-                    word @ (b"true" | b"false") => values.push(word),
+                    b"true" | b"false" => values.push(word),
                     number if is_number(number) => values.push(number),
-                    _ => return None,
+                    _ => return Err(self.unreadable("a JSON value")),
                 }
+                self.at += word.len();
             }
         }
-        Some(())
+        Ok(())
     }
 
-    /// Goes behind an object or array.
-    fn nested(&mut self) -> Option<()> {
+    /// Goes behind an object or array, whose text goes to the server as it is.
+    fn nested(&mut self) -> Result<(), Unreadable> {
+        let start = self.at;
         let mut depth = 0_usize;
         loop {
-            match self.data.get(self.at)? {
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                b'"' => {
+            match self.data.get(self.at) {
+                Some(b'{' | b'[') => depth += 1,
+                Some(b'}' | b']') => depth -= 1,
+                Some(b'"') => {
                     self.at += 1;
                     self.string(|_| ())?;
                     continue;
                 }
-                _ => {}
+                Some(_) => {}
+                None => return Err(self.unreadable("the end of an object or array")),
             }
             self.at += 1;
             if depth == 0 {
-                return Some(());
+                let nested: Result<IgnoredAny, _> = serde_json::from_slice(&self.data[start..self.at]);
+                return nested.map(|_| ()).map_err(|_| Unreadable { at: start, expected: "a JSON value" });
             }
         }
     }
 
-    /// The rest of a string whose opening quote was read.
-    fn string(&mut self, mut piece: impl FnMut(&[u8])) -> Option<()> {
+    /// The rest of a string whose opening quote was read. A zero byte is refused: PostgreSQL has none in texts and names.
+    fn string(&mut self, mut piece: impl FnMut(&[u8])) -> Result<(), Unreadable> {
         loop {
-            let rest = self.data.get(self.at..)?;
-            let len = memchr2(b'"', b'\\', rest)?;
-            piece(&rest[..len]);
-            self.at += len + 1;
-            if rest[len] == b'"' {
-                return Some(());
+            let rest = &self.data[self.at..];
+            let Some(len) = memchr2(b'"', b'\\', rest) else {
+                return Err(Unreadable { at: self.data.len(), expected: "the quote that ends a string" });
+            };
+            if let Some(at) = rest[..len].iter().position(u8::is_ascii_control).filter(|at| rest[*at] < b' ') {
+                return Err(Unreadable { at: self.at + at, expected: "an escape for a control character" });
             }
-            let escape = *self.data.get(self.at)?;
+            piece(&rest[..len]);
+            let at = self.at + len;
+            self.at = at + 1;
+            if rest[len] == b'"' {
+                return Ok(());
+            }
+            let escape = self.data.get(self.at).copied();
             self.at += 1;
             match escape {
-                b'"' | b'\\' | b'/' => piece(&[escape]),
-                b'b' => piece(b"\x08"),
-                b'f' => piece(b"\x0c"),
-                b'n' => piece(b"\n"),
-                b'r' => piece(b"\r"),
-                b't' => piece(b"\t"),
-                b'u' => piece(self.character()?.encode_utf8(&mut [0; 4]).as_bytes()),
-                _ => return None,
+                Some(escape @ (b'"' | b'\\' | b'/')) => piece(&[escape]),
+                Some(b'b') => piece(b"\x08"),
+                Some(b'f') => piece(b"\x0c"),
+                Some(b'n') => piece(b"\n"),
+                Some(b'r') => piece(b"\r"),
+                Some(b't') => piece(b"\t"),
+                Some(b'u') => {
+                    let error = Unreadable { at, expected: "an escape of a character other than zero" };
+                    let character = self.character().filter(|character| *character != '\0').ok_or(error)?;
+                    piece(character.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+                _ => return Err(Unreadable { at, expected: "an escape of JSON" }),
             }
         }
     }
@@ -181,19 +200,53 @@ impl Parser<'_> {
     }
 
     fn blanks(&mut self) {
-        while self.data.get(self.at).is_some_and(u8::is_ascii_whitespace) {
+        while matches!(self.data.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    fn symbol(&mut self, symbol: u8) -> Option<()> {
+    /// Goes past the symbol, and blanks before it, if it is there.
+    fn accept(&mut self, symbol: u8) -> bool {
         self.blanks();
-        (self.data.get(self.at) == Some(&symbol)).then(|| self.at += 1)
+        let found = self.data.get(self.at) == Some(&symbol);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, symbol: u8, expected: &'static str) -> Result<(), Unreadable> {
+        if self.accept(symbol) { Ok(()) } else { Err(self.unreadable(expected)) }
+    }
+
+    fn unreadable(&self, expected: &'static str) -> Unreadable {
+        Unreadable { at: self.at, expected }
     }
 }
 
+/// Whether this is a number of JSON: `-12`, `0.50`, `1e+300`.
 fn is_number(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E'))
+    let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = digits(text);
+    if whole == 0 || (whole > 1 && text[0] == b'0') {
+        return false;
+    }
+    let mut rest = &text[whole..];
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let len = digits(fraction);
+        if len == 0 {
+            return false;
+        }
+        rest = &fraction[len..];
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let exponent = exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
+        let len = digits(exponent);
+        if len == 0 {
+            return false;
+        }
+        rest = &exponent[len..];
+    }
+    rest.is_empty()
 }
 
 #[cfg(test)]
@@ -201,8 +254,8 @@ mod tests {
     use super::*;
 
     fn read(data: &str) -> Option<Vec<(String, Option<String>)>> {
-        let (mut values, mut names) = (Values::default(), Names::default());
-        let parsed = parse(data.as_bytes(), &mut values, &mut names);
+        let (mut values, mut names) = (ValueBuffer::default(), NameList::default());
+        let parsed = parse(data.as_bytes(), &mut values, &mut names).ok();
         assert!(parsed.is_some() || values.is_empty(), "{data} left values behind");
         parsed?;
         let names = names.to_list()?;
@@ -232,21 +285,43 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
-        for data in [
-            "",
-            "[]",
-            "{",
-            r#"{"a"}"#,
-            r#"{"a":}"#,
-            r#"{"a":x}"#,
-            r#"{"a":1"#,
-            r#"{"a":"\ud800"}"#,
-            r#"{"a":"\q"}"#,
-            r#"{"a":1}x"#,
-            r#"{"a":{"b":1}"#,
+    fn other_texts_are_refused_with_their_place() {
+        for (data, at) in [
+            ("", 0),
+            ("[]", 0),
+            ("{", 1),
+            (r#"{"a"}"#, 4),
+            (r#"{"a":}"#, 5),
+            (r#"{"a":x}"#, 5),
+            (r#"{"a":1"#, 6),
+            (r#"{"a":1-2}"#, 5),
+            (r#"{"a":01}"#, 5),
+            (r#"{"a":.5}"#, 5),
+            (r#"{"a":1.}"#, 5),
+            (r#"{"a":1e}"#, 5),
+            (r#"{"a":"\ud800"}"#, 6),
+            (r#"{"a":"x\u0000"}"#, 7),
+            (r#"{"a\u0000":"x"}"#, 3),
+            (r#"{"a":"\q"}"#, 6),
+            ("{\"a\":\"x\ny\"}", 7),
+            (r#"{"a":1}x"#, 7),
+            (r#"{"a":1,}"#, 7),
+            (r#"{"a":"x"#, 7),
+            (r#"{"a":{"b":1}"#, 12),
+            (r#"{"a":{"b":1]}"#, 5),
+            (r#"{"a":[1 2]}"#, 5),
         ] {
-            assert_eq!(read(data), None, "{data}");
+            let mut values = ValueBuffer::default();
+            let found = parse(data.as_bytes(), &mut values, &mut NameList::default());
+            assert_eq!(found.map_err(|error| error.at), Err(at), "{data}");
+            assert!(values.is_empty(), "{data}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_all_forms() {
+        for number in ["0", "-0", "12", "1.50", "-0.001", "1e5", "1E+300", "1.5e-7"] {
+            assert_eq!(read(&format!("{{\"a\":{number}}}")), Some(vec![("a".to_owned(), Some(number.to_owned()))]));
         }
     }
 
@@ -259,11 +334,12 @@ mod tests {
         assert_eq!(parse_kind(br#"{"op":"TRUNCATE","table":["a","b"]}"#).expect("valid").verb, None);
         assert_eq!(parse_kind(br#"{"op":"VACUUM"}"#), None);
         assert_eq!(parse_kind(b"{"), None);
+        assert_eq!(parse_kind(br#"{"op":"DELETE","table":["a","b"],"pkey":["a\u0000b"]}"#), None);
     }
 
     proptest::proptest! {
         #[test]
-        fn strings_come_back(text in ".*") {
+        fn strings_come_back(text in "[^\0]*") {
             let data = serde_json::json!({"a": text}).to_string();
             proptest::prop_assert_eq!(read(&data), Some(vec![("a".to_owned(), Some(text))]));
         }

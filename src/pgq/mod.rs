@@ -5,10 +5,14 @@ pub mod event;
 pub mod fragment;
 pub mod install;
 pub mod json;
+mod literal;
+pub(crate) mod printable;
+mod reserved;
 pub mod schema;
 pub mod snapshot;
+pub mod unreadable;
 pub mod urlenc;
-pub mod values;
+pub mod value_buffer;
 
 use std::fmt;
 

@@ -3,7 +3,7 @@
 
 use rlondiste::config::Apply;
 use rlondiste::londiste::apply::Settings;
-use rlondiste::pgq::{event, values::BIG};
+use rlondiste::pgq::{event, value_buffer::BIG};
 
 use super::cancel::within;
 use super::events::events;

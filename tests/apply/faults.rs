@@ -102,18 +102,6 @@ fn data_that_cannot_be_read_are_named() {
     }
 }
 
-#[test]
-fn a_statement_of_another_form_goes_to_the_server_as_it_is() {
-    let (mut replay, subscriber) = replay(SETTINGS, "create table t (id int primary key, a int)", "public.t");
-    replay
-        .apply(&events(&[
-            (1, 1, "I", "(id, a) values (1, 1 + 1)", "public.t"),
-            (2, 1, "U", "a = a * 2 where id in (1, 2)", "public.t"),
-        ]))
-        .unwrap();
-    assert_eq!(subscriber.column("select row(t.*)::text from t"), ["(1,4)"]);
-}
-
 /// `a` and `b` refer to `p`, `c` refers to `b`.
 const TREE: &str = "create table p (id int primary key); create table a (id int primary key, p int references p);
     create table b (id int primary key, p int references p); create table c (id int primary key, b int references b);

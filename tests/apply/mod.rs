@@ -7,15 +7,17 @@ mod cancel;
 mod constraints;
 mod events;
 mod faults;
+mod fragments;
 mod torture;
+mod unreadable;
 
 use std::collections::HashMap;
 
 use rlondiste::config::{Apply, ApplyRole, MissingRow};
 use rlondiste::londiste::apply::{Applied, Applier, Filter, Settings};
 use rlondiste::pg::{Db, FqName};
-use rlondiste::pgq::event;
 use rlondiste::task::Abort;
+use rlondiste::pgq::event::{self, Event};
 use rlondiste::{Error, Role};
 use tokio::runtime::{Builder, Runtime};
 
@@ -39,8 +41,8 @@ pub struct Replay {
     tables: HashMap<FqName, Filter>,
     /// Whether to look at the tables before the events come, as the daemon does.
     prepares: bool,
-    /// A database that is to live as long as this.
-    _provider: Option<Database>,
+    /// The provider's database, where it is to live as long as this.
+    provider_database: Option<Database>,
 }
 
 /// A replay between new databases, of which the subscriber has a schema.
@@ -48,7 +50,7 @@ fn replay(settings: Settings, schema: &str, tables: &str) -> (Replay, Database) 
     let (provider, subscriber) = (Cluster::provider().database(), Cluster::subscriber().database());
     subscriber.sql(schema);
     let replay = Replay::new(&provider, &subscriber, settings, tables);
-    (Replay { _provider: Some(provider), ..replay }, subscriber)
+    (Replay { provider_database: Some(provider), ..replay }, subscriber)
 }
 
 impl Replay {
@@ -69,7 +71,7 @@ impl Replay {
             subscriber,
             tables,
             prepares: true,
-            _provider: None,
+            provider_database: None,
         }
     }
 
@@ -81,6 +83,17 @@ impl Replay {
                 self.applier.prepare(&tx).await?;
             }
             let events = event::stream(&self.provider, events).await?;
+            let applied = self.applier.apply(events, &self.tables, &tx).await?;
+            tx.commit("commit").await?;
+            Ok(applied)
+        })
+    }
+
+    /// Applies events that no queue can hold, in a transaction.
+    pub fn apply_events(&mut self, events: Vec<Event>) -> Result<Applied, Error> {
+        self.runtime.block_on(async {
+            let tx = self.subscriber.begin("begin", "begin").await?;
+            let events = futures_util::stream::iter(events.into_iter().map(Ok));
             let applied = self.applier.apply(events, &self.tables, &tx).await?;
             tx.commit("commit").await?;
             Ok(applied)

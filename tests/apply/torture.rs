@@ -267,7 +267,7 @@ const SEED: &str = "TORTURE_SEED";
 const SECONDS: &str = "TORTURE_SECONDS";
 
 /// The fixed seeds; or the one that the environment names; or new ones for the time that it gives.
-fn seeds(fixed: &[u64], mut check: impl FnMut(u64)) {
+pub(super) fn seeds(fixed: &[u64], mut check: impl FnMut(u64)) {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     if let Some(seed) = number(SEED) {
         return check(seed);

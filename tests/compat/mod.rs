@@ -5,6 +5,7 @@
 
 mod extension;
 mod formats;
+mod fragments;
 mod londiste3;
 mod pgqd;
 mod python;

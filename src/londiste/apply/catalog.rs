@@ -10,7 +10,7 @@ use crate::config::ApplyRole;
 use crate::error::Result;
 use crate::pg::{Db, FqName};
 use crate::pgq::fragment::{Parsed, Template, Verb};
-use crate::pgq::values::{Names, Values};
+use crate::pgq::value_buffer::{NameList, ValueBuffer};
 
 /// More shapes than this are forgotten between chunks: a table of many columns can have any number of them.
 const MAX_SHAPES: usize = 10_000;
@@ -57,7 +57,7 @@ struct Reading {
 #[derive(Clone, Debug)]
 pub(super) struct FullRow {
     pub(super) verb: Verb,
-    pub(super) names: Names,
+    pub(super) names: NameList,
     /// The key's columns, as the event type writes them.
     pub(super) key: Vec<u8>,
     pub(super) shape: ShapeId,
@@ -167,7 +167,7 @@ impl Catalog {
     }
 
     /// How to read an event of a whole row, when one like it was there before.
-    pub(super) fn full_row(&self, id: TableId, verb: Verb, names: &Names, key: &[u8]) -> Option<&FullRow> {
+    pub(super) fn full_row(&self, id: TableId, verb: Verb, names: &NameList, key: &[u8]) -> Option<&FullRow> {
         let known = &self.tables[id as usize];
         known.full_rows.iter().find(|row| row.verb == verb && row.names == *names && row.key == key)
     }
@@ -180,7 +180,7 @@ impl Catalog {
     }
 
     /// Reads a fragment by the templates known for the table. `None`, with `values` as they were, when none fits.
-    pub(super) fn read(&mut self, id: TableId, verb: Verb, data: &[u8], values: &mut Values) -> Option<ShapeId> {
+    pub(super) fn read(&mut self, id: TableId, verb: Verb, data: &[u8], values: &mut ValueBuffer) -> Option<ShapeId> {
         let readings = &mut self.tables[id as usize].readings[verb as usize];
         let at = readings.iter().position(|reading| reading.template.read(data, values))?;
         let reading = &readings[at];
@@ -202,7 +202,7 @@ impl Catalog {
         id: TableId,
         verb: Verb,
         parsed: Parsed,
-        values: &mut Values,
+        values: &mut ValueBuffer,
     ) -> Result<ShapeId, String> {
         let table = self.tables[id as usize].table.clone();
         let columns = column_ids(&table, &parsed.columns)?;
@@ -225,8 +225,7 @@ impl Catalog {
     /// The shape of a form. When its condition is on other columns than the table's key, these become the key.
     pub(super) fn intern(&mut self, form: Form) -> ShapeId {
         let known = &self.tables[form.table as usize];
-        let has_condition = form.verb != Verb::Insert && form.kind != FormKind::Opaque;
-        if has_condition && known.key.as_ref().is_some_and(|key| *key != form.key) {
+        if form.verb != Verb::Insert && known.key.as_ref().is_some_and(|key| *key != form.key) {
             self.change_key(form.table, &form.key);
         }
         let known = &self.tables[form.table as usize];
@@ -258,7 +257,7 @@ pub(super) fn column_ids(table: &Table, names: &[String]) -> Result<Vec<ColumnId
 }
 
 /// Puts the last values in another order.
-fn reorder(order: &[u32], values: &mut Values) {
+fn reorder(order: &[u32], values: &mut ValueBuffer) {
     let first = values.len() - table_id(order.len());
     let cells: Vec<_> = order.iter().map(|at| values.cell(first + at)).collect();
     for (i, cell) in cells.into_iter().enumerate() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fold::{Fold, Rows};
 use super::shape::{Shape, ShapeId, Shapes, Slot, TableId};
 use super::table::Table;
-use crate::pgq::values::Values;
+use crate::pgq::value_buffer::ValueBuffer;
 
 /// Tables to empty, then events in their order, and their net change.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct Chunk {
     /// Events that empty tables; they come before all others.
     pub(super) truncates: Vec<(i64, TableId)>,
     pub(super) slots: Vec<Slot>,
-    pub(super) values: Values,
+    pub(super) values: ValueBuffer,
     /// By table.
     folds: Vec<Fold>,
     /// Tables that have events here.

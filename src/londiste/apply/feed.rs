@@ -14,7 +14,7 @@ use crate::config::{Apply, ApplyRole};
 use crate::error::Result;
 use crate::pg::Db;
 use crate::pgq::event::Event;
-use crate::pgq::values;
+use crate::pgq::value_buffer;
 
 /// The reader waits when chunks under way are as big as this many full ones: only big values make them so.
 const MOST_UNDER_WAY: usize = 3;
@@ -100,7 +100,8 @@ impl<'a> Feed<'a> {
         chunk.tables = self.reader.catalog.all();
         chunk.shapes = self.reader.catalog.shapes.all().to_vec();
         let settings = &self.settings;
-        let plan = if settings.apply == Apply::Row || (chunk.slots.len() <= settings.few && chunk.size() < values::BIG)
+        let plan = if settings.apply == Apply::Row
+            || (chunk.slots.len() <= settings.few && chunk.size() < value_buffer::BIG)
         {
             Plan::by_row(&chunk)
         } else {

@@ -16,7 +16,7 @@ use super::key::{self, Class};
 use super::shape::{Form, FormKind, Shape, ShapeId, Shapes, Slot};
 use super::table::{ColumnId, Table};
 use crate::pgq::fragment::Verb;
-use crate::pgq::values::Values;
+use crate::pgq::value_buffer::ValueBuffer;
 
 /// What is to be done to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,12 +103,12 @@ impl Fold {
     }
 
     /// Takes in an event.
-    pub(super) fn add(&mut self, slot: Slot, values: &mut Values, shapes: &mut Shapes, rows: &Rows<'_>) {
+    pub(super) fn add(&mut self, slot: Slot, values: &mut ValueBuffer, shapes: &mut Shapes, rows: &Rows<'_>) {
         if self.by_row {
             return;
         }
         let shape = shapes.get(slot.shape).clone();
-        if shape.opaque || shape.key_places.is_empty() || !self.read_key(slot, &shape, values, rows) {
+        if shape.key_places.is_empty() || !self.read_key(slot, &shape, values, rows) {
             self.by_row = true;
             return;
         }
@@ -128,7 +128,7 @@ impl Fold {
     }
 
     /// Reads the key of the row that the event changes into `before`. False when it has no definite form.
-    fn read_key(&mut self, slot: Slot, shape: &Shape, values: &Values, rows: &Rows<'_>) -> bool {
+    fn read_key(&mut self, slot: Slot, shape: &Shape, values: &ValueBuffer, rows: &Rows<'_>) -> bool {
         self.before.clear();
         let condition = slot.values + shape.width();
         rows.classes.iter().enumerate().all(|(i, class)| {
@@ -176,7 +176,7 @@ impl Fold {
         id: u32,
         slot: Slot,
         update: &Shape,
-        values: &mut Values,
+        values: &mut ValueBuffer,
         shapes: &mut Shapes,
         rows: &Rows<'_>,
     ) {
@@ -209,7 +209,7 @@ impl Fold {
     }
 
     /// Gives the row of an update, which was just taken in, its new key.
-    fn move_key(&mut self, id: u32, slot: Slot, update: &Shape, values: &Values, rows: &Rows<'_>) {
+    fn move_key(&mut self, id: u32, slot: Slot, update: &Shape, values: &ValueBuffer, rows: &Rows<'_>) {
         let row = self.rows[id as usize];
         if self.by_row || !matches!(row.change, Change::Insert | Change::Update) {
             return;
@@ -245,7 +245,7 @@ impl Fold {
 }
 
 /// Lays an update over what its row gets already.
-fn merge(row: Net, slot: Slot, update: &Shape, values: &mut Values, shapes: &mut Shapes, rows: &Rows<'_>) -> Net {
+fn merge(row: Net, slot: Slot, update: &Shape, values: &mut ValueBuffer, shapes: &mut Shapes, rows: &Rows<'_>) -> Net {
     if row.shape == slot.shape {
         return Net { values: slot.values, owned: false, ..row };
     }

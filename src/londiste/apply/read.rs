@@ -13,7 +13,8 @@ use crate::error::{ApplyFault, Error, FaultKind, Result, SEE_ALL_ROWS};
 use crate::pg::FqName;
 use crate::pgq::event::Event;
 use crate::pgq::fragment::{self, Verb};
-use crate::pgq::values::{self, Names};
+use crate::pgq::unreadable::Unreadable;
+use crate::pgq::value_buffer::{self, NameList};
 use crate::pgq::{EventId, json, urlenc};
 
 /// What became of an event.
@@ -37,7 +38,7 @@ pub(super) struct Reader<'a> {
     /// The type of the JSON event before, as text and taken apart.
     last_kind: Option<JsonKind>,
     /// The names in the event at hand.
-    names: Names,
+    names: NameList,
     pub(super) chunk: Chunk,
     pub(super) applied: Applied,
     /// Whether to work out net changes.
@@ -81,7 +82,7 @@ impl<'a> Reader<'a> {
             targets: HashMap::new(),
             last: (Vec::new(), Target::Ignored),
             last_kind: None,
-            names: Names::default(),
+            names: NameList::default(),
             chunk: Chunk::default(),
             applied: Applied::default(),
             fold,
@@ -118,7 +119,11 @@ impl<'a> Reader<'a> {
         self.applied.count += 1;
         let first = self.chunk.values.len();
         let data = event.data().unwrap_or_default();
-        self.chunk.values.lend_from((data.len() >= values::BIG).then(|| event.row().clone()));
+        let (Format::Fragment(verb) | Format::Urlenc(verb, _) | Format::Json(verb)) = format;
+        if let Some(at) = memchr::memchr(0, data) {
+            return Err(self.unreadable(event, verb, id, &Unreadable { at, expected: "no zero byte" }));
+        }
+        self.chunk.values.lend_from((data.len() >= value_buffer::BIG).then(|| event.row().clone()));
         let shape = match format {
             Format::Fragment(verb) => self.fragment(event, id, verb, data)?,
             Format::Urlenc(verb, key) => self.urlenc(event, id, verb, key, data)?,
@@ -226,25 +231,20 @@ impl<'a> Reader<'a> {
         if let Some(shape) = self.catalog.read(id, verb, data, values) {
             return Ok(shape);
         }
-        let Some(parsed) = fragment::parse(verb, data, values) else {
-            values.push(data);
-            let form = Form { table: id, verb, columns: Vec::new(), key: Vec::new(), kind: FormKind::Opaque };
-            return Ok(self.catalog.intern(form));
-        };
+        let parsed = fragment::parse(verb, data, values).map_err(|error| self.unreadable(event, verb, id, &error))?;
+        let values = &mut self.chunk.values;
         self.catalog.learn(id, verb, parsed, values).map_err(|column| self.missing_column(event.id, verb, id, column))
     }
 
     fn urlenc(&mut self, event: &Event, id: TableId, verb: Verb, key: &[u8], data: &[u8]) -> Result<ShapeId> {
-        if urlenc::parse(data, &mut self.chunk.values, &mut self.names).is_none() {
-            return Err(self.unreadable(event.id, verb, id, "its data are not urlencoded"));
-        }
+        urlenc::parse(data, &mut self.chunk.values, &mut self.names)
+            .map_err(|error| self.unreadable(event, verb, id, &error))?;
         self.full_row(event, id, verb, key)
     }
 
     fn json(&mut self, event: &Event, id: TableId, verb: Verb, data: &[u8]) -> Result<ShapeId> {
-        if json::parse(data, &mut self.chunk.values, &mut self.names).is_none() {
-            return Err(self.unreadable(event.id, verb, id, "its data are not a JSON object"));
-        }
+        json::parse(data, &mut self.chunk.values, &mut self.names)
+            .map_err(|error| self.unreadable(event, verb, id, &error))?;
         // Lent for the time of the call, so that it need not be copied.
         let key = self.last_kind.as_mut().map(|kind| std::mem::take(&mut kind.key)).unwrap_or_default();
         let shape = self.full_row(event, id, verb, &key);
@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
             self.catalog.learn_full_row(id, row);
         }
         let Some(row) = self.catalog.full_row(id, verb, &self.names, key) else {
-            return Err(self.unreadable(event.id, verb, id, "its columns cannot be told apart"));
+            return Err(self.damaged(event.id, verb, id, "its columns cannot be told apart"));
         };
         // The values of the condition follow those of the columns; a delete needs no others.
         let values = &mut self.chunk.values;
@@ -289,10 +289,16 @@ impl<'a> Reader<'a> {
     fn learn_full_row(&mut self, event: &Event, id: TableId, verb: Verb, key: &[u8]) -> Result<FullRow> {
         let table = self.catalog.get(id).table.clone();
         let Some(names) = self.names.to_list() else {
-            return Err(self.unreadable(event.id, verb, id, "a column's name is not UTF-8"));
+            return Err(self.damaged(event.id, verb, id, "a column's name is not UTF-8"));
         };
         let missing = |column| self.missing_column(event.id, verb, id, column);
         let columns = column_ids(&table, &names).map_err(missing)?;
+        if columns.is_empty() {
+            return Err(self.damaged(event.id, verb, id, "it names no column"));
+        }
+        if has_twice(&columns) {
+            return Err(self.damaged(event.id, verb, id, "it names a column twice"));
+        }
         let count = u32::try_from(columns.len()).unwrap_or(0);
         let mut key_columns = Vec::new();
         if verb != Verb::Insert {
@@ -304,8 +310,11 @@ impl<'a> Reader<'a> {
         }
         let place = |column: &ColumnId| (0..).zip(&columns).find(|(_, c)| *c == column).map(|(place, _)| place);
         let key_places: Vec<u32> = key_columns.iter().filter_map(place).collect();
+        if has_twice(&key_columns) {
+            return Err(self.damaged(event.id, verb, id, "it names a column of its key twice"));
+        }
         if verb != Verb::Insert && (key_columns.is_empty() || key_places.len() < key_columns.len()) {
-            return Err(self.unreadable(event.id, verb, id, "it lacks the values of its key"));
+            return Err(self.damaged(event.id, verb, id, "it lacks the values of its key"));
         }
         let columns = if verb == Verb::Delete { Vec::new() } else { columns };
         let shape = self.catalog.intern(Form { table: id, verb, columns, key: key_columns, kind: FormKind::FullRow });
@@ -343,9 +352,16 @@ impl<'a> Reader<'a> {
         self.fault_with(event, verb.letter(), &name.to_string(), FaultKind::MissingColumn(column), Some(mend))
     }
 
-    fn unreadable(&self, event: EventId, verb: Verb, id: TableId, why: &str) -> Error {
+    /// The event's data cannot be parsed.
+    fn unreadable(&self, event: &Event, verb: Verb, id: TableId, error: &Unreadable) -> Error {
+        self.damaged(event.id, verb, id, &error.describe(event.data().unwrap_or_default()))
+    }
+
+    /// The event's data are no change of a row.
+    fn damaged(&self, event: EventId, verb: Verb, id: TableId, why: &str) -> Error {
         let name = self.catalog.get(id).table.name.to_string();
-        self.fault(event, verb.letter(), &name, FaultKind::Unreadable(why.to_owned()))
+        let kind = FaultKind::Unreadable(why.to_owned());
+        self.fault_with(event, verb.letter(), &name, kind, Some(MEND_UNREADABLE.to_owned()))
     }
 
     fn fault(&self, event: EventId, verb: char, table: &str, kind: FaultKind) -> Error {
@@ -365,6 +381,16 @@ impl<'a> Reader<'a> {
             source: None,
         }))
     }
+}
+
+/// What to do about data that no trigger writes.
+const MEND_UNREADABLE: &str =
+    "Find out what wrote this event: the triggers of \"provider add\" and of PgQ write no such data.";
+
+fn has_twice(columns: &[ColumnId]) -> bool {
+    let mut sorted = columns.to_vec();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// The first letter of an event's type, for messages.

@@ -14,7 +14,8 @@ use crate::config::MissingRow;
 use crate::error::{ApplyFault, Error, FaultKind, Result};
 use crate::pg::{Db, Param};
 use crate::pgq::fragment::Verb;
-use crate::pgq::values::BIG;
+use crate::pgq::printable::printable;
+use crate::pgq::value_buffer::BIG;
 
 /// A message is sent when its text has this size: one round trip then is of no account.
 const GROUP_SIZE: usize = 64 * 1024;
@@ -60,7 +61,7 @@ impl Group<'_> {
     fn is_big(&self, slot: &Slot) -> bool {
         let shape = self.chunk.shape(slot.shape);
         let mut places = slot.values..slot.values + shape.width();
-        !shape.opaque && places.any(|place| self.chunk.values.get(place).is_some_and(|value| value.len() >= BIG))
+        places.any(|place| self.chunk.values.get(place).is_some_and(|value| value.len() >= BIG))
     }
 
     fn add(&mut self, slot: &Slot) {
@@ -116,16 +117,15 @@ impl Group<'_> {
     /// Runs the statement of an event with its values as bytes: its text is not UTF-8, or big.
     async fn run_bytes(&self, slot: &Slot, missing: &mut MissingRows) -> Result<()> {
         let shape = self.chunk.shape(slot.shape);
-        if shape.opaque {
-            let what = "its statement is not UTF-8 and not of the form that the triggers write".to_owned();
-            return Err(fault(self.tx, self.chunk, slot, FaultKind::Unreadable(what), None, None));
-        }
         let Some((text, places)) = parameterized(self.chunk, slot, shape) else { return Ok(()) };
         let values: Vec<Untyped<'_>> =
             places.iter().map(|place| Untyped(self.chunk.values.get(slot.values + place))).collect();
         let params: Vec<Param<'_>> = values.iter().map(|value| (value as _, Type::UNKNOWN)).collect();
         let rows = self.tx.client().execute_typed(&text, &params).await;
-        let rows = rows.map_err(|error| fault(self.tx, self.chunk, slot, FaultKind::Refused, Some(error), None))?;
+        let rows = rows.map_err(|error| {
+            let column = damaged_column(self.chunk, slot, shape, &error);
+            fault(self.tx, self.chunk, slot, FaultKind::Refused, Some(error), column)
+        })?;
         self.count(slot, rows, missing)
     }
 
@@ -150,9 +150,6 @@ impl Group<'_> {
         let slot = self.slots.get(done)?;
         let shape = self.chunk.shape(slot.shape);
         let table = self.chunk.table(shape.table);
-        if shape.opaque {
-            return None;
-        }
         let (mut statement, mut places) = (Vec::new(), Vec::new());
         write_statement(self.chunk, slot, shape, &mut statement, |place, text| {
             places.push((text.len(), place));
@@ -164,13 +161,22 @@ impl Group<'_> {
     }
 }
 
+/// The first column whose value is no text in UTF-8, when that is what the server refuses.
+fn damaged_column(chunk: &Chunk, slot: &Slot, shape: &Shape, error: &tokio_postgres::Error) -> Option<String> {
+    if error.code() != Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) {
+        return None;
+    }
+    let is_damaged = |place: u32| {
+        let value = chunk.values.get(slot.values + place);
+        value.is_some_and(|value| std::str::from_utf8(value).is_err())
+    };
+    let mut columns = (0..).zip(shape.columns.iter().chain(&shape.key));
+    let (_, column) = columns.find(|(place, _)| is_damaged(*place))?;
+    Some(chunk.table(shape.table).column(*column).name.clone())
+}
+
 /// Adds the event's statement to `text`; false when there is nothing to do.
 fn statement(chunk: &Chunk, slot: &Slot, shape: &Shape, text: &mut Vec<u8>) -> bool {
-    if shape.opaque {
-        head(shape.verb, chunk.table(shape.table), text);
-        text.extend_from_slice(chunk.values.get(slot.values).unwrap_or_default());
-        return true;
-    }
     write_statement(chunk, slot, shape, text, |place, text| literal(chunk.values.get(slot.values + place), text))
 }
 
@@ -305,6 +311,9 @@ fn fault(
     }))
 }
 
+/// How many characters of a key's value a message shows.
+const SHOWN: usize = 60;
+
 /// The key for a person: `id=1, b=2`, with long values cut.
 fn key_text(chunk: &Chunk, slot: &Slot, shape: &Shape, table: &Table) -> String {
     let columns: Vec<_> = match (&shape.verb, &table.primary_key) {
@@ -314,8 +323,7 @@ fn key_text(chunk: &Chunk, slot: &Slot, shape: &Shape, table: &Table) -> String 
     };
     let part = |(column, place): (ColumnId, u32)| {
         let value = chunk.values.get(slot.values + place).unwrap_or(b"null");
-        let text: String = String::from_utf8_lossy(value).chars().take(60).collect();
-        format!("{}={text}", table.column(column).name)
+        format!("{}={}", table.column(column).name, printable(value, SHOWN))
     };
     columns.into_iter().map(part).collect::<Vec<_>>().join(", ")
 }

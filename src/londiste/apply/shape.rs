@@ -40,8 +40,6 @@ pub(super) struct Shape {
     pub(super) key_places: Vec<u32>,
     /// An update that sets a column of its key.
     pub(super) moves_key: bool,
-    /// The single value is the text of the event, which could not be taken apart.
-    pub(super) opaque: bool,
     /// The same for shapes of one table and verb that write the same columns.
     pub(super) group: u32,
     /// Place of each column's value, by column; [`NOWHERE`] for the others.
@@ -84,8 +82,6 @@ pub(super) enum FormKind {
     Changes,
     /// All columns of the row, those of the key among them.
     FullRow,
-    /// The text of the event.
-    Opaque,
 }
 
 /// All shapes seen so far.
@@ -147,7 +143,6 @@ impl Shapes {
         });
         Shape {
             moves_key: kind == FormKind::Changes && verb == Verb::Update && key.iter().any(|c| columns.contains(c)),
-            opaque: kind == FormKind::Opaque,
             key_places: key_places.unwrap_or_default(),
             table: table_id,
             verb,

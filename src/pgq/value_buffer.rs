@@ -1,4 +1,4 @@
-//! Values of columns, taken out of event data and kept in one buffer.
+//! The values of columns, taken out of event data and kept in one buffer.
 //!
 //! A batch has millions of values: each is a range of a byte buffer, so that reading one costs no allocation, and
 //! dropping all of them costs nothing. Big values stay where they were read: a copy of them is what costs.
@@ -8,25 +8,25 @@ use bytes::Bytes;
 /// From this size on, a value is lent by its event, not copied.
 pub const BIG: usize = 1024 * 1024;
 
-/// A value in a [`Values`]: a range of its bytes, a big value, or NULL.
+/// A value in a [`ValueBuffer`]: a range of its bytes, a big value, or NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Value {
+pub struct ValueCell {
     start: u32,
     len: u32,
 }
 
 /// In the place of the length.
 const NULL: u32 = u32::MAX;
-/// In the place of the length: `start` is the place in [`Values::lent`].
+/// In the place of the length: `start` is the place in [`ValueBuffer::lent`].
 const LENT: u32 = u32::MAX - 1;
 
-/// Values, addressed by the order in which they were added.
+/// Values of columns, addressed by the order in which they were added.
 ///
 /// Positions and lengths are 32 bits wide: whoever fills it ends a chunk long before 4 GB (one event has at most 1 GB).
 #[derive(Debug, Default)]
-pub struct Values {
+pub struct ValueBuffer {
     bytes: Vec<u8>,
-    cells: Vec<Value>,
+    cells: Vec<ValueCell>,
     /// Big values.
     lent: Vec<Bytes>,
     lent_size: usize,
@@ -37,12 +37,12 @@ pub struct Values {
 /// The names that belong to values, in their order, as one text: so that it is quickly seen when they are the same as
 /// those of the event before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
-    /// Each name is followed by a zero byte, which no name has.
+pub struct NameList {
+    /// Each name is followed by a zero byte. A reader of event data refuses names that have one.
     text: Vec<u8>,
 }
 
-impl Names {
+impl NameList {
     /// Forgets all names.
     pub fn clear(&mut self) {
         self.text.clear();
@@ -65,7 +65,7 @@ impl Names {
     }
 }
 
-/// A state of [`Values`] to return to.
+/// A state of [`ValueBuffer`] to return to.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     bytes: usize,
@@ -73,7 +73,7 @@ pub struct Mark {
     lent: usize,
 }
 
-impl Values {
+impl ValueBuffer {
     /// How many values there are, which is also the index of the next one.
     #[expect(clippy::cast_possible_truncation, reason = "see the type's comment")]
     pub fn len(&self) -> u32 {
@@ -87,7 +87,7 @@ impl Values {
 
     /// How many bytes the values take.
     pub fn size(&self) -> usize {
-        self.bytes.len() + self.lent_size + self.cells.len() * size_of::<Value>()
+        self.bytes.len() + self.lent_size + self.cells.len() * size_of::<ValueCell>()
     }
 
     /// Forgets all values and keeps the memory, up to `keep` bytes of it.
@@ -97,7 +97,7 @@ impl Values {
         self.lent.clear();
         self.lent_size = 0;
         self.bytes.shrink_to(keep);
-        self.cells.shrink_to(keep / size_of::<Value>());
+        self.cells.shrink_to(keep / size_of::<ValueCell>());
     }
 
     /// The present state.
@@ -112,14 +112,14 @@ impl Values {
         self.lent_size -= self.lent.drain(mark.lent..).map(|value| value.len()).sum::<usize>();
     }
 
-    /// From now on, big values are taken from `lender`, of which all bytes must be that are added by [`Values::push`].
+    /// From now on, big values are taken from `lender`, of which all bytes must be that are added by [`ValueBuffer::push`].
     pub fn lend_from(&mut self, lender: Option<Bytes>) {
         self.lender = lender;
     }
 
     /// The value at `index`; `None` is NULL.
     pub fn get(&self, index: u32) -> Option<&[u8]> {
-        let Value { start, len } = self.cells[index as usize];
+        let ValueCell { start, len } = self.cells[index as usize];
         match len {
             NULL => None,
             LENT => Some(&self.lent[start as usize]),
@@ -128,12 +128,12 @@ impl Values {
     }
 
     /// The value at `index` as it is stored.
-    pub fn cell(&self, index: u32) -> Value {
+    pub fn cell(&self, index: u32) -> ValueCell {
         self.cells[index as usize]
     }
 
     /// Puts a stored value at `index`.
-    pub fn set_cell(&mut self, index: u32, value: Value) {
+    pub fn set_cell(&mut self, index: u32, value: ValueCell) {
         self.cells[index as usize] = value;
     }
 
@@ -143,13 +143,13 @@ impl Values {
     }
 
     /// Adds a stored value once more.
-    pub fn push_cell(&mut self, value: Value) {
+    pub fn push_cell(&mut self, value: ValueCell) {
         self.cells.push(value);
     }
 
     /// Adds NULL.
     pub fn push_null(&mut self) {
-        self.cells.push(Value { start: 0, len: NULL });
+        self.cells.push(ValueCell { start: 0, len: NULL });
     }
 
     /// Adds a value.
@@ -167,12 +167,12 @@ impl Values {
 
     #[expect(clippy::cast_possible_truncation, reason = "see the type's comment")]
     fn lend(&mut self, value: Bytes) {
-        self.cells.push(Value { start: self.lent.len() as u32, len: LENT });
+        self.cells.push(ValueCell { start: self.lent.len() as u32, len: LENT });
         self.lent_size += value.len();
         self.lent.push(value);
     }
 
-    /// Begins a value that comes in pieces: the place to give to [`Values::close`].
+    /// Begins a value that comes in pieces: the place to give to [`ValueBuffer::close`].
     pub fn open(&self) -> usize {
         self.bytes.len()
     }
@@ -185,7 +185,7 @@ impl Values {
     /// Ends the value that began at `start`.
     #[expect(clippy::cast_possible_truncation, reason = "see the type's comment")]
     pub fn close(&mut self, start: usize) {
-        self.cells.push(Value { start: start as u32, len: (self.bytes.len() - start) as u32 });
+        self.cells.push(ValueCell { start: start as u32, len: (self.bytes.len() - start) as u32 });
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn big_values_are_lent_and_counted() {
         let event = Bytes::from(vec![b'x'; BIG + 2]);
-        let mut values = Values::default();
+        let mut values = ValueBuffer::default();
         values.push(b"small");
         values.lend_from(Some(event.clone()));
         let mark = values.mark();
