@@ -91,6 +91,8 @@ create table if not exists londiste.capture (
     key_columns     text[],
     -- Columns that are left out of the events.
     ignored_columns text[] not null default '{}',
+    -- What londiste.capture_is_small() said last.
+    is_small        boolean,
     primary key (queue_name, table_name),
     foreign key (queue_name, table_name) references londiste.provider_table on delete cascade
 );

@@ -39,6 +39,12 @@ begin
     if to_regclass('londiste.skipped_events') is not null then
         alter table londiste.skipped_events add column if not exists done_tick bigint;
     end if;
+    if to_regclass('londiste.capture') is not null
+        and not exists (select from pg_catalog.pg_attribute a
+                        where a.attrelid = to_regclass('londiste.capture') and a.attname = 'is_small')
+    then
+        alter table londiste.capture add column is_small boolean;
+    end if;
 end;
 $$;
 

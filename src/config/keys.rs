@@ -157,7 +157,7 @@ pub const KEYS: &[Key] = &[
     key("ticker_log_delay", PGQADM, Seconds, Is("300"),
         "Time between two log lines with the number of ticks."),
     key("queue_refresh_period", PGQADM, Seconds, Is("30"),
-        "Longest time until the ticker sees changed queue settings; new queues are seen at the next round."),
+        "Time after which the ticker looks again at a queue that was restored into a cluster with a smaller transaction counter (see `rebase`). New queues and changed settings of queues are seen at its next round, whatever the value."),
     key("queue_size_warn", PGQADM, Bytes, Is("0"),
         "Size of a queue's event tables above which maintenance warns; 0 means never."),
     // Group: replication

@@ -42,6 +42,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
         include_str!("../../sql/londiste/functions/londiste.capture_check_snapshot.sql"),
     ),
     ("londiste.capture_enabled", include_str!("../../sql/londiste/functions/londiste.capture_enabled.sql")),
+    ("londiste.capture_is_small", include_str!("../../sql/londiste/functions/londiste.capture_is_small.sql")),
     ("londiste.capture_levels", include_str!("../../sql/londiste/functions/londiste.capture_levels.sql")),
     // Group: Capture: the queue
     ("londiste.capture_queue", include_str!("../../sql/londiste/functions/londiste.capture_queue.sql")),

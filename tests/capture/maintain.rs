@@ -154,3 +154,33 @@ fn the_ticker_makes_functions_anew() {
     }
     assert_eq!(knowing(&r, "Made long ago by"), "0");
 }
+
+/// Small tables are captured row by row. One whose size swings around the limit keeps its triggers.
+#[test]
+fn a_size_that_swings_makes_nothing_anew() {
+    let r = provider("statement", "create table t (id int primary key, v text)", "t");
+    let maintain_at = |rows: i64, pages: u32| {
+        r.provider.sql(&format!("update pg_class set reltuples = {rows}, relpages = {pages} where relname = 't'"));
+        let done = r.provider.value(&format!("select londiste.provider_maintain('{QUEUE}')"));
+        let level = r.provider.value(
+            "select case tgtype & 1 when 1 then 'row' else 'statement' end from pg_trigger
+             where tgrelid = 't'::regclass and tgname like '%_u'",
+        );
+        format!("{done} {level}")
+    };
+    for (rows, pages, expected) in [
+        (9_900, 50, "1 row"),
+        (10_100, 51, "0 row"),
+        (9_900, 50, "0 row"),
+        (19_000, 100, "0 row"),
+        // Nobody knows yet how many rows a table has that was just truncated.
+        (0, 0, "0 row"),
+        (21_000, 110, "1 statement"),
+        (19_000, 100, "0 statement"),
+        (10_100, 51, "0 statement"),
+        (0, 0, "0 statement"),
+        (9_900, 50, "1 row"),
+    ] {
+        assert_eq!(maintain_at(rows, pages), expected, "{rows} rows in {pages} pages");
+    }
+}

@@ -2,6 +2,7 @@
 //! and without anybody noticing who writes.
 
 mod ddl;
+mod golden;
 mod locks;
 mod maintain;
 mod order;

@@ -1,5 +1,6 @@
 //! The SQL in the databases, called as its clients call it.
 
+mod definers;
 mod literals;
 mod pgq_access;
 mod pgq_batches;

@@ -27,6 +27,10 @@ begin
     end if;
     perform londiste.capture_check_key(v_table_oid, v_capture.key_columns);
     perform londiste.capture_watch_queue();
+    v_capture.is_small := londiste.capture_is_small(v_capture, v_table_oid);
+    update londiste.capture c
+    set is_small = v_capture.is_small
+    where c.queue_name = i_queue_name and c.table_name = i_table_name and c.is_small is distinct from v_capture.is_small;
     -- The table last: it cannot get a row trigger while a partition has one of the same name.
     v_relations := array(select r.oid from londiste.capture_relations(v_table_oid) r(oid) order by (r.oid = v_table_oid));
 

@@ -18,7 +18,8 @@ as $$
 --         must not come before that of the referenced one;
 --       - the user has an AFTER trigger for the operation, which may write anywhere: a row trigger, or a statement trigger whose
 --         name sorts before ours.
---     Row is cheaper for updates and deletes of a few rows, so a small table has it: no statement can change many rows there.
+--     Row is cheaper for updates and deletes of a few rows, so a small table has it (londiste.capture_is_small): no statement can
+--     change many rows there.
 --     And it is what it takes when
 --       - the table has inheritance children or parents: a statement's transition tables mix the rows of all of them; or foreign
 --         tables as partitions, which have no transition tables;
@@ -53,8 +54,7 @@ begin
     end if;
     if (current_setting('server_version_num')::int >= 150000
             and (select count(*) from pg_index i where i.indrelid = i_table and (i.indisunique or i.indisexclusion)) > 1)
-        or exists (select 1 from pg_class c
-                   where c.oid = i_table and c.relkind = 'r' and c.relpages > 0 and c.reltuples between 0 and 10000)
+        or i_capture.is_small
     then
         v_change := 'row';
     end if;

@@ -1,0 +1,22 @@
+create or replace function londiste.capture_is_small(i_capture londiste.capture, i_table oid) returns boolean
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_is_small(2)
+--     Whether a table has so few rows that its updates and deletes are captured by row triggers: no statement can change many rows.
+--
+--     A table becomes small at 10,000 rows or fewer and stays small until it has more than 20,000. With one limit for both, each
+--     analyze of a table that grows and shrinks around the limit would have maintenance drop and create triggers, under a lock that
+--     writers wait for.
+-- Parameters:
+--     i_capture - row of the table; its is_small is the answer at the last generation
+--     i_table   - the captured table
+-- Returns: true or false; the last answer while the number of rows is not known (never analyzed, or just truncated)
+-- ----------------------------------------------------------------------
+select case
+           when c.relkind <> 'r' then false
+           when c.relpages = 0 or c.reltuples < 0 then coalesce(i_capture.is_small, false)
+           else c.reltuples <= case when i_capture.is_small then 20000 else 10000 end
+       end
+from pg_class c
+where c.oid = i_table;
+$$ language sql stable set search_path = pg_catalog, pg_temp;
