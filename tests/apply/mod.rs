@@ -16,8 +16,8 @@ use std::collections::HashMap;
 use rlondiste::config::{Apply, ApplyRole, MissingRow};
 use rlondiste::londiste::apply::{Applied, Applier, Filter, Settings};
 use rlondiste::pg::{Db, FqName};
-use rlondiste::task::Abort;
 use rlondiste::pgq::event::{self, Event};
+use rlondiste::task::Abort;
 use rlondiste::{Error, Role};
 use tokio::runtime::{Builder, Runtime};
 
