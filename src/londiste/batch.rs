@@ -18,8 +18,7 @@ use super::state::completed::{self, Standing};
 use super::state::skips::{self, Skips};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::pg::name::quote_literal;
-use crate::pg::{Db, FqName};
+use crate::pg::{Db, FqName, Sql, sql};
 use crate::pgq::consumer::{Consumer, Join};
 use crate::pgq::{Batch, TickId, event};
 
@@ -58,7 +57,7 @@ pub(crate) trait BatchExtras {
     async fn before(&mut self, tx: &Db, found: &Self::Found) -> Result<Turn>;
 
     /// Writes after the last event. `events_sql` gives the batch's events on the provider.
-    async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &str) -> Result<()>;
+    async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &Sql) -> Result<()>;
 
     /// The transaction is committed.
     fn committed(&mut self, found: Self::Found);
@@ -119,8 +118,8 @@ pub(crate) async fn process<E: BatchExtras>(
     let sql = match &wanted.only {
         None => sql,
         Some(table) => {
-            let name = quote_literal(&table.to_string());
-            format!("select * from ({sql}) e where e.ev_extra1 = {name} order by e.ev_id")
+            let name = Sql::literal(&table.to_string());
+            sql!("select * from ({all}) e where e.ev_extra1 = {name} order by e.ev_id", all = sql, name = name)
         }
     };
     // The client library reads a COPY by a statement that it prepares first: behind a pooler both must go to one server

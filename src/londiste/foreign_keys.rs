@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
-use crate::pg::{Db, FqName, name::quote_ident, text};
+use crate::pg::{Db, FqName, Sql, sql, text};
 use crate::task::Abort;
 
 use super::state::foreign_keys::{self as stored, PendingFkey, When};
@@ -119,9 +119,12 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
         // A key that is not valid still refuses new rows, and so would stop replay.
         let tx = subscriber.begin("drop a foreign key", "begin").await?;
         tx.limit_lock_wait(config.lock_timeout).await?;
-        let (table, name) = (fkey.from_table.quoted(), quote_ident(&fkey.name));
-        let drop = format!("alter table {table} drop constraint if exists {name}");
-        tx.batch("drop a foreign key", &drop).await.map_err(|e| fkey.about(e))?;
+        let drop = sql!(
+            "alter table {table} drop constraint if exists {name}",
+            table = &fkey.from_table,
+            name = Sql::ident(&fkey.name)
+        );
+        tx.batch("drop a foreign key", drop).await.map_err(|e| fkey.about(e))?;
         tx.commit("drop a foreign key").await?;
         return Err(Failure { error: fkey.about(error), offending });
     }
@@ -207,7 +210,8 @@ async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> 
     let at_once = row.get(0) || fkey.is_not_valid();
     let not_valid = if at_once { "" } else { " not valid" };
     let (create, comment) = fkey.statements();
-    tx.batch("create a foreign key", &format!("{create}{not_valid}{comment}")).await?;
+    let sql = sql!("{create}{not_valid}{comment}", create = create, not_valid = not_valid, comment = comment);
+    tx.batch("create a foreign key", sql).await?;
     if fkey.when == When::InSync && !is_restorable(&tx, &config.pgq_queue_name, fkey).await? {
         tx.rollback("give up a foreign key").await?;
         return Ok(Added::No);
@@ -222,8 +226,9 @@ async fn is_restorable(tx: &Db, queue: &str, fkey: &PendingFkey) -> Result<bool>
 }
 
 async fn validate(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
-    let sql = format!("alter table {} validate constraint {}", fkey.from_table.quoted(), quote_ident(&fkey.name));
-    subscriber.batch("validate a foreign key", &sql).await
+    let (table, name) = (&fkey.from_table, Sql::ident(&fkey.name));
+    let sql = sql!("alter table {table} validate constraint {name}", table = table, name = name);
+    subscriber.batch("validate a foreign key", sql).await
 }
 
 /// The first few keys that the other table does not have, in words. The constraint must be there.
@@ -246,16 +251,19 @@ async fn offending_keys(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<St
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let (names, columns): (String, String) = (row.get(0), row.get(1));
-    let (present, equal): (String, String) = (row.get(2), row.get(3));
-    let (from, to) = (fkey.from_table.quoted(), fkey.to_table.quoted());
-    let sql = format!(
+    let names: String = row.get(0);
+    let sql = sql!(
         "select distinct row({columns})::text from {from} f
-          where {present} and not exists (select from {to} t where {equal}) order by 1 limit {}",
-        KEYS_SHOWN + 1
+          where {present} and not exists (select from {to} t where {equal}) order by 1 limit {limit}",
+        columns = Sql::from_server(row.get(1)),
+        from = &fkey.from_table,
+        present = Sql::from_server(row.get(2)),
+        to = &fkey.to_table,
+        equal = Sql::from_server(row.get(3)),
+        limit = KEYS_SHOWN + 1
     );
     // Types without an order or an equality by this name cannot be listed this way; the server's own DETAIL has one key.
-    let Ok(rows) = subscriber.query("read the keys without a row", &sql, &[]).await else { return Ok(None) };
+    let Ok(rows) = subscriber.query("read the keys without a row", sql, &[]).await else { return Ok(None) };
     let mut keys: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     if keys.len() > KEYS_SHOWN {
         keys[KEYS_SHOWN] = "and more";
@@ -268,8 +276,8 @@ async fn forget(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) 
     let tx = subscriber.begin("forget a pending foreign key", "begin").await?;
     tx.limit_lock_wait(config.lock_timeout).await?;
     // Whoever drops the key holds a stronger lock until it is remembered as dropped.
-    let lock = format!("lock table only {} in access share mode", fkey.from_table.quoted());
-    tx.batch("forget a pending foreign key", &lock).await?;
+    let lock = sql!("lock table only {table} in access share mode", table = &fkey.from_table);
+    tx.batch("forget a pending foreign key", lock).await?;
     if validated(&tx, fkey).await? == Some(true) {
         stored::forget(&tx, fkey).await?;
     }

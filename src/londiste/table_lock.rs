@@ -7,7 +7,7 @@ use tokio_postgres::error::SqlState;
 
 use super::context::Context;
 use crate::error::{Error, Result};
-use crate::pg::{Db, FqName, Tx, boolean, text};
+use crate::pg::{Db, FqName, Tx, boolean, sql, text};
 
 /// How long one try may stand in the table's lock queue. Statements of other sessions that come later wait behind it.
 const LOCK_TRY: Duration = Duration::from_millis(400);
@@ -48,8 +48,8 @@ impl Context<'_> {
         loop {
             let left = self.config.lock_timeout.map(|limit| limit.saturating_sub(started.elapsed()));
             let wait = left.unwrap_or(LOCK_TRY).clamp(Duration::from_millis(1), LOCK_TRY);
-            let begin = format!("begin; set local lock_timeout = '{}ms'", wait.as_millis());
-            let tx = db.begin("begin a transaction", &begin).await?;
+            let begin = sql!("begin; set local lock_timeout = {millis}", millis = wait.as_millis());
+            let tx = db.begin("begin a transaction", begin).await?;
             match work(&tx).await {
                 Ok(done) => return Ok((tx, done)),
                 Err(error) if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) => return Err(error),

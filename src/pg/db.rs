@@ -14,6 +14,7 @@ use super::connect;
 use super::conninfo::Conninfo;
 use super::pinned::Pins;
 use super::session::Session;
+use super::sql::{Sql, sql};
 use crate::error::{Error, Result, Role};
 use crate::task::Abort;
 
@@ -123,43 +124,52 @@ impl Db {
     }
 
     /// Runs one statement and returns its rows.
-    pub async fn query(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
-        self.pinned(self.session.client.query_typed(sql, params)).await.map_err(|e| self.failed(action, e))
+    pub async fn query(&self, action: &'static str, sql: impl Into<Sql>, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        let sql = sql.into();
+        self.pinned(self.session.client.query_typed(sql.as_str(), params)).await.map_err(|e| self.failed(action, e))
     }
 
     /// Runs one statement that returns exactly one row; none is an [`Error::Data`].
-    pub async fn query_one(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<Row> {
+    pub async fn query_one(&self, action: &'static str, sql: impl Into<Sql>, params: &[Param<'_>]) -> Result<Row> {
         self.query_opt(action, sql, params).await?.ok_or_else(|| self.unexpected(action, "the server returned no row"))
     }
 
     /// Runs one statement and returns its first row, if there is one.
-    pub async fn query_opt(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
+    pub async fn query_opt(
+        &self,
+        action: &'static str,
+        sql: impl Into<Sql>,
+        params: &[Param<'_>],
+    ) -> Result<Option<Row>> {
         Ok(self.query(action, sql, params).await?.into_iter().next())
     }
 
     /// Runs one statement and returns the number of rows it touched.
-    pub async fn execute(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<u64> {
-        self.pinned(self.session.client.execute_typed(sql, params)).await.map_err(|e| self.failed(action, e))
+    pub async fn execute(&self, action: &'static str, sql: impl Into<Sql>, params: &[Param<'_>]) -> Result<u64> {
+        let sql = sql.into();
+        self.pinned(self.session.client.execute_typed(sql.as_str(), params)).await.map_err(|e| self.failed(action, e))
     }
 
     /// Runs statements without parameters, separated by semicolons, in one round trip; stops at the first that fails.
-    pub async fn batch(&self, action: &'static str, sql: &str) -> Result<()> {
-        self.pinned(self.session.client.batch_execute(sql)).await.map_err(|e| self.failed(action, e))
+    pub async fn batch(&self, action: &'static str, sql: impl Into<Sql>) -> Result<()> {
+        let sql = sql.into();
+        self.pinned(self.session.client.batch_execute(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
     /// Runs a statement that cannot run in a transaction (`vacuum`), or is for the session (`listen`).
-    pub async fn batch_alone(&self, action: &'static str, sql: &str) -> Result<()> {
-        self.session.client.batch_execute(sql).await.map_err(|e| self.failed(action, e))
+    pub async fn batch_alone(&self, action: &'static str, sql: impl Into<Sql>) -> Result<()> {
+        self.session.client.batch_execute(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
     }
 
     /// Runs statements without parameters and returns what each of them answers, with values as text.
-    pub async fn simple_query(&self, action: &'static str, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
-        self.pinned(self.session.client.simple_query(sql)).await.map_err(|e| self.failed(action, e))
+    pub async fn simple_query(&self, action: &'static str, sql: impl Into<Sql>) -> Result<Vec<SimpleQueryMessage>> {
+        let sql = sql.into();
+        self.pinned(self.session.client.simple_query(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
     /// Starts a `COPY ... TO STDOUT`. Errors of the stream are raw; [`Db::failed`] gives them their context.
-    pub async fn copy_out(&self, action: &'static str, sql: &str) -> Result<CopyOutStream> {
-        self.session.client.copy_out(sql).await.map_err(|e| self.failed(action, e))
+    pub async fn copy_out(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyOutStream> {
+        self.session.client.copy_out(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
     }
 
     /// Reads nothing more from the server, and sends nothing, until [`Db::resume`].
@@ -173,8 +183,8 @@ impl Db {
     }
 
     /// Starts a `COPY ... FROM STDIN`. Errors of the sink are raw; [`Db::failed`] gives them their context.
-    pub async fn copy_in(&self, action: &'static str, sql: &str) -> Result<CopyInSink<Bytes>> {
-        self.session.client.copy_in(sql).await.map_err(|e| self.failed(action, e))
+    pub async fn copy_in(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyInSink<Bytes>> {
+        self.session.client.copy_in(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
     }
 
     /// The bare client, for what the methods here do not cover (prepared statements). Give its errors to [`Db::failed`].
@@ -184,11 +194,12 @@ impl Db {
 
     /// Starts a transaction; `begin` is the whole statement, such as `begin isolation level repeatable read`.
     /// The transaction is rolled back when the guard is dropped without [`Tx::commit`].
-    pub async fn begin(&self, action: &'static str, begin: &str) -> Result<Tx<'_>> {
+    pub async fn begin(&self, action: &'static str, begin: impl Into<Sql>) -> Result<Tx<'_>> {
+        let begin = begin.into();
         let begin = match &self.session.pins {
-            Pins::Session => begin.to_owned(),
+            Pins::Session => begin.as_str().to_owned(),
             Pins::Transaction(pins) => {
-                let (begin, rest) = begin.split_once(';').unwrap_or((begin, ""));
+                let (begin, rest) = begin.as_str().split_once(';').unwrap_or((begin.as_str(), ""));
                 let begin = if begin.trim() == "begin" { BEGIN } else { begin };
                 [begin, pins, rest].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("; ")
             }
@@ -202,7 +213,7 @@ impl Db {
     /// would wait longer fails with SQLSTATE 55P03.
     pub async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
         let millis = timeout.map_or(0, |t| t.as_millis().max(1));
-        self.batch("limit the wait for locks", &format!("set local lock_timeout = {millis}")).await
+        self.batch("limit the wait for locks", sql!("set local lock_timeout = {millis}", millis = millis)).await
     }
 
     /// The next notification, or `None` when the session has ended. Cancel-safe.

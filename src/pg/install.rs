@@ -1,6 +1,6 @@
 //! Installs a schema: all of its files in one transaction, under a lock that keeps two installers apart.
 
-use super::Db;
+use super::{Db, sql};
 use crate::error::{Error, Result};
 
 /// The key of the advisory lock that one installer at a time holds in a database. Any constant would do.
@@ -9,8 +9,13 @@ const INSTALL_LOCK: i64 = 0x0072_6c6f_6e64;
 /// Runs the files, given as (name, SQL), in their order inside the transaction that is open.
 ///
 /// Every file is re-runnable, so this is the upgrade too. Fails with the name of the file and leaves nothing behind.
-pub async fn run_files(tx: &Db, files: &[(&str, &str)]) -> Result<()> {
-    tx.query("wait for another installer", &format!("select pg_advisory_xact_lock({INSTALL_LOCK})"), &[]).await?;
+pub async fn run_files(tx: &Db, files: &[(&'static str, &'static str)]) -> Result<()> {
+    tx.query(
+        "wait for another installer",
+        sql!("select pg_catalog.pg_advisory_xact_lock({key})", key = INSTALL_LOCK),
+        &[],
+    )
+    .await?;
     // Notices of "if not exists" are noise; function bodies name objects of files that come later.
     tx.batch(
         "prepare the installation",
@@ -18,7 +23,7 @@ pub async fn run_files(tx: &Db, files: &[(&str, &str)]) -> Result<()> {
     )
     .await?;
     for (name, sql) in files {
-        tx.batch("install SQL", sql).await.map_err(|e: Error| e.about(format!("file {name}")))?;
+        tx.batch("install SQL", *sql).await.map_err(|e: Error| e.about(format!("file {name}")))?;
     }
     Ok(())
 }

@@ -15,9 +15,12 @@ pub mod install;
 pub mod name;
 mod pinned;
 mod session;
+mod sql;
 mod tls;
 
 pub use crate::error::Role;
 pub use conninfo::Conninfo;
 pub use db::{Db, Param, Tx, boolean, int4, int8, text, text_array};
 pub use name::FqName;
+pub use sql::Sql;
+pub(crate) use sql::sql;

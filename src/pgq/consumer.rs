@@ -1,7 +1,7 @@
 //! One consumer of one queue: registration, batches, position. Works with the `pgq` schema of every generation.
 
 use crate::error::Result;
-use crate::pg::{Db, int8, text, text_array};
+use crate::pg::{Db, Sql, int8, text, text_array};
 
 use super::{Batch, BatchId, TickId};
 
@@ -221,13 +221,13 @@ const BATCH: &str = "select pgq.batch_event_sql($1),
 
 impl Consumer {
     /// The statement whose rows are the events of the batch, in order; and the times of the batch's ends.
-    pub async fn batch_events(&self, provider: &Db, batch: &Batch) -> Result<(String, BatchEnds)> {
+    pub async fn batch_events(&self, provider: &Db, batch: &Batch) -> Result<(Sql, BatchEnds)> {
         let params = [int8(&batch.id.0), text(&self.queue), int8(&batch.prev_tick.0), int8(&batch.cur_tick.0)];
         let row = provider
             .query_one("read the batch's events", BATCH, &params)
             .await
             .map_err(|e| e.about(format!("batch {}", batch.id)))?;
-        Ok((row.get(0), BatchEnds { prev_time: row.get(1), cur_time: row.get(2) }))
+        Ok((Sql::from_server(row.get(0)), BatchEnds { prev_time: row.get(1), cur_time: row.get(2) }))
     }
 
     /// Whether no tick lies between the ends of the batch.

@@ -16,7 +16,7 @@ use tokio_postgres::CopyOutStream;
 use super::EventId;
 use super::value_buffer::BIG;
 use crate::error::{Error, Result};
-use crate::pg::Db;
+use crate::pg::{Db, Sql, sql};
 
 /// One event of a queue.
 #[derive(Clone, Debug)]
@@ -77,12 +77,13 @@ fn position(at: usize) -> u32 {
 const ACTION: &str = "read the events of the batch";
 
 /// Starts to read the events of a batch; `batch_sql` is the text that `pgq.batch_event_sql` gave for it.
-pub async fn stream<'a>(provider: &'a Db, batch_sql: &str) -> Result<EventStream<'a>> {
-    let sql = format!(
+pub async fn stream<'a>(provider: &'a Db, batch_sql: &Sql) -> Result<EventStream<'a>> {
+    let sql = sql!(
         "copy (select ev_id, ev_txid, ev_type, ev_data, ev_extra1 from ({batch_sql}) e order by ev_id) \
-         to stdout (format binary)"
+         to stdout (format binary)",
+        batch_sql = batch_sql
     );
-    let rows = provider.copy_out(ACTION, &sql).await?;
+    let rows = provider.copy_out(ACTION, sql).await?;
     Ok(EventStream { provider, rows: Box::pin(rows), started: false })
 }
 

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::queue_settings::no_such_queue;
 use crate::error::{Error, Result};
-use crate::pg::{Db, FqName, int4, int8, text};
+use crate::pg::{Db, FqName, int4, int8, sql, text};
 
 /// How many events are shown when no limit is given.
 const LIMIT: u32 = 100;
@@ -55,22 +55,25 @@ pub(super) async fn read(db: &Db, queue: &str, consumer: Option<&str>, limit: Op
     let limit = limit.unwrap_or(LIMIT);
     // One more than is shown, to know whether there is more.
     let fetched = i64::from(limit) + 1;
-    let table = FqName::parse(&table).quoted();
+    let table = FqName::parse(&table);
     let rows = match consumer {
         None => {
-            let sql = format!("select {COLUMNS}\nfrom {table} e\norder by e.ev_id\nlimit $1");
-            db.query(ACTION, &sql, &[int8(&fetched)]).await?
+            let sql =
+                sql!("select {columns}\nfrom {table} e\norder by e.ev_id\nlimit $1", columns = COLUMNS, table = &table);
+            db.query(ACTION, sql, &[int8(&fetched)]).await?
         }
         Some(name) => {
             let position = Position::find(db, queue, id, name).await?;
             // The bound on ev_txid lets the server use its index.
-            let sql = format!(
-                "select {COLUMNS}\nfrom {table} e\nwhere e.ev_txid >= txid_snapshot_xmin($1::text::txid_snapshot)
+            let sql = sql!(
+                "select {columns}\nfrom {table} e\nwhere e.ev_txid >= txid_snapshot_xmin($1::text::txid_snapshot)
   and not txid_visible_in_snapshot(e.ev_txid, $1::text::txid_snapshot)
   and (e.ev_owner is null or e.ev_owner = $2)
-order by e.ev_id\nlimit $3"
+order by e.ev_id\nlimit $3",
+                columns = COLUMNS,
+                table = &table
             );
-            db.query(ACTION, &sql, &[text(&position.snapshot), int4(&position.owner), int8(&fetched)]).await?
+            db.query(ACTION, sql, &[text(&position.snapshot), int4(&position.owner), int8(&fetched)]).await?
         }
     };
     let shown = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -9,7 +9,7 @@ use super::command::FailedAction;
 use super::events::{COLUMNS, Event, copy_text, no_such_consumer};
 use crate::error::{Error, Result};
 use crate::job::Output;
-use crate::pg::{Db, int8, text};
+use crate::pg::{Db, int8, sql, text};
 
 /// The failed events of a consumer.
 #[derive(Debug, Serialize)]
@@ -30,12 +30,13 @@ struct FailedEvent {
 /// Lists them.
 pub(super) async fn read(db: &Db, queue: &str, consumer: &str) -> Result<Listing> {
     check(db, queue, consumer).await?;
-    let sql = format!(
-        "select {COLUMNS}, e.ev_failed_time::text, e.ev_failed_reason
+    let sql = sql!(
+        "select {columns}, e.ev_failed_time::text, e.ev_failed_reason
 from pgq.failed_event_list($1, $2) e
-order by e.ev_id"
+order by e.ev_id",
+        columns = COLUMNS
     );
-    let rows = db.query("read the failed events", &sql, &[text(&queue), text(&consumer)]).await?;
+    let rows = db.query("read the failed events", sql, &[text(&queue), text(&consumer)]).await?;
     let event =
         |row| FailedEvent { event: Event::read(row), ev_failed_time: row.get(10), ev_failed_reason: row.get(11) };
     Ok(Listing { queue: queue.to_owned(), consumer: consumer.to_owned(), events: rows.iter().map(event).collect() })

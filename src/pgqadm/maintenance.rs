@@ -17,8 +17,7 @@ use super::reminders::Reminders;
 use super::{captured_tables, rotation, warnings};
 use crate::error::{Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
-use crate::pg::Db;
-use crate::pg::name::quote_literal;
+use crate::pg::{Db, FqName, Sql, sql};
 
 /// Longest wait for a lock. What could not be done is done in the next round.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
@@ -123,8 +122,8 @@ impl<'a> Maintenance<'a> {
             db.query_one(ACTION, "select pg_catalog.current_setting('server_version_num')::int4", &[]).await?.get(0);
         let options = if version >= 120_000 { " (skip_locked)" } else { "" };
         // A statement by itself: vacuum does not run in a transaction block.
-        let sql = format!("vacuum{options} {}", sql_name(table));
-        let vacuum = db.batch_alone(ACTION, &sql);
+        let sql = sql!("vacuum{options} {table}", options = options, table = sql_name(table));
+        let vacuum = db.batch_alone(ACTION, sql);
         tokio::pin!(vacuum);
         let done = tokio::select! {
             done = &mut vacuum => done,
@@ -155,10 +154,15 @@ impl<'a> Maintenance<'a> {
 
 /// Calls the function of an operation in a transaction of its own; what it returned, as text.
 async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Option<String>> {
-    let arguments = operation.arguments.iter().map(|argument| quote_literal(argument)).collect::<Vec<_>>().join(", ");
-    let sql = format!("{LOCK_TIMEOUT}; select {}({arguments})", sql_name(&operation.function));
+    let arguments = Sql::join(operation.arguments.iter().map(|argument| Sql::literal(argument)), ", ");
+    let sql = sql!(
+        "{limit}; select {function}({arguments})",
+        limit = LOCK_TIMEOUT,
+        function = sql_name(&operation.function),
+        arguments = &arguments
+    );
     let messages =
-        db.simple_query(action, &sql).await.map_err(|e| e.about(format!("{}({arguments})", operation.function)))?;
+        db.simple_query(action, sql).await.map_err(|e| e.about(format!("{}({arguments})", operation.function)))?;
     Ok(messages.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
@@ -173,7 +177,7 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
     const QUEUES: &str = "select 'pgq.maint_rotate_tables_step1', q.queue_name from pgq.queue q order by q.queue_name";
     const TABLES: &str = "select 'vacuum', t from pgq.maint_tables_to_vacuum() t";
 
-    let read = async |sql: &str| -> Result<Vec<Operation>> {
+    let read = async |sql: &'static str| -> Result<Vec<Operation>> {
         let rows = db.query(ACTION, sql, &[]).await?;
         let arguments = |row: &tokio_postgres::Row| (1..row.len()).filter_map(|nr| row.get(nr)).collect();
         Ok(rows.iter().map(|row| Operation { function: row.get(0), arguments: arguments(row) }).collect())
@@ -200,8 +204,8 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
 }
 
 /// A name as the server lists it, `schema.name`, as SQL. One that is quoted already stays as it is.
-fn sql_name(name: &str) -> String {
-    if name.contains('"') { name.to_owned() } else { crate::pg::FqName::parse(name).quoted() }
+fn sql_name(name: &str) -> Sql {
+    if name.contains('"') { Sql::from_server(name.to_owned()) } else { Sql::from(&FqName::parse(name)) }
 }
 
 impl Work for Maintenance<'_> {

@@ -7,8 +7,8 @@ use tracing::info;
 
 use crate::error::{Error, Result};
 use crate::job::Output;
-use crate::pg::name::{quote_ident, quote_literal};
-use crate::pg::{Db, text};
+use crate::pg::name::quote_literal;
+use crate::pg::{Db, Sql, sql, text};
 
 /// A setting that can be changed: its column in `pgq.queue` without `queue_`, and whether PgQ 2.1 has it.
 struct Setting {
@@ -125,14 +125,15 @@ async fn change(db: &Db, queue: &str, changes: &[(&Setting, &str)]) -> Result<()
         }
     }
     // Literals, so that the server reads a value as the column's type: a bare number for an interval means seconds.
-    let assignments: Vec<_> = changes
-        .iter()
-        .map(|(setting, value)| {
-            format!("{} = {}", quote_ident(&format!("queue_{}", setting.name)), quote_literal(value))
-        })
-        .collect();
-    let sql = format!("update pgq.queue set {} where queue_name = $1", assignments.join(", "));
-    let rows = db.execute(ACTION, &sql, &[text(&queue)]).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
+    let assignment = |(setting, value): &(&Setting, &str)| {
+        let column = Sql::ident(&format!("queue_{}", setting.name));
+        sql!("{column} = {value}", column = column, value = Sql::literal(value))
+    };
+    let sql = sql!(
+        "update pgq.queue set {assignments} where queue_name = $1",
+        assignments = Sql::join(changes.iter().map(assignment), ", ")
+    );
+    let rows = db.execute(ACTION, sql, &[text(&queue)]).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
     if rows == 0 { Err(no_such_queue(db, queue)) } else { Ok(()) }
 }
 

@@ -16,8 +16,7 @@ use super::reminders::Reminders;
 use super::tick_rule::{LastTick, Rule, need_tick, pause};
 use crate::error::{Error, Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
-use crate::pg::name::quote_literal;
-use crate::pg::{Db, int4};
+use crate::pg::{Db, Sql, int4, sql};
 use crate::pgq::install::{Found, find};
 
 /// Longest wait for a lock. A queue is locked while it is dropped, for as long as that transaction takes.
@@ -273,7 +272,7 @@ impl Session {
         // the same a bit later.
         let listens = !db.is_pooled();
         if listens {
-            db.batch_alone("listen", &format!("listen {FORCE_CHANNEL}")).await?;
+            db.batch_alone("listen", sql!("listen {channel}", channel = FORCE_CHANNEL)).await?;
         }
         Ok(Session { db, schema, has_paused, listens })
     }
@@ -283,18 +282,21 @@ impl Session {
         const ACTION: &str = "read the queues";
         let paused = if self.has_paused { " and not q.queue_ticker_paused" } else { "" };
         let decides = !matches!(self.schema, Found::Genuine21(_));
-        let one = id.map_or_else(String::new, |id| format!(" and q.queue_id = {id}"));
+        let one = id.map_or_else(|| Sql::from(""), |id| sql!(" and q.queue_id = {id}", id = id));
         // One statement, as it runs at each check. A sequence that gave no value yet has NULL.
-        let sql = format!(
-            "{LOCK_TIMEOUT};
+        let sql = sql!(
+            "{limit};
 select q.queue_id, q.queue_name, q.queue_ticker_max_count,
        extract(epoch from q.queue_ticker_max_lag)::float8, extract(epoch from q.queue_ticker_idle_period)::float8,
        coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.to_regclass(q.queue_event_seq)), 0)
 from pgq.queue q
 where not q.queue_external_ticker{paused}{one}
-order by q.queue_name"
+order by q.queue_name",
+            limit = LOCK_TIMEOUT,
+            paused = paused,
+            one = one
         );
-        let messages = self.db.simple_query(ACTION, &sql).await?;
+        let messages = self.db.simple_query(ACTION, sql).await?;
         let rows = messages.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -318,16 +320,18 @@ order by q.queue_name"
 
     /// Asks for a tick. Whether one was made: PgQ 3 and our own schema make none that is not due by their own count.
     async fn tick(&self, queue: &str) -> Result<bool> {
-        let name = quote_literal(queue);
+        let name = Sql::literal(queue);
         let sql = if self.schema.is_own() {
-            format!("{LOCK_TIMEOUT}; select pgq.ticker({name})")
+            sql!("{limit}; select pgq.ticker({name})", limit = LOCK_TIMEOUT, name = name)
         } else {
-            format!(
-                "{LOCK_TIMEOUT}; select t.id, case when t.id is not null \
-                 then pg_catalog.pg_notify('rlondiste_tick', {name}) end from (select pgq.ticker({name}) as id offset 0) t"
+            sql!(
+                "{limit}; select t.id, case when t.id is not null \
+                 then pg_catalog.pg_notify('rlondiste_tick', {name}) end from (select pgq.ticker({name}) as id offset 0) t",
+                limit = LOCK_TIMEOUT,
+                name = name
             )
         };
-        let messages = self.db.simple_query("tick", &sql).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
+        let messages = self.db.simple_query("tick", sql).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
         Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0).is_some())))
     }
 }

@@ -19,7 +19,7 @@ use super::plan::{Group, Step};
 use super::shape::TableId;
 use super::table::{ColumnId, Table};
 use crate::error::{Error, Result};
-use crate::pg::{Db, Param};
+use crate::pg::{Db, Param, Sql};
 use crate::pgq::fragment::Verb;
 
 /// Fewer rows than this are inserted by one statement, unless they are big: COPY needs more round trips.
@@ -152,9 +152,9 @@ impl<'a> Unnested<'a> {
         sql
     }
 
-    async fn execute(&self, tx: &Db, action: &'static str, sql: &str) -> Result<u64> {
+    async fn execute(&self, tx: &Db, action: &'static str, sql: String) -> Result<u64> {
         let params: Vec<Param<'_>> = self.arrays.iter().map(|array| (array as _, array.ty.clone())).collect();
-        tx.execute(action, sql, &params).await
+        tx.execute(action, Sql::from_server(sql), &params).await
     }
 }
 
@@ -201,7 +201,7 @@ async fn update(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net], mixed: boo
     }
     let sql =
         format!("update {} as t set {} from {} where {condition}", table.only(), list.join(", "), params.relation());
-    params.execute(tx, "apply updates", &sql).await
+    params.execute(tx, "apply updates", sql).await
 }
 
 async fn delete(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
@@ -209,7 +209,7 @@ async fn delete(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<
     let mut params = Unnested::new(chunk, table, rows);
     let condition = condition(&mut params, &chunk.shape(first.shape).key);
     let sql = format!("delete from {} as t using {} where {condition}", table.only(), params.relation());
-    params.execute(tx, "apply deletes", &sql).await
+    params.execute(tx, "apply deletes", sql).await
 }
 
 fn column_list(table: &Table, columns: &[ColumnId]) -> String {
@@ -228,13 +228,13 @@ async fn insert(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<
         list.join(", "),
         params.relation()
     );
-    params.execute(tx, "apply inserts", &sql).await
+    params.execute(tx, "apply inserts", sql).await
 }
 
 async fn copy(tx: &Db, chunk: &Chunk, table: &Table, rows: &[&Net]) -> Result<u64> {
     let columns = written(chunk, rows);
     let sql = format!("copy {} ({}) from stdin", table.name.quoted(), column_list(table, columns));
-    let mut copy = Copy { tx, sink: Box::pin(tx.copy_in(COPY, &sql).await?), piece: BytesMut::new() };
+    let mut copy = Copy { tx, sink: Box::pin(tx.copy_in(COPY, Sql::from_server(sql)).await?), piece: BytesMut::new() };
     copy.make_room();
     for row in rows {
         let shape = chunk.shape(row.shape);

@@ -8,7 +8,7 @@ use super::key::Class;
 use crate::config::ApplyRole;
 use crate::error::Result;
 use crate::pg::name::quote_ident;
-use crate::pg::{Db, FqName, text_array};
+use crate::pg::{Db, FqName, Sql, text_array};
 
 /// The position of a column in [`Table::columns`].
 pub(super) type ColumnId = u16;
@@ -190,7 +190,7 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
     // pg_trigger.tgenabled and pg_rewrite.ev_enabled: 'O' fires as origin, 'R' as replica.
     let enabled = if role == ApplyRole::Replica { "R" } else { "O" };
     let tables = TABLES.replace("$3", &format!("'{enabled}'")).replace("VERSION", VERSION);
-    let rows = tx.query(ACTION, &tables, &[text_array(&schemas), text_array(&relations)]).await?;
+    let rows = tx.query(ACTION, Sql::from_server(tables), &[text_array(&schemas), text_array(&relations)]).await?;
     let mut tables: Vec<Table> = rows.iter().map(table).collect();
     let oids: Vec<u32> = tables.iter().map(|t| t.oid).collect();
     let oids = [(&oids as &(dyn tokio_postgres::types::ToSql + Sync), Type::OID_ARRAY)];
@@ -231,7 +231,9 @@ pub(super) async fn versions(tx: &Db, names: &[&FqName]) -> Result<HashMap<FqNam
                 join pg_catalog.pg_namespace n on n.nspname = w.nspname::name
                 join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.relname::name"
     );
-    let rows = tx.query("look for changed tables", &sql, &[text_array(&schemas), text_array(&relations)]).await?;
+    let rows = tx
+        .query("look for changed tables", Sql::from_server(sql), &[text_array(&schemas), text_array(&relations)])
+        .await?;
     Ok(rows.iter().map(|r| (FqName { schema: r.get(0), name: r.get(1) }, (r.get(2), r.get(3)))).collect())
 }
 

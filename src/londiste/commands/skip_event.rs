@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::job::Output;
-use crate::pg::{Db, FqName, int8, text};
+use crate::pg::{Db, FqName, int8, sql, text};
 use crate::pgq::TickId;
 
 use super::super::context::Context;
@@ -38,13 +38,14 @@ async fn find(context: &Context<'_>, provider: &Db, event: i64) -> Result<Queued
     let sql = "select queue_data_pfx from pgq.queue where queue_name = $1";
     let row = match provider.query_opt(ACTION, sql, &[text(&queue)]).await? {
         Some(prefix) => {
-            let events = FqName::parse(prefix.get(0)).quoted();
+            let events = FqName::parse(prefix.get(0));
             // An event that was put off for a time is there twice.
-            let sql = format!(
+            let sql = sql!(
                 "select ev_txid, ev_retry, ev_type, ev_time::text, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
-                   from {events} where ev_id = $1 order by ev_txid desc limit 1"
+                   from {events} where ev_id = $1 order by ev_txid desc limit 1",
+                events = &events
             );
-            provider.query_opt(ACTION, &sql, &[int8(&event)]).await?
+            provider.query_opt(ACTION, sql, &[int8(&event)]).await?
         }
         None => None,
     };

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::job::Output;
 use crate::pg::catalog::RelationKind;
-use crate::pg::{Db, FqName};
+use crate::pg::{Db, FqName, Sql};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::super::context::Context;
@@ -53,7 +53,7 @@ async fn compare(table: &Subject, compare_sql: &str, point: &SyncPoint<'_>) -> R
 
 /// The query for one side. `only` is left out before a partitioned table, which has no row of its own: both sides would
 /// always look equal.
-fn query(compare_sql: &str, name: &FqName, kind: RelationKind) -> String {
+fn query(compare_sql: &str, name: &FqName, kind: RelationKind) -> Sql {
     let partitioned = kind == RelationKind::Partitioned;
     let mut sql = String::with_capacity(compare_sql.len());
     let mut parts = compare_sql.split(PLACE).peekable();
@@ -73,11 +73,11 @@ fn query(compare_sql: &str, name: &FqName, kind: RelationKind) -> String {
         }
         sql += &name.quoted();
     }
-    sql
+    Sql::from_operator(&sql)
 }
 
 /// The values of the query's first row, separated by commas.
-async fn first_row(db: &Db, sql: &str, table: &FqName) -> Result<String> {
+async fn first_row(db: &Db, sql: &Sql, table: &FqName) -> Result<String> {
     let answers =
         db.simple_query("compare a table", sql).await.map_err(|e| e.about(format!("table {table}, compare_sql")))?;
     let row = answers.iter().find_map(|answer| match answer {
@@ -103,7 +103,7 @@ mod tests {
             ("commonly _TABLE_", RelationKind::Partitioned, "commonly \"a\".\"b\"\"c\""),
             ("select 1", RelationKind::Table, "select 1"),
         ] {
-            assert_eq!(query(compare_sql, &name, kind), expected, "{compare_sql}");
+            assert_eq!(query(compare_sql, &name, kind).as_str(), expected, "{compare_sql}");
         }
     }
 }

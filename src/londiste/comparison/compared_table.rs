@@ -8,8 +8,7 @@ use std::cmp::Ordering;
 
 use crate::error::{Error, Result};
 use crate::pg::catalog::{self, Column, Identity, Table};
-use crate::pg::name::quote_ident;
-use crate::pg::{Db, FqName, text_array};
+use crate::pg::{Db, FqName, Sql, sql, text_array};
 
 use super::super::state::provider_queue;
 use super::row::RowText;
@@ -29,13 +28,13 @@ enum Order {
 #[derive(Clone, Debug)]
 pub(super) struct Side {
     /// The table as `from` has it.
-    source: String,
+    source: Sql,
     /// The values of the columns as text.
-    values: Vec<String>,
+    values: Vec<Sql>,
     /// What the key's columns are ordered by.
-    order: Vec<String>,
+    order: Vec<Sql>,
     /// The types of the key's columns.
-    key_types: Vec<String>,
+    key_types: Vec<Sql>,
 }
 
 /// The columns that are compared, and how they are read and written.
@@ -45,9 +44,9 @@ pub(super) struct ComparedTable {
     /// The key's columns, then all other columns that both sides have, in the provider's order.
     pub(super) columns: Vec<String>,
     /// The same as they are written in SQL: quoted only where needed.
-    pub(super) quoted: Vec<String>,
+    pub(super) quoted: Vec<Sql>,
     /// The table as it is written in SQL.
-    pub(super) quoted_table: String,
+    pub(super) quoted_table: Sql,
     /// `only `, unless the subscriber's table is partitioned.
     pub(super) only: &'static str,
     pub(super) key_len: usize,
@@ -84,7 +83,7 @@ impl ComparedTable {
                 source: source(&table.name, kind),
                 values: columns.iter().map(value_sql).collect(),
                 order: columns.iter().zip(&orders).map(|(column, order)| order_sql(column, *order)).collect(),
-                key_types: columns[..key_len].iter().map(|c| c.type_name.clone()).collect(),
+                key_types: columns[..key_len].iter().map(|c| Sql::from_server(c.type_name.clone())).collect(),
             }
         };
         let (quoted_table, quoted) = quote(provider_db, &table.name, &columns).await?;
@@ -113,35 +112,41 @@ impl ComparedTable {
 
 impl Side {
     /// All rows in the order of the key.
-    pub(super) fn rows_sql(&self) -> String {
-        format!("select {} from {} t order by {}", self.values.join(", "), self.source, self.order.join(", "))
+    pub(super) fn rows_sql(&self) -> Sql {
+        sql!(
+            "select {values} from {source} t order by {order}",
+            values = Sql::join(self.values.iter().cloned(), ", "),
+            source = &self.source,
+            order = Sql::join(self.order.iter().cloned(), ", ")
+        )
     }
 
     /// All keys in their order, each with a hash of its row.
-    pub(super) fn hashes_sql(&self) -> String {
-        let key = self.values[..self.order.len()].join(", ");
-        let row = self.values.join(", ");
-        format!("select {key}, md5(row({row})::text) from {} t order by {}", self.source, self.order.join(", "))
+    pub(super) fn hashes_sql(&self) -> Sql {
+        sql!(
+            "select {key}, pg_catalog.md5(row({row})::text) from {source} t order by {order}",
+            key = Sql::join(self.values[..self.order.len()].iter().cloned(), ", "),
+            row = Sql::join(self.values.iter().cloned(), ", "),
+            source = &self.source,
+            order = Sql::join(self.order.iter().cloned(), ", ")
+        )
     }
 
     /// The rows with the keys that are given as one array of text per column of the key.
-    pub(super) fn rows_by_key_sql(&self, columns: &[String]) -> String {
+    pub(super) fn rows_by_key_sql(&self, columns: &[String]) -> Sql {
         let numbers = 1..=self.order.len();
-        let parameters: Vec<String> = numbers.clone().map(|n| format!("${n}")).collect();
-        let names: Vec<String> = numbers.map(|n| format!("k{n}")).collect();
-        let on: Vec<String> = columns
-            .iter()
-            .zip(&names)
-            .zip(&self.key_types)
-            .map(|((column, name), type_name)| format!("t.{} = wanted.{name}::{type_name}", quote_ident(column)))
-            .collect();
-        format!(
-            "select {} from unnest({}) wanted({}) join {} t on {}",
-            self.values.join(", "),
-            parameters.join(", "),
-            names.join(", "),
-            self.source,
-            on.join(" and ")
+        let name = |n: usize| sql!("k{n}", n = n);
+        let on = columns.iter().zip(numbers.clone()).zip(&self.key_types).map(|((column, n), type_name)| {
+            let column = Sql::ident(column);
+            sql!("t.{column} = wanted.{name}::{type}", column = column, name = name(n), type = type_name)
+        });
+        sql!(
+            "select {values} from pg_catalog.unnest({parameters}) wanted({names}) join {source} t on {on}",
+            values = Sql::join(self.values.iter().cloned(), ", "),
+            parameters = Sql::join(numbers.clone().map(|n| sql!("${n}", n = n)), ", "),
+            names = Sql::join(numbers.map(name), ", "),
+            source = &self.source,
+            on = Sql::join(on, " and ")
         )
     }
 }
@@ -225,31 +230,36 @@ const TIMESTAMPTZ: u32 = 1184;
 const UUID: u32 = 2950;
 
 /// The value as COPY writes it; a cast makes `true` where the type's own output is `t`.
-fn value_sql(column: &Column) -> String {
-    let name = quote_ident(&column.name);
-    if column.type_oid == BOOL { format!("left(t.{name}::text, 1)") } else { format!("t.{name}::text") }
+fn value_sql(column: &Column) -> Sql {
+    let name = Sql::ident(&column.name);
+    if column.type_oid == BOOL {
+        sql!("pg_catalog.left(t.{name}::text, 1)", name = name)
+    } else {
+        sql!("t.{name}::text", name = name)
+    }
 }
 
 /// What the server orders by.
-fn order_sql(column: &Column, order: Order) -> String {
-    let name = format!("t.{}", quote_ident(&column.name));
+fn order_sql(column: &Column, order: Order) -> Sql {
+    let name = sql!("t.{name}", name = Sql::ident(&column.name));
     match (order, column.type_oid) {
         // The order of these is that of their text.
         (Order::Integer | Order::Time, _) | (_, BOOL | BYTEA | UUID) => name,
-        (Order::Text, TEXT | VARCHAR) => format!("{name} collate \"C\""),
-        (Order::Text, _) => format!("({name}::text) collate \"C\""),
+        (Order::Text, TEXT | VARCHAR) => sql!("{name} collate \"C\"", name = name),
+        (Order::Text, _) => sql!("({name}::text) collate \"C\"", name = name),
     }
 }
 
 /// Table and columns as the provider quotes them.
-async fn quote(provider: &Db, table: &FqName, columns: &[String]) -> Result<(String, Vec<String>)> {
+async fn quote(provider: &Db, table: &FqName, columns: &[String]) -> Result<(Sql, Vec<Sql>)> {
     let mut names = vec![table.schema.clone(), table.name.clone()];
     names.extend(columns.iter().cloned());
-    let sql = "select quote_ident(name) from unnest($1) with ordinality as u(name, nr) order by nr";
+    let sql =
+        "select pg_catalog.quote_ident(name) from pg_catalog.unnest($1) with ordinality as u(name, nr) order by nr";
     let rows = provider.query("quote names", sql, &[text_array(&names)]).await?;
-    let mut quoted: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let mut quoted: Vec<Sql> = rows.iter().map(|row| Sql::from_server(row.get(0))).collect();
     let columns = quoted.split_off(2);
-    Ok((quoted.join("."), columns))
+    Ok((Sql::join(quoted, "."), columns))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 
 use crate::config::ApplyRole;
 use crate::error::Result;
-use crate::pg::{Db, Param, text_array};
+use crate::pg::{Db, Param, sql, text_array};
 
 use super::super::context::Context;
 use super::compared_table::{ComparedTable, Side};
@@ -115,7 +115,7 @@ impl<'a> Executor<'a> {
         ordered.sort_by_key(order);
         // They are sent without waiting for each other's answer.
         try_join_all(ordered.into_iter().map(async |change| {
-            tx.batch("repair a row", &change.sql(self.compared)).await.map_err(|e| e.about(self.describe(change)))
+            tx.batch("repair a row", change.sql(self.compared)).await.map_err(|e| e.about(self.describe(change)))
         }))
         .await?;
         self.context.end(tx).await?;
@@ -123,13 +123,19 @@ impl<'a> Executor<'a> {
     }
 
     /// The rows of one side that have these keys.
-    async fn rows(&self, db: &Db, side: &Side, lock: &str, keys: &[RowText]) -> Result<HashMap<RowText, RowText>> {
+    async fn rows(
+        &self,
+        db: &Db,
+        side: &Side,
+        lock: &'static str,
+        keys: &[RowText],
+    ) -> Result<HashMap<RowText, RowText>> {
         let key_len = self.compared.key_len;
         db.batch("read a table", PIN).await?;
         let columns: Vec<Vec<Option<&str>>> =
             (0..key_len).map(|i| keys.iter().map(|key| key[i].as_deref()).collect()).collect();
         let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
-        let sql = format!("{}{lock}", side.rows_by_key_sql(&self.compared.columns));
+        let sql = sql!("{rows}{lock}", rows = side.rows_by_key_sql(&self.compared.columns), lock = lock);
         let rows =
             db.query("read a table", &sql, &params).await.map_err(|e| e.about(format!("table {}", self.table.name)))?;
         let entry = |row: &Row| values(db, row).map(|values| (values[..key_len].to_vec(), values));

@@ -1,13 +1,12 @@
 //! The statements that make the subscriber's rows those of the provider, and the file that they are written to.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::pg::FqName;
-use crate::pg::name::quote_literal;
+use crate::pg::{FqName, Sql, sql};
 
 use super::compared_table::ComparedTable;
 use super::row::RowText;
@@ -39,52 +38,57 @@ impl RowFix {
     }
 
     /// The statement.
-    pub(super) fn sql(&self, compared: &ComparedTable) -> String {
+    pub(super) fn sql(&self, compared: &ComparedTable) -> Sql {
         match self {
             RowFix::Insert(row) => insert_sql(compared, row),
             RowFix::Update { provider, subscriber } => update_sql(compared, provider, subscriber),
-            RowFix::Delete(row) => {
-                let condition = conditions(compared, row, 0..compared.key_len);
-                format!("delete from {}{} where {condition};", compared.only, compared.quoted_table)
-            }
+            RowFix::Delete(row) => sql!(
+                "delete from {only}{table} where {condition};",
+                only = compared.only,
+                table = &compared.quoted_table,
+                condition = conditions(compared, row, 0..compared.key_len)
+            ),
         }
     }
 }
 
-fn insert_sql(compared: &ComparedTable, row: &RowText) -> String {
-    let values: Vec<String> = row.iter().map(|v| literal(v.as_deref())).collect();
-    let overriding = if compared.overrides_identity { " overriding system value" } else { "" };
-    let columns = compared.quoted.join(", ");
-    format!("insert into {} ({columns}){overriding} values ({});", compared.quoted_table, values.join(", "))
+fn insert_sql(compared: &ComparedTable, row: &RowText) -> Sql {
+    sql!(
+        "insert into {table} ({columns}){overriding} values ({values});",
+        table = &compared.quoted_table,
+        columns = Sql::join(compared.quoted.iter().cloned(), ", "),
+        overriding = if compared.overrides_identity { " overriding system value" } else { "" },
+        values = Sql::join(row.iter().map(|v| literal(v.as_deref())), ", ")
+    )
 }
 
 /// Sets the columns that differ; the condition names their old values too, so that the statement does nothing when the
 /// row has changed meanwhile.
-fn update_sql(compared: &ComparedTable, provider: &RowText, subscriber: &RowText) -> String {
+fn update_sql(compared: &ComparedTable, provider: &RowText, subscriber: &RowText) -> Sql {
     let changed: Vec<usize> =
         (compared.key_len..compared.columns.len()).filter(|i| provider[*i] != subscriber[*i]).collect();
-    let mut set = String::new();
-    for i in &changed {
-        let comma = if set.is_empty() { "" } else { ", " };
-        let _ = write!(set, "{comma}{} = {}", compared.quoted[*i], literal(provider[*i].as_deref()));
-    }
-    let condition = conditions(compared, subscriber, (0..compared.key_len).chain(changed));
-    format!("update {}{} set {set} where {condition};", compared.only, compared.quoted_table)
+    let set = changed
+        .iter()
+        .map(|i| sql!("{column} = {value}", column = &compared.quoted[*i], value = literal(provider[*i].as_deref())));
+    sql!(
+        "update {only}{table} set {set} where {condition};",
+        only = compared.only,
+        table = &compared.quoted_table,
+        set = Sql::join(set, ", "),
+        condition = conditions(compared, subscriber, (0..compared.key_len).chain(changed.iter().copied()))
+    )
 }
 
-fn conditions(compared: &ComparedTable, row: &RowText, columns: impl IntoIterator<Item = usize>) -> String {
-    let conditions: Vec<String> = columns
-        .into_iter()
-        .map(|i| match &row[i] {
-            Some(value) => format!("{} = {}", compared.quoted[i], quote_literal(value)),
-            None => format!("{} is null", compared.quoted[i]),
-        })
-        .collect();
-    conditions.join(" and ")
+fn conditions(compared: &ComparedTable, row: &RowText, columns: impl IntoIterator<Item = usize>) -> Sql {
+    let condition = |i: usize| match &row[i] {
+        Some(value) => sql!("{column} = {value}", column = &compared.quoted[i], value = Sql::literal(value)),
+        None => sql!("{column} is null", column = &compared.quoted[i]),
+    };
+    Sql::join(columns.into_iter().map(condition), " and ")
 }
 
-fn literal(value: Option<&str>) -> String {
-    value.map_or_else(|| "null".to_owned(), quote_literal)
+fn literal(value: Option<&str>) -> Sql {
+    value.map_or_else(|| Sql::from("null"), Sql::literal)
 }
 
 /// How many rows are to be changed.
@@ -130,7 +134,7 @@ impl FixFile {
         }
     }
 
-    pub(super) fn write(&mut self, sql: &str) -> Result<()> {
+    pub(super) fn write(&mut self, sql: &Sql) -> Result<()> {
         let failed = |source| Error::Io { action: "write the file of fixes", path: self.path.clone(), source };
         let file = match &mut self.file {
             Some(file) => file,

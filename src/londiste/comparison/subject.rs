@@ -6,7 +6,7 @@ use super::super::state::tables;
 use super::arguments::Tables;
 use crate::error::Result;
 use crate::pg::catalog::{self, RelationKind};
-use crate::pg::{Db, FqName};
+use crate::pg::{Db, FqName, Sql, sql};
 
 /// A table that exists on both sides.
 #[derive(Clone, Debug)]
@@ -17,9 +17,9 @@ pub(super) struct Subject {
 }
 
 /// The table as `from` and `lock table` have it. The rows of a partitioned table are all in its partitions.
-pub(super) fn source(name: &FqName, kind: RelationKind) -> String {
+pub(super) fn source(name: &FqName, kind: RelationKind) -> Sql {
     let only = if kind == RelationKind::Partitioned { "" } else { "only " };
-    format!("{only}{}", name.quoted())
+    sql!("{only}{name}", only = only, name = name)
 }
 
 /// The tables that can be compared now, and whether one that was asked for cannot; the log says why.

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::pg::{Db, Tx, text};
+use crate::pg::{Db, Tx, sql, text};
 use crate::pgq::consumer::Consumer;
 use crate::pgq::{TickId, consumer};
 
@@ -94,7 +94,7 @@ impl<'a> SyncPoints<'a> {
         let provider = self.provider.begin("take a snapshot", begin).await?;
         let subscriber = self.subscriber.begin("take a snapshot", begin).await?;
         for tx in [&provider, &subscriber] {
-            tx.batch("take a snapshot", &format!("{PIN}; {WALK}")).await?;
+            tx.batch("take a snapshot", sql!("{pin}; {walk}", pin = PIN, walk = WALK)).await?;
         }
         lock.rollback("release the table").await?;
         Ok(Reached::Now(SyncPoint { provider, subscriber }))
@@ -104,7 +104,7 @@ impl<'a> SyncPoints<'a> {
     pub(super) async fn hold(&self, table: &Subject) -> Result<Reached<Tx<'_>>> {
         let name = &table.name;
         tracing::info!("Locking {name}");
-        let sql = format!("lock table {} in share mode", source(name, table.on_provider));
+        let sql = sql!("lock table {source} in share mode", source = source(name, table.on_provider));
         let locked = self.context.lock_table(&self.locker, name, TableLock::Writers, async |tx: &Db| {
             tx.batch("lock a table", &sql).await.map_err(|e| e.about(format!("table {name}")))
         });

@@ -9,7 +9,7 @@ use futures_util::future::{MaybeDone, maybe_done};
 use tokio_postgres::Row;
 
 use crate::error::Result;
-use crate::pg::Db;
+use crate::pg::{Db, Sql, sql};
 
 use super::compared_table::ComparedTable;
 use super::row::{RowText, values};
@@ -41,8 +41,8 @@ impl<'a> Merge<'a> {
     /// Starts the walk. The statements return the columns of the key in their order, and whatever else is wanted.
     pub(super) async fn start(
         compared: &'a ComparedTable,
-        provider: (&'a Db, String),
-        subscriber: (&'a Db, String),
+        provider: (&'a Db, Sql),
+        subscriber: (&'a Db, Sql),
     ) -> Result<Merge<'a>> {
         let (mut provider, mut subscriber) =
             tokio::try_join!(Walk::start(provider, compared), Walk::start(subscriber, compared))?;
@@ -87,9 +87,9 @@ struct Walk<'a> {
 type Fetch<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>>> + Send + 'a>>;
 
 impl<'a> Walk<'a> {
-    async fn start((db, sql): (&'a Db, String), compared: &ComparedTable) -> Result<Walk<'a>> {
+    async fn start((db, rows): (&'a Db, Sql), compared: &ComparedTable) -> Result<Walk<'a>> {
         let table = format!("table {}", compared.name);
-        let declare = format!("declare rows_by_key no scroll cursor for {sql}");
+        let declare = sql!("declare rows_by_key no scroll cursor for {rows}", rows = rows);
         db.batch("read a table", &declare).await.map_err(|e| e.about(&table))?;
         let mut walk = Walk { db, table, rows: Vec::new().into_iter(), ahead: None };
         walk.fetch(FIRST_ROWS);
@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
     fn fetch(&mut self, count: usize) {
         let (db, table) = (self.db, self.table.clone());
         let fetch: Fetch<'a> = Box::pin(async move {
-            let sql = format!("fetch {count} from rows_by_key");
+            let sql = sql!("fetch {count} from rows_by_key", count = count);
             db.query("read a table", &sql, &[]).await.map_err(|e| e.about(table))
         });
         let mut ahead = Box::pin(maybe_done(fetch));

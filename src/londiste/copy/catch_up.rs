@@ -13,7 +13,7 @@ use super::shared::{Goal, Sessions};
 use super::table_copy::{BUSY_PAUSE, Copy, Step};
 use crate::error::Result;
 use crate::job::Stats;
-use crate::pg::Db;
+use crate::pg::{Db, Sql};
 use crate::pgq::consumer::{self, Join};
 use crate::pgq::{Batch, TickId};
 
@@ -181,7 +181,7 @@ impl BatchExtras for CatchUp<'_> {
         Ok(if ours { Turn::Ours } else { Turn::Overtaken })
     }
 
-    async fn after(&mut self, tx: &Db, _: &Applied, _: &str) -> Result<()> {
+    async fn after(&mut self, tx: &Db, _: &Applied, _: &Sql) -> Result<()> {
         if self.table.is_parked() {
             parking::clear(tx, &self.copy.consumer.queue, &self.copy.table).await?;
         }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::pg::catalog::{self, Column};
 use crate::pg::name::quote_ident;
-use crate::pg::{Db, FqName, text, text_array};
+use crate::pg::{Db, FqName, Sql, text, text_array};
 
 /// The columns of a copy.
 pub(super) struct Columns {
@@ -41,8 +41,8 @@ impl Columns {
     }
 
     /// `"a", "b"`.
-    pub(super) fn list(&self) -> String {
-        self.names.iter().map(|c| quote_ident(c)).collect::<Vec<_>>().join(", ")
+    pub(super) fn list(&self) -> Sql {
+        Sql::idents(self.names.iter().map(String::as_str))
     }
 }
 

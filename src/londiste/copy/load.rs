@@ -4,8 +4,7 @@
 use crate::config;
 use crate::error::{Error, Result};
 use crate::pg::catalog;
-use crate::pg::name::quote_literal;
-use crate::pg::{Db, FqName, text};
+use crate::pg::{Db, FqName, Sql, sql, text};
 use crate::pgq::snapshot::Snapshot;
 
 use super::super::state::tables::SubscribedTable;
@@ -33,8 +32,8 @@ pub(super) async fn copy_table(
     let name = &table.name;
     let about = |e: Error| e.about(format!("table {name}"));
     prepare(tx, config).await?;
-    let begin = format!("begin isolation level repeatable read read only; {ALL_ROWS}");
-    let snapshot_tx = provider.begin("start the copy's snapshot", &begin).await?;
+    let begin = sql!("begin isolation level repeatable read read only; {all_rows}", all_rows = ALL_ROWS);
+    let snapshot_tx = provider.begin("start the copy's snapshot", begin).await?;
     let snapshot = current_snapshot(&snapshot_tx).await?;
     let columns = Columns::shared(&snapshot_tx, tx, name).await?;
     triggers::put_aside(tx, name).await?;
@@ -48,7 +47,7 @@ pub(super) async fn copy_table(
     } else {
         tracing::info!("{name}: truncating");
         let only = if Relation::of(tx, name).await?.partitioned { "" } else { "only " };
-        tx.batch("truncate", &format!("truncate {only}{}", name.quoted())).await.map_err(about)?;
+        tx.batch("truncate", sql!("truncate {only}{table}", only = only, table = name)).await.map_err(about)?;
     }
     copy_rows(&snapshot_tx, tx, config, &shared.throttle, table, &columns).await?;
     snapshot_tx.commit("end the copy's snapshot").await?;
@@ -59,17 +58,17 @@ pub(super) async fn copy_table(
 
 /// Runs ANALYZE, so that the planner has statistics for the next batch. Locks the table against other maintenance.
 pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
-    let sql = format!("analyze {}", name.quoted());
-    subscriber.batch("analyze", &sql).await.map_err(|e| e.about(format!("table {name}")))
+    let sql = sql!("analyze {table}", table = name);
+    subscriber.batch("analyze", sql).await.map_err(|e| e.about(format!("table {name}")))
 }
 
 async fn prepare(tx: &Db, config: &config::Londiste) -> Result<()> {
     // An index without a tablespace of its own is not to follow the role's default.
-    let mut sql = format!("set local statement_timeout = 0; set local default_tablespace = ''; {ALL_ROWS}");
+    let mut sql = sql!("set local default_tablespace = ''; {all_rows}", all_rows = ALL_ROWS);
     if let Some(memory) = &config.copy_maintenance_work_mem {
-        sql.push_str(&format!("; set local maintenance_work_mem = {}", quote_literal(memory)));
+        sql.push(sql!("; set local maintenance_work_mem = {memory}", memory = Sql::literal(memory)));
     }
-    tx.batch("prepare the copy", &sql).await
+    tx.batch("prepare the copy", sql).await
 }
 
 async fn current_snapshot(provider: &Db) -> Result<Snapshot> {
@@ -94,18 +93,30 @@ async fn copy_rows(
     let rows = match condition {
         Some(condition) => {
             tracing::warn!("{name}: only rows where {condition} are copied; replay applies the changes of all rows");
-            format!("(select {list} from {}{} where {condition})", source.only(), name.quoted())
+            sql!(
+                "(select {list} from {only}{table} where {condition})",
+                list = &list,
+                only = source.only(),
+                table = name,
+                condition = Sql::from_operator(condition)
+            )
         }
-        None if source.partitioned => format!("(select {list} from {})", name.quoted()),
-        None => format!("{} ({list})", name.quoted()),
+        None if source.partitioned => sql!("(select {list} from {table})", list = &list, table = name),
+        None => sql!("{table} ({list})", table = name, list = &list),
     };
     // Rows of a table that was emptied in this transaction can be stored so that they need no freezing later.
     let freeze = !table.skip_truncate && !Relation::of(tx, name).await?.partitioned;
     let format = if columns.binary { "binary" } else { "text" };
     let transfer = Transfer {
         table: name,
-        from: format!("copy {rows} to stdout (format {format})"),
-        into: format!("copy {} ({list}) from stdin (format {format}, freeze {freeze})", name.quoted()),
+        from: sql!("copy {rows} to stdout (format {format})", rows = rows, format = format),
+        into: sql!(
+            "copy {table} ({list}) from stdin (format {format}, freeze {freeze})",
+            table = name,
+            list = &list,
+            format = format,
+            freeze = freeze
+        ),
         estimated_rows: source.estimated_rows,
         progress_delay: config.copy_progress_delay,
         throttle,

@@ -10,7 +10,7 @@ use futures_util::{SinkExt, TryStreamExt};
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
-use crate::pg::{Db, FqName};
+use crate::pg::{Db, FqName, Sql};
 
 use super::throttle::Throttle;
 
@@ -28,9 +28,9 @@ pub(super) struct Transfer<'a> {
     /// The table, for messages.
     pub(super) table: &'a FqName,
     /// The statement on the provider.
-    pub(super) from: String,
+    pub(super) from: Sql,
     /// The statement on the subscriber.
-    pub(super) into: String,
+    pub(super) into: Sql,
     /// The provider's estimate of the number of rows; 0 when it has none.
     pub(super) estimated_rows: u64,
     /// How often to log the progress; zero for never.

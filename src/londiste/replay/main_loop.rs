@@ -21,7 +21,7 @@ use super::{mirror, table_sets};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::job::{self, Control, Output, Stats, Work, Worked};
-use crate::pg::{Db, FqName, int8};
+use crate::pg::{Db, FqName, Sql, int8};
 use crate::pgq::Batch;
 use crate::pgq::consumer::{Consumer, Join};
 
@@ -220,7 +220,7 @@ impl BatchExtras for WithBatch<'_> {
         Ok(Turn::Ours)
     }
 
-    async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &str) -> Result<()> {
+    async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &Sql) -> Result<()> {
         let (provider, queue) = (&self.sessions.provider, &self.job.queue);
         table_sets::follow(provider, tx, queue, &applied.table_sets, self.tables).await?;
         put_aside(self.sessions, self.batch, applied).await?;

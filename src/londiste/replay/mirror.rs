@@ -7,8 +7,7 @@
 use futures_util::{SinkExt, TryStreamExt};
 
 use crate::error::{Error, Result};
-use crate::pg::name::quote_literal;
-use crate::pg::{Db, int8, text};
+use crate::pg::{Db, Sql, int8, sql, text};
 use crate::pgq::Batch;
 
 use super::super::state::table_state::TableState;
@@ -21,7 +20,7 @@ const COLUMNS: &str = "ev_id, ev_time, ev_retry, ev_type, ev_data, ev_extra1, ev
 pub(super) struct Source<'a> {
     pub(super) batch: &'a Batch,
     /// The statement that reads the batch's events.
-    pub(super) sql: &'a str,
+    pub(super) sql: &'a Sql,
     pub(super) tables: &'a [SubscribedTable],
 }
 
@@ -36,8 +35,8 @@ pub(super) async fn repeat(
     let about = |error: Error| error.about(format!("mirror_queue {mirror}, tick {}", source.batch.cur_tick));
     let table = event_table(mirror, tx, source.batch).await?;
     if let Some(events) = source.events_sql() {
-        let from = format!("copy ({events}) to stdout (format binary)");
-        let into = format!("copy {table} ({COLUMNS}) from stdin (format binary)");
+        let from = sql!("copy ({events}) to stdout (format binary)", events = events);
+        let into = sql!("copy {table} ({columns}) from stdin (format binary)", table = table, columns = COLUMNS);
         transfer(provider, &from, tx, &into).await.map_err(about)?;
     }
     let sql = "select t.tick_time::text, (to_jsonb(t) ->> 'tick_event_seq')::bigint
@@ -53,7 +52,7 @@ pub(super) async fn repeat(
 }
 
 /// The table that the queue's events go into now. Refuses a queue that cannot take the batch.
-async fn event_table(mirror: &str, tx: &Db, batch: &Batch) -> Result<String> {
+async fn event_table(mirror: &str, tx: &Db, batch: &Batch) -> Result<Sql> {
     let refused = |why: String, hint: &str| {
         Err(Error::refused(
             format!("cannot write to mirror_queue \"{mirror}\" on subscriber ({}): {why}", tx.target()),
@@ -84,33 +83,35 @@ async fn event_table(mirror: &str, tx: &Db, batch: &Batch) -> Result<String> {
             format!("it has tick {last} already, the batch ends at tick {}", batch.cur_tick),
             "The provider's queue was made anew: drop the mirror, and run \"rlondiste INI subscriber install\".",
         ),
-        _ => Ok(row.get(0)),
+        _ => Ok(Sql::from_server(row.get(0))),
     }
 }
 
 impl Source<'_> {
     /// The events of changes to tables that are `ok`, less what their copies hold already; `None` when there is no such
     /// table.
-    fn events_sql(&self) -> Option<String> {
+    fn events_sql(&self) -> Option<Sql> {
         let mut tables = Vec::new();
         for table in self.tables.iter().filter(|t| t.state == TableState::Ok) {
-            let snapshot = table.snapshot.as_ref().map_or_else(|| "null".to_owned(), |s| quote_literal(&s.to_string()));
-            tables.push(format!("({}, {snapshot}::txid_snapshot)", quote_literal(&table.name.to_string())));
+            let snapshot = table.snapshot.as_ref().map_or_else(|| Sql::from("null"), |s| Sql::literal(&s.to_string()));
+            let name = Sql::literal(&table.name.to_string());
+            tables.push(sql!("({name}, {snapshot}::txid_snapshot)", name = name, snapshot = snapshot));
         }
         if tables.is_empty() {
             return None;
         }
-        Some(format!(
-            "select {COLUMNS} from ({}) e join (values {}) f (table_name, snapshot) on f.table_name = e.ev_extra1 \
-              where e.ev_type ~ '^([IUD](:|$)|R$|[{{])' \
+        Some(sql!(
+            "select {columns} from ({events}) e join (values {tables}) f (table_name, snapshot) on f.table_name = e.ev_extra1 \
+              where e.ev_type ~ '^([IUD](:|$)|R$|[{])' \
                 and (f.snapshot is null or not txid_visible_in_snapshot(e.ev_txid, f.snapshot)) order by ev_id",
-            self.sql,
-            tables.join(", ")
+            columns = COLUMNS,
+            events = self.sql,
+            tables = Sql::join(tables, ", ")
         ))
     }
 }
 
-async fn transfer(provider: &Db, from: &str, tx: &Db, into: &str) -> Result<()> {
+async fn transfer(provider: &Db, from: &Sql, tx: &Db, into: &Sql) -> Result<()> {
     let mut events = std::pin::pin!(provider.copy_out("read events for the mirror queue", from).await?);
     let mut sink = std::pin::pin!(tx.copy_in(ACTION, into).await?);
     while let Some(bytes) =

@@ -3,11 +3,10 @@
 //! They are read after the batch was cut, so a value is never behind a row that the batch brings.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use super::super::state::sequences::{self, Subscribed};
 use crate::error::Result;
-use crate::pg::{Db, FqName, name::quote_literal};
+use crate::pg::{Db, FqName, Sql, sql};
 
 /// `last_value` and `is_called`.
 type Value = (i64, bool);
@@ -50,12 +49,11 @@ impl Sequences {
         if names.is_empty() {
             return Ok(values);
         }
-        let sql: Vec<String> = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| format!("select {i} as nr, last_value, is_called from {}", name.quoted()))
-            .collect();
-        for row in provider.query("read sequence values", &sql.join(" union all "), &[]).await? {
+        let value = |(nr, name): (usize, &FqName)| {
+            sql!("select {nr} as nr, last_value, is_called from {name}", nr = nr, name = name)
+        };
+        let sql = Sql::join(names.iter().enumerate().map(value), " union all ");
+        for row in provider.query("read sequence values", sql, &[]).await? {
             let Some(name) = usize::try_from(row.get::<_, i32>(0)).ok().and_then(|i| names.get(i)) else { continue };
             let value = (row.get(1), row.get(2));
             if self.set.get(name) != Some(&value) {
@@ -90,12 +88,12 @@ impl Sequences {
         if values.is_empty() {
             return Ok(());
         }
-        let mut sql = String::from("select ");
-        for (i, (name, (value, called))) in values.iter().enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
-            let _ = write!(sql, "{comma}pg_catalog.setval({}, {value}, {called})", quote_literal(&name.quoted()));
-        }
-        subscriber.batch("set sequence values", &sql).await
+        let set = |(name, (value, called)): &Setting| {
+            let name = Sql::literal(&name.quoted());
+            sql!("pg_catalog.setval({name}, {value}, {called})", name = name, value = *value, called = *called)
+        };
+        let sql = sql!("select {sets}", sets = Sql::join(values.iter().map(set), ", "));
+        subscriber.batch("set sequence values", sql).await
     }
 
     /// Remembers that the values are committed.

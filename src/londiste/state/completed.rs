@@ -8,7 +8,7 @@
 use tokio_postgres::error::SqlState;
 
 use crate::error::Result;
-use crate::pg::{Db, int8, text};
+use crate::pg::{Db, int8, sql, text};
 use crate::pgq::consumer::BatchEnds;
 use crate::pgq::{Batch, TickId};
 
@@ -131,10 +131,11 @@ pub(crate) async fn advance(
     to: TickId,
     time: Option<&str>,
 ) -> Result<bool> {
-    let sql = format!("{}{WITH_TIME}", if from.is_none() { FIRST } else { NEXT });
+    let first = if from.is_none() { FIRST } else { NEXT };
+    let sql = sql!("{first}{then}", first = first, then = WITH_TIME);
     let from = from.map(|t| t.0);
     let params = [text(&consumer), int8(&to.0), int8(&from), text(&time)];
-    let row = tx.query_one("store the last applied tick", &sql, &params).await?;
+    let row = tx.query_one("store the last applied tick", sql, &params).await?;
     let moved = row.get::<_, i64>(0) > 0;
     if !moved {
         tracing::warn!("the batch up to tick {to} was applied by a process that has ended since");

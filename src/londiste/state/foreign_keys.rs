@@ -4,7 +4,7 @@
 use tokio_postgres::Row;
 
 use crate::error::{Error, Result};
-use crate::pg::{Db, FqName, text, text_array};
+use crate::pg::{Db, FqName, Sql, text, text_array};
 
 use super::triggers::{Place, rows_of};
 
@@ -35,14 +35,15 @@ impl PendingFkey {
     }
 
     /// The constraint's own statement, and its comment's.
-    pub(crate) fn statements(&self) -> (&str, &str) {
+    pub(crate) fn statements(&self) -> (Sql, Sql) {
         let end = self.definition.find("; comment on constraint ").unwrap_or(self.definition.len());
-        self.definition.split_at(end)
+        let (constraint, comment) = self.definition.split_at(end);
+        (Sql::from_server(constraint.to_owned()), Sql::from_server(comment.to_owned()))
     }
 
     /// It was not valid before the copy, and comes back so.
     pub(crate) fn is_not_valid(&self) -> bool {
-        self.statements().0.to_lowercase().ends_with(" not valid")
+        self.statements().0.as_str().to_lowercase().ends_with(" not valid")
     }
 
     /// The error with the name of the key.

@@ -4,7 +4,7 @@
 //! left out once, whenever a process ends, and stays there for people to look at.
 
 use crate::error::Result;
-use crate::pg::{Db, FqName, int4, int8, text};
+use crate::pg::{Db, FqName, Sql, int4, int8, sql, text};
 use crate::pgq::snapshot::Snapshot;
 use crate::pgq::{Batch, TickId};
 
@@ -72,15 +72,15 @@ impl Skips {
     }
 
     /// The statement that gives the batch's events, without the events to leave out.
-    pub(crate) fn leave_out(&self, batch_sql: String) -> String {
+    pub(crate) fn leave_out(&self, batch_sql: Sql) -> Sql {
         if self.due.is_empty() {
             return batch_sql;
         }
-        let pair = |skip: &Skip| format!("({}::int8, {}::int8)", skip.event, skip.txid);
-        let list: Vec<String> = self.due.iter().map(pair).collect();
-        format!(
-            "select * from ({batch_sql}) e where (e.ev_id, e.ev_txid) not in ({}) order by e.ev_id",
-            list.join(", ")
+        let pair = |skip: &Skip| sql!("({event}::int8, {txid}::int8)", event = skip.event, txid = skip.txid);
+        sql!(
+            "select * from ({batch}) e where (e.ev_id, e.ev_txid) not in ({list}) order by e.ev_id",
+            batch = batch_sql,
+            list = Sql::join(self.due.iter().map(pair), ", ")
         )
     }
 
@@ -89,14 +89,14 @@ impl Skips {
         const WHERE: &str = "where consumer = $1 and ev_id = $2 and ev_txid = $3 and done_tick is null";
         let action = "store that an event was left out";
         for skip in &self.due {
-            let sql = format!("update londiste.skipped_events set done_tick = $4 {WHERE}");
+            let sql = sql!("update londiste.skipped_events set done_tick = $4 {condition}", condition = WHERE);
             let params = [text(&job), int8(&skip.event), int8(&skip.txid), int8(&batch.cur_tick.0)];
-            tx.execute(action, &sql, &params).await?;
+            tx.execute(action, sql, &params).await?;
             tracing::warn!("event {} is skipped, as was ordered; londiste.skipped_events has it", skip.event);
         }
         for skip in &self.late {
-            let sql = format!("delete from londiste.skipped_events {WHERE}");
-            tx.execute(action, &sql, &[text(&job), int8(&skip.event), int8(&skip.txid)]).await?;
+            let sql = sql!("delete from londiste.skipped_events {condition}", condition = WHERE);
+            tx.execute(action, sql, &[text(&job), int8(&skip.event), int8(&skip.txid)]).await?;
             tracing::warn!("event {} was applied before the order to skip it", skip.event);
         }
         Ok(())

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use crate::error::{Error, Result};
-use crate::pg::{Db, FqName, boolean, int4, text, text_array};
+use crate::pg::{Db, FqName, boolean, int4, sql, text, text_array};
 use crate::pgq::snapshot::Snapshot;
 
 use super::parking::Parked;
@@ -71,16 +71,24 @@ async fn read(subscriber: &Db, queue: &str, name: Option<&FqName>) -> Result<Vec
     let name = name.map(ToString::to_string);
     let params = [text(&queue), text(&name)];
     // An older schema has no column for what would help.
-    let sql = format!(
-        "select {COLUMNS}, p.consumer_id, p.parked_reason, pg_catalog.to_jsonb(p) ->> 'parked_mend'
-           {FROM}
+    let sql = sql!(
+        "select {columns}, p.consumer_id, p.parked_reason, pg_catalog.to_jsonb(p) ->> 'parked_mend'
+           {from}
                 left join londiste.table_position p on p.queue_name = t.queue_name and p.table_name = t.table_name
-          {WHERE}"
+          {condition}",
+        columns = COLUMNS,
+        from = FROM,
+        condition = WHERE
     );
-    let rows = match subscriber.query(ACTION, &sql, &params).await {
+    let rows = match subscriber.query(ACTION, sql, &params).await {
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) && !is_installed(subscriber).await? => {
-            let sql = format!("select {COLUMNS}, null::text, null::text, null::text {FROM} {WHERE}");
-            subscriber.query(ACTION, &sql, &params).await?
+            let sql = sql!(
+                "select {columns}, null::text, null::text, null::text {from} {condition}",
+                columns = COLUMNS,
+                from = FROM,
+                condition = WHERE
+            );
+            subscriber.query(ACTION, sql, &params).await?
         }
         rows => rows?,
     };
@@ -228,7 +236,7 @@ const CHANNEL: &str = "rlondiste_tables";
 
 /// Makes the session hear of changes of the set of tables.
 pub(crate) async fn listen(subscriber: &Db) -> Result<()> {
-    subscriber.batch_alone("listen for changes of tables", &format!("listen {CHANNEL}")).await
+    subscriber.batch_alone("listen for changes of tables", sql!("listen {channel}", channel = CHANNEL)).await
 }
 
 /// Tells replay, when the transaction commits, that tables have come, gone, or are to be copied again.

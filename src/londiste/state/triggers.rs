@@ -1,7 +1,7 @@
 //! Triggers of users that are put aside while their table is copied: `londiste.subscriber_pending_triggers`.
 
 use crate::error::Result;
-use crate::pg::{Db, FqName, text, text_array};
+use crate::pg::{Db, FqName, Sql, sql, text, text_array};
 
 /// Where a trigger is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +53,15 @@ pub(super) async fn rows_of<const N: usize>(
     columns: [&'static str; N],
     tables: &[String],
 ) -> Result<Vec<[String; N]>> {
-    let sql = format!(
-        "select distinct {} from ( \
+    let sql = sql!(
+        "select distinct {columns} from ( \
              select w.name from pg_catalog.unnest($1) w(name) \
              where pg_catalog.to_regclass(londiste.quote_fqname(w.name)) is not null offset 0 \
-         ) t, lateral {function} f order by {}",
-        columns.map(|c| format!("f.{c}")).join(", "),
-        (1..=N).map(|i| i.to_string()).collect::<Vec<_>>().join(", "),
+         ) t, lateral {function} f order by {order}",
+        columns = Sql::join(columns.map(|c| sql!("f.{column}", column = c)), ", "),
+        function = function,
+        order = Sql::join((1..=N).map(Sql::from), ", ")
     );
-    let rows = db.query("read what belongs to the tables", &sql, &[text_array(&tables)]).await?;
+    let rows = db.query("read what belongs to the tables", sql, &[text_array(&tables)]).await?;
     Ok(rows.iter().map(|row| std::array::from_fn(|i| row.get::<_, Option<String>>(i).unwrap_or_default())).collect())
 }

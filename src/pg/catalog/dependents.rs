@@ -4,8 +4,7 @@ use std::fmt;
 
 use super::names::fq_name;
 use crate::error::Result;
-use crate::pg::name::{quote_ident, quote_literal};
-use crate::pg::{Db, FqName, text};
+use crate::pg::{Db, FqName, Sql, sql, text};
 
 /// What a [`Dependent`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,9 +25,9 @@ pub struct Dependent {
     /// Its name for the log: `schema.name` for an index, which lives in a schema, else the bare name.
     pub name: String,
     /// Statements that create it as it is now, separated by semicolons.
-    pub create_sql: String,
+    pub create_sql: Sql,
     /// The statement that drops it.
-    pub drop_sql: String,
+    pub drop_sql: Sql,
 }
 
 impl fmt::Display for Dependent {
@@ -77,32 +76,40 @@ impl Surroundings {
         }
     }
 
-    fn around(&self, create: &str, table: &FqName, kind: &str, index: &str, commented: &str) -> String {
-        let table = table.quoted();
-        let mut statements = vec![create.to_owned()];
+    fn around(&self, create: Sql, table: &FqName, kind: &'static str, index: &Sql, commented: &Sql) -> Sql {
+        let mut statements = vec![create];
         // The definitions leave it out, and it has its place in the middle of them.
         if let Some(space) = &self.tablespace {
-            statements.insert(0, format!("set local default_tablespace = {}", quote_ident(space)));
-            statements.push("set local default_tablespace = ''".to_owned());
+            statements.insert(0, sql!("set local default_tablespace = {space}", space = Sql::ident(space)));
+            statements.push(Sql::from("set local default_tablespace = ''"));
         }
         if let Some(comment) = &self.comment {
-            statements.push(format!("comment on {kind} {commented} is {}", quote_literal(comment)));
+            statements.push(sql!(
+                "comment on {kind} {commented} is {comment}",
+                kind = kind,
+                commented = commented,
+                comment = Sql::literal(comment)
+            ));
         }
-        statements.extend(self.more.iter().cloned());
+        statements.extend(self.more.iter().cloned().map(Sql::from_server));
         if self.clustered {
-            statements.push(format!("alter table {table} cluster on {index}"));
+            statements.push(sql!("alter table {table} cluster on {index}", table = table, index = index));
         }
         if self.replica_identity {
-            statements.push(format!("alter table {table} replica identity using index {index}"));
+            statements.push(sql!(
+                "alter table {table} replica identity using index {index}",
+                table = table,
+                index = index
+            ));
         }
-        statements.join("; ")
+        Sql::join(statements, "; ")
     }
 }
 
 async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
     // A unique index with storage parameters is made first and then becomes the constraint, since the constraint's own
     // definition does not have them. (Neither do keys of the kind "without overlaps", which are exclusion constraints inside.)
-    let sql = format!(
+    let sql = sql!(
         "select k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), \
                    case when ic.reloptions is not null and k.contype in ('p', 'u') \
                              and not coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::bool, false) \
@@ -124,29 +131,40 @@ async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
                  and (ic.oid is null or not exists (select from pg_catalog.pg_inherits h where h.inhrelid = ic.oid)) \
                  and not exists (select from pg_catalog.pg_depend d \
                                  where d.refclassid = 'pg_catalog.pg_constraint'::regclass and d.refobjid = k.oid and d.deptype = 'n') \
-               order by k.contype = 'p' desc, k.contype in ('u', 'x') desc, k.oid"
+               order by k.contype = 'p' desc, k.contype in ('u', 'x') desc, k.oid",
+        INDEX_STATISTICS = INDEX_STATISTICS
     );
     let rows = db.query("read the constraints of a table", &sql, &[text(&table.quoted())]).await?;
-    let on = table.quoted();
     let constraint = |row: &tokio_postgres::Row| {
         let (name, definition, index): (String, String, Option<String>) = (row.get(0), row.get(1), row.get(2));
-        let quoted = quote_ident(&name);
+        let quoted = Sql::ident(&name);
         let create = match index {
             Some(index) => {
                 let kind = if row.get(3) { "primary key" } else { "unique" };
                 let deferrable = if row.get(4) { " deferrable" } else { "" };
                 let deferred = if row.get(5) { " initially deferred" } else { "" };
-                format!(
-                    "{index}; alter table {on} add constraint {quoted} {kind} using index {quoted}{deferrable}{deferred}"
+                sql!(
+                    "{index}; alter table {on} add constraint {quoted} {kind} using index {quoted}{deferrable}{deferred}",
+                    index = Sql::from_server(index),
+                    on = table,
+                    quoted = &quoted,
+                    kind = kind,
+                    deferrable = deferrable,
+                    deferred = deferred
                 )
             }
-            None => format!("alter table {on} add constraint {quoted} {definition}"),
+            None => sql!(
+                "alter table {on} add constraint {quoted} {definition}",
+                on = table,
+                quoted = &quoted,
+                definition = Sql::from_server(definition)
+            ),
         };
-        let commented = format!("{quoted} on {on}");
+        let commented = sql!("{quoted} on {on}", quoted = &quoted, on = table);
         Dependent {
             kind: DependentKind::Constraint,
-            create_sql: Surroundings::read(row, 6).around(&create, table, "constraint", &quoted, &commented),
-            drop_sql: format!("alter table {on} drop constraint {quoted}"),
+            create_sql: Surroundings::read(row, 6).around(create, table, "constraint", &quoted, &commented),
+            drop_sql: sql!("alter table {on} drop constraint {quoted}", on = table, quoted = &quoted),
             name,
         }
     };
@@ -154,7 +172,7 @@ async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
 }
 
 async fn indexes(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
-    let sql = format!(
+    let sql = sql!(
         "select n.nspname::text, ic.relname::text, pg_catalog.pg_get_indexdef(ic.oid), \
                    ts.spcname::text, pg_catalog.obj_description(ic.oid, 'pg_class'), i.indisclustered, i.indisreplident, \
                    {INDEX_STATISTICS} \
@@ -166,17 +184,18 @@ async fn indexes(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
                where i.indrelid = pg_catalog.to_regclass($1) and i.indisvalid \
                  and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = ic.oid) \
                  and not exists (select from pg_catalog.pg_constraint k where k.conindid = ic.oid and k.contype in ('p', 'u', 'x')) \
-               order by ic.oid"
+               order by ic.oid",
+        INDEX_STATISTICS = INDEX_STATISTICS
     );
     let rows = db.query("read the indexes of a table", &sql, &[text(&table.quoted())]).await?;
     let index = |row: &tokio_postgres::Row| {
         let name = fq_name(row, 0);
         let definition: String = row.get(2);
-        let (bare, full) = (quote_ident(&name.name), name.quoted());
+        let (bare, full) = (Sql::ident(&name.name), Sql::from(&name));
         Dependent {
             kind: DependentKind::Index,
-            create_sql: Surroundings::read(row, 3).around(&definition, table, "index", &bare, &full),
-            drop_sql: format!("drop index {full}"),
+            create_sql: Surroundings::read(row, 3).around(Sql::from_server(definition), table, "index", &bare, &full),
+            drop_sql: sql!("drop index {full}", full = &full),
             name: name.to_string(),
         }
     };
@@ -190,26 +209,39 @@ async fn rules(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
                join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'r' \
                where r.ev_class = pg_catalog.to_regclass($1) and r.rulename <> '_RETURN' order by r.oid";
     let rows = db.query("read the rules of a table", sql, &[text(&table.quoted())]).await?;
-    let on = table.quoted();
     let rule = |row: &tokio_postgres::Row| {
         let name: String = row.get(0);
         let definition: String = row.get(1);
-        let quoted = quote_ident(&name);
-        let create = definition.trim_end().trim_end_matches(';');
-        let enabled = match u8::try_from(row.get::<_, i8>(2)) {
-            Ok(b'D') => format!("; alter table {on} disable rule {quoted}"),
-            Ok(b'A') => format!("; alter table {on} enable always rule {quoted}"),
-            Ok(b'R') => format!("; alter table {on} enable replica rule {quoted}"),
-            _ => String::new(),
+        let quoted = Sql::ident(&name);
+        let mut create = Sql::from_server(definition.trim_end().trim_end_matches(';').to_owned());
+        let enable = match u8::try_from(row.get::<_, i8>(2)) {
+            Ok(b'D') => "disable",
+            Ok(b'A') => "enable always",
+            Ok(b'R') => "enable replica",
+            _ => "",
         };
+        if !enable.is_empty() {
+            create.push(sql!(
+                "; alter table {on} {enable} rule {quoted}",
+                on = table,
+                enable = enable,
+                quoted = &quoted
+            ));
+        }
         let comment: Option<String> = row.get(3);
-        let commented = comment.map_or_else(String::new, |comment| {
-            format!("; comment on rule {quoted} on {on} is {}", quote_literal(&comment))
-        });
+        if let Some(comment) = comment {
+            let comment = Sql::literal(&comment);
+            create.push(sql!(
+                "; comment on rule {quoted} on {on} is {comment}",
+                quoted = &quoted,
+                on = table,
+                comment = comment
+            ));
+        }
         Dependent {
             kind: DependentKind::Rule,
-            create_sql: format!("{create}{enabled}{commented}"),
-            drop_sql: format!("drop rule {quoted} on {on}"),
+            create_sql: create,
+            drop_sql: sql!("drop rule {quoted} on {on}", quoted = &quoted, on = table),
             name,
         }
     };

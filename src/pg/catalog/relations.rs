@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{Names, fq_name};
 use crate::error::Result;
-use crate::pg::{Db, FqName};
+use crate::pg::{Db, FqName, sql};
 
 /// Schemas whose objects are never replicated.
 const NOT_REPLICATED: &str = "n.nspname !~ '^pg_' \
@@ -55,23 +55,25 @@ pub struct TableEntry {
 
 /// All tables of a database that could be replicated, by name.
 pub async fn tables(db: &Db) -> Result<Vec<TableEntry>> {
-    let sql = format!(
+    let sql = sql!(
         "select n.nspname::text, c.relname::text, c.relispartition \
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-         where c.relkind in ('r', 'p') and c.relpersistence <> 't' and {NOT_REPLICATED} order by 1, 2"
+         where c.relkind in ('r', 'p') and c.relpersistence <> 't' and {condition} order by 1, 2",
+        condition = NOT_REPLICATED
     );
-    let rows = db.query("list tables", &sql, &[]).await?;
+    let rows = db.query("list tables", sql, &[]).await?;
     Ok(rows.iter().map(|r| TableEntry { name: fq_name(r, 0), is_partition: r.get(2) }).collect())
 }
 
 /// All sequences of a database that could be replicated, by name.
 pub async fn sequences(db: &Db) -> Result<Vec<FqName>> {
-    let sql = format!(
+    let sql = sql!(
         "select n.nspname::text, c.relname::text \
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-         where c.relkind = 'S' and c.relpersistence <> 't' and {NOT_REPLICATED} order by 1, 2"
+         where c.relkind = 'S' and c.relpersistence <> 't' and {condition} order by 1, 2",
+        condition = NOT_REPLICATED
     );
-    Ok(db.query("list sequences", &sql, &[]).await?.iter().map(|r| fq_name(r, 0)).collect())
+    Ok(db.query("list sequences", sql, &[]).await?.iter().map(|r| fq_name(r, 0)).collect())
 }
 
 /// Which of the names exist, and as what.
