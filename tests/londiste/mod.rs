@@ -12,6 +12,7 @@ mod copy_stops;
 mod copy_structure;
 mod crash;
 mod cut;
+mod failover;
 mod faults;
 mod fkey_races;
 mod fkeys_and_triggers;
