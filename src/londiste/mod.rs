@@ -27,7 +27,7 @@ mod triggers;
 mod wait;
 mod watch;
 
-pub use comparison::{Compare, Repair, Tables};
+pub(crate) use comparison::{Compare, Repair, Tables};
 
 use crate::config;
 use crate::error::Result;
@@ -35,7 +35,7 @@ use crate::job::{Control, Output};
 
 /// A command of the replication program, as the command line gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// `provider ...`
     Provider(Provider),
     /// `subscriber ...`
@@ -56,16 +56,16 @@ pub enum Command {
 
 /// Tables or sequences that a command is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Names and globs as typed.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// `--all`; matters only when there are no names.
-    pub all: bool,
+    pub(crate) all: bool,
 }
 
 /// A command on the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Provider {
+pub(crate) enum Provider {
     /// Install schemas `pgq` and `londiste` and create the queue.
     Install,
     /// Add tables to the queue.
@@ -93,7 +93,7 @@ pub enum Provider {
 
 /// How `subscriber add` treats the data that is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CopyMode {
+pub(crate) enum CopyMode {
     /// Truncate and copy.
     #[default]
     Copy,
@@ -107,7 +107,7 @@ pub enum CopyMode {
 
 /// Which foreign keys or triggers to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub(crate) enum Shown {
     /// Dropped, waiting for the copy to end.
     Pending,
     /// In place.
@@ -116,7 +116,7 @@ pub enum Shown {
 
 /// A command on the subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subscriber {
+pub(crate) enum Subscriber {
     /// Install schema `londiste`.
     Install,
     /// Subscribe to tables.
@@ -176,7 +176,7 @@ pub enum Subscriber {
 }
 
 /// Runs a command.
-pub async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
+pub(crate) async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
     match command {
         Command::Provider(command) => provider::run(command, config, control).await,
         Command::Subscriber(command) => subscriber::run(command, config, control).await,

@@ -18,27 +18,27 @@ use crate::task::Abort;
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A `text` parameter; anything that is text for Rust: `&String`, `&&str`, `&Option<String>`.
-pub fn text<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn text<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::TEXT)
 }
 
 /// A `bigint` parameter.
-pub fn int8<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn int8<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::INT8)
 }
 
 /// An `integer` parameter.
-pub fn int4<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn int4<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::INT4)
 }
 
 /// A `boolean` parameter.
-pub fn boolean<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn boolean<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::BOOL)
 }
 
 /// A `text[]` parameter.
-pub fn text_array<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn text_array<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::TEXT_ARRAY)
 }
 
@@ -64,7 +64,7 @@ impl Db {
     }
 
     /// Which database this is.
-    pub fn role(&self) -> Role {
+    pub(crate) fn role(&self) -> Role {
         self.role
     }
 
@@ -74,12 +74,12 @@ impl Db {
     }
 
     /// How long the session has been open.
-    pub fn age(&self) -> Duration {
+    pub(crate) fn age(&self) -> Duration {
         self.connected_at.elapsed()
     }
 
     /// Whether the session has ended, by the server or a broken connection.
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.session.client.is_closed()
     }
 
@@ -94,12 +94,12 @@ impl Db {
     }
 
     /// Runs one statement and returns its first row, if there is one.
-    pub async fn query_opt(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
+    pub(crate) async fn query_opt(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
         Ok(self.query(action, sql, params).await?.into_iter().next())
     }
 
     /// Runs one statement and returns the number of rows it touched.
-    pub async fn execute(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<u64> {
+    pub(crate) async fn execute(&self, action: &'static str, sql: &str, params: &[Param<'_>]) -> Result<u64> {
         self.session.client.execute_typed(sql, params).await.map_err(|e| self.failed(action, e))
     }
 
@@ -109,12 +109,12 @@ impl Db {
     }
 
     /// Runs statements without parameters and returns what each of them answers, with values as text.
-    pub async fn simple_query(&self, action: &'static str, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
+    pub(crate) async fn simple_query(&self, action: &'static str, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
         self.session.client.simple_query(sql).await.map_err(|e| self.failed(action, e))
     }
 
     /// Starts a `COPY ... TO STDOUT`. Errors of the stream are raw; [`Db::failed`] gives them their context.
-    pub async fn copy_out(&self, action: &'static str, sql: &str) -> Result<CopyOutStream> {
+    pub(crate) async fn copy_out(&self, action: &'static str, sql: &str) -> Result<CopyOutStream> {
         self.session.client.copy_out(sql).await.map_err(|e| self.failed(action, e))
     }
 
@@ -129,12 +129,12 @@ impl Db {
     }
 
     /// Starts a `COPY ... FROM STDIN`. Errors of the sink are raw; [`Db::failed`] gives them their context.
-    pub async fn copy_in(&self, action: &'static str, sql: &str) -> Result<CopyInSink<Bytes>> {
+    pub(crate) async fn copy_in(&self, action: &'static str, sql: &str) -> Result<CopyInSink<Bytes>> {
         self.session.client.copy_in(sql).await.map_err(|e| self.failed(action, e))
     }
 
     /// The bare client, for what the methods here do not cover (prepared statements). Give its errors to [`Db::failed`].
-    pub fn client(&self) -> &tokio_postgres::Client {
+    pub(crate) fn client(&self) -> &tokio_postgres::Client {
         &self.session.client
     }
 
@@ -147,7 +147,7 @@ impl Db {
 
     /// Limits how long each statement of the open transaction waits for a lock; `None` waits for ever. A statement that
     /// would wait longer fails with SQLSTATE 55P03.
-    pub async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
+    pub(crate) async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
         let millis = timeout.map_or(0, |t| t.as_millis().max(1));
         self.batch("limit the wait for locks", &format!("set local lock_timeout = {millis}")).await
     }
@@ -158,22 +158,22 @@ impl Db {
     }
 
     /// Forgets the notifications that have arrived.
-    pub fn drain_notifications(&mut self) {
+    pub(crate) fn drain_notifications(&mut self) {
         while self.session.notifications.try_recv().is_ok() {}
     }
 
     /// Gives an error of this session's client its context.
-    pub fn failed(&self, action: &'static str, source: tokio_postgres::Error) -> Error {
+    pub(crate) fn failed(&self, action: &'static str, source: tokio_postgres::Error) -> Error {
         Error::Query { role: self.role, target: self.session.target.clone(), action, context: String::new(), source }
     }
 
     /// An [`Error::Data`] of this session.
-    pub fn unexpected(&self, action: &'static str, message: impl Into<String>) -> Error {
+    pub(crate) fn unexpected(&self, action: &'static str, message: impl Into<String>) -> Error {
         Error::Data { role: self.role, target: self.session.target.clone(), action, message: message.into() }
     }
 
     /// Cancels the statement that runs now, if any.
-    pub async fn cancel(&self) {
+    pub(crate) async fn cancel(&self) {
         self.session.cancel.cancel().await;
     }
 }
@@ -198,7 +198,7 @@ impl Tx<'_> {
     }
 
     /// Rolls back.
-    pub async fn rollback(mut self, action: &'static str) -> Result<()> {
+    pub(crate) async fn rollback(mut self, action: &'static str) -> Result<()> {
         self.open = false;
         self.db.batch(action, "rollback").await
     }

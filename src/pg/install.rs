@@ -9,7 +9,7 @@ const INSTALL_LOCK: i64 = 0x0072_6c6f_6e64;
 /// Runs the files, given as (name, SQL), in their order inside the transaction that is open.
 ///
 /// Every file is re-runnable, so this is the upgrade too. Fails with the name of the file and leaves nothing behind.
-pub async fn run_files(tx: &Db, files: &[(&str, &str)]) -> Result<()> {
+pub(crate) async fn run_files(tx: &Db, files: &[(&str, &str)]) -> Result<()> {
     tx.query("wait for another installer", &format!("select pg_advisory_xact_lock({INSTALL_LOCK})"), &[]).await?;
     // Notices of "if not exists" are noise; function bodies name objects of files that come later.
     tx.batch(

@@ -11,12 +11,13 @@ mod connect;
 pub mod conninfo;
 mod db;
 mod failure;
-pub mod install;
-pub mod name;
+pub(crate) mod install;
+pub(crate) mod name;
 mod session;
 mod tls;
 
 pub use crate::error::Role;
 pub use conninfo::Conninfo;
-pub use db::{Db, Param, Tx, boolean, int4, int8, text, text_array};
+pub use db::{Db, Param, Tx};
+pub(crate) use db::{boolean, int4, int8, text, text_array};
 pub use name::FqName;

@@ -24,12 +24,12 @@ impl FqName {
     }
 
     /// Whether the name as shown can be read back: it cannot when the schema's name has a dot.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         !self.schema.contains('.')
     }
 
     /// The name as it is written in SQL: `"schema"."name"`.
-    pub fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         format!("{}.{}", quote_ident(&self.schema), quote_ident(&self.name))
     }
 }
@@ -41,12 +41,12 @@ impl fmt::Display for FqName {
 }
 
 /// The identifier in double quotes. Always quoted, so that no list of keywords is needed.
-pub fn quote_ident(name: &str) -> String {
+pub(crate) fn quote_ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The value as an SQL literal, right whatever `standard_conforming_strings` is.
-pub fn quote_literal(value: &str) -> String {
+pub(crate) fn quote_literal(value: &str) -> String {
     let quoted = value.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }

@@ -7,27 +7,27 @@ use super::{Batch, BatchId, TickId};
 
 /// A name under which events of a queue are consumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumer {
+pub(crate) struct Consumer {
     /// The queue.
-    pub queue: String,
+    pub(crate) queue: String,
     /// The name, unique in the queue.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// What the provider's `pgq` schema can do; read once per session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Abilities {
+pub(crate) struct Abilities {
     /// `next_batch_custom` and `next_batch_info` exist (PgQ 3).
-    pub custom_batches: bool,
+    pub(crate) custom_batches: bool,
     /// `event_failed` exists (PgQ 2 and rlondiste).
-    pub failed_queue: bool,
+    pub(crate) failed_queue: bool,
     /// `register_consumer_at` exists (PgQ 3 and rlondiste).
-    pub register_at: bool,
+    pub(crate) register_at: bool,
 }
 
 impl Abilities {
     /// Reads them from the catalog.
-    pub async fn of(provider: &Db) -> Result<Abilities> {
+    pub(crate) async fn of(provider: &Db) -> Result<Abilities> {
         let row = provider
             .query_one(
                 "look into schema pgq",
@@ -58,21 +58,21 @@ const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
 
 /// When waiting ticks are joined into one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Join {
+pub(crate) struct Join {
     /// Only when at least so many events wait.
-    pub least_events: u64,
+    pub(crate) least_events: u64,
     /// Up to about so many events, unless one tick has more.
-    pub most_events: u64,
+    pub(crate) most_events: u64,
 }
 
 impl Join {
     /// Each tick is a batch: for who must stop at a certain tick.
-    pub const NEVER: Join = Join { least_events: u64::MAX, most_events: 1 };
+    pub(crate) const NEVER: Join = Join { least_events: u64::MAX, most_events: 1 };
 }
 
 impl Consumer {
     /// Registers at the queue's newest tick. Returns whether it was not registered before; if it was, nothing changes.
-    pub async fn register(&self, provider: &Db) -> Result<bool> {
+    pub(crate) async fn register(&self, provider: &Db) -> Result<bool> {
         let row = provider
             .query_one(
                 "register the consumer",
@@ -85,7 +85,7 @@ impl Consumer {
     }
 
     /// Moves the registration to a tick and closes the open batch; registers if needed.
-    pub async fn register_at(&self, provider: &Db, tick: TickId) -> Result<()> {
+    pub(crate) async fn register_at(&self, provider: &Db, tick: TickId) -> Result<()> {
         provider
             .query_one(
                 "register the consumer at a tick",
@@ -98,7 +98,7 @@ impl Consumer {
     }
 
     /// Begins at a tick that another consumer still needs, whatever was there under this name.
-    pub async fn start_at(&self, provider: &Db, abilities: Abilities, tick: TickId) -> Result<()> {
+    pub(crate) async fn start_at(&self, provider: &Db, abilities: Abilities, tick: TickId) -> Result<()> {
         if self.position(provider).await?.is_some() {
             self.unregister(provider).await?;
         }
@@ -118,7 +118,7 @@ impl Consumer {
     }
 
     /// Ends the registration. Fails when there is none.
-    pub async fn unregister(&self, provider: &Db) -> Result<()> {
+    pub(crate) async fn unregister(&self, provider: &Db) -> Result<()> {
         provider
             .query_one(
                 "unregister the consumer",
@@ -131,7 +131,7 @@ impl Consumer {
     }
 
     /// The tick up to which this consumer has finished its batches; `None` when it is not registered.
-    pub async fn position(&self, provider: &Db) -> Result<Option<TickId>> {
+    pub(crate) async fn position(&self, provider: &Db) -> Result<Option<TickId>> {
         let row = provider
             .query_opt(
                 "read the consumer's position",
@@ -148,7 +148,7 @@ impl Consumer {
     ///
     /// When many ticks are waiting, a batch spans as many of them as `join` says: who is behind catches up in few steps,
     /// who is not gets each tick as it comes. A provider without that ability gives one tick at a time.
-    pub async fn next_batch(&self, provider: &Db, abilities: Abilities, join: Join) -> Result<Option<Batch>> {
+    pub(crate) async fn next_batch(&self, provider: &Db, abilities: Abilities, join: Join) -> Result<Option<Batch>> {
         if !abilities.custom_batches {
             return self.next_single_batch(provider).await;
         }
@@ -175,7 +175,7 @@ impl Consumer {
     }
 
     /// Closes a batch: the position moves to its end. Safe to repeat.
-    pub async fn finish_batch(&self, provider: &Db, batch: &Batch) -> Result<()> {
+    pub(crate) async fn finish_batch(&self, provider: &Db, batch: &Batch) -> Result<()> {
         provider
             .query_one("finish the batch", "select pgq.finish_batch($1)", &[int8(&batch.id.0)])
             .await
@@ -191,7 +191,7 @@ impl std::fmt::Display for Consumer {
 }
 
 /// The statement whose rows are the events of the batch, in order.
-pub async fn batch_event_sql(provider: &Db, batch: &Batch) -> Result<String> {
+pub(crate) async fn batch_event_sql(provider: &Db, batch: &Batch) -> Result<String> {
     let row = provider
         .query_one("read the batch's events", "select pgq.batch_event_sql($1)", &[int8(&batch.id.0)])
         .await
@@ -200,7 +200,7 @@ pub async fn batch_event_sql(provider: &Db, batch: &Batch) -> Result<String> {
 }
 
 /// Asks for a tick as soon as possible, also when nothing has been written.
-pub async fn force_tick(provider: &Db, queue: &str) -> Result<()> {
+pub(crate) async fn force_tick(provider: &Db, queue: &str) -> Result<()> {
     provider.query_one("force a tick", "select pgq.force_tick($1)", &[text(&queue)]).await?;
     Ok(())
 }
