@@ -45,11 +45,11 @@
 pub mod cli;
 pub mod config;
 pub mod error;
-pub mod job;
+mod job;
 pub mod londiste;
 pub mod pg;
 pub mod pgq;
-pub mod pgqadm;
+mod pgqadm;
 pub mod task;
 
 pub use error::{Error, Report, Result, Role};

@@ -33,30 +33,30 @@ impl Abort {
     }
 
     /// Whether the request was made.
-    pub fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.request.is_cancelled()
     }
 
     /// Returns when the request is made, at once if it was made before. Cancel-safe.
-    pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
+    pub(crate) fn cancelled(&self) -> WaitForCancellationFuture<'_> {
         self.request.cancelled()
     }
 
     /// A request that is made with this one and can also be made alone. Its tasks count with those of this one.
     #[must_use]
-    pub fn child_token(&self) -> Abort {
+    pub(crate) fn child_token(&self) -> Abort {
         Abort { request: self.request.child_token(), tasks: self.tasks.clone() }
     }
 
     /// A request that this one does not make, for what is put in order after an abort. Its tasks count with those of
     /// this one.
     #[must_use]
-    pub fn for_clean_up(&self) -> Abort {
+    pub(crate) fn for_clean_up(&self) -> Abort {
         Abort { request: CancellationToken::new(), tasks: self.tasks.clone() }
     }
 
     /// Starts a task. It goes on when the handle is dropped, and has to end by itself soon after the request.
-    pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    pub(crate) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
@@ -64,7 +64,7 @@ impl Abort {
     }
 
     /// Returns when no task is running.
-    pub async fn tasks_ended(&self) {
+    pub(crate) async fn tasks_ended(&self) {
         self.tasks.wait().await;
     }
 }

@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use super::failure::Failure;
-use crate::config::Capture;
+use crate::config::{self, Capture};
 
 /// The long options of the original programs. Their prefixes win over those of new options, so that a script that says
 /// `--k` for `--kill` goes on working.
@@ -148,8 +148,8 @@ impl Sample {
     /// The file that is shipped as an example.
     pub(super) fn text(self) -> &'static str {
         match self {
-            Sample::Pgqadm => include_str!("../../examples/pgqadm.ini"),
-            Sample::Londiste => include_str!("../../examples/londiste.ini"),
+            Sample::Pgqadm => config::PGQADM_SAMPLE,
+            Sample::Londiste => config::LONDISTE_SAMPLE,
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The triggers that capture changes on the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Capture {
+pub(crate) enum Capture {
     /// Statement triggers with transition tables.
     Statement,
     /// One row trigger.
@@ -15,7 +15,7 @@ pub enum Capture {
 /// How a captured change is written into the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum EventFormat {
+pub(crate) enum EventFormat {
     /// Fragments of SQL: the classic format.
     Sql,
     /// URL-encoded columns.
@@ -57,7 +57,7 @@ pub enum MissingRow {
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// The classic line.
     #[default]
     Text,
@@ -68,7 +68,7 @@ pub enum LogFormat {
 /// When a new log file is begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogRotation {
+pub(crate) enum LogRotation {
     /// At `log_size`.
     #[default]
     Size,
@@ -81,7 +81,7 @@ pub enum LogRotation {
 /// How `londiste` works; there is one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Method {
+pub(crate) enum Method {
     /// From the queue into the subscriber's tables.
     Direct,
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 
 /// A configuration file as it was when it was read.
 #[derive(Clone)]
-pub struct File {
+pub(crate) struct File {
     path: PathBuf,
     format: Format,
     sections: Vec<Section>,
@@ -36,7 +36,7 @@ pub(super) struct Value {
 
 impl File {
     /// Reads a file; one whose name ends in `.toml` as TOML, any other as ini.
-    pub fn read(path: &Path) -> Result<File> {
+    pub(crate) fn read(path: &Path) -> Result<File> {
         let bytes = fs::read(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Error::refused(
                 format!("Config file not found: {}", path.display()),
@@ -68,12 +68,12 @@ impl File {
     }
 
     /// Where it was read from, as given.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether there is such a section; names are case-sensitive.
-    pub fn has_section(&self, name: &str) -> bool {
+    pub(crate) fn has_section(&self, name: &str) -> bool {
         self.section(name).is_some()
     }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// The section, and with it the program, that a key belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
+pub(crate) enum Program {
     /// Ticker and queue administration of one database.
     Pgqadm,
     /// Replication.
@@ -18,7 +18,7 @@ pub enum Program {
 
 impl Program {
     /// The section name in the file.
-    pub fn section(self) -> &'static str {
+    pub(crate) fn section(self) -> &'static str {
         match self {
             Program::Pgqadm => "pgqadm",
             Program::Londiste => "londiste",
@@ -27,19 +27,19 @@ impl Program {
     }
 
     /// The keys that this program reads.
-    pub fn keys(self) -> impl Iterator<Item = &'static Key> {
+    pub(crate) fn keys(self) -> impl Iterator<Item = &'static Key> {
         KEYS.iter().filter(move |key| key.programs.contains(&self))
     }
 
     /// The table's row for a key of this program.
-    pub fn key(self, name: &str) -> Option<&'static Key> {
+    pub(crate) fn key(self, name: &str) -> Option<&'static Key> {
         self.keys().find(|key| key.name == name)
     }
 }
 
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Any text.
     Text,
     /// A path; `~` and `~user` are expanded.
@@ -79,7 +79,7 @@ impl Kind {
 
 /// What holds when a key is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Default {
+pub(crate) enum Default {
     /// This text, as if it stood in the file.
     Is(&'static str),
     /// Nothing; the second part of the reference says what that means.
@@ -90,17 +90,17 @@ pub enum Default {
 
 /// One row of the table.
 #[derive(Debug)]
-pub struct Key {
+pub(crate) struct Key {
     /// As written in the file, in lower case.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Who reads it.
-    pub programs: &'static [Program],
+    pub(crate) programs: &'static [Program],
     /// What its value looks like.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// What holds when it is not set.
-    pub default: Default,
+    pub(crate) default: Default,
     /// One sentence.
-    pub meaning: &'static str,
+    pub(crate) meaning: &'static str,
 }
 
 use self::Default::{Is, None, Required};
@@ -123,7 +123,7 @@ const fn key(
 
 /// Every key, in the order of the reference: common ones first, then per program.
 #[rustfmt::skip]
-pub const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     // Group: the process
     key("job_name", ALL, Text, None("the section name"),
         "Name of the job: in the log, as application_name of its sessions and as default of `pgq_consumer_id`."),

@@ -17,126 +17,123 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::choice::{Apply, ApplyRole, Capture, EventFormat, LogFormat, LogRotation, Method, MissingRow};
-pub use self::file::File;
+pub use self::choice::{Apply, ApplyRole, MissingRow};
+pub(crate) use self::choice::{Capture, EventFormat, LogFormat, LogRotation, Method};
+pub(crate) use self::file::File;
 use self::keys::Program;
 use crate::error::Result;
 
 /// A commented `[pgqadm]` file, for `--ini pgqadm`.
-pub const PGQADM_SAMPLE: &str = include_str!("../../examples/pgqadm.ini");
+pub(crate) const PGQADM_SAMPLE: &str = include_str!("../../examples/pgqadm.ini");
 
 /// A commented `[londiste]` file, for `--ini londiste`.
-pub const LONDISTE_SAMPLE: &str = include_str!("../../examples/londiste.ini");
+pub(crate) const LONDISTE_SAMPLE: &str = include_str!("../../examples/londiste.ini");
 
 /// Keys of every program, about the process itself.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the keys are described in keys::KEYS")]
-pub struct Common {
+pub(crate) struct Common {
     #[serde(default)]
-    pub job_name: String,
-    pub pidfile: Option<PathBuf>,
-    pub logfile: Option<PathBuf>,
-    pub log_size: u64,
-    pub log_count: u32,
-    pub log_format: LogFormat,
-    pub log_rotation: LogRotation,
-    pub use_skylog: bool,
-    pub loop_delay: Duration,
-    pub connection_lifetime: Option<Duration>,
-    pub http_listen: Option<String>,
+    pub(crate) job_name: String,
+    pub(crate) pidfile: Option<PathBuf>,
+    pub(crate) logfile: Option<PathBuf>,
+    pub(crate) log_size: u64,
+    pub(crate) log_count: u32,
+    pub(crate) log_format: LogFormat,
+    pub(crate) log_rotation: LogRotation,
+    pub(crate) use_skylog: bool,
+    pub(crate) loop_delay: Duration,
+    pub(crate) connection_lifetime: Option<Duration>,
+    pub(crate) http_listen: Option<String>,
 }
 
 /// The `[pgqadm]` section.
 #[derive(Clone, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the keys are described in keys::KEYS")]
-pub struct Pgqadm {
+pub(crate) struct Pgqadm {
     #[serde(skip)]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Remarks about the file that are no errors.
     #[serde(skip)]
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     #[serde(skip)]
-    pub common: Common,
+    pub(crate) common: Common,
     #[serde(skip_serializing)]
-    pub db: String,
-    pub maint_delay: Duration,
-    pub maint_delay_min: Option<Duration>,
-    pub ticker_log_delay: Duration,
-    pub queue_refresh_period: Duration,
+    pub(crate) db: String,
+    pub(crate) maint_delay: Duration,
+    pub(crate) maint_delay_min: Option<Duration>,
+    pub(crate) ticker_log_delay: Duration,
+    pub(crate) queue_refresh_period: Duration,
     /// Bytes, 0 for never.
-    pub queue_size_warn: u64,
+    pub(crate) queue_size_warn: u64,
 }
 
 /// The `[londiste]` section.
 #[derive(Clone, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the keys are described in keys::KEYS")]
-pub struct Londiste {
+pub(crate) struct Londiste {
     #[serde(skip)]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Remarks about the file that are no errors.
     #[serde(skip)]
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     #[serde(skip)]
-    pub common: Common,
+    pub(crate) common: Common,
     #[serde(skip_serializing)]
-    pub provider_db: String,
+    pub(crate) provider_db: String,
     #[serde(skip_serializing)]
-    pub subscriber_db: String,
-    pub pgq_queue_name: String,
+    pub(crate) subscriber_db: String,
+    pub(crate) pgq_queue_name: String,
     #[serde(default)]
-    pub pgq_consumer_id: String,
-    pub lock_timeout: Option<Duration>,
-    pub capture: Capture,
-    pub event_format: EventFormat,
-    pub apply: Apply,
-    pub apply_role: ApplyRole,
-    pub apply_memory: u64,
-    pub on_missing_row: MissingRow,
-    pub batch_min_events: u64,
-    pub batch_max_events: u64,
-    pub parallel_copies: u32,
-    pub copy_progress_delay: Duration,
-    pub copy_maintenance_work_mem: Option<String>,
+    pub(crate) pgq_consumer_id: String,
+    pub(crate) lock_timeout: Option<Duration>,
+    pub(crate) capture: Capture,
+    pub(crate) event_format: EventFormat,
+    pub(crate) apply: Apply,
+    pub(crate) apply_role: ApplyRole,
+    pub(crate) apply_memory: u64,
+    pub(crate) on_missing_row: MissingRow,
+    pub(crate) batch_min_events: u64,
+    pub(crate) batch_max_events: u64,
+    pub(crate) parallel_copies: u32,
+    pub(crate) copy_progress_delay: Duration,
+    pub(crate) copy_maintenance_work_mem: Option<String>,
     /// Bytes a second, 0 for no limit.
-    pub copy_rate_limit: u64,
+    pub(crate) copy_rate_limit: u64,
     /// SQL condition by `schema.table`.
     #[serde(default)]
-    pub copy_condition: BTreeMap<String, String>,
-    pub pgq_lazy_fetch: u64,
-    pub compare_sql: String,
-    pub fake: bool,
-    pub method: Method,
-    pub mirror_queue: Option<String>,
-    pub maint_delay: Duration,
+    pub(crate) copy_condition: BTreeMap<String, String>,
+    pub(crate) pgq_lazy_fetch: u64,
+    pub(crate) compare_sql: String,
+    pub(crate) fake: bool,
+    pub(crate) method: Method,
+    pub(crate) mirror_queue: Option<String>,
+    pub(crate) maint_delay: Duration,
 }
 
 /// The `[pgqd]` section: one ticker for all databases of a server.
 #[derive(Clone, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the keys are described in keys::KEYS")]
-pub struct Pgqd {
+pub(crate) struct Pgqd {
     #[serde(skip)]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Remarks about the file that are no errors.
     #[serde(skip)]
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     #[serde(skip)]
-    pub common: Common,
+    pub(crate) common: Common,
     #[serde(default, skip_serializing)]
-    pub base_connstr: String,
-    pub initial_database: String,
+    pub(crate) base_connstr: String,
+    pub(crate) initial_database: String,
     /// Names separated by commas or blanks; see [`Pgqd::databases`].
     #[serde(default)]
-    pub database_list: String,
-    pub check_period: Duration,
-    pub ticker_period: Duration,
-    pub maint_period: Duration,
-    pub retry_period: Duration,
-    pub syslog: bool,
+    pub(crate) database_list: String,
+    pub(crate) check_period: Duration,
+    pub(crate) ticker_period: Duration,
+    pub(crate) maint_period: Duration,
+    pub(crate) retry_period: Duration,
+    pub(crate) syslog: bool,
 }
 
 impl Pgqadm {
     /// Reads the `[pgqadm]` section.
-    pub fn load(file: &File) -> Result<Pgqadm> {
+    pub(crate) fn load(file: &File) -> Result<Pgqadm> {
         let (common, warnings) = load_common(file, Program::Pgqadm)?;
         let mut config: Pgqadm = value::read(file, Program::Pgqadm)?;
         if file.value(Program::Pgqadm.section(), "maint_delay")?.is_none()
@@ -151,14 +148,14 @@ impl Pgqadm {
     }
 
     /// Reads the same file again; a key that is gone goes back to its default.
-    pub fn reload(&self) -> Result<Pgqadm> {
+    pub(crate) fn reload(&self) -> Result<Pgqadm> {
         Pgqadm::load(&File::read(&self.path)?)
     }
 }
 
 impl Londiste {
     /// Reads the `[londiste]` section.
-    pub fn load(file: &File) -> Result<Londiste> {
+    pub(crate) fn load(file: &File) -> Result<Londiste> {
         let (common, warnings) = load_common(file, Program::Londiste)?;
         let mut config: Londiste = value::read(file, Program::Londiste)?;
         if config.pgq_consumer_id.is_empty() {
@@ -171,14 +168,14 @@ impl Londiste {
     }
 
     /// Reads the same file again; a key that is gone goes back to its default.
-    pub fn reload(&self) -> Result<Londiste> {
+    pub(crate) fn reload(&self) -> Result<Londiste> {
         Londiste::load(&File::read(&self.path)?)
     }
 }
 
 impl Pgqd {
     /// Reads the `[pgqd]` section.
-    pub fn load(file: &File) -> Result<Pgqd> {
+    pub(crate) fn load(file: &File) -> Result<Pgqd> {
         let (common, warnings) = load_common(file, Program::Pgqd)?;
         let mut config: Pgqd = value::read(file, Program::Pgqd)?;
         file.path().clone_into(&mut config.path);
@@ -188,12 +185,12 @@ impl Pgqd {
     }
 
     /// Reads the same file again; a key that is gone goes back to its default.
-    pub fn reload(&self) -> Result<Pgqd> {
+    pub(crate) fn reload(&self) -> Result<Pgqd> {
         Pgqd::load(&File::read(&self.path)?)
     }
 
     /// The databases to serve; empty means all that have queues.
-    pub fn databases(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn databases(&self) -> impl Iterator<Item = &str> {
         self.database_list.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty())
     }
 }
@@ -220,7 +217,7 @@ impl fmt::Debug for Pgqd {
 }
 
 /// The pidfile of a program's job. It is all that a signal needs: whatever else the file lacks, a running job can be stopped.
-pub fn pidfile(file: &File, program: Program) -> Result<Option<PathBuf>> {
+pub(crate) fn pidfile(file: &File, program: Program) -> Result<Option<PathBuf>> {
     #[derive(Deserialize)]
     struct Place {
         pidfile: Option<PathBuf>,

@@ -32,30 +32,30 @@ pub(super) fn above<T>(write: impl FnOnce() -> T) -> T {
 
 /// What one line shows.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bar {
+pub(crate) struct Bar {
     /// In front of the bar.
-    pub name: String,
+    pub(crate) name: String,
     /// The part that is done, 0 to 1; without one there is no bar, only the text.
-    pub share: Option<f64>,
+    pub(crate) share: Option<f64>,
     /// Behind the bar.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// The bars that are shown. Dropped, they vanish.
 #[derive(Debug)]
-pub struct Bars {
+pub(crate) struct Bars {
     screen: MultiProgress,
     shown: Vec<ProgressBar>,
 }
 
 impl Bars {
     /// `None` where nobody would see them.
-    pub fn open() -> Option<Bars> {
+    pub(crate) fn open() -> Option<Bars> {
         SCREEN.get().map(|screen| Bars { screen: screen.clone(), shown: Vec::new() })
     }
 
     /// Shows these in place of those before.
-    pub fn draw(&mut self, bars: &[Bar]) {
+    pub(crate) fn draw(&mut self, bars: &[Bar]) {
         for gone in self.shown.drain(bars.len().min(self.shown.len())..) {
             gone.finish_and_clear();
             self.screen.remove(&gone);

@@ -16,7 +16,7 @@ use crate::task::Abort;
 
 /// The requests of the operator, shared by all tasks of a process. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Control {
+pub(crate) struct Control {
     finish: CancellationToken,
     abort: Abort,
     abort_signal: Arc<OnceLock<u8>>,
@@ -25,13 +25,13 @@ pub struct Control {
 
 /// The task that turns signals into requests. Dropped, it ends, and signals are ignored.
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     _task: AbortOnDropHandle<()>,
 }
 
 /// What a first INT means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupt {
+pub(crate) enum Interrupt {
     /// Finish what is at hand: a job ends after its batch.
     Finishes,
     /// Abort: a command that runs once has nothing smaller to finish than itself.
@@ -40,7 +40,7 @@ pub enum Interrupt {
 
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
+pub(crate) enum Wake {
     /// The time is over.
     Elapsed,
     /// A stop was requested: finish or abort.
@@ -51,7 +51,7 @@ pub enum Wake {
 
 impl Control {
     /// Takes over INT, TERM and HUP of this process, as long as the [`Signals`] live. Call once, inside the runtime.
-    pub fn install(interrupt: Interrupt) -> Result<(Control, Signals)> {
+    pub(crate) fn install(interrupt: Interrupt) -> Result<(Control, Signals)> {
         let failed = |source| Error::System { action: "handle signals", source };
         let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut term = signal(SignalKind::terminate()).map_err(failed)?;
@@ -91,32 +91,27 @@ impl Control {
     }
 
     /// The number of the signal that asked to abort.
-    pub fn abort_signal(&self) -> Option<u8> {
+    pub(crate) fn abort_signal(&self) -> Option<u8> {
         self.abort_signal.get().copied()
     }
 
     /// Whether a stop was requested.
-    pub fn stopping(&self) -> bool {
+    pub(crate) fn stopping(&self) -> bool {
         self.finish.is_cancelled()
     }
 
-    /// Fires when the work at hand shall be finished and nothing new be started. Abort fires this one too.
-    pub fn finish(&self) -> &CancellationToken {
-        &self.finish
-    }
-
     /// Fires when the running statement shall be cancelled, and owns the tasks of the process.
-    pub fn abort(&self) -> &Abort {
+    pub(crate) fn abort(&self) -> &Abort {
         &self.abort
     }
 
     /// How often a reload has been requested. A loop compares it with what it saw at the last turn.
-    pub fn reload_generation(&self) -> u64 {
+    pub(crate) fn reload_generation(&self) -> u64 {
         *self.reload.borrow()
     }
 
     /// Waits until a reload is requested after the `seen`th one; returns how many there were.
-    pub async fn reloaded(&self, seen: u64) -> u64 {
+    pub(crate) async fn reloaded(&self, seen: u64) -> u64 {
         let mut reload = self.reload.clone();
         let generation = reload.wait_for(|generation| *generation != seen).await.ok().map(|generation| *generation);
         match generation {
@@ -127,7 +122,7 @@ impl Control {
     }
 
     /// Waits, but not longer than until a stop or a reload is requested.
-    pub async fn sleep(&self, duration: Duration) -> Wake {
+    pub(crate) async fn sleep(&self, duration: Duration) -> Wake {
         let mut reload = self.reload.clone();
         reload.mark_unchanged();
         tokio::select! {
@@ -138,7 +133,7 @@ impl Control {
     }
 
     /// Waits for a stop request of either kind.
-    pub async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         self.finish.cancelled().await;
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// Which of the two processes this is after the fork.
 #[derive(Debug)]
-pub enum Side {
+pub(crate) enum Side {
     /// The one that was called; the child has started or failed by now.
     Parent(Verdict),
     /// The one in the background, with standard input, output and error on `/dev/null`.
@@ -20,25 +20,25 @@ pub enum Side {
 
 /// How the child's start went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// The exit status for the parent.
-    pub code: u8,
+    pub(crate) code: u8,
     /// For standard error.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// The child's duty to report. When it is dropped without a report, the parent says that the child died.
 #[derive(Debug)]
-pub struct Start(PipeWriter);
+pub(crate) struct Start(PipeWriter);
 
 impl Start {
     /// The child has started: the parent exits with 0.
-    pub fn succeeded(self) {
+    pub(crate) fn succeeded(self) {
         self.report(&Verdict { code: 0, text: String::new() });
     }
 
     /// The child is about to end: the parent prints the text and exits with the code.
-    pub fn failed(self, code: u8, text: String) {
+    pub(crate) fn failed(self, code: u8, text: String) {
         self.report(&Verdict { code, text });
     }
 
@@ -51,7 +51,7 @@ impl Start {
 }
 
 /// Forks. Working directory and umask stay as they are, so that relative paths in the ini file keep their meaning.
-pub fn daemonize() -> Result<Side> {
+pub(crate) fn daemonize() -> Result<Side> {
     let failed = |source| Error::System { action: "go to the background", source };
     let directory = std::env::current_dir().map_err(failed)?;
     let (mut reader, writer) = io::pipe().map_err(failed)?;

@@ -11,15 +11,15 @@ const TAIL: u64 = 256 * 1024;
 
 /// An error that was logged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LastError {
+pub(crate) struct LastError {
     /// When, as the log has it.
-    pub time: String,
+    pub(crate) time: String,
     /// What, without DETAIL and HINT.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// Reads it; `None` when there is none in the end of the file, or no file.
-pub fn last_error(path: &Path) -> Option<LastError> {
+pub(crate) fn last_error(path: &Path) -> Option<LastError> {
     let tail = tail(path).ok()?;
     String::from_utf8_lossy(&tail).lines().rev().find_map(error_of)
 }

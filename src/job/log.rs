@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 
 /// The level of an event, as it stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// For people who look for a fault; with `-v`.
     Debug,
     /// What was done.
@@ -49,7 +49,7 @@ impl Display for Level {
 
 /// How much is logged, on standard error and in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verbosity {
+pub(crate) enum Verbosity {
     /// `-q`: warnings and errors.
     Quiet,
     /// Also what was done.
@@ -60,23 +60,23 @@ pub enum Verbosity {
 }
 
 /// Logs at level CRITICAL.
-pub fn critical(text: impl Display) {
+pub(crate) fn critical(text: impl Display) {
     tracing::error!(critical = true, "{text}");
 }
 
 /// One line in the log's format, for what must be said before the log is open.
-pub fn line(level: Level, text: impl Display) -> String {
+pub(crate) fn line(level: Level, text: impl Display) -> String {
     format!("{} {} {level} {text}\n", jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S,%3f"), std::process::id())
 }
 
 /// The open log. Cheap to clone.
 #[derive(Clone)]
-pub struct Log(Arc<Mutex<Sinks>>);
+pub(crate) struct Log(Arc<Mutex<Sinks>>);
 
 impl Log {
     /// Logs to standard error and, if the ini file names one, to the log file, from now until the process ends. Call
     /// once.
-    pub fn open(common: &Common, verbosity: Verbosity) -> Result<Log> {
+    pub(crate) fn open(common: &Common, verbosity: Verbosity) -> Result<Log> {
         let log = Log(Arc::new(Mutex::new(Sinks::open(common)?)));
         let layer = Lines { log: log.clone(), most: most(verbosity) };
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
@@ -88,12 +88,12 @@ impl Log {
     }
 
     /// Logs to standard error only. Call once, and not [`Log::open`] too.
-    pub fn on_stderr(verbosity: Verbosity) -> Result<Log> {
+    pub(crate) fn on_stderr(verbosity: Verbosity) -> Result<Log> {
         Log::open(&Common { logfile: None, ..Common::default() }, verbosity)
     }
 
     /// Opens the log file anew, with the settings of an ini file that was read again. After an error the old file stays.
-    pub fn reopen(&self, common: &Common) -> Result<()> {
+    pub(crate) fn reopen(&self, common: &Common) -> Result<()> {
         let sinks = Sinks::open(common)?;
         *self.sinks() = sinks;
         Ok(())

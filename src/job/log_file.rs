@@ -22,16 +22,16 @@ use crate::error::{Error, Result};
 
 /// When a new file begins and how many old ones are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Bytes; 0 for no limit.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Old files; with 0 the file grows without limit.
-    pub count: u32,
+    pub(crate) count: u32,
 }
 
 /// An open log file.
 #[derive(Debug)]
-pub struct LogFile {
+pub(crate) struct LogFile {
     path: PathBuf,
     limits: Limits,
     file: File,
@@ -39,13 +39,13 @@ pub struct LogFile {
 
 impl LogFile {
     /// Opens the file for appending, creates it if needed.
-    pub fn open(path: &Path, limits: Limits) -> Result<LogFile> {
+    pub(crate) fn open(path: &Path, limits: Limits) -> Result<LogFile> {
         let file = append(path).map_err(|source| open_failed(path, source))?;
         Ok(LogFile { path: path.to_owned(), limits, file })
     }
 
     /// Appends whole lines; begins a new file first if they do not fit.
-    pub fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         // A file system without locks still takes the line.
         let mut locked = self.lock();
         while self.is_full(lines.len())? && self.rotate() {
@@ -56,12 +56,6 @@ impl LogFile {
             let _ = self.file.unlock();
         }
         result
-    }
-
-    /// Opens what the path names now.
-    pub fn reopen(&mut self) -> Result<()> {
-        self.file = append(&self.path).map_err(|source| open_failed(&self.path, source))?;
-        Ok(())
     }
 
     /// Takes the lock of the file that the path names; the file is another one afterwards if it was renamed or removed.
@@ -195,7 +189,6 @@ mod tests {
         log.write(b"after\n")?;
         assert_eq!(read(&path), "after\n");
         fs::remove_file(&path)?;
-        log.reopen()?;
         log.write(b"again\n")?;
         assert_eq!(read(&path), "again\n");
         assert_eq!(read(&dir.path().join("moved")), "before\n");

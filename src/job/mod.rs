@@ -1,21 +1,21 @@
 //! What every job needs: the loop, signals, daemon, pidfile, log.
 
-pub mod bars;
-pub mod control;
-pub mod daemon;
+pub(crate) mod bars;
+pub(crate) mod control;
+pub(crate) mod daemon;
 mod last_error;
-pub mod log;
-pub mod log_file;
-pub mod output;
-pub mod pidfile;
-pub mod retry;
-pub mod stats;
-pub mod work_loop;
+pub(crate) mod log;
+pub(crate) mod log_file;
+pub(crate) mod output;
+pub(crate) mod pidfile;
+pub(crate) mod retry;
+pub(crate) mod stats;
+pub(crate) mod work_loop;
 
-pub use bars::{Bar, Bars};
-pub use control::{Control, Wake};
-pub use last_error::{LastError, last_error};
-pub use log::critical;
-pub use output::Output;
-pub use stats::Stats;
-pub use work_loop::{Work, Worked, run_loop};
+pub(crate) use bars::{Bar, Bars};
+pub(crate) use control::{Control, Wake};
+pub(crate) use last_error::{LastError, last_error};
+pub(crate) use log::critical;
+pub(crate) use output::Output;
+pub(crate) use stats::Stats;
+pub(crate) use work_loop::{Work, Worked, run_loop};

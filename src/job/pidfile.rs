@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// A pidfile that this process holds. Removed on drop.
 #[derive(Debug)]
-pub struct Pidfile {
+pub(crate) struct Pidfile {
     path: PathBuf,
     file: File,
     was_stale: bool,
@@ -41,7 +41,7 @@ pub struct Pidfile {
 
 impl Pidfile {
     /// Makes the file ours, or says who has it.
-    pub fn claim(path: &Path) -> Result<Pidfile> {
+    pub(crate) fn claim(path: &Path) -> Result<Pidfile> {
         let failed = |source| Error::Io { action: "write pidfile", path: path.to_owned(), source };
         loop {
             let mut file =
@@ -65,7 +65,7 @@ impl Pidfile {
     }
 
     /// Whether the file was there already, left behind by a process that does not live any more.
-    pub fn was_stale(&self) -> bool {
+    pub(crate) fn was_stale(&self) -> bool {
         self.was_stale
     }
 }
@@ -81,7 +81,7 @@ impl Drop for Pidfile {
 }
 
 /// The path with `suffix` at its end: `x.pid` and `.copy` make `x.pid.copy`.
-pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
@@ -89,7 +89,7 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// What a pidfile says about its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     /// There is no file.
     Missing,
     /// There is a file, but its process does not live.
@@ -99,7 +99,7 @@ pub enum Status {
 }
 
 /// Looks whether the job of a pidfile runs.
-pub fn status(path: &Path) -> Result<Status> {
+pub(crate) fn status(path: &Path) -> Result<Status> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Status::Missing),
@@ -117,7 +117,7 @@ pub fn status(path: &Path) -> Result<Status> {
 }
 
 /// Sends a signal to the process of a pidfile and tells what it found.
-pub fn signal(path: &Path, signal: Signal) -> Result<Status> {
+pub(crate) fn signal(path: &Path, signal: Signal) -> Result<Status> {
     let status = status(path)?;
     let Status::Running(pid) = status else { return Ok(status) };
     match kill(pid, signal) {

@@ -13,7 +13,7 @@ const SILENCE: Duration = Duration::from_mins(1);
 
 /// The errors of a job since its last success.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     in_a_row: u32,
     last: Option<Logged>,
 }
@@ -27,7 +27,7 @@ struct Logged {
 
 /// What to do with the text of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Say {
+pub(crate) enum Say {
     /// Log it. So many of the same text were not logged since the last time.
     Now {
         /// How many.
@@ -40,14 +40,14 @@ pub enum Say {
 impl Faults {
     /// Work was done: the next error starts with the shortest wait. What was logged a short time ago stays known, so
     /// that a job which fails at every other turn does not fill the log.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.in_a_row = 0;
     }
 
     /// How long to wait after one more error. For one that stays: 20 s. For one that may pass by itself: up to 2 s, 4 s,
     /// and so on to 20 s, of which `chance`, from 0 to 1, takes away up to half, so that many jobs do not come back to a
     /// restarted server at once.
-    pub fn wait(&mut self, transient: bool, chance: f64) -> Duration {
+    pub(crate) fn wait(&mut self, transient: bool, chance: f64) -> Duration {
         if !transient {
             return LONGEST;
         }
@@ -57,7 +57,7 @@ impl Faults {
     }
 
     /// Whether to log a text now.
-    pub fn say(&mut self, text: &str, now: Instant) -> Say {
+    pub(crate) fn say(&mut self, text: &str, now: Instant) -> Say {
         if let Some(last) = self.last.as_mut().filter(|last| last.text == text) {
             if now.saturating_duration_since(last.at) < SILENCE {
                 last.unlogged += 1;

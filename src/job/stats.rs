@@ -12,11 +12,11 @@ enum Value {
 
 /// Named numbers in the order in which they were first set.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stats(Vec<(&'static str, Value)>);
+pub(crate) struct Stats(Vec<(&'static str, Value)>);
 
 impl Stats {
     /// Adds to a counter, which starts at 0.
-    pub fn add(&mut self, name: &'static str, count: u64) {
+    pub(crate) fn add(&mut self, name: &'static str, count: u64) {
         match self.0.iter_mut().find(|(n, _)| *n == name) {
             Some((_, Value::Count(value))) => *value += count,
             Some((_, value)) => *value = Value::Count(count),
@@ -25,7 +25,7 @@ impl Stats {
     }
 
     /// Sets a duration, shown in seconds.
-    pub fn set_duration(&mut self, name: &'static str, duration: Duration) {
+    pub(crate) fn set_duration(&mut self, name: &'static str, duration: Duration) {
         let value = Value::Seconds(duration.as_secs_f64());
         match self.0.iter_mut().find(|(n, _)| *n == name) {
             Some((_, old)) => *old = value,
@@ -33,14 +33,9 @@ impl Stats {
         }
     }
 
-    /// Whether nothing was set.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The numbers so far; the counters start anew.
     #[must_use]
-    pub fn take(&mut self) -> Stats {
+    pub(crate) fn take(&mut self) -> Stats {
         std::mem::take(self)
     }
 }
@@ -89,7 +84,7 @@ mod tests {
         stats.set_duration("duration", Duration::from_nanos(18_127_918));
         assert_eq!(stats.to_string(), "{count: 14, ignored: 0, duration: 0.018127918}");
         assert_eq!(stats.take().to_string(), "{count: 14, ignored: 0, duration: 0.018127918}");
-        assert!(stats.is_empty());
+        assert_eq!(stats, Stats::default());
     }
 
     #[test]

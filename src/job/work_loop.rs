@@ -10,7 +10,7 @@ use crate::error::{Error, Report, Result};
 
 /// What a turn of work came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worked {
+pub(crate) enum Worked {
     /// There may be more: start the next turn at once.
     Again,
     /// Nothing is left: sleep before the next turn.
@@ -18,7 +18,7 @@ pub enum Worked {
 }
 
 /// A job that runs until it is stopped.
-pub trait Work: Send {
+pub(crate) trait Work: Send {
     /// One turn. Opens the sessions that it does not have. A stop request must not wait for long: return early from
     /// inner waits when [`Control::finish`] fires, and with [`Error::Aborted`] when [`Control::abort`] does.
     fn work(&mut self) -> impl Future<Output = Result<Worked>> + Send;
@@ -38,7 +38,7 @@ pub trait Work: Send {
 
 /// Works until a stop is requested. Returns `Ok` when the work at hand was finished first, [`Error::Aborted`] when it
 /// was cut short. All other errors are logged here, and the work goes on after a pause.
-pub async fn run_loop(job: &mut impl Work, control: &Control) -> Result<()> {
+pub(crate) async fn run_loop(job: &mut impl Work, control: &Control) -> Result<()> {
     let mut generation = control.reload_generation();
     let mut faults = Faults::default();
     while !control.stopping() {

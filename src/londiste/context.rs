@@ -149,3 +149,17 @@ fn without_origin(report: &str) -> String {
     };
     report.lines().filter(|line| !raised(line)).collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_origin_is_shown_only_of_errors_that_were_not_raised() {
+        let raised =
+            "need key column (42P16)\nCONTEXT: PL/pgSQL function f(text) line 1 at RAISE; PL/pgSQL function g()";
+        assert_eq!(without_origin(raised), "need key column (42P16)");
+        let fault = "division by zero (22012)\nCONTEXT: PL/pgSQL function f(text) line 1 at assignment";
+        assert_eq!(without_origin(fault), fault);
+    }
+}

@@ -13,8 +13,8 @@ mod schema;
 mod state;
 mod table_lock;
 
-pub use commands::command::{Command, CopyMode, Provider, Selection, Shown, Subscriber};
-pub use comparison::{Compare, Repair, Tables};
+pub(crate) use commands::command::{Command, CopyMode, Provider, Selection, Shown, Subscriber};
+pub(crate) use comparison::{Compare, Repair, Tables};
 
 use crate::config;
 use crate::error::Result;
@@ -22,7 +22,7 @@ use crate::job::{Control, Output};
 use context::Context;
 
 /// Runs a command.
-pub async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
+pub(crate) async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
     let context = Context::new(config, control);
     match command {
         Command::Provider(command) => commands::provider::run(command, &context).await,

@@ -146,17 +146,3 @@ fn lock_not_granted(db: &Db, table: &FqName, limit: Duration, blockers: &[Blocke
     };
     Error::refused(message, format!("{end} raise lock_timeout in the ini file."))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_origin_is_shown_only_of_errors_that_were_not_raised() {
-        let raised =
-            "need key column (42P16)\nCONTEXT: PL/pgSQL function f(text) line 1 at RAISE; PL/pgSQL function g()";
-        assert_eq!(without_origin(raised), "need key column (42P16)");
-        let fault = "division by zero (22012)\nCONTEXT: PL/pgSQL function f(text) line 1 at assignment";
-        assert_eq!(without_origin(fault), fault);
-    }
-}

@@ -13,7 +13,7 @@ mod syntax;
 use std::fmt;
 use std::time::Duration;
 
-pub use self::environment::{Content, Environment};
+pub use self::environment::Environment;
 pub(super) use self::host::{Address, Host, SOCKET_DIRECTORIES};
 use self::settings::{Settings, quoted};
 pub(super) use self::ssl::{CertMode, Ssl, SslMode, TlsFile, TlsVersion};
@@ -80,7 +80,7 @@ pub struct Conninfo {
 impl Conninfo {
     /// Reads a connection string in the environment of this process. `fallback_application_name` is what the server shows
     /// when nothing else gives a name.
-    pub fn parse(role: Role, text: &str, fallback_application_name: &str) -> Result<Conninfo> {
+    pub(crate) fn parse(role: Role, text: &str, fallback_application_name: &str) -> Result<Conninfo> {
         Conninfo::parse_in(&Environment::of_process(), role, text, fallback_application_name)
     }
 

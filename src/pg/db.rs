@@ -22,27 +22,27 @@ use crate::task::Abort;
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A `text` parameter; anything that is text for Rust: `&String`, `&&str`, `&Option<String>`.
-pub fn text<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn text<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::TEXT)
 }
 
 /// A `bigint` parameter.
-pub fn int8<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn int8<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::INT8)
 }
 
 /// An `integer` parameter.
-pub fn int4<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn int4<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::INT4)
 }
 
 /// A `boolean` parameter.
-pub fn boolean<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn boolean<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::BOOL)
 }
 
 /// A `text[]` parameter.
-pub fn text_array<T: ToSql + Sync>(value: &T) -> Param<'_> {
+pub(crate) fn text_array<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::TEXT_ARRAY)
 }
 
@@ -81,7 +81,7 @@ impl Db {
     }
 
     /// Which database this is.
-    pub fn role(&self) -> Role {
+    pub(crate) fn role(&self) -> Role {
         self.role
     }
 
@@ -91,12 +91,12 @@ impl Db {
     }
 
     /// How long the session has been open.
-    pub fn age(&self) -> Duration {
+    pub(crate) fn age(&self) -> Duration {
         self.connected_at.elapsed()
     }
 
     /// Whether the session has ended, by the server or a broken connection.
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.session.client.is_closed()
     }
 
@@ -188,7 +188,7 @@ impl Db {
     }
 
     /// The bare client, for what the methods here do not cover (prepared statements). Give its errors to [`Db::failed`].
-    pub fn client(&self) -> &tokio_postgres::Client {
+    pub(crate) fn client(&self) -> &tokio_postgres::Client {
         &self.session.client
     }
 
@@ -211,7 +211,7 @@ impl Db {
 
     /// Limits how long each statement of the open transaction waits for a lock; `None` waits for ever. A statement that
     /// would wait longer fails with SQLSTATE 55P03.
-    pub async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
+    pub(crate) async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
         let millis = timeout.map_or(0, |t| t.as_millis().max(1));
         self.batch("limit the wait for locks", sql!("set local lock_timeout = {millis}", millis = millis)).await
     }
@@ -222,22 +222,22 @@ impl Db {
     }
 
     /// Forgets the notifications that have arrived.
-    pub fn drain_notifications(&mut self) {
+    pub(crate) fn drain_notifications(&mut self) {
         while self.session.notifications.try_recv().is_ok() {}
     }
 
     /// Gives an error of this session's client its context.
-    pub fn failed(&self, action: &'static str, source: tokio_postgres::Error) -> Error {
+    pub(crate) fn failed(&self, action: &'static str, source: tokio_postgres::Error) -> Error {
         Error::Query { role: self.role, target: self.session.target.clone(), action, context: String::new(), source }
     }
 
     /// An [`Error::Data`] of this session.
-    pub fn unexpected(&self, action: &'static str, message: impl Into<String>) -> Error {
+    pub(crate) fn unexpected(&self, action: &'static str, message: impl Into<String>) -> Error {
         Error::Data { role: self.role, target: self.session.target.clone(), action, message: message.into() }
     }
 
     /// Cancels the statement that runs now, if any.
-    pub async fn cancel(&self) {
+    pub(crate) async fn cancel(&self) {
         self.session.cancel.cancel().await;
     }
 }
@@ -264,7 +264,7 @@ impl Tx<'_> {
     }
 
     /// Rolls back.
-    pub async fn rollback(mut self, action: &'static str) -> Result<()> {
+    pub(crate) async fn rollback(mut self, action: &'static str) -> Result<()> {
         self.open = false;
         let done = self.db.batch(action, "rollback").await;
         self.db.in_transaction.store(false, Ordering::Relaxed);

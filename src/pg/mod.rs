@@ -20,7 +20,8 @@ mod tls;
 
 pub use crate::error::Role;
 pub use conninfo::Conninfo;
-pub use db::{Db, Param, Tx, boolean, int4, int8, text, text_array};
+pub use db::{Db, Param, Tx};
+pub(crate) use db::{boolean, int4, int8, text, text_array};
 pub use name::FqName;
 pub use sql::Sql;
 pub(crate) use sql::sql;

@@ -24,12 +24,12 @@ impl FqName {
     }
 
     /// Whether the name as shown can be read back: it cannot when the schema's name has a dot.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         !self.schema.contains('.')
     }
 
     /// The name as it is written in SQL: `"schema"."name"`.
-    pub fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         format!("{}.{}", quote_ident(&self.schema), quote_ident(&self.name))
     }
 }

@@ -7,27 +7,27 @@ use super::{Batch, BatchId, TickId};
 
 /// A name under which events of a queue are consumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumer {
+pub(crate) struct Consumer {
     /// The queue.
-    pub queue: String,
+    pub(crate) queue: String,
     /// The name, unique in the queue.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// What the provider's `pgq` schema can do; read once per session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Abilities {
+pub(crate) struct Abilities {
     /// `next_batch_custom` and `next_batch_info` exist (PgQ 3).
-    pub custom_batches: bool,
+    pub(crate) custom_batches: bool,
     /// `event_failed` exists (PgQ 2 and rlondiste).
-    pub failed_queue: bool,
+    pub(crate) failed_queue: bool,
     /// `register_consumer_at` exists (PgQ 3 and rlondiste).
-    pub register_at: bool,
+    pub(crate) register_at: bool,
 }
 
 impl Abilities {
     /// Reads them from the catalog.
-    pub async fn of(provider: &Db) -> Result<Abilities> {
+    pub(crate) async fn of(provider: &Db) -> Result<Abilities> {
         let row = provider
             .query_one(
                 "look into schema pgq",
@@ -58,30 +58,30 @@ const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
 
 /// Where a consumer stands in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Registration {
+pub(crate) struct Registration {
     /// The tick up to which its batches are finished.
-    pub last_tick: TickId,
+    pub(crate) last_tick: TickId,
     /// The end of its open batch.
-    pub next_tick: Option<TickId>,
+    pub(crate) next_tick: Option<TickId>,
 }
 
 /// When waiting ticks are joined into one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Join {
+pub(crate) struct Join {
     /// Only when at least so many events wait.
-    pub least_events: u64,
+    pub(crate) least_events: u64,
     /// Up to about so many events, unless one tick has more.
-    pub most_events: u64,
+    pub(crate) most_events: u64,
 }
 
 impl Join {
     /// Each tick is a batch: for who must stop at a certain tick.
-    pub const NEVER: Join = Join { least_events: u64::MAX, most_events: 1 };
+    pub(crate) const NEVER: Join = Join { least_events: u64::MAX, most_events: 1 };
 }
 
 impl Consumer {
     /// Registers at the queue's newest tick. Returns whether it was not registered before; if it was, nothing changes.
-    pub async fn register(&self, provider: &Db) -> Result<bool> {
+    pub(crate) async fn register(&self, provider: &Db) -> Result<bool> {
         let row = provider
             .query_one(
                 "register the consumer",
@@ -94,7 +94,7 @@ impl Consumer {
     }
 
     /// Moves the registration to a tick and closes the open batch; registers if needed.
-    pub async fn register_at(&self, provider: &Db, tick: TickId) -> Result<()> {
+    pub(crate) async fn register_at(&self, provider: &Db, tick: TickId) -> Result<()> {
         provider
             .query_one(
                 "register the consumer at a tick",
@@ -107,7 +107,7 @@ impl Consumer {
     }
 
     /// Begins at a tick that another consumer still needs, whatever was there under this name.
-    pub async fn start_at(&self, provider: &Db, abilities: Abilities, tick: TickId) -> Result<()> {
+    pub(crate) async fn start_at(&self, provider: &Db, abilities: Abilities, tick: TickId) -> Result<()> {
         if self.position(provider).await?.is_some() {
             self.unregister(provider).await?;
         }
@@ -127,7 +127,7 @@ impl Consumer {
     }
 
     /// Ends the registration. Fails when there is none.
-    pub async fn unregister(&self, provider: &Db) -> Result<()> {
+    pub(crate) async fn unregister(&self, provider: &Db) -> Result<()> {
         provider
             .query_one(
                 "unregister the consumer",
@@ -140,7 +140,7 @@ impl Consumer {
     }
 
     /// Where the consumer stands; `None` when it is not registered.
-    pub async fn registration(&self, provider: &Db) -> Result<Option<Registration>> {
+    pub(crate) async fn registration(&self, provider: &Db) -> Result<Option<Registration>> {
         let sql = "select s.sub_last_tick, s.sub_next_tick from pgq.subscription s, pgq.queue q, pgq.consumer c
                     where q.queue_id = s.sub_queue and c.co_id = s.sub_consumer
                       and q.queue_name = $1 and c.co_name = $2";
@@ -153,7 +153,7 @@ impl Consumer {
     }
 
     /// The tick up to which this consumer has finished its batches; `None` when it is not registered.
-    pub async fn position(&self, provider: &Db) -> Result<Option<TickId>> {
+    pub(crate) async fn position(&self, provider: &Db) -> Result<Option<TickId>> {
         Ok(self.registration(provider).await?.map(|registration| registration.last_tick))
     }
 
@@ -161,7 +161,7 @@ impl Consumer {
     ///
     /// When many ticks are waiting, a batch spans as many of them as `join` says: who is behind catches up in few steps,
     /// who is not gets each tick as it comes. A provider without that ability gives one tick at a time.
-    pub async fn next_batch(&self, provider: &Db, abilities: Abilities, join: Join) -> Result<Option<Batch>> {
+    pub(crate) async fn next_batch(&self, provider: &Db, abilities: Abilities, join: Join) -> Result<Option<Batch>> {
         if !abilities.custom_batches {
             return self.next_single_batch(provider).await;
         }
@@ -188,7 +188,7 @@ impl Consumer {
     }
 
     /// Closes a batch: the position moves to its end. Safe to repeat.
-    pub async fn finish_batch(&self, provider: &Db, batch: &Batch) -> Result<()> {
+    pub(crate) async fn finish_batch(&self, provider: &Db, batch: &Batch) -> Result<()> {
         provider
             .query_one("finish the batch", "select pgq.finish_batch($1)", &[int8(&batch.id.0)])
             .await
@@ -205,11 +205,11 @@ impl std::fmt::Display for Consumer {
 
 /// When the ticks at the ends of a batch were made, in UTC with microseconds; `None` for a tick that is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BatchEnds {
+pub(crate) struct BatchEnds {
     /// Of the tick where the batch begins.
-    pub prev_time: Option<String>,
+    pub(crate) prev_time: Option<String>,
     /// Of the tick where it ends.
-    pub cur_time: Option<String>,
+    pub(crate) cur_time: Option<String>,
 }
 
 const BATCH: &str = "select pgq.batch_event_sql($1),
@@ -221,7 +221,7 @@ const BATCH: &str = "select pgq.batch_event_sql($1),
 
 impl Consumer {
     /// The statement whose rows are the events of the batch, in order; and the times of the batch's ends.
-    pub async fn batch_events(&self, provider: &Db, batch: &Batch) -> Result<(Sql, BatchEnds)> {
+    pub(crate) async fn batch_events(&self, provider: &Db, batch: &Batch) -> Result<(Sql, BatchEnds)> {
         let params = [int8(&batch.id.0), text(&self.queue), int8(&batch.prev_tick.0), int8(&batch.cur_tick.0)];
         let row = provider
             .query_one("read the batch's events", BATCH, &params)
@@ -231,7 +231,7 @@ impl Consumer {
     }
 
     /// Whether no tick lies between the ends of the batch.
-    pub async fn is_single_tick(&self, provider: &Db, batch: &Batch) -> Result<bool> {
+    pub(crate) async fn is_single_tick(&self, provider: &Db, batch: &Batch) -> Result<bool> {
         if batch.cur_tick.0 - batch.prev_tick.0 <= 1 {
             return Ok(true);
         }
@@ -243,13 +243,13 @@ impl Consumer {
 }
 
 /// Asks for a tick as soon as possible, also when nothing has been written.
-pub async fn force_tick(provider: &Db, queue: &str) -> Result<()> {
+pub(crate) async fn force_tick(provider: &Db, queue: &str) -> Result<()> {
     provider.query_one("force a tick", "select pgq.force_tick($1)", &[text(&queue)]).await?;
     Ok(())
 }
 
 /// The newest tick of the queue; 0 when it has none.
-pub async fn newest_tick(provider: &Db, queue: &str) -> Result<TickId> {
+pub(crate) async fn newest_tick(provider: &Db, queue: &str) -> Result<TickId> {
     let sql = "select coalesce(pg_catalog.max(t.tick_id), 0) from pgq.tick t, pgq.queue q
                 where t.tick_queue = q.queue_id and q.queue_name = $1";
     let row = provider.query_one("read the newest tick", sql, &[text(&queue)]).await?;
@@ -257,7 +257,7 @@ pub async fn newest_tick(provider: &Db, queue: &str) -> Result<TickId> {
 }
 
 /// When a tick was made, in UTC with microseconds; `None` when the queue does not have it any more.
-pub async fn tick_time(provider: &Db, queue: &str, tick: TickId) -> Result<Option<String>> {
+pub(crate) async fn tick_time(provider: &Db, queue: &str, tick: TickId) -> Result<Option<String>> {
     let sql = "select pg_catalog.to_char(t.tick_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')
                  from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
                 where q.queue_name = $1 and t.tick_id = $2";
@@ -266,7 +266,7 @@ pub async fn tick_time(provider: &Db, queue: &str, tick: TickId) -> Result<Optio
 }
 
 /// The first of these names that is a consumer of the queue.
-pub async fn registered_among(provider: &Db, queue: &str, names: &[String]) -> Result<Option<String>> {
+pub(crate) async fn registered_among(provider: &Db, queue: &str, names: &[String]) -> Result<Option<String>> {
     let sql = "select c.co_name from pgq.subscription s
                       join pgq.queue q on q.queue_id = s.sub_queue
                       join pgq.consumer c on c.co_id = s.sub_consumer

@@ -18,7 +18,7 @@ const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What stands in schema `pgq` of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// There is no such schema, or it is empty.
     None,
     /// Our own, with the version of rlondiste that made it.
@@ -35,7 +35,7 @@ pub enum Found {
 
 impl Found {
     /// Whether this is our own schema, whose functions send the notifications of ticks themselves.
-    pub fn is_own(&self) -> bool {
+    pub(crate) fn is_own(&self) -> bool {
         matches!(self, Found::Own(_))
     }
 }
@@ -60,7 +60,7 @@ enum Old {
 }
 
 /// Looks at schema `pgq`.
-pub async fn find(db: &Db) -> Result<Found> {
+pub(crate) async fn find(db: &Db) -> Result<Found> {
     const ACTION: &str = "look for schema pgq";
     const OBJECTS: &str = "select (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgq'),
        exists (select 1 from pg_catalog.pg_depend d where d.refclassid = 'pg_catalog.pg_namespace'::regclass
@@ -89,19 +89,15 @@ pub async fn find(db: &Db) -> Result<Found> {
     })
 }
 
-/// Installs our schema where there is none, upgrades an older one of ours, and leaves alone and uses any other PgQ.
-/// One transaction. Says in the log what is there. Returns what is there afterwards.
-pub async fn ensure_installed(db: &Db) -> Result<Found> {
-    in_transaction(db, Old::Keep).await
-}
-
-/// As [`ensure_installed`], but upgrades a genuine PgQ 2.1 in place; its queues, ticks, events and consumers stay.
-pub async fn install(db: &Db) -> Result<Found> {
+/// Installs our schema where there is none, upgrades an older one of ours and a genuine PgQ 2.1 in place (queues, ticks,
+/// events and consumers stay), and leaves alone and uses any other PgQ. One transaction. Says in the log what is there.
+/// Returns what is there afterwards.
+pub(crate) async fn install(db: &Db) -> Result<Found> {
     in_transaction(db, Old::Upgrade).await
 }
 
-/// As [`ensure_installed`], inside a transaction that the caller has opened and commits.
-pub async fn ensure_installed_in(tx: &Db) -> Result<Found> {
+/// As [`install`], inside a transaction that the caller has opened and commits, and a genuine PgQ 2.1 is used as it is.
+pub(crate) async fn ensure_installed_in(tx: &Db) -> Result<Found> {
     install_in(tx, Old::Keep).await
 }
 

@@ -1,9 +1,9 @@
 //! The queue as its clients see it: ticks, batches, events.
 
-pub mod consumer;
+pub(crate) mod consumer;
 pub mod event;
 pub mod fragment;
-pub mod install;
+pub(crate) mod install;
 pub mod json;
 mod literal;
 pub(crate) mod printable;

@@ -14,12 +14,12 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// No transaction from this one on had begun.
-    pub fn xmax(&self) -> i64 {
+    pub(crate) fn xmax(&self) -> i64 {
         self.xmax
     }
 
     /// Whether the effects of transaction `txid` were visible.
-    pub fn contains(&self, txid: i64) -> bool {
+    pub(crate) fn contains(&self, txid: i64) -> bool {
         txid < self.xmin || (txid < self.xmax && self.running.binary_search(&txid).is_err())
     }
 }

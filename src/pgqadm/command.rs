@@ -2,7 +2,7 @@
 
 /// A command of the ticker program, as the command line gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make ticks and do the maintenance until stopped.
     Ticker,
     /// Overview of queues and consumers.
@@ -69,7 +69,7 @@ pub enum Command {
 
 /// What to do with a failed event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailedAction {
+pub(crate) enum FailedAction {
     /// Put it back into the queue.
     Retry(i64),
     /// Forget it.

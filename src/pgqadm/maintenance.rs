@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn names_are_quoted_once() {
-        assert_eq!(sql_name("pgq.tick"), "\"pgq\".\"tick\"");
-        assert_eq!(sql_name("\"Odd\".\"t\""), "\"Odd\".\"t\"");
+        assert_eq!(sql_name("pgq.tick").as_str(), "\"pgq\".\"tick\"");
+        assert_eq!(sql_name("\"Odd\".\"t\"").as_str(), "\"Odd\".\"t\"");
     }
 }

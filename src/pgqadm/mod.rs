@@ -19,7 +19,7 @@ mod tick_rule;
 mod ticker;
 mod warnings;
 
-pub use command::{Command, FailedAction};
+pub(crate) use command::{Command, FailedAction};
 
 use crate::config;
 use crate::error::{Result, Role};
@@ -29,7 +29,7 @@ use crate::pg::Db;
 use self::database_settings::DatabaseSettings;
 
 /// Runs a command. [`Command::Ticker`] returns when a stop is requested; the others when they are done.
-pub async fn run(command: Command, config: &config::Pgqadm, control: &Control) -> Result<Output> {
+pub(crate) async fn run(command: Command, config: &config::Pgqadm, control: &Control) -> Result<Output> {
     if command == Command::Ticker {
         database::tick_and_maintain(DatabaseSettings::of_database(config), control).await?;
         return Ok(Output::none());
@@ -56,7 +56,7 @@ pub async fn run(command: Command, config: &config::Pgqadm, control: &Control) -
 }
 
 /// Runs the ticker for all databases of a server until a stop is requested.
-pub async fn run_server(config: &config::Pgqd, control: &Control) -> Result<Output> {
+pub(crate) async fn run_server(config: &config::Pgqd, control: &Control) -> Result<Output> {
     server::run(config, control).await?;
     Ok(Output::none())
 }

@@ -3,6 +3,7 @@
 
 use rlondiste::config::Apply;
 use rlondiste::londiste::apply::Settings;
+use rlondiste::pg::Sql;
 use rlondiste::pgq::{event, value_buffer::BIG};
 
 use super::cancel::within;
@@ -83,7 +84,7 @@ fn sessions_are_usable_after_a_stop_at_a_big_event() {
     for limit in 0.. {
         let done = replay.runtime.block_on(async {
             let tx = replay.subscriber.begin("begin", "begin").await.unwrap();
-            let events = event::stream(&replay.provider, &sql).await.unwrap();
+            let events = event::stream(&replay.provider, &Sql::from_operator(&sql)).await.unwrap();
             let applied = within(Box::pin(replay.applier.apply(events, &replay.tables, &tx)), limit).await;
             drop(tx);
             let row = replay.subscriber.query_one("look", "select count(*) from t", &[]).await.unwrap();

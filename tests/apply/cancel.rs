@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use rlondiste::londiste::apply::Settings;
+use rlondiste::pg::Sql;
 use rlondiste::pgq::event;
 
 use super::events::events;
@@ -46,7 +47,7 @@ fn a_batch_that_is_cut_short_anywhere_leaves_nothing() {
     for limit in 0.. {
         let applied = replay.runtime.block_on(async {
             let tx = replay.subscriber.begin("begin", "begin").await.unwrap();
-            let events = event::stream(&replay.provider, &sql).await.unwrap();
+            let events = event::stream(&replay.provider, &Sql::from_operator(&sql)).await.unwrap();
             let applied = within(Box::pin(replay.applier.apply(events, &replay.tables, &tx)), limit).await;
             if let Some(result) = applied {
                 result.unwrap();

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use rlondiste::config::{Apply, ApplyRole, MissingRow};
 use rlondiste::londiste::apply::{Applied, Applier, Filter, Settings};
-use rlondiste::pg::{Db, FqName};
+use rlondiste::pg::{Db, FqName, Sql};
 use rlondiste::pgq::event::{self, Event};
 use rlondiste::task::Abort;
 use rlondiste::{Error, Role};
@@ -82,7 +82,7 @@ impl Replay {
             if self.prepares {
                 self.applier.prepare(&tx).await?;
             }
-            let events = event::stream(&self.provider, events).await?;
+            let events = event::stream(&self.provider, &Sql::from_operator(events)).await?;
             let applied = self.applier.apply(events, &self.tables, &tx).await?;
             tx.commit("commit").await?;
             Ok(applied)

@@ -10,7 +10,7 @@ mod tls;
 use std::future::Future;
 
 use rlondiste::pg::conninfo::Environment;
-use rlondiste::pg::{Conninfo, Db};
+use rlondiste::pg::{Conninfo, Db, Sql};
 use rlondiste::task::Abort;
 use rlondiste::{Report, Result, Role};
 
@@ -35,7 +35,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 /// The only value of a query.
 fn value(db: &Db, sql: &str) -> String {
-    let row = block_on(db.query_one("ask", sql, &[])).unwrap();
+    let row = block_on(db.query_one("ask", Sql::from_operator(sql), &[])).unwrap();
     row.get(0)
 }
 

@@ -5,7 +5,7 @@ use crate::config;
 
 /// A command of the replication program, as the command line gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// `provider ...`
     Provider(Provider),
     /// `subscriber ...`
@@ -26,16 +26,16 @@ pub enum Command {
 
 /// Tables or sequences that a command is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Names and globs as typed.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// `--all`; matters only when there are no names.
-    pub all: bool,
+    pub(crate) all: bool,
 }
 
 /// A command on the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Provider {
+pub(crate) enum Provider {
     /// Install schemas `pgq` and `londiste` and create the queue.
     Install,
     /// Add tables to the queue.
@@ -63,7 +63,7 @@ pub enum Provider {
 
 /// How `subscriber add` treats the data that is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CopyMode {
+pub(crate) enum CopyMode {
     /// Truncate and copy.
     #[default]
     Copy,
@@ -77,7 +77,7 @@ pub enum CopyMode {
 
 /// Which foreign keys or triggers to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub(crate) enum Shown {
     /// Dropped, waiting for the copy to end.
     Pending,
     /// In place.
@@ -86,7 +86,7 @@ pub enum Shown {
 
 /// A command on the subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subscriber {
+pub(crate) enum Subscriber {
     /// Install schema `londiste`.
     Install,
     /// Subscribe to tables.

@@ -4,29 +4,29 @@ use std::path::PathBuf;
 
 /// Which tables `compare` and `repair` are for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tables {
+pub(crate) struct Tables {
     /// Their names; all subscribed ones when empty.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// `--force`: in spite of lag, waiting for replay without a limit.
-    pub force: bool,
+    pub(crate) force: bool,
 }
 
 /// What `compare` takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Compare {
+pub(crate) struct Compare {
     /// Which tables.
-    pub tables: Tables,
+    pub(crate) tables: Tables,
     /// `--checksum`: compare every row, in place of `compare_sql`.
-    pub checksum: bool,
+    pub(crate) checksum: bool,
 }
 
 /// What `repair` takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Repair {
+pub(crate) struct Repair {
     /// Which tables.
-    pub tables: Tables,
+    pub(crate) tables: Tables,
     /// `--apply`: execute the statements on the subscriber.
-    pub apply: bool,
+    pub(crate) apply: bool,
     /// `--output-dir`: where the files of statements go; else the current directory.
-    pub output_dir: Option<PathBuf>,
+    pub(crate) output_dir: Option<PathBuf>,
 }

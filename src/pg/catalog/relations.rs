@@ -1,6 +1,6 @@
 //! Which relations there are: tables, sequences, others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::names::{Names, fq_name};
 use crate::error::Result;
@@ -37,24 +37,19 @@ impl RelationKind {
             _ => RelationKind::Other("no table"),
         }
     }
-
-    /// Whether this is a table of either kind.
-    pub fn is_table(self) -> bool {
-        matches!(self, RelationKind::Table | RelationKind::Partitioned)
-    }
 }
 
 /// A table that could be replicated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableEntry {
+pub(crate) struct TableEntry {
     /// Its name.
-    pub name: FqName,
+    pub(crate) name: FqName,
     /// Whether it is a partition of another table.
-    pub is_partition: bool,
+    pub(crate) is_partition: bool,
 }
 
 /// All tables of a database that could be replicated, by name.
-pub async fn tables(db: &Db) -> Result<Vec<TableEntry>> {
+pub(crate) async fn tables(db: &Db) -> Result<Vec<TableEntry>> {
     let sql = sql!(
         "select n.nspname::text, c.relname::text, c.relispartition \
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
@@ -66,7 +61,7 @@ pub async fn tables(db: &Db) -> Result<Vec<TableEntry>> {
 }
 
 /// All sequences of a database that could be replicated, by name.
-pub async fn sequences(db: &Db) -> Result<Vec<FqName>> {
+pub(crate) async fn sequences(db: &Db) -> Result<Vec<FqName>> {
     let sql = sql!(
         "select n.nspname::text, c.relname::text \
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
@@ -77,7 +72,7 @@ pub async fn sequences(db: &Db) -> Result<Vec<FqName>> {
 }
 
 /// Which of the names exist, and as what.
-pub async fn relations(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, RelationKind>> {
+pub(crate) async fn relations(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, RelationKind>> {
     let sql = "select n.nspname::text, c.relname::text, c.relkind \
                from unnest($1, $2) w(schema, name) \
                join pg_catalog.pg_namespace n on n.nspname = w.schema \
@@ -85,19 +80,4 @@ pub async fn relations(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, Rel
     let wanted = Names::of(names);
     let rows = db.query("look up names", sql, &wanted.params()).await?;
     Ok(rows.iter().map(|r| (fq_name(r, 0), RelationKind::of(r.get(2)))).collect())
-}
-
-/// The sequences that belong to columns of the tables (`serial`, identity, `owned by`), by name.
-pub async fn owned_sequences(db: &Db, tables: &[FqName]) -> Result<BTreeSet<FqName>> {
-    let sql = "select sn.nspname::text, s.relname::text \
-               from unnest($1, $2) w(schema, name) \
-               join pg_catalog.pg_namespace n on n.nspname = w.schema \
-               join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name \
-               join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = c.oid \
-                    and d.refobjsubid > 0 and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i') \
-               join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S' \
-               join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace";
-    let wanted = Names::of(tables);
-    let rows = db.query("read the sequences of tables", sql, &wanted.params()).await?;
-    Ok(rows.iter().map(|r| fq_name(r, 0)).collect())
 }

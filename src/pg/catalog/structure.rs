@@ -41,7 +41,7 @@ pub struct Column {
 
 impl Column {
     /// Whether the column is in the table's key.
-    pub fn in_key(&self) -> bool {
+    pub(crate) fn in_key(&self) -> bool {
         self.key_position > 0
     }
 }
@@ -72,7 +72,7 @@ pub struct Table {
 
 impl Table {
     /// The column with this name.
-    pub fn column(&self, name: &str) -> Option<&Column> {
+    pub(crate) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
     }
 
@@ -163,16 +163,11 @@ fn column(row: &Row, name: String) -> Column {
 }
 
 /// The structure of one table, if it exists.
-pub async fn structure(db: &Db, name: &FqName) -> Result<Option<Table>> {
+pub(crate) async fn structure(db: &Db, name: &FqName) -> Result<Option<Table>> {
     Ok(structures(db, std::slice::from_ref(name)).await?.remove(name))
 }
 
 /// The columns of a table in their order; none when it does not exist.
-pub async fn columns(db: &Db, name: &FqName) -> Result<Vec<Column>> {
+pub(crate) async fn columns(db: &Db, name: &FqName) -> Result<Vec<Column>> {
     Ok(structure(db, name).await?.map(|t| t.columns).unwrap_or_default())
-}
-
-/// The columns of a table's key, in its order; none when it has no key or does not exist.
-pub async fn key_columns(db: &Db, name: &FqName) -> Result<Vec<String>> {
-    Ok(structure(db, name).await?.map(|t| t.key().iter().map(|c| c.name.clone()).collect()).unwrap_or_default())
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 /// A file as far as connection strings care.
 #[derive(Clone, Debug)]
-pub struct Content {
+pub(crate) struct Content {
     /// The bytes, with anything that is not UTF-8 replaced.
-    pub text: String,
+    pub(crate) text: String,
     /// Permission bits.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// Whether it is a plain file.
-    pub is_plain: bool,
+    pub(crate) is_plain: bool,
 }
 
 /// How a file is read.
