@@ -87,7 +87,7 @@ fn while_its_indexes_are_built() {
 
 #[test]
 fn while_it_catches_up() {
-    told_at(Side::Provider, "finish batch", "catching-up");
+    told_at(Side::Provider, "next batch", "catching-up");
 }
 
 #[test]
