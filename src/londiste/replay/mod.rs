@@ -26,8 +26,8 @@ use crate::pgq::{Batch, TickId, event};
 use super::apply::{Applied, Applier, Filter, Settings};
 use super::completed::{self, Standing};
 use super::copy::Goal;
-use super::install;
 use super::news::News;
+use super::schema;
 use super::setup::Setup;
 use super::skip::{self, Skips};
 use super::table_state::TableState;
@@ -119,7 +119,7 @@ impl Replay {
         let job_name = &config.common.job_name;
         let provider = Db::open(Role::Provider, &config.provider_db, job_name, abort).await?;
         let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, job_name, abort).await?;
-        install::take_over(&subscriber).await?;
+        schema::take_over(&subscriber).await?;
         tables::spell_ok(&subscriber, &self.consumer.queue).await?;
         let abilities = Abilities::of(&provider).await?;
         // A new registration begins at the newest tick, whatever the subscriber had before. The old position goes first:
@@ -390,7 +390,7 @@ impl Replay {
         let (name, abort) = (&self.config.common.job_name, self.control.abort());
         let provider = Db::open(Role::Provider, &self.config.provider_db, name, abort).await?;
         let subscriber = Db::open(Role::Subscriber, &self.config.subscriber_db, name, abort).await?;
-        install::take_over(&subscriber).await?;
+        schema::take_over(&subscriber).await?;
         loop {
             let mut news = self.news.listener();
             self.copies.reap();
