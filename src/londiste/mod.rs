@@ -7,7 +7,6 @@ mod comparison;
 mod context;
 mod copy;
 mod foreign_keys;
-mod install;
 mod replay;
 mod schema;
 mod state;

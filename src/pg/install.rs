@@ -1,29 +1,209 @@
-//! Installs a schema: all of its files in one transaction, under a lock that keeps two installers apart.
+//! Installs a schema of ours: all of its files in one transaction, under a lock that keeps two installers apart.
+//!
+//! The schema's function `rlondiste_version()` tells which release has installed it; a comment on that function holds a
+//! hash over the names and texts of all files. A schema is up to date when both are those of this program, so a changed
+//! file is installed without a new release.
 
-use super::{Db, sql};
+use std::cmp::Ordering;
+
+use tracing::info;
+
+use super::{Db, Sql, sql, text};
 use crate::error::{Error, Result};
+
+/// The release of this program, which its schemas get.
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The key of the advisory lock that one installer at a time holds in a database. Any constant would do.
 const INSTALL_LOCK: i64 = 0x0072_6c6f_6e64;
 
-/// Runs the files, given as (name, SQL), in their order inside the transaction that is open.
-///
-/// Every file is re-runnable, so this is the upgrade too. Fails with the name of the file and leaves nothing behind.
-pub async fn run_files(tx: &Db, files: &[(&'static str, &'static str)]) -> Result<()> {
-    tx.query(
-        "wait for another installer",
-        sql!("select pg_catalog.pg_advisory_xact_lock({key})", key = INSTALL_LOCK),
-        &[],
-    )
-    .await?;
-    // Notices of "if not exists" are noise; function bodies name objects of files that come later.
-    tx.batch(
-        "prepare the installation",
-        "set local client_min_messages = warning; set local check_function_bodies = off",
-    )
-    .await?;
-    for (name, sql) in files {
-        tx.batch("install SQL", *sql).await.map_err(|e: Error| e.about(format!("file {name}")))?;
+/// A schema that this program can install.
+pub(crate) struct Schema {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Name and text of each file, in the order in which they are run. Each may run again over what it has made.
+    pub(crate) files: &'static [(&'static str, &'static str)],
+}
+
+/// A schema of ours in a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Installed {
+    /// The release that has installed it.
+    pub(crate) version: String,
+    /// The hash of that release's files; none where it did not store one.
+    hash: Option<String>,
+}
+
+/// How a schema in a database stands to the files of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It was made by these files.
+    Current,
+    /// It was made by an older release.
+    Older,
+    /// It was made by other files of this release.
+    Changed,
+    /// It was made by a newer release.
+    Newer,
+}
+
+impl Schema {
+    /// The schema as it is in the database; `None` where it is not there, or not one of ours.
+    pub(crate) async fn installed(&self, db: &Db) -> Result<Option<Installed>> {
+        const ACTION: &str = "read the version of a schema";
+        let function = format!("{}.rlondiste_version()", self.name);
+        let exists = "select pg_catalog.to_regprocedure($1) is not null";
+        if !db.query_one(ACTION, exists, &[text(&function)]).await?.get::<_, bool>(0) {
+            return Ok(None);
+        }
+        let sql = sql!(
+            "select {schema}.rlondiste_version(),
+                    pg_catalog.obj_description(pg_catalog.to_regprocedure($1), 'pg_proc')",
+            schema = Sql::ident(self.name)
+        );
+        let row = db.query_one(ACTION, sql, &[text(&function)]).await?;
+        Ok(Some(Installed { version: row.get(0), hash: row.get(1) }))
     }
-    Ok(())
+
+    /// Compares what is installed with the files of this program.
+    pub(crate) fn standing(&self, installed: &Installed) -> Standing {
+        match numbers(&installed.version).cmp(&numbers(OWN_VERSION)) {
+            Ordering::Less => Standing::Older,
+            Ordering::Greater => Standing::Newer,
+            Ordering::Equal if installed.hash.as_deref() == Some(&self.hash()) => Standing::Current,
+            Ordering::Equal => Standing::Changed,
+        }
+    }
+
+    /// Brings a schema of ours up to date. Logs what is done; refuses one of a newer release.
+    pub(crate) async fn upgrade(&self, tx: &Db, installed: &Installed) -> Result<()> {
+        match self.standing(installed) {
+            Standing::Current => {
+                info!("{} is installed", self.name);
+                return Ok(());
+            }
+            Standing::Older => info!("Upgrading {} from rlondiste {}", self.name, installed.version),
+            Standing::Changed => info!("Upgrading {}: its files have changed", self.name),
+            Standing::Newer => return Err(self.newer(tx, &installed.version)),
+        }
+        self.install(tx).await
+    }
+
+    /// Runs the files inside the transaction that is open. Fails with the name of the file.
+    ///
+    /// Takes an advisory lock that other installers wait for, and locks on what the files change, until the caller
+    /// commits. Settings that it changes last as long.
+    pub(crate) async fn install(&self, tx: &Db) -> Result<()> {
+        info!("  Reading from rlondiste {OWN_VERSION}");
+        let lock = sql!("select pg_catalog.pg_advisory_xact_lock({key})", key = INSTALL_LOCK);
+        tx.query("wait for another installer", lock, &[]).await?;
+        // Notices of "if not exists" are noise; function bodies name objects of files that come later.
+        tx.batch(
+            "prepare the installation",
+            "set local client_min_messages = warning; set local check_function_bodies = off",
+        )
+        .await?;
+        for (name, sql) in self.files {
+            tx.batch("install SQL", *sql).await.map_err(|e: Error| e.about(format!("file {name}")))?;
+        }
+        let sql = sql!(
+            "comment on function {schema}.rlondiste_version() is {hash}",
+            schema = Sql::ident(self.name),
+            hash = Sql::literal(&self.hash())
+        );
+        tx.batch("note which files are installed", sql).await
+    }
+
+    /// The refusal of a schema of this name that is not ours to change: what it is, and what can be done.
+    pub(crate) fn foreign(&self, db: &Db, what: &str, advice: &str) -> Error {
+        Error::refused(
+            format!(
+                "cannot install {0} on {1} ({2}): schema {0} is there, but it is {what}",
+                self.name,
+                db.role(),
+                db.target()
+            ),
+            format!("Nothing was changed. {advice}"),
+        )
+    }
+
+    fn newer(&self, db: &Db, version: &str) -> Error {
+        Error::refused(
+            format!(
+                "cannot install {} on {} ({}): the schema there was made by rlondiste {version}, which is newer than this \
+                 program ({OWN_VERSION})",
+                self.name,
+                db.role(),
+                db.target()
+            ),
+            "Nothing was changed. Use that version of rlondiste or a newer one.",
+        )
+    }
+
+    /// 64 bits of FNV-1a over the names and texts of the files, in hexadecimal digits. Not for protection: whoever may
+    /// change the schema may change the comment too.
+    fn hash(&self) -> String {
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+        for text in self.files.iter().flat_map(|(name, text)| [name, text]) {
+            // A byte that no text has ends each.
+            for byte in text.bytes().chain([0xff]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        format!("{hash:016x}")
+    }
+}
+
+/// Installs the language of the schemas' functions. It is in every database unless somebody took it away.
+pub(crate) async fn plpgsql(tx: &Db) -> Result<()> {
+    let sql = "select exists (select from pg_catalog.pg_language l where l.lanname = 'plpgsql')";
+    if tx.query_one("look for plpgsql", sql, &[]).await?.get(0) {
+        info!("plpgsql is installed");
+        return Ok(());
+    }
+    info!("Installing plpgsql");
+    tx.batch("install plpgsql", "create extension plpgsql").await
+}
+
+/// The numbers of a version, for comparison; what is no number counts as 0.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: Schema = Schema { name: "x", files: &[("a", "select 1"), ("b", "select 2")] };
+
+    fn standing(version: &str, hash: Option<&str>) -> Standing {
+        SCHEMA.standing(&Installed { version: version.to_owned(), hash: hash.map(str::to_owned) })
+    }
+
+    #[test]
+    fn version_decides_and_then_the_files() {
+        let hash = SCHEMA.hash();
+        assert_eq!(standing(OWN_VERSION, Some(&hash)), Standing::Current);
+        assert_eq!(standing(OWN_VERSION, Some("0")), Standing::Changed);
+        assert_eq!(standing(OWN_VERSION, None), Standing::Changed);
+        assert_eq!(standing("0.0.99", Some(&hash)), Standing::Older);
+        assert_eq!(standing("99.0", Some(&hash)), Standing::Newer);
+        assert!(numbers("0.10.0") > numbers("0.9.1"));
+    }
+
+    #[test]
+    fn hash_knows_each_byte_of_names_and_texts() {
+        let files: [&'static [(&'static str, &'static str)]; 5] = [
+            SCHEMA.files,
+            &[("a", "select 1"), ("b", "select 3")],
+            &[("a", "select 1"), ("c", "select 2")],
+            &[("b", "select 2"), ("a", "select 1")],
+            &[("a", "select 1b"), ("", "select 2")],
+        ];
+        let hashes: std::collections::BTreeSet<String> =
+            files.iter().map(|files| Schema { name: "x", files }.hash()).collect();
+        assert_eq!(hashes.len(), files.len());
+        // The same on every machine and in every release: FNV-1a of "a", 255, "b", 255.
+        assert_eq!(Schema { name: "x", files: &[("a", "b")] }.hash(), "d2b371819297f98a");
+    }
 }

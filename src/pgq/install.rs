@@ -9,20 +9,21 @@ use std::fmt;
 use tracing::info;
 
 use crate::error::{Error, Result};
-use crate::pg::{self, Db};
+use crate::pg::Db;
+use crate::pg::install::{Installed, Schema, plpgsql};
 
 use super::schema;
 
-/// The version of the schema that this program brings, as `pgq.rlondiste_version()` gives it.
-const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Our own schema.
+const SCHEMA: Schema = Schema { name: "pgq", files: schema::FILES };
 
 /// What stands in schema `pgq` of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// There is no such schema, or it is empty.
     None,
-    /// Our own, with the version of rlondiste that made it.
-    Own(String),
+    /// Our own.
+    Own(Installed),
     /// PgQ 2.1 from SkyTools, with C functions.
     Genuine21(String),
     /// The `pgq` extension.
@@ -44,7 +45,7 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Found::None => f.write_str("no pgq"),
-            Found::Own(version) => write!(f, "pgq of rlondiste {version}"),
+            Found::Own(installed) => write!(f, "pgq of rlondiste {}", installed.version),
             Found::Genuine21(version) | Found::Plain3(version) => write!(f, "PgQ {version}"),
             Found::Extension(version) => write!(f, "extension pgq {version}"),
             Found::Foreign(what) => f.write_str(what),
@@ -65,11 +66,9 @@ pub(crate) async fn find(db: &Db) -> Result<Found> {
     const OBJECTS: &str = "select (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgq'),
        exists (select 1 from pg_catalog.pg_depend d where d.refclassid = 'pg_catalog.pg_namespace'::regclass
                and d.refobjid = pg_catalog.to_regnamespace('pgq')),
-       pg_catalog.to_regclass('pgq.queue') is not null and pg_catalog.to_regprocedure('pgq.version()') is not null,
-       pg_catalog.to_regprocedure('pgq.rlondiste_version()') is not null";
+       pg_catalog.to_regclass('pgq.queue') is not null and pg_catalog.to_regprocedure('pgq.version()') is not null";
     let row = db.query_one(ACTION, OBJECTS, &[]).await?;
-    let (extension, objects, pgq, own): (Option<String>, bool, bool, bool) =
-        (row.get(0), row.get(1), row.get(2), row.get(3));
+    let (extension, objects, pgq): (Option<String>, bool, bool) = (row.get(0), row.get(1), row.get(2));
     if let Some(version) = extension {
         return Ok(Found::Extension(version));
     }
@@ -79,10 +78,11 @@ pub(crate) async fn find(db: &Db) -> Result<Found> {
     if !pgq {
         return Ok(Found::Foreign("a schema without pgq.queue and pgq.version()".to_owned()));
     }
-    let call = if own { "select pgq.rlondiste_version()" } else { "select pgq.version()" };
-    let version: String = db.query_one(ACTION, call, &[]).await?.get(0);
+    if let Some(installed) = SCHEMA.installed(db).await? {
+        return Ok(Found::Own(installed));
+    }
+    let version: String = db.query_one(ACTION, "select pgq.version()", &[]).await?.get(0);
     Ok(match version.split('.').next() {
-        _ if own => Found::Own(version),
         Some("2") => Found::Genuine21(version),
         Some("3") => Found::Plain3(version),
         _ => Found::Foreign(format!("PgQ {version}")),
@@ -93,7 +93,10 @@ pub(crate) async fn find(db: &Db) -> Result<Found> {
 /// events and consumers stay), and leaves alone and uses any other PgQ. One transaction. Says in the log what is there.
 /// Returns what is there afterwards.
 pub(crate) async fn install(db: &Db) -> Result<Found> {
-    in_transaction(db, Old::Upgrade).await
+    let tx = db.begin("start the installation", "begin").await?;
+    let found = install_in(&tx, Old::Upgrade).await?;
+    tx.commit("commit the installation").await?;
+    Ok(found)
 }
 
 /// As [`install`], inside a transaction that the caller has opened and commits, and a genuine PgQ 2.1 is used as it is.
@@ -101,97 +104,42 @@ pub(crate) async fn ensure_installed_in(tx: &Db) -> Result<Found> {
     install_in(tx, Old::Keep).await
 }
 
-async fn in_transaction(db: &Db, old: Old) -> Result<Found> {
-    let tx = db.begin("start the installation", "begin").await?;
-    let found = install_in(&tx, old).await?;
-    tx.commit("commit the installation").await?;
-    Ok(found)
-}
-
 async fn install_in(tx: &Db, old: Old) -> Result<Found> {
     prepare_server(tx).await?;
     let found = find(tx).await?;
     match &found {
         Found::None => info!("Installing pgq"),
-        Found::Own(version) => match version_of(version).cmp(&version_of(OWN_VERSION)) {
-            std::cmp::Ordering::Equal => {
-                info!("pgq is installed");
-                return Ok(found);
-            }
-            std::cmp::Ordering::Less => info!("Upgrading pgq from rlondiste {version}"),
-            std::cmp::Ordering::Greater => return Err(newer(tx, version)),
-        },
+        Found::Own(installed) => {
+            SCHEMA.upgrade(tx, installed).await?;
+            return find(tx).await;
+        }
         Found::Genuine21(_) if old == Old::Upgrade => info!("Upgrading pgq from {found}"),
         Found::Genuine21(_) | Found::Extension(_) | Found::Plain3(_) => {
             info!("pgq is installed: {found}, which is used as it is");
             return Ok(found);
         }
-        Found::Foreign(what) => return Err(foreign(tx, what)),
+        Found::Foreign(what) => {
+            let what = format!("{what}, which rlondiste does not know");
+            return Err(SCHEMA.foreign(tx, &what, "Rename or drop that schema if nothing needs it."));
+        }
     }
-    info!("  Reading from rlondiste {OWN_VERSION}");
-    pg::install::run_files(tx, schema::FILES).await?;
-    Ok(Found::Own(OWN_VERSION.to_owned()))
+    SCHEMA.install(tx).await?;
+    find(tx).await
 }
 
 /// What the schema needs of the server. Both are there in every supported server unless somebody took plpgsql away.
 async fn prepare_server(tx: &Db) -> Result<()> {
-    const ACTION: &str = "look at the server";
     const FACTS: &str = "select pg_catalog.current_setting('server_version_num')::int4,
-       pg_catalog.current_setting('server_version'),
-       exists (select 1 from pg_catalog.pg_language l where l.lanname = 'plpgsql')";
-    let row = tx.query_one(ACTION, FACTS, &[]).await?;
-    let (number, version, plpgsql): (i32, String, bool) = (row.get(0), row.get(1), row.get(2));
+       pg_catalog.current_setting('server_version')";
+    let row = tx.query_one("look at the server", FACTS, &[]).await?;
+    let (number, version): (i32, String) = (row.get(0), row.get(1));
     if number < 100_000 {
         return Err(Error::refused(
             format!("cannot install pgq on {} ({}): PostgreSQL {version} is too old", tx.role(), tx.target()),
             "PostgreSQL 10 or newer is needed.",
         ));
     }
-    if plpgsql {
-        info!("plpgsql is installed");
-    } else {
-        info!("Installing plpgsql");
-        tx.batch("install plpgsql", "create extension plpgsql").await?;
-    }
+    plpgsql(tx).await?;
     info!("txid_current_snapshot is installed");
     Ok(())
-}
-
-fn newer(db: &Db, version: &str) -> Error {
-    Error::refused(
-        format!(
-            "cannot install pgq on {} ({}): the schema there was made by rlondiste {version}, which is newer than this \
-             program ({OWN_VERSION})",
-            db.role(),
-            db.target()
-        ),
-        "Nothing was changed. Use that version of rlondiste or a newer one.",
-    )
-}
-
-fn foreign(db: &Db, what: &str) -> Error {
-    Error::refused(
-        format!(
-            "cannot install pgq on {} ({}): schema pgq is there, but it is {what}, which rlondiste does not know",
-            db.role(),
-            db.target()
-        ),
-        "Nothing was changed. Rename or drop that schema if nothing needs it.",
-    )
-}
-
-/// The numbers of a version, for comparison; what is no number counts as 0.
-fn version_of(text: &str) -> Vec<u32> {
-    text.split('.').map(|part| part.parse().unwrap_or(0)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_compare_by_number() {
-        assert!(version_of("0.10.0") > version_of("0.9.1"));
-        assert_eq!(version_of(OWN_VERSION), version_of(OWN_VERSION));
-    }
 }

@@ -1,7 +1,7 @@
 //! The provider's commands, message by message.
 
 use super::log_lines::log;
-use crate::support::Replication;
+use crate::support::{Replication, wait_until};
 
 /// Tables of several kinds on the provider; `customers` and `orders` hang together.
 const TABLES: &str = "
@@ -53,6 +53,36 @@ fn install_refuses_a_schema_of_londiste_3_and_changes_nothing() {
                    HINT: Nothing was changed. Take another database, or rename that schema if nothing needs it.\n";
     assert!(output.stderr.ends_with(message), "{}", output.stderr);
     assert_eq!(r.provider.value("select to_regnamespace('pgq') is null"), "t");
+}
+
+/// A comment tells which files have made the schema; replay, too, brings a subscriber's up to date.
+#[test]
+fn changed_files_are_installed_without_a_new_version() {
+    const FUNCTION: &str = "select md5(prosrc) from pg_proc where oid = 'londiste.version()'::regprocedure";
+    const CHANGE: &str =
+        "create or replace function londiste.version() returns text language sql as 'select ''?''::text';
+        comment on function londiste.rlondiste_version() is 'files of another program'";
+    let r = Replication::new();
+    r.install();
+    let function = r.provider.value(FUNCTION);
+    let reading = format!("INFO   Reading from rlondiste {}", env!("CARGO_PKG_VERSION"));
+    let upgrading = ["INFO plpgsql is installed", "INFO Upgrading londiste: its files have changed", &reading];
+    for (database, command) in [(&r.provider, "provider"), (&r.subscriber, "subscriber")] {
+        database.sql(CHANGE);
+        let mut lines = upgrading.to_vec();
+        if command == "provider" {
+            lines.splice(1..1, ["INFO txid_current_snapshot is installed", "INFO pgq is installed"]);
+        }
+        r.londiste.program([command, "install"]).stdout("").stderr(log(&lines)).run();
+        assert_eq!(database.value(FUNCTION), function, "{command}");
+    }
+    r.subscriber.sql(CHANGE);
+    r.londiste.run("subscriber register");
+    r.londiste.start();
+    wait_until("replay has brought the schema up to date", || match r.subscriber.value(FUNCTION) {
+        now if now == function => Ok(()),
+        now => Err(now),
+    });
 }
 
 #[test]

@@ -65,6 +65,25 @@ fn install_upgrades_an_older_schema_and_keeps_its_queues() {
     setup.says("install", INSTALLED);
 }
 
+/// The comment tells which files have made the schema; without one, or with another, the functions may be others.
+#[test]
+fn install_brings_changed_files_without_a_new_version() {
+    let setup = Setup::with_queues(&["q"]);
+    let before = functions(&setup.database);
+    let upgrading = "DATE PID INFO Upgrading pgq: its files have changed";
+    let reading = format!("DATE PID INFO   Reading from rlondiste {}", version());
+    for comment in ["'files of another program'", "null"] {
+        setup.database.sql(&format!(
+            "create or replace function pgq.version() returns text language sql as $$ select 'changed'::text $$;
+             comment on function pgq.rlondiste_version() is {comment}"
+        ));
+        setup.says("install", &[INSTALLED[0], INSTALLED[1], upgrading, &reading]);
+        assert_eq!(functions(&setup.database), before);
+        setup.says("install", INSTALLED);
+    }
+    assert_eq!(setup.database.value("select count(*) from pgq.queue"), "1");
+}
+
 #[test]
 fn install_refuses_a_newer_schema() {
     let setup = Setup::installed();

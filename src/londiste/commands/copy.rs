@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::context::{Context, Job};
 use super::super::copy::{Copies, Goal};
-use super::super::install;
+use super::super::schema;
 use super::super::state::changes::StateChanges;
 use super::super::state::copy_consumer;
 use super::super::state::table_state::TableState;
@@ -36,7 +36,7 @@ async fn copy_all(
     copies: &mut Copies,
 ) -> Result<()> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
-    install::take_over(&subscriber).await?;
+    schema::take_over(&subscriber).await?;
     copy_consumer::adopt(&subscriber, &job.queue, &job.consumer).await?;
     let config = Arc::new(context.config.clone());
     loop {

@@ -3,6 +3,7 @@
 mod bars;
 pub(super) mod command;
 pub(super) mod copy;
+mod install;
 mod listing;
 pub(super) mod position;
 pub(super) mod provider;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::context::{Context, Outcome};
-use super::super::install;
 use super::super::state::provider_queue::{self, Functions, HowToCapture};
 use super::super::table_lock::TableLock;
 use super::command::{Provider, Selection};
+use super::install;
 use super::listing::NameList;
 use super::selection::{self, Match};
 use super::seqs;

@@ -12,7 +12,7 @@
 
 use std::time::Instant;
 
-use super::super::install;
+use super::super::schema;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{completed, copy_consumer, queue_consumer};
@@ -30,7 +30,7 @@ impl Replay {
         let job_name = &config.common.job_name;
         let provider = Db::open(Role::Provider, &config.provider_db, job_name, abort).await?;
         let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, job_name, abort).await?;
-        install::take_over(&subscriber).await?;
+        schema::take_over(&subscriber).await?;
         let queue = &self.job.queue;
         tables::spell_ok(&subscriber, queue).await?;
         copy_consumer::adopt(&subscriber, queue, &self.job.consumer).await?;
