@@ -192,17 +192,22 @@ impl Original {
         match self.moving {
             Moving::InCopy => unreachable!(),
             Moving::CatchingUp => self.table("moving", "'catching-up'", &snapshot),
+            // Each process writes its state with the batch open and not applied that ends at the state's tick.
             Moving::WannaSync => {
-                self.bring(&["moving"]);
-                self.stands_at("db1-londiste_copy", third);
+                self.opens_batch("db1-londiste_copy");
                 self.table("moving", &format!("'wanna-sync:{third}'"), &snapshot);
             }
             Moving::DoSync => {
-                self.bring(&["parents", "children", "snapped"]);
-                self.stands_at("db1-londiste", third);
+                self.opens_batch("db1-londiste_copy");
+                self.opens_batch("db1-londiste");
                 self.table("moving", &format!("'do-sync:{third}'"), &snapshot);
             }
         }
+    }
+
+    fn opens_batch(&self, consumer: &str) {
+        let batch = self.r.provider.value(&format!("select pgq.next_batch('{QUEUE}', '{consumer}')"));
+        assert_ne!(batch, "NULL", "no batch for {consumer}");
     }
 
     /// What the original's replay does until there is no batch, by its statements. Returns the number of events.
