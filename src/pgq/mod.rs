@@ -2,6 +2,7 @@
 
 pub mod consumer;
 pub mod event;
+pub(crate) mod failed_queue;
 pub mod fragment;
 pub mod install;
 pub mod json;

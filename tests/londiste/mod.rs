@@ -38,4 +38,5 @@ mod subscriber_seqs;
 mod subscribers;
 mod take_over;
 mod tutorial;
+mod unknown_events;
 mod wait_and_status;

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use crate::config;
 use crate::error::{Error, Result, Role};
 use crate::job::{self, Control, Output, Stats, Work, Worked};
-use crate::pg::{Db, FqName, int8};
+use crate::pg::{Db, FqName};
 use crate::pgq::consumer::{self, Abilities, Consumer, Join};
-use crate::pgq::{Batch, TickId, event};
+use crate::pgq::{Batch, TickId, event, failed_queue};
 
-use super::apply::{Applied, Applier, Filter, Settings};
+use super::apply::{Applied, Applier, Filter, Settings, is_unknown_type};
 use super::completed::{self, Standing};
 use super::copy::Goal;
 use super::install;
@@ -251,7 +251,7 @@ impl Replay {
         let (events, tx) = tokio::try_join!(event::stream(provider, &sql), start)?;
         let applied = self.applier.apply(events, &filters, &tx).await?;
         table_sets::follow(provider, &tx, &self.consumer.queue, &applied.table_sets, tables).await?;
-        put_aside(sessions, batch, &applied).await?;
+        put_aside(sessions, batch, &sql, &applied).await?;
         if let Some(queue) = &self.config.mirror_queue {
             mirror::repeat(queue, &self.consumer.queue, provider, &tx, &mirror::Source { batch, sql: &sql, tables })
                 .await?;
@@ -335,7 +335,7 @@ fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
         stats.add("ignored", applied.ignored);
     }
     stats.set_duration("duration", duration);
-    let unknown = applied.map_or(0, |a| a.unknown.len() as u64);
+    let unknown = applied.map_or(0, |a| a.unknown.count());
     for (name, number) in [("failed-events", unknown), ("missing-rows", applied.map_or(0, |a| a.missing_rows))] {
         if number > 0 {
             stats.add(name, number);
@@ -345,19 +345,12 @@ fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
 }
 
 /// Events of a type that nobody knows go to the provider's failed queue, where it has one.
-async fn put_aside(sessions: &Sessions, batch: &Batch, applied: &Applied) -> Result<()> {
-    for (event, kind) in &applied.unknown {
-        tracing::warn!("Unknown op {kind} (event {event})");
+async fn put_aside(sessions: &Sessions, batch: &Batch, sql: &str, applied: &Applied) -> Result<()> {
+    if applied.unknown.count() > 0 {
+        tracing::warn!("Unknown op {}", applied.unknown);
         if sessions.abilities.failed_queue {
-            sessions
-                .provider
-                .query(
-                    "put an event aside",
-                    "select pgq.event_failed($1, $2, 'Unknown operation')",
-                    &[int8(&batch.id.0), int8(&event.0)],
-                )
-                .await
-                .map_err(|e| e.about(format!("event {event}")))?;
+            let reason = "Unknown operation";
+            failed_queue::put_aside(&sessions.provider, batch, sql, is_unknown_type, reason).await?;
         }
     }
     Ok(())
