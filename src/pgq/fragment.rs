@@ -404,12 +404,7 @@ mod tests {
             (Verb::Insert, "(a) values ('1'),('2')", 16),
             (Verb::Insert, "(a) values ('1'); x", 18),
             (Verb::Insert, "(a) values ('1", 14),
-            (
-                Verb::Insert,
-                r"(a) values (E'\n
-')",
-                17,
-            ),
+            (Verb::Insert, "(a) values (E'\n\\n')", 15),
             (Verb::Insert, "(a) values (nullx)", 12),
             (Verb::Insert, "(a,A) values ('1','2')", 3),
             (Verb::Insert, "(a,\"\") values ('1','2')", 3),
