@@ -1,6 +1,6 @@
 //! Takes events apart and puts them into chunks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::applied::Applied;
 use super::catalog::{Catalog, FullRow, column_ids};
@@ -34,6 +34,8 @@ pub(super) struct Reader<'a> {
     filters: &'a HashMap<FqName, Filter>,
     /// What the names in the events stand for.
     targets: HashMap<Vec<u8>, Target<'a>>,
+    /// Tables that a list of the provider's tables, earlier in the batch, does not have.
+    removed: HashSet<FqName>,
     /// The name of the event before, and what it stands for.
     last: (Vec<u8>, Target<'a>),
     /// The type of the JSON event before, as text and taken apart.
@@ -86,6 +88,7 @@ impl<'a> Reader<'a> {
             catalog,
             filters,
             targets: HashMap::new(),
+            removed: HashSet::new(),
             last: (Vec::new(), Target::Ignored),
             last_kind: None,
             names: NameList::default(),
@@ -173,7 +176,13 @@ impl<'a> Reader<'a> {
         self.applied.count += 1;
         let list = String::from_utf8_lossy(event.data().unwrap_or_default()).into_owned();
         let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        self.applied.table_sets.push(names.map(FqName::parse).collect());
+        let tables: Vec<FqName> = names.map(FqName::parse).collect();
+        // A table that is not in the list leaves the set or is copied again: its later events are of rows that were not
+        // captured in between.
+        self.removed.extend(self.filters.keys().filter(|name| !tables.contains(name)).cloned());
+        self.targets.clear();
+        self.last = (Vec::new(), Target::Ignored);
+        self.applied.table_sets.push(tables);
         Read::Done
     }
 
@@ -243,7 +252,9 @@ impl<'a> Reader<'a> {
     fn resolve(&mut self, name: &[u8]) -> Result<Target<'a>, FqName> {
         let Ok(name) = std::str::from_utf8(name) else { return Ok(Target::Ignored) };
         let name = FqName::parse(name);
-        let Some(filter) = self.filters.get(&name) else { return Ok(Target::Ignored) };
+        let Some(filter) = self.filters.get(&name).filter(|_| !self.removed.contains(&name)) else {
+            return Ok(Target::Ignored);
+        };
         match self.catalog.find(&name) {
             Some(id) => Ok(Target::Table(id, filter)),
             None => Err(name),
