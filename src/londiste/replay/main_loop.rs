@@ -34,7 +34,7 @@ const BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 /// Applies batches until a stop is requested.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let mut replay = Replay::new(config.clone(), control.clone());
-    let result = job::run_loop(&mut replay, control).await;
+    let result = Box::pin(job::run_loop(&mut replay, control)).await;
     replay.shut_down().await;
     result.map(|()| Output::none())
 }
