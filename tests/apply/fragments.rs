@@ -410,7 +410,7 @@ fn rows_after(replay: &mut Replay, verb: Verb, data: &str) -> Result<String, Err
     runtime.block_on(async {
         let tx = replay.subscriber.begin("begin", "begin").await?;
         let events = futures_util::stream::iter([Ok(event)]);
-        replay.applier.apply(events, &replay.tables, &tx).await?;
+        Box::pin(replay.applier.apply(events, &replay.tables, &tx)).await?;
         let sql = "select coalesce(string_agg(t::text, '|' order by t::text), 'empty') from fragment t";
         Ok(tx.query_one("look", sql, &[]).await?.get(0))
     })

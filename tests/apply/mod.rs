@@ -83,7 +83,7 @@ impl Replay {
                 self.applier.prepare(&tx).await?;
             }
             let events = event::stream(&self.provider, &Sql::from_operator(events)).await?;
-            let applied = self.applier.apply(events, &self.tables, &tx).await?;
+            let applied = Box::pin(self.applier.apply(events, &self.tables, &tx)).await?;
             tx.commit("commit").await?;
             Ok(applied)
         })
@@ -94,7 +94,7 @@ impl Replay {
         self.runtime.block_on(async {
             let tx = self.subscriber.begin("begin", "begin").await?;
             let events = futures_util::stream::iter(events.into_iter().map(Ok));
-            let applied = self.applier.apply(events, &self.tables, &tx).await?;
+            let applied = Box::pin(self.applier.apply(events, &self.tables, &tx)).await?;
             tx.commit("commit").await?;
             Ok(applied)
         })

@@ -139,7 +139,7 @@ impl SideBySide {
 
     /// Waits until so many copies are held at the gate.
     #[track_caller]
-    fn wait_until_held(&self, gate: &Session, count: usize) {
+    fn wait_until_held(gate: &Session, count: usize) {
         let sql = format!(
             "select count(*) from pg_locks where locktype = 'advisory' and objid = {KEY} and not granted
                 and database = (select oid from pg_database where datname = current_database())"
@@ -176,7 +176,7 @@ fn copies_of_two_processes_have_consumers_of_their_own() {
     let mut copy = s.copier.program(["copy"]).spawn(r.scratch());
     row.wait_for_waiting(2, "the copy command");
     row.release();
-    s.wait_until_held(&gate, 2);
+    SideBySide::wait_until_held(&gate, 2);
     let names = r.provider.column(COPIES);
     // Not in the snapshots of the copies.
     r.provider.sql("insert into a values (1001, 'while it is copied'); insert into b values (1001)");
@@ -196,10 +196,10 @@ fn stopped_copy_command_leaves_the_copies_of_replay_alone() {
     let gate = close(r, Side::Subscriber, DROPS_KEY, KEY);
     r.start();
     r.add("a");
-    s.wait_until_held(&gate, 1);
+    SideBySide::wait_until_held(&gate, 1);
     r.add("b");
     let mut copy = s.copier.program(["copy"]).spawn(r.scratch());
-    s.wait_until_held(&gate, 2);
+    SideBySide::wait_until_held(&gate, 2);
     assert_eq!(r.provider.column(COPIES), ["db1-londiste_copy", "db1-londiste_copy2"]);
     interrupt(&mut copy);
     assert_eq!(r.provider.column(COPIES), ["db1-londiste_copy"]);
@@ -219,7 +219,7 @@ fn stopped_replay_leaves_the_copies_of_the_copy_command_alone() {
     r.add("a");
     r.londiste.run("subscriber register");
     let mut copy = s.copier.program(["copy"]).spawn(r.scratch());
-    s.wait_until_held(&gate, 1);
+    SideBySide::wait_until_held(&gate, 1);
     r.add("b");
     r.londiste.start();
     wait_until("replay waits for the copy of the other process", || {

@@ -1,12 +1,17 @@
 //! The step of a table's life that is replay's while a batch is open: `wanna-sync` to `do-sync`, and the wait for `ok`.
 
+use std::time::{Duration, Instant};
+
 use super::super::state::changes::ChangeListener;
 use super::super::state::table_state::{Actor, TableState};
 use super::super::state::tables::{self, Moved, SubscribedTable};
 use super::main_loop::{Gate, Replay};
 use super::sessions::Sessions;
 use crate::error::Result;
-use crate::pgq::Batch;
+use crate::pgq::{Batch, consumer};
+
+/// How often a tick is asked for while a table waits for one.
+const TICK_PAUSE: Duration = Duration::from_millis(500);
 
 impl Replay {
     /// Takes over the tables whose copies have come to the open batch. Replay waits with the batch unapplied while a table
@@ -66,14 +71,18 @@ impl Replay {
         })
     }
 
-    /// There is no batch, so nothing can be handed over: a table that stands at `do-sync` nevertheless goes back.
-    pub(super) async fn call_off(&mut self, sessions: &Sessions, tables: &[SubscribedTable]) -> Result<()> {
+    /// There is no batch, so nothing can be handed over. A table that waits for replay at a tick which replay has passed
+    /// needs another tick, which an idle queue may not get by itself; a table that stands at `do-sync` goes back.
+    pub(super) async fn without_batch(&mut self, sessions: &Sessions, tables: &[SubscribedTable]) -> Result<()> {
+        let waits = |t: &SubscribedTable| matches!(t.state, TableState::WannaSync(end) if end <= sessions.position);
+        if tables.iter().any(waits) && self.tick_asked_at.is_none_or(|at| at.elapsed() >= TICK_PAUSE) {
+            self.tick_asked_at = Some(Instant::now());
+            consumer::force_tick(&sessions.provider, &self.job.queue).await?;
+        }
         for table in tables.iter().filter(|t| matches!(t.state, TableState::DoSync(_))) {
             tracing::warn!("Table {} waits for a tick that replay has passed", table.name);
-            let to = TableState::CatchingUp;
-            if tables::transition(&sessions.subscriber, &self.job.queue, table, to, Actor::Replay).await?
-                == Moved::Moved
-            {
+            let (db, to) = (&sessions.subscriber, TableState::CatchingUp);
+            if tables::transition(db, &self.job.queue, table, to, Actor::Replay).await? == Moved::Moved {
                 tracing::info!("Table {} status changed to '{to}'", table.name);
             }
             self.changes.announce();

@@ -61,6 +61,8 @@ pub(super) struct Replay {
     pub(super) sequences: Sequences,
     tidy: Tidy,
     pub(super) changes: StateChanges,
+    /// When a tick was asked for, for tables that wait for one.
+    pub(super) tick_asked_at: Option<Instant>,
     /// When to look for consumers of copies that are over.
     pub(super) look_for_unused_at: Instant,
 }
@@ -78,6 +80,7 @@ impl Replay {
             sequences: Sequences::default(),
             tidy: Tidy::default(),
             changes,
+            tick_asked_at: None,
             look_for_unused_at: Instant::now(),
             job,
             config,
@@ -92,7 +95,7 @@ impl Replay {
         self.tidy.turn(&self.config, sessions, &tables, &self.control).await?;
         let batch = self.consumer.next_batch(&sessions.provider, sessions.abilities, self.join(&tables)).await?;
         let Some(batch) = batch else {
-            self.call_off(sessions, &tables).await?;
+            self.without_batch(sessions, &tables).await?;
             self.wait(sessions, &mut changes).await;
             return Ok(Worked::Again);
         };
