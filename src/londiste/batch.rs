@@ -14,12 +14,12 @@
 use std::collections::HashMap;
 
 use super::apply::{Applied, Applier, Filter};
-use super::state::completed::{self, Standing};
+use super::state::completed::{self, Position, Standing};
 use super::state::skips::{self, Skips};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::pg::{Db, FqName, Sql, sql};
-use crate::pgq::consumer::{Consumer, Join};
+use crate::pgq::consumer::{self, Consumer, Join};
 use crate::pgq::{Batch, TickId, event};
 
 /// How ticks are joined into batches.
@@ -107,7 +107,7 @@ pub(crate) async fn process<E: BatchExtras>(
             consumer.finish_batch(provider, batch).await?;
             return Ok(Processed::AlreadyDone);
         }
-        Standing::Lost(tick) => return Err(lost_position(batch, tick, consumer)),
+        Standing::Lost(tick) => return Err(lost_position(reader, batch, tick, stored.as_ref()).await?),
         Standing::OtherTick { tick, stored, provider } => {
             return Err(other_tick(reader, tick, &stored, &provider));
         }
@@ -155,24 +155,24 @@ pub(crate) async fn process<E: BatchExtras>(
     Ok(Processed::Applied(Box::new(applied)))
 }
 
-/// The error of [`Standing::Lost`].
-fn lost_position(batch: &Batch, stored: TickId, consumer: &Consumer) -> Error {
-    let Consumer { name, .. } = consumer;
+/// The error of [`Standing::Lost`]. Moving the consumer to the stored tick helps only while the queue has this very tick.
+async fn lost_position(reader: &Reader<'_>, batch: &Batch, tick: TickId, stored: Option<&Position>) -> Result<Error> {
+    let Consumer { queue, name } = reader.consumer;
     let message =
-        format!("Lost position: batch {}..{}, dst has {stored} (consumer {name})", batch.prev_tick, batch.cur_tick);
-    if stored > batch.cur_tick {
-        return Error::diverged(
-            message,
-            "The subscriber is ahead of the provider's consumer. If the consumer was moved back, stop replay and run it once \
-             with --rewind. If the provider was restored or promoted without its last transactions, run \"rlondiste INI \
-             subscriber resync --all\": rows may differ.",
-        );
-    }
-    Error::diverged(
+        format!("Lost position: batch {}..{}, dst has {tick} (consumer {name})", batch.prev_tick, batch.cur_tick);
+    let time = consumer::tick_time(reader.provider, queue, tick).await?;
+    let known = stored.and_then(|position| position.time.as_ref());
+    let is_there = time.as_ref().is_some_and(|time| known.is_none_or(|known| known == time));
+    Ok(Error::diverged(
         message,
-        "Stop replay, then run it once with --rewind to move the provider's consumer to the subscriber's position, or \
-         with --reset to go on from the provider's position (tables may then need a resync).",
-    )
+        if is_there {
+            "Stop replay, then run it once with --rewind to move the provider's consumer to the subscriber's position, or \
+             with --reset to go on from the provider's position (tables may then need a resync)."
+        } else {
+            "The provider does not have this tick: it was restored or promoted without its last transactions, or another \
+             process has read the queue as this consumer. Rows may differ: run \"rlondiste INI subscriber resync --all\"."
+        },
+    ))
 }
 
 /// The error of [`Standing::OtherTick`].
