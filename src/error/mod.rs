@@ -1,10 +1,14 @@
 //! The one error type of the crate, grouped by what the operator can do about it; [`Report`] makes the text.
 
+mod apply_fault;
 mod report;
+mod role;
 mod sqlstate;
 mod text;
 mod variants;
 
+pub use self::apply_fault::{ApplyFault, FaultKind};
 pub use self::report::Report;
+pub use self::role::Role;
 pub(crate) use self::sqlstate::SEE_ALL_ROWS;
-pub use self::variants::{ApplyFault, Error, FaultKind, Result, Role};
+pub use self::variants::{Error, Result};

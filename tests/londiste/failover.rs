@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::support::{
-    Cluster, Database, Job, QUEUE, Replication, assert_same_rows, replay_until_in_sync, wait_until, wait_within,
+    Cluster, Database, QUEUE, Replication, assert_same_rows, replay_until_in_sync, wait_until, wait_within,
 };
 
 const CONSUMER: &str = "the-reader";
