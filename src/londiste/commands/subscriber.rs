@@ -6,13 +6,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::context::{Context, Outcome};
+use super::super::context::{Context, Job, Outcome};
 use super::super::copy::{Progress, read_progress};
 use super::super::foreign_keys::Restored;
 use super::super::state::foreign_keys as stored_fkeys;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
-use super::super::state::{provider_queue, triggers};
+use super::super::state::{completed, provider_queue, triggers};
 use super::super::table_lock::TableLock;
 use super::command::{Selection, Subscriber};
 use super::listing::as_text;
@@ -137,8 +137,25 @@ async fn check(context: &Context<'_>) -> Result<Output> {
     let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
     let tables = provider_queue::tables(&provider_db, context.queue()).await?;
     let found = structure::compare_all(context, &provider_db, &db, &tables).await?;
-    let failed = found.different().next().is_some();
+    let failed = found.different().next().is_some() | is_unregistered(context, &provider_db, &db).await?;
     Ok(Output::of(&found).failed(failed))
+}
+
+/// Whether tables are `ok` up to a position whose consumer is not registered any more; says so.
+async fn is_unregistered(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool> {
+    let consumer = Job::of(context.config).main_consumer();
+    let some_ok = tables::load(db, context.queue()).await?.iter().any(|t| t.state == TableState::Ok);
+    let unregistered = some_ok
+        && completed::last_tick(db, &consumer.name).await?.is_some()
+        && consumer.registration(provider).await?.is_none();
+    if unregistered {
+        tracing::error!(
+            "Tables are ok, but consumer {} is not registered on queue {} on provider any more: events may be lost",
+            consumer.name,
+            consumer.queue
+        );
+    }
+    Ok(unregistered)
 }
 
 async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {

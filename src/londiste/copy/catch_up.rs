@@ -145,14 +145,16 @@ impl Copy {
         Ok(Step::Again)
     }
 
-    /// The tick up to which the copy has applied the table's events.
+    /// The tick up to which the copy has applied the table's events. Before its first batch, a copy of SkyTools has stored
+    /// none: then it is the tick where its consumer was registered.
     async fn applied_tick(&self, sessions: &Sessions) -> Result<TickId> {
-        completed::last_tick(&sessions.subscriber, &self.consumer.name).await?.ok_or_else(|| {
-            let message = format!(
-                "consumer {} of the copy of {} has none; run \"subscriber resync {}\"",
-                self.consumer.name, self.table, self.table
-            );
-            sessions.subscriber.unexpected("read the last applied tick", message)
+        let Sessions { provider, subscriber, .. } = sessions;
+        if let Some(tick) = completed::last_tick(subscriber, &self.consumer.name).await? {
+            return Ok(tick);
+        }
+        self.consumer.position(provider).await?.ok_or_else(|| {
+            let message = format!("{} of the copy of {} is not registered", self.consumer, self.table);
+            provider.unexpected("read the consumer's position", message)
         })
     }
 }
@@ -177,7 +179,7 @@ impl BatchExtras for CatchUp<'_> {
     async fn before(&mut self, tx: &Db, (): &()) -> Result<Turn> {
         let Copy { consumer, table, .. } = self.copy;
         let held = copy_consumer::hold(tx, &consumer.queue, table, &consumer.name).await? == Hold::Held;
-        let ours = held && completed::last_tick(tx, &consumer.name).await? == Some(self.expected);
+        let ours = held && completed::last_tick(tx, &consumer.name).await?.is_none_or(|tick| tick == self.expected);
         Ok(if ours { Turn::Ours } else { Turn::Overtaken })
     }
 

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::super::state::provider_queue;
 use super::super::state::table_state::{Actor, TableState};
-use super::super::state::tables::{self, SubscribedTable};
+use super::super::state::tables::{self, Moved, SubscribedTable};
 use crate::error::Result;
 use crate::pg::{Db, FqName};
 
@@ -38,10 +38,23 @@ pub(super) async fn follow(
                 tracing::info!("Removing table {name} from set");
                 tables::unsubscribe(tx, queue, name).await?;
             }
-        } else if table.state != TableState::Missing {
+        } else {
+            copy_again(tx, queue, name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the table back to its beginning, whatever its copy has made of its state since the turn began.
+async fn copy_again(tx: &Db, queue: &str, name: &FqName) -> Result<()> {
+    while let Some(table) = tables::load_one(tx, queue, name).await? {
+        if table.state == TableState::Missing {
+            break;
+        }
+        let to = TableState::Missing;
+        if tables::transition_with(tx, queue, &table, to, None, Actor::Replay).await? == Moved::Moved {
             tracing::warn!("Table {name} was removed from the queue and added again: copying it again");
-            // A table that a command has changed meanwhile is copied again anyway.
-            let _ = tables::transition_with(tx, queue, table, TableState::Missing, None, Actor::Replay).await?;
+            break;
         }
     }
     Ok(())
