@@ -32,14 +32,12 @@ pub(super) async fn follow(
     let current: HashSet<FqName> = provider_queue::tables(provider, queue).await?.into_iter().collect();
     for table in tables.iter().filter(|t| gone.contains(&t.name)) {
         let name = &table.name;
-        if !current.contains(name) {
-            // A command may have removed it since the turn began.
-            if tables::load_one(tx, queue, name).await?.is_some() {
-                tracing::info!("Removing table {name} from set");
-                tables::unsubscribe(tx, queue, name).await?;
-            }
-        } else {
+        if current.contains(name) {
             copy_again(tx, queue, name).await?;
+        } else if tables::load_one(tx, queue, name).await?.is_some() {
+            // A command may have removed it since the turn began; then there is nothing to do.
+            tracing::info!("Removing table {name} from set");
+            tables::unsubscribe(tx, queue, name).await?;
         }
     }
     Ok(())
