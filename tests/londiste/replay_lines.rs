@@ -193,11 +193,11 @@ fn a_row_that_is_not_there_is_no_error() {
 #[test]
 fn a_bad_state_is_named_and_an_old_word_for_ok_is_taken() {
     let r = in_sync();
+    let subscriber = subscriber(&r);
     r.subscriber.sql("update londiste.subscriber_table set merge_state = 'weird'");
     r.londiste.wait_for_log(&format!(
-        "CRITICAL Job db1-londiste crashed: cannot read the subscribed tables on subscriber ({}): \
-         table public.t: Bad table state: weird\n",
-        subscriber(&r)
+        "CRITICAL Job db1-londiste crashed: cannot list the subscribed tables on subscriber ({subscriber}): \
+         table public.t: Bad table state: weird\n"
     ));
     r.subscriber.sql("update londiste.subscriber_table set merge_state = '?'");
     r.londiste.reload();

@@ -55,9 +55,8 @@ fn table_that_catches_up_leaves_no_lock_with_a_waiting_session() {
     let r = ready();
     let gate = close(&r, Side::Provider, "finish batch", KEY);
     r.add("t");
-    // The batch is committed on the subscriber, and the provider has still to finish it.
+    // The copy has committed the batch on the subscriber, and the provider has still to finish it.
     wait_until_held(&gate, KEY);
-    wait_for_state(&r, "catching-up");
     assert_nothing_held(&r, "catching up");
     gate.sql(OPEN);
     r.wait_until_ok();

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use super::gates::{GATES, SUBSCRIBER_GATES, Side, close};
 use super::row_lock::RowLock;
-use crate::support::{Job, QUEUE, Replication, Session, wait_until, wait_within};
+use crate::support::{Cluster, Job, QUEUE, Replication, Session, wait_until, wait_within};
 
 const SCHEMA: &str = "create table t (id int primary key, a text); create table other (id int primary key)";
 
@@ -64,8 +64,10 @@ fn resync_of_a_parked_table_wins_over_the_end_of_its_catch_up() {
 }
 
 /// A table that is `ok` and has its snapshot still: a transaction of the provider is older than the copy.
-fn with_snapshot() -> (Replication, Session) {
-    let r = Replication::new().with_schema(SCHEMA);
+/// The provider has a cluster of its own: transactions of other tests would keep the snapshot as well.
+fn with_snapshot() -> (Cluster, Replication, Session) {
+    let cluster = Cluster::builder().name("states").start();
+    let r = Replication::between(&cluster, Cluster::subscriber()).with_schema(SCHEMA);
     r.provider.sql("insert into t values (1, 'one')");
     r.install();
     let old = r.provider.session();
@@ -77,12 +79,12 @@ fn with_snapshot() -> (Replication, Session) {
         r.subscriber.value("select snapshot is null from londiste.subscriber_table where table_name = 'public.t'"),
         "f"
     );
-    (r, old)
+    (cluster, r, old)
 }
 
 #[test]
 fn resync_wins_over_a_snapshot_that_replay_drops() {
-    let (r, old) = with_snapshot();
+    let (_cluster, r, old) = with_snapshot();
     mark(&r);
     command_first(&r, "subscriber resync t", || old.sql("commit"));
     r.wait_until_ok();
@@ -93,7 +95,7 @@ fn resync_wins_over_a_snapshot_that_replay_drops() {
 
 #[test]
 fn unregister_and_register_win_over_a_snapshot_that_replay_drops() {
-    let (r, old) = with_snapshot();
+    let (_cluster, r, old) = with_snapshot();
     command_first(&r, "subscriber unregister", || old.sql("commit"));
     r.provider.sql("insert into t values (2, 'while nobody listens')");
     r.londiste.run("subscriber register");
@@ -243,7 +245,7 @@ fn stopped_replay_leaves_the_copies_of_the_copy_command_alone() {
 
 /// The ini file names another identity, and the daemon is told to read it again.
 fn reload_with_another(key: &str, value: &str) {
-    let (mut r, old) = with_snapshot();
+    let (_cluster, mut r, old) = with_snapshot();
     // Another queue, whose ticks are elsewhere.
     r.provider.sql("select pgq.create_queue('other-queue'), pgq.ticker('other-queue')");
     r.londiste.configure(key, value);

@@ -347,8 +347,10 @@ fn stopped_while_the_rows_are_copied() {
 fn stopped_while_the_copy_catches_up() {
     given_back_at(|r| {
         let gate = copy_to(r, Side::Subscriber, "ddl alter table%add constraint%t_pkey%");
-        write(r, 1101);
-        write(r, 1102);
+        // More ticks than a copy hands over with at once.
+        for id in 1101..1115 {
+            write(r, id);
+        }
         r.replay_until_in_sync();
         let finish = close(r, Side::Provider, "finish batch", KEY + 1);
         gate.sql(OPEN);

@@ -141,9 +141,10 @@ impl Side {
             sql!("t.{column} = wanted.{name}::{type}", column = column, name = name(n), type = type_name)
         });
         sql!(
-            "select {values} from pg_catalog.unnest({parameters}) wanted({names}) join {source} t on {on}",
+            "select {values} from rows from ({arrays}) wanted({names}) join {source} t on {on}",
             values = Sql::join(self.values.iter().cloned(), ", "),
-            parameters = Sql::join(numbers.clone().map(|n| sql!("${n}", n = n)), ", "),
+            // With a qualified name, unnest takes one array only.
+            arrays = Sql::join(numbers.clone().map(|n| sql!("pg_catalog.unnest(${n})", n = n)), ", "),
             names = Sql::join(numbers.map(name), ", "),
             source = &self.source,
             on = Sql::join(on, " and ")

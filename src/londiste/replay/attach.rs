@@ -20,7 +20,7 @@ use super::main_loop::Replay;
 use super::sessions::Sessions;
 use crate::error::{Error, Result, Role};
 use crate::pg::Db;
-use crate::pgq::consumer::{self, Abilities};
+use crate::pgq::consumer::{self, Abilities, Consumer};
 
 impl Replay {
     /// Opens the sessions, brings the subscriber's schema up to date, and registers the consumer where it may begin anew.
@@ -34,6 +34,10 @@ impl Replay {
         let queue = &self.job.queue;
         tables::spell_ok(&subscriber, queue).await?;
         copy_consumer::adopt(&subscriber, queue, &self.job.consumer).await?;
+        let former_copy = Consumer { queue: queue.clone(), name: copy_consumer::base_name(&self.job.consumer) };
+        if former_copy.position(&provider).await?.is_some() {
+            copy_consumer::adopt_left_behind(&subscriber, queue, &self.job.consumer).await?;
+        }
         let abilities = Abilities::of(&provider).await?;
         self.find_position(&provider, &subscriber).await?;
         let position = self.consumer.position(&provider).await?.ok_or_else(|| {

@@ -89,6 +89,21 @@ pub(crate) async fn adopt(db: &Db, queue: &str, job: &str) -> Result<()> {
     db.execute("store the copy's consumer", sql, &[text(&queue), text(&base)]).await.map(drop)
 }
 
+/// Gives the consumer that an ended copy of SkyTools has left registered to a table that needs none, so that it is found
+/// among the [`unused`] ones.
+pub(crate) async fn adopt_left_behind(db: &Db, queue: &str, job: &str) -> Result<()> {
+    let sql = "insert into londiste.table_position (queue_name, table_name, consumer_id)
+               select t.queue_name, t.table_name, $2 from londiste.subscriber_table t
+                where t.queue_name = $1 and coalesce(t.merge_state, 'ok') in ('ok', '?')
+                  and not exists (select from londiste.table_position p
+                                   where p.queue_name = t.queue_name and p.table_name = t.table_name)
+                order by t.nr
+                limit 1
+               on conflict do nothing";
+    let base = base_name(job);
+    db.execute("store the consumer of a former copy", sql, &[text(&queue), text(&base)]).await.map(drop)
+}
+
 /// Locks the consumer's row until the transaction ends, so that no copy can begin under this name. Returns whether the
 /// row is there, nobody works under it, and no copy needs it: the table is `-`, `ok` or not subscribed any more.
 pub(crate) async fn hold_unused(tx: &Db, queue: &str, name: &FqName, consumer: &str) -> Result<bool> {
