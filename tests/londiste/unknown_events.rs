@@ -19,6 +19,8 @@ fn write(r: &Replication, count: u32) {
 
 /// Lets replay apply them; returns its lines but for batches without events.
 fn replay(r: &Replication, count: u32) -> Vec<String> {
+    // The batches of the time before have their lines.
+    r.replay_until_in_sync();
     let start = r.londiste.log().len();
     write(r, count);
     r.replay_until_in_sync();
