@@ -33,8 +33,8 @@ fn big_values() -> Vec<String> {
 fn big_values_arrive_whichever_way_they_are_applied() {
     let settings = [
         SETTINGS,
-        Settings { few: 0, memory: 1, ..SETTINGS },
-        Settings { few: 0, memory: 16 * BIG as u64, ..SETTINGS },
+        Settings { small_chunk: 0, memory: 1, ..SETTINGS },
+        Settings { small_chunk: 0, memory: 16 * BIG as u64, ..SETTINGS },
         Settings { apply: Apply::Row, ..SETTINGS },
     ];
     let values = big_values();

@@ -461,7 +461,7 @@ fn sessions(database: &Database) -> Vec<Session> {
 /// Compares random fragments with the server.
 fn check(seed: u64) {
     println!("TORTURE_SEED={seed}");
-    let settings = [Settings { few: 0, ..SETTINGS }, Settings { apply: Apply::Row, ..SETTINGS }];
+    let settings = [Settings { small_chunk: 0, ..SETTINGS }, Settings { apply: Apply::Row, ..SETTINGS }];
     let (first, database) = replay(settings[0], SCHEMA, "public.fragment");
     let provider = first.provider_database.as_ref().unwrap();
     let second = Replay::new(provider, &database, settings[1], "public.fragment");

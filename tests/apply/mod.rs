@@ -29,7 +29,7 @@ pub const SETTINGS: Settings = Settings {
     memory: 64 << 20,
     on_missing_row: MissingRow::Ignore,
     role: ApplyRole::Origin,
-    few: 16,
+    small_chunk: 16,
 };
 
 /// Applies events to a subscriber, batch after batch.
