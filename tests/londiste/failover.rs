@@ -169,7 +169,7 @@ fn subscriber_that_is_ahead_of_its_provider_is_not_sent_back() {
     pair.new_row(101);
     pair.r.londiste.start();
     pair.assert_stops(&["resync --all"], &["with --rewind"]);
-    let status = pair.r.londiste.run("subscriber status").stdout;
+    let status = pair.r.londiste.program(["subscriber", "status"]).output().stdout;
     assert!(status.contains("ahead"), "{status}");
     pair.r.londiste.program(["subscriber", "check"]).status(1).run();
     pair.r.londiste.stop();

@@ -224,13 +224,7 @@ fn stopped_replay_leaves_the_copies_of_the_copy_command_alone() {
     wait_until_copies_are_held(&gate, 1);
     r.add("b");
     r.londiste.start();
-    wait_until("replay waits for the copy of the other process", || {
-        if r.londiste.log().contains("another process has the copy of public.a in hand") {
-            Ok(())
-        } else {
-            Err("not yet")
-        }
-    });
+    r.replay_until_in_sync();
     r.londiste.stop();
     let names = r.provider.column(COPIES);
     assert!(names.contains(&"db1-londiste_copy".to_owned()), "{names:?}");
@@ -267,10 +261,15 @@ fn reload_with_another(key: &str, value: &str) {
         let told = log.lines().any(|l| l.contains(line) && l.contains(key));
         if told { Ok(()) } else { Err(log) }
     });
-    let consumers =
-        r.provider.column("select consumer_name || ' ' || queue_name from pgq.get_consumer_info() order by 1");
-    assert_eq!(consumers, ["db1-londiste db1-londiste-queue"]);
-    assert_eq!(r.subscriber.column("select consumer_id from londiste.completed"), ["db1-londiste"]);
+    wait_until("nothing is left of the copies", || {
+        let consumers = r.provider.column("select consumer_name || ' of ' || queue_name from pgq.get_consumer_info()");
+        let positions = r.subscriber.column("select consumer_id from londiste.completed");
+        if consumers == ["db1-londiste of db1-londiste-queue"] && positions == ["db1-londiste"] {
+            Ok(())
+        } else {
+            Err(format!("{consumers:?} {positions:?}"))
+        }
+    });
 }
 
 #[test]
@@ -413,6 +412,25 @@ fn unregister_and_register_win_over_the_end_of_a_hand_over() {
     let r = with_gates();
     let gate = copy_to_do_sync(&r);
     unregister_first(&r, || open(&gate, KEY + 1));
+}
+
+/// As `unregister` does it on both sides, without a race for the copy's consumer.
+#[test]
+fn states_that_were_forgotten_win_over_the_end_of_a_hand_over() {
+    let r = with_gates();
+    let gate = copy_to_do_sync(&r);
+    let forget = "update londiste.subscriber_table set merge_state = null, snapshot = null;
+                  delete from londiste.completed where consumer_id = 'db1-londiste'";
+    before_the_write(&r, || open(&gate, KEY + 1), forget);
+    r.provider.sql(&format!("select pgq.unregister_consumer('{QUEUE}', 'db1-londiste')"));
+    r.provider.sql("insert into t values (10, 'while nobody listens'); delete from t where id = 1");
+    original::tick(&r.provider);
+    r.provider.sql(&format!("select pgq.register_consumer('{QUEUE}', 'db1-londiste')"));
+    r.londiste.reload();
+    r.wait_until_ok();
+    r.replay_until_in_sync();
+    r.wait_until_ok();
+    r.assert_in_sync();
 }
 
 #[test]
