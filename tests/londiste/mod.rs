@@ -50,4 +50,5 @@ mod take_over;
 mod take_over_states;
 mod tutorial;
 mod unknown_events;
+mod untouched;
 mod wait_and_status;
