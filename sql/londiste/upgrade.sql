@@ -30,6 +30,24 @@ begin
 end;
 $$;
 
+-- One installer at a time, until the end of the transaction: whoever creates the schema makes the others wait for its name; in a
+-- schema that is there, the lock keeps them apart. Only the owner can take it, and neither readers nor writers wait for it.
+do $$
+begin
+    if to_regnamespace('londiste') is null then
+        begin
+            create schema londiste;
+        exception
+            when duplicate_schema or unique_violation then
+                null;
+        end;
+    end if;
+    if to_regclass('londiste.completed') is not null then
+        lock table londiste.completed in share update exclusive mode;
+    end if;
+end;
+$$;
+
 -- Functions of Londiste 2.1. One that something else depends on, a view of the user's for example, stops the upgrade.
 do $$
 declare

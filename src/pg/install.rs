@@ -1,16 +1,12 @@
-//! Installs a schema: all of its files in one transaction, under a lock that keeps two installers apart.
+//! Installs a schema: all of its files in one transaction. The first file, `upgrade.sql`, keeps two installers apart.
 
 use super::Db;
 use crate::error::{Error, Result};
-
-/// The key of the advisory lock that one installer at a time holds in a database. Any constant would do.
-const INSTALL_LOCK: i64 = 0x0072_6c6f_6e64;
 
 /// Runs the files, given as (name, SQL), in their order inside the transaction that is open.
 ///
 /// Every file is re-runnable, so this is the upgrade too. Fails with the name of the file and leaves nothing behind.
 pub async fn run_files(tx: &Db, files: &[(&str, &str)]) -> Result<()> {
-    tx.query("wait for another installer", &format!("select pg_advisory_xact_lock({INSTALL_LOCK})"), &[]).await?;
     // Notices of "if not exists" are noise; function bodies name objects of files that come later.
     tx.batch(
         "prepare the installation",

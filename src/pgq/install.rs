@@ -6,11 +6,12 @@
 
 use std::fmt;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::error::{Error, Result};
 use crate::pg::{self, Db};
 
+use super::rights::open_to_every_role;
 use super::schema;
 
 /// The version of the schema that this program brings, as `pgq.rlondiste_version()` gives it.
@@ -120,6 +121,7 @@ async fn install_in(tx: &Db, old: Old) -> Result<Found> {
         Found::Own(version) => match version_of(version).cmp(&version_of(OWN_VERSION)) {
             std::cmp::Ordering::Equal => {
                 info!("pgq is installed");
+                warn_of_open_rights(tx).await?;
                 return Ok(found);
             }
             std::cmp::Ordering::Less => info!("Upgrading pgq from rlondiste {version}"),
@@ -134,7 +136,16 @@ async fn install_in(tx: &Db, old: Old) -> Result<Found> {
     }
     info!("  Reading from rlondiste {OWN_VERSION}");
     pg::install::run_files(tx, schema::FILES).await?;
+    warn_of_open_rights(tx).await?;
     Ok(Found::Own(OWN_VERSION.to_owned()))
+}
+
+/// Says what every role may do where a schema of PgQ 2 was upgraded.
+async fn warn_of_open_rights(tx: &Db) -> Result<()> {
+    for open in open_to_every_role(tx).await? {
+        warn!("{open}");
+    }
+    Ok(())
 }
 
 /// What the schema needs of the server. Both are there in every supported server unless somebody took plpgsql away.

@@ -5,6 +5,7 @@ pub mod event;
 pub mod fragment;
 pub mod install;
 pub mod json;
+pub mod rights;
 pub mod schema;
 pub mod snapshot;
 pub mod urlenc;

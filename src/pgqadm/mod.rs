@@ -7,10 +7,12 @@ mod fault;
 mod maint;
 mod rebase;
 mod reminders;
+mod rights;
 mod rotation;
 mod server;
 mod settings;
 mod status;
+mod tick_lock;
 mod tick_rule;
 mod ticker;
 mod watch;
@@ -23,6 +25,7 @@ use crate::job::{Control, Output, run_loop};
 use crate::pg::Db;
 
 use self::maint::Maintenance;
+pub use self::rights::Right;
 use self::ticker::Ticker;
 
 /// A command of the ticker program, as the command line gave it.
@@ -59,6 +62,20 @@ pub enum Command {
         queue: String,
         /// Consumer name.
         consumer: String,
+    },
+    /// Give a role a right in the database.
+    Grant {
+        /// Name of the role, or `public`.
+        role: String,
+        /// The right.
+        right: Right,
+    },
+    /// Take a right back from a role.
+    Revoke {
+        /// Name of the role, or `public`.
+        role: String,
+        /// The right.
+        right: Right,
     },
     /// Show or change the settings of queues.
     Config {
@@ -115,6 +132,8 @@ pub async fn run(command: Command, config: &config::Pgqadm, control: &Control) -
         Command::Drop { queue, force } => admin::drop_queue(&db, &queue, force).await,
         Command::Register { queue, consumer } => admin::register(&db, &queue, &consumer).await,
         Command::Unregister { queue, consumer } => admin::unregister(&db, &queue, &consumer).await,
+        Command::Grant { role, right } => rights::grant(&db, &role, right).await,
+        Command::Revoke { role, right } => rights::revoke(&db, &role, right).await,
         Command::Config { queue, changes } => settings::run(&db, queue.as_deref(), &changes).await,
         Command::Rebase { queue } => rebase::run(&db, &queue).await,
         Command::Events { queue, consumer, limit } => {
