@@ -38,7 +38,7 @@ impl File {
     /// Reads a file; one whose name ends in `.toml` as TOML, any other as ini.
     pub(crate) fn read(path: &Path) -> Result<File> {
         let bytes = fs::read(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::refused(
+            io::ErrorKind::NotFound => Error::missing(
                 format!("Config file not found: {}", path.display()),
                 "The first word after the options is the ini file; \"rlondiste --ini londiste\" and \"rlondiste --ini \
                  pgqadm\" print samples to start from.",

@@ -95,9 +95,54 @@ pub enum Error {
         message: String,
     },
 
-    /// A fact in the database forbids what was asked for (a missing queue, a table without a key, ...).
+    /// Somebody or something else is in the way: wait for it, end it, or start what does not run.
+    #[error("{message}")]
+    Blocked {
+        /// One line: what cannot be done, where, and why.
+        message: String,
+        /// A sentence that tells what to do.
+        hint: String,
+    },
+
+    /// The positions of provider and subscriber do not fit together any more: move one of them, or copy the tables again.
+    #[error("{message}")]
+    Diverged {
+        /// One line: what cannot be done, where, and why.
+        message: String,
+        /// A sentence that tells what to do.
+        hint: String,
+    },
+
+    /// A table is not the same on both sides: alter one of them.
+    #[error("{message}")]
+    Mismatch {
+        /// One line: what cannot be done, where, and why.
+        message: String,
+        /// A sentence that tells what to do.
+        hint: String,
+    },
+
+    /// Something is not there: install, create, register or subscribe it.
+    #[error("{message}")]
+    Missing {
+        /// One line: what cannot be done, where, and why.
+        message: String,
+        /// A sentence that tells what to do.
+        hint: String,
+    },
+
+    /// What was asked for makes no sense here: ask for something else.
     #[error("{message}")]
     Refused {
+        /// One line: what cannot be done, where, and why.
+        message: String,
+        /// A sentence that tells what to do.
+        hint: String,
+    },
+
+    /// The schema or the server cannot do it: upgrade it, or use another one.
+    #[error("{message}")]
+    Unsupported {
         /// One line: what cannot be done, where, and why.
         message: String,
         /// A sentence that tells what to do.
@@ -164,7 +209,12 @@ impl Error {
                 "Process {pid} holds \"{}\"; stop it with -s, or remove the file if that is not one of ours.",
                 path.display()
             )),
-            Error::Refused { hint, .. } if !hint.is_empty() => Some(hint.clone()),
+            Error::Blocked { hint, .. }
+            | Error::Diverged { hint, .. }
+            | Error::Mismatch { hint, .. }
+            | Error::Missing { hint, .. }
+            | Error::Refused { hint, .. }
+            | Error::Unsupported { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             Error::Connect { .. } => {
                 Some("Check that the server runs and that the connection string in the ini file is right.".to_owned())
             }
@@ -172,7 +222,6 @@ impl Error {
             | Error::Config { .. }
             | Error::Conninfo { .. }
             | Error::Data { .. }
-            | Error::Refused { .. }
             | Error::Io { .. }
             | Error::System { .. }
             | Error::Usage(_) => None,
@@ -192,11 +241,16 @@ impl Error {
                 Some(source) => source.code().is_none_or(is_transient),
                 None => false,
             },
+            Error::Blocked { .. } => true,
             Error::Aborted
             | Error::Config { .. }
             | Error::Conninfo { .. }
             | Error::Data { .. }
+            | Error::Diverged { .. }
+            | Error::Mismatch { .. }
+            | Error::Missing { .. }
             | Error::Refused { .. }
+            | Error::Unsupported { .. }
             | Error::Io { .. }
             | Error::PidfileBusy { .. }
             | Error::System { .. }
@@ -214,7 +268,12 @@ impl Error {
             | Error::Connect { .. }
             | Error::Conninfo { .. }
             | Error::Data { .. }
+            | Error::Blocked { .. }
+            | Error::Diverged { .. }
+            | Error::Mismatch { .. }
+            | Error::Missing { .. }
             | Error::Refused { .. }
+            | Error::Unsupported { .. }
             | Error::Io { .. }
             | Error::PidfileBusy { .. }
             | Error::Query { .. }
@@ -241,9 +300,34 @@ impl Error {
         self
     }
 
+    /// Shorthand for [`Error::Blocked`].
+    pub(crate) fn blocked(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Error::Blocked { message: message.into(), hint: hint.into() }
+    }
+
+    /// Shorthand for [`Error::Diverged`].
+    pub(crate) fn diverged(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Error::Diverged { message: message.into(), hint: hint.into() }
+    }
+
+    /// Shorthand for [`Error::Mismatch`].
+    pub(crate) fn mismatch(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Error::Mismatch { message: message.into(), hint: hint.into() }
+    }
+
+    /// Shorthand for [`Error::Missing`].
+    pub(crate) fn missing(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Error::Missing { message: message.into(), hint: hint.into() }
+    }
+
     /// Shorthand for [`Error::Refused`].
-    pub fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Error::Refused { message: message.into(), hint: hint.into() }
+    }
+
+    /// Shorthand for [`Error::Unsupported`].
+    pub(crate) fn unsupported(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Error::Unsupported { message: message.into(), hint: hint.into() }
     }
 }
 

@@ -124,10 +124,8 @@ pub(crate) async fn process<E: BatchExtras>(
     };
     // The client library reads a COPY by a statement that it prepares first: behind a pooler both must go to one server
     // connection, which only a transaction guarantees.
-    let reading = match provider.is_pooled() {
-        true => Some(provider.begin("read the events of the batch", "begin").await?),
-        false => None,
-    };
+    let reading =
+        if provider.is_pooled() { Some(provider.begin("read the events of the batch", "begin").await?) } else { None };
     let start = async {
         let tx = subscriber.begin("start the batch's transaction", "begin").await?;
         let turn = extras.before(&tx, &found).await?;
@@ -140,7 +138,7 @@ pub(crate) async fn process<E: BatchExtras>(
     if turn == Turn::Overtaken {
         return Ok(Processed::Overtaken);
     }
-    let applied = applier.apply(events, &wanted.filters, &tx).await?;
+    let applied = Box::pin(applier.apply(events, &wanted.filters, &tx)).await?;
     extras.after(&tx, &applied, &sql).await?;
     skips.mark(&tx, job, batch).await?;
     if let Some(reading) = reading {
@@ -163,14 +161,14 @@ fn lost_position(batch: &Batch, stored: TickId, consumer: &Consumer) -> Error {
     let message =
         format!("Lost position: batch {}..{}, dst has {stored} (consumer {name})", batch.prev_tick, batch.cur_tick);
     if stored > batch.cur_tick {
-        return Error::refused(
+        return Error::diverged(
             message,
             "The subscriber is ahead of the provider's consumer. If the consumer was moved back, stop replay and run it once \
              with --rewind. If the provider was restored or promoted without its last transactions, run \"rlondiste INI \
              subscriber resync --all\": rows may differ.",
         );
     }
-    Error::refused(
+    Error::diverged(
         message,
         "Stop replay, then run it once with --rewind to move the provider's consumer to the subscriber's position, or \
          with --reset to go on from the provider's position (tables may then need a resync).",
@@ -180,7 +178,7 @@ fn lost_position(batch: &Batch, stored: TickId, consumer: &Consumer) -> Error {
 /// The error of [`Standing::OtherTick`].
 fn other_tick(reader: &Reader<'_>, tick: TickId, stored: &str, now: &str) -> Error {
     let Consumer { queue, name } = reader.consumer;
-    Error::refused(
+    Error::diverged(
         format!(
             "Lost position: tick {tick} of queue {queue} on provider ({}) was made at {now} UTC, but consumer {name} has \
              applied a tick {tick} that was made at {stored} UTC",

@@ -144,5 +144,5 @@ fn lock_not_granted(db: &Db, table: &FqName, limit: Duration, blockers: &[Blocke
         Some(Blocker { pid: None, .. }) => "Commit or roll back what pg_prepared_xacts shows; or".to_owned(),
         None => "Repeat the command; or".to_owned(),
     };
-    Error::refused(message, format!("{end} raise lock_timeout in the ini file."))
+    Error::blocked(message, format!("{end} raise lock_timeout in the ini file."))
 }

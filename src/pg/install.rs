@@ -111,7 +111,7 @@ impl Schema {
 
     /// The refusal of a schema of this name that is not ours to change: what it is, and what can be done.
     pub(crate) fn foreign(&self, db: &Db, what: &str, advice: &str) -> Error {
-        Error::refused(
+        Error::unsupported(
             format!(
                 "cannot install {0} on {1} ({2}): schema {0} is there, but it is {what}",
                 self.name,
@@ -123,7 +123,7 @@ impl Schema {
     }
 
     fn newer(&self, db: &Db, version: &str) -> Error {
-        Error::refused(
+        Error::unsupported(
             format!(
                 "cannot install {} on {} ({}): the schema there was made by rlondiste {version}, which is newer than this \
                  program ({OWN_VERSION})",

@@ -66,16 +66,13 @@ impl Sql {
             let place = values
                 .iter()
                 .find(|(name, _)| rest[1..].strip_prefix(name).is_some_and(|behind| behind.starts_with('}')));
-            match place {
-                Some((name, value)) => {
-                    text.push_str(&value.0);
-                    rest = &rest[name.len() + 2..];
-                }
+            if let Some((name, value)) = place {
+                text.push_str(&value.0);
+                rest = &rest[name.len() + 2..];
+            } else {
                 // A brace of the SQL itself.
-                None => {
-                    text.push('{');
-                    rest = &rest[1..];
-                }
+                text.push('{');
+                rest = &rest[1..];
             }
         }
         text.push_str(rest);

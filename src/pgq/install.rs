@@ -145,7 +145,7 @@ async fn prepare_server(tx: &Db) -> Result<()> {
     let row = tx.query_one("look at the server", FACTS, &[]).await?;
     let (number, version): (i32, String) = (row.get(0), row.get(1));
     if number < 100_000 {
-        return Err(Error::refused(
+        return Err(Error::unsupported(
             format!("cannot install pgq on {} ({}): PostgreSQL {version} is too old", tx.role(), tx.target()),
             "PostgreSQL 10 or newer is needed.",
         ));

@@ -2,6 +2,7 @@
 
 pub(crate) mod consumer;
 pub mod event;
+pub(crate) mod failed_queue;
 pub mod fragment;
 pub(crate) mod install;
 pub mod json;

@@ -35,7 +35,7 @@ mod tests {
         assert_eq!(describe(2, b"ab"), "its data are not understood at byte 3: expected a name, found the end");
         assert_eq!(
             describe(1, "a\n\x1b[31mü\"".as_bytes()),
-            r#"its data are not understood at byte 2: expected a name, found "\n\u{1b}[31m\u{fc}\"""#
+            r#"its data are not understood at byte 2: expected a name, found "\n\u{1b}[31mü"""#
         );
     }
 }

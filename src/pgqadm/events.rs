@@ -106,7 +106,7 @@ where c.co_name = $1 and s.sub_queue = $2";
         };
         let snapshot: Option<String> = row.get(0);
         let snapshot = snapshot.ok_or_else(|| {
-            Error::refused(
+            Error::diverged(
                 format!("consumer {consumer} of queue {queue} stands at a tick that is gone"),
                 "Register it anew, or move it with pgq.register_consumer_at().",
             )
@@ -117,7 +117,7 @@ where c.co_name = $1 and s.sub_queue = $2";
 
 /// The error for a consumer that is not registered.
 pub(super) fn no_such_consumer(db: &Db, queue: &str, consumer: &str) -> Error {
-    Error::refused(
+    Error::missing(
         format!("no such consumer: {consumer} is not registered on queue {queue} (on {}, {})", db.role(), db.target()),
         "\"rlondiste ticker INI status\" lists the consumers.",
     )

@@ -68,7 +68,7 @@ async fn check(db: &Db, queue: &str, consumer: &str) -> Result<()> {
     let row = db.query_one("look for the consumer", SQL, &[text(&queue), text(&consumer)]).await?;
     let (kept, registered): (bool, bool) = (row.get(0), row.get(1));
     if !kept {
-        return Err(Error::refused(
+        return Err(Error::unsupported(
             format!("there are no failed events on {} ({}): this PgQ does not keep them", db.role(), db.target()),
             "PgQ 2.1 and the schema of rlondiste do.",
         ));

@@ -10,7 +10,13 @@ pub(super) fn is_local(error: &Error) -> bool {
             let code = db.code().code();
             !(code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") || code == "25006")
         }),
-        Error::Refused { .. } | Error::Data { .. } => true,
+        Error::Blocked { .. }
+        | Error::Data { .. }
+        | Error::Diverged { .. }
+        | Error::Mismatch { .. }
+        | Error::Missing { .. }
+        | Error::Refused { .. }
+        | Error::Unsupported { .. } => true,
         _ => false,
     }
 }

@@ -82,7 +82,7 @@ order by q.queue_name";
 
 /// The error for a queue that is not there.
 pub(super) fn no_such_queue(db: &Db, queue: &str) -> Error {
-    Error::refused(
+    Error::missing(
         format!("no such queue: {queue} (on {}, {})", db.role(), db.target()),
         "\"rlondiste ticker INI status\" lists the queues; \"create\" makes one.",
     )
@@ -118,7 +118,7 @@ async fn change(db: &Db, queue: &str, changes: &[(&Setting, &str)]) -> Result<()
     if let Some((setting, _)) = changes.iter().find(|(setting, _)| !setting.since_2) {
         let has: bool = db.query_one(ACTION, PAUSED, &[]).await?.get(0);
         if !has {
-            return Err(Error::refused(
+            return Err(Error::unsupported(
                 format!("cannot set {} on {} ({}): PgQ 2.1 does not have it", setting.name, db.role(), db.target()),
                 "Nothing was changed. \"rlondiste ticker INI install\" upgrades the schema.",
             ));

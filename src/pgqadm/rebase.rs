@@ -33,7 +33,7 @@ where q.queue_id = $1";
 impl CounterProblem {
     /// Why the queue gets no tick, and what to do.
     pub(super) fn refusal(self, queue: &str) -> Error {
-        Error::refused(
+        Error::diverged(
             format!(
                 "no tick is made in queue \"{queue}\": it knows of transaction {}, but this server's counter stands at {}. \
                  The database was restored into another cluster, and consumers would miss new events",
@@ -50,7 +50,7 @@ pub(super) async fn run(db: &Db, queue: &str) -> Result<Output> {
 
     let found = pgq::install::find(db).await?;
     if !found.is_own() && found != pgq::install::Found::None {
-        return Err(Error::refused(
+        return Err(Error::unsupported(
             format!("cannot rebase a queue of {found} on {} ({})", db.role(), db.target()),
             "\"rlondiste ticker INI install\" replaces PgQ 2.1 by a schema that can. With another PgQ, unregister the \
              consumers, drop the queue and create it anew.",

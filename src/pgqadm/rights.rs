@@ -65,7 +65,7 @@ async fn call(db: &Db, action: &'static str, sql: &'static str, role: &str, righ
     match find(db).await? {
         Found::Own(_) | Found::None | Found::Foreign(_) => {}
         found @ Found::Genuine21(_) => {
-            return Err(refused(
+            return Err(unsupported(
                 db,
                 action,
                 &found,
@@ -75,7 +75,7 @@ async fn call(db: &Db, action: &'static str, sql: &'static str, role: &str, righ
         }
         found @ (Found::Extension(_) | Found::Plain3(_)) => {
             let hint = format!("PgQ 3 gives its rights to roles: grant pgq_{right} to \"ROLE\", or revoke it.");
-            return Err(refused(db, action, &found, &hint));
+            return Err(unsupported(db, action, &found, &hint));
         }
     }
     let name = right.to_string();
@@ -86,6 +86,6 @@ async fn call(db: &Db, action: &'static str, sql: &'static str, role: &str, righ
     Ok(row.get::<_, i32>(0) == 1)
 }
 
-fn refused(db: &Db, action: &str, found: &Found, hint: &str) -> Error {
-    Error::refused(format!("cannot {action} on {} ({}): there is {found}", db.role(), db.target()), hint)
+fn unsupported(db: &Db, action: &str, found: &Found, hint: &str) -> Error {
+    Error::unsupported(format!("cannot {action} on {} ({}): there is {found}", db.role(), db.target()), hint)
 }

@@ -3,7 +3,6 @@
 use rlondiste::config::Apply;
 use rlondiste::londiste::apply::{Filter, Settings};
 use rlondiste::pg::FqName;
-use rlondiste::pgq::EventId;
 
 use super::{SETTINGS, replay};
 
@@ -85,7 +84,9 @@ fn table_lists_and_unknown_events_are_handed_back() {
         ]))
         .unwrap();
     assert_eq!(applied.table_sets, [vec![FqName::parse("public.a"), FqName::parse("Odd.Name")], vec![]]);
-    assert_eq!(applied.unknown, [(EventId(3), "X".to_owned()), (EventId(4), "{".to_owned())]);
+    assert_eq!(applied.unknown.count(), 2);
+    assert_eq!(applied.unknown.to_string(), "X (1 event), { (1 event); first event ids 3, 4");
+    assert_eq!(applied.scripts.to_string(), "EXECUTE (event 5)");
     assert_eq!((applied.count, applied.ignored), (5, 1));
 }
 

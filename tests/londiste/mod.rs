@@ -49,4 +49,5 @@ mod subscribers;
 mod take_over;
 mod take_over_states;
 mod tutorial;
+mod unknown_events;
 mod wait_and_status;

@@ -1,7 +1,11 @@
 //! What became of a batch.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use crate::pg::FqName;
 use crate::pgq::EventId;
+use crate::pgq::printable::printable;
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -14,10 +18,111 @@ pub struct Applied {
     pub missing_rows: u64,
     /// Events that were applied one by one.
     pub row_by_row: u64,
-    /// The size of the biggest event, as it came.
+    /// The size of the biggest event, as it came, in bytes.
     pub biggest: usize,
     /// The lists of the provider's tables that `T` events brought.
     pub table_sets: Vec<Vec<FqName>>,
-    /// Events of an unknown type, with the type.
-    pub unknown: Vec<(EventId, String)>,
+    /// Events of an unknown type, which change nothing.
+    pub unknown: LeftOut,
+    /// Events of type `EXECUTE`, which are not applied. They are among the ignored ones.
+    pub scripts: LeftOut,
+}
+
+/// Events that were left out, for one line of the log: how many of which types, and some of their ids. Takes little
+/// memory whatever their number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    count: u64,
+    first: Vec<EventId>,
+    types: BTreeMap<String, u64>,
+    /// How many have a type that is not in `types`.
+    other_types: u64,
+}
+
+/// So many ids, and so many types, of events that were left out are named.
+const NAMED: usize = 5;
+/// How many characters of a type are shown.
+const SHOWN: usize = 40;
+
+impl LeftOut {
+    /// How many events were left out.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Adds an event.
+    pub(super) fn add(&mut self, id: EventId, event_type: &[u8]) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(id);
+        }
+        let shown = printable(event_type, SHOWN);
+        if self.types.len() < NAMED || self.types.contains_key(&shown) {
+            *self.types.entry(shown).or_default() += 1;
+        } else {
+            self.other_types += 1;
+        }
+    }
+}
+
+/// `X (event 7)`, or `X (2 events), Y (1 event); first event ids 7, 8, 9`.
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (1, [id]) = (self.count, &self.first[..]) {
+            return write!(f, "{} (event {id})", self.types.keys().next().map_or("", String::as_str));
+        }
+        let events = |count: u64| if count == 1 { "1 event".to_owned() } else { format!("{count} events") };
+        let mut types: Vec<String> =
+            self.types.iter().map(|(shown, count)| format!("{shown} ({})", events(*count))).collect();
+        if self.other_types > 0 {
+            types.push(format!("other types ({})", events(self.other_types)));
+        }
+        let ids: Vec<String> = self.first.iter().map(ToString::to_string).collect();
+        write!(f, "{}; first event ids {}", types.join(", "), ids.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_out(events: &[(i64, &str)]) -> LeftOut {
+        let mut left_out = LeftOut::default();
+        for (id, event_type) in events {
+            left_out.add(EventId(*id), event_type.as_bytes());
+        }
+        left_out
+    }
+
+    #[test]
+    fn one_event_is_named_and_many_are_counted() {
+        assert_eq!(left_out(&[(7, "X")]).to_string(), "X (event 7)");
+        let some = left_out(&[(7, "X"), (8, "Y\n"), (9, "X")]);
+        assert_eq!(
+            (some.count(), some.to_string().as_str()),
+            (3, r"X (2 events), Y\n (1 event); first event ids 7, 8, 9")
+        );
+    }
+
+    #[test]
+    fn many_types_take_little_room() {
+        let list: Vec<(i64, String)> = (1..1000).map(|id| (id, format!("{}{id}", "x".repeat(100)))).collect();
+        let list: Vec<(i64, &str)> = list.iter().map(|(id, text)| (*id, text.as_str())).collect();
+        let many = left_out(&list);
+        assert_eq!(many.count(), 999);
+        assert_eq!((many.first.len(), many.types.len()), (NAMED, 3), "types are told apart as they are shown");
+        let x = "x".repeat(40);
+        let expected = format!(
+            "{x}... (101 bytes) (9 events), {x}... (102 bytes) (90 events), {x}... (103 bytes) (900 events); \
+             first event ids 1, 2, 3, 4, 5"
+        );
+        assert_eq!(many.to_string(), expected);
+        let list: Vec<(i64, String)> = (1..1000).map(|id| (id, id.to_string())).collect();
+        let list: Vec<(i64, &str)> = list.iter().map(|(id, text)| (*id, text.as_str())).collect();
+        assert_eq!(
+            left_out(&list).to_string(),
+            "1 (1 event), 2 (1 event), 3 (1 event), 4 (1 event), 5 (1 event), other types (994 events); \
+             first event ids 1, 2, 3, 4, 5"
+        );
+    }
 }

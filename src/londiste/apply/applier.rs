@@ -90,9 +90,6 @@ impl Applier {
             self.prepare(tx).await?;
             self.prepared = false;
         }
-        if self.catalog.is_crowded() {
-            self.catalog.forget_shapes();
-        }
         let settings = self.settings;
         let memory = usize::try_from(settings.memory / CHUNKS_IN_MEMORY).unwrap_or(usize::MAX);
         // The session is the writer's for the time of a chunk, and the reader's when it has to look at a table.
@@ -104,6 +101,9 @@ impl Applier {
         let writer = Writer::new(tx, settings, memory);
         let (mut applied, counts) = tokio::try_join!(feed.run(events), writer.run(chunks, spent, &session))?;
         (applied.missing_rows, applied.row_by_row) = (counts.missing.total(), counts.row_by_row);
+        if applied.scripts.count() > 0 {
+            tracing::warn!("event of type EXECUTE is skipped, scripts are not replicated: {}", applied.scripts);
+        }
         if applied.missing_rows > 0 {
             let tables =
                 counts.missing.tables().map(|(id, count)| (self.catalog.get(id).table.name.to_string(), count));

@@ -12,8 +12,9 @@ use crate::pg::{Db, FqName};
 use crate::pgq::fragment::{Parsed, Template, Verb};
 use crate::pgq::value_buffer::{NameList, ValueBuffer};
 
-/// More shapes than this are forgotten between chunks: a table of many columns can have any number of them.
-const MAX_SHAPES: usize = 10_000;
+/// When shapes take more bytes than this, the chunk ends and they are forgotten: a table of many columns can have any
+/// number of them.
+const MAX_SHAPES_SIZE: usize = 2 * 1024 * 1024;
 /// Templates that are tried for a table and verb before a fragment is taken apart by its names.
 const MAX_TEMPLATES: usize = 16;
 
@@ -152,12 +153,12 @@ impl Catalog {
         }
     }
 
-    /// Whether there are so many shapes that it is better to begin anew.
+    /// Whether shapes take so much memory that they are to be forgotten.
     pub(super) fn is_crowded(&self) -> bool {
-        self.shapes.all().len() > MAX_SHAPES
+        self.shapes.size() > MAX_SHAPES_SIZE
     }
 
-    /// Forgets all shapes; no event that refers to one may be left.
+    /// Forgets all shapes. A chunk that refers to some must have its own list of them.
     pub(super) fn forget_shapes(&mut self) {
         self.shapes = Shapes::default();
         for known in &mut self.tables {

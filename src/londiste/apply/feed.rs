@@ -57,7 +57,7 @@ impl<'a> Feed<'a> {
         let mut count: u64 = 0;
         while let Some(event) = events.next().await {
             self.take(&event?).await?;
-            if self.reader.chunk.size() >= self.limit {
+            if self.reader.is_full(self.limit) {
                 self.pass_on().await;
             }
             count += 1;
@@ -96,9 +96,7 @@ impl<'a> Feed<'a> {
         if self.reader.chunk.is_empty() {
             return;
         }
-        let mut chunk = std::mem::take(&mut self.reader.chunk);
-        chunk.tables = self.reader.catalog.all();
-        chunk.shapes = self.reader.catalog.shapes.all().to_vec();
+        let chunk = self.reader.take_chunk();
         let settings = &self.settings;
         let plan = if settings.apply == Apply::Row
             || (chunk.slots.len() <= settings.few && chunk.size() < value_buffer::BIG)

@@ -14,6 +14,7 @@ mod applier;
 mod catalog;
 mod chunk;
 mod counts;
+mod event_type;
 mod feed;
 mod fold;
 mod key;
@@ -32,6 +33,7 @@ mod shape;
 mod table;
 mod write;
 
-pub use applied::Applied;
+pub use applied::{Applied, LeftOut};
 pub use applier::Applier;
+pub(crate) use event_type::is_unknown_type;
 pub use settings::{Filter, Settings};

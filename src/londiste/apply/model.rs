@@ -1,6 +1,6 @@
 //! The fold against a model: applying the net change gives what applying the events one by one gives.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proptest::prelude::*;
 
@@ -244,4 +244,58 @@ proptest! {
         apply_net(&chunk, &mut rows);
         prop_assert_eq!(rows, expected);
     }
+}
+
+/// A table of 100 columns, and an event for each of many sets of them: what is known of the sets, and the statements for
+/// them, stay within their bounds.
+#[test]
+fn shapes_and_statements_are_bounded_within_a_batch() {
+    const EVENTS: u32 = 6_000;
+    let names: Vec<String> = (0..100).map(|i| format!("c{i}")).collect();
+    let columns: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 25)).collect();
+    let mut catalog = Catalog::default();
+    catalog.start();
+    catalog.put(measure::table(1, &Sketch { name: "public.t", columns: &columns }));
+    let filters = HashMap::from([(FqName::parse("public.t"), Filter::Apply)]);
+    let mut reader = Reader::new(&mut catalog, &filters, true, "");
+    let (mut most, mut chunks) = (0, Vec::new());
+    for n in 1..=EVENTS {
+        let set: Vec<String> = (1..100).filter(|i| n >> (i % 17) & 1 == 1).map(|i| format!("c{i}='x'")).collect();
+        let data = format!("{} where c0='{n}'", set.join(","));
+        let event = Event::new(EventId(i64::from(n)), 1, b"U", Some(data.as_bytes()), Some(b"public.t"));
+        assert!(matches!(reader.read(&event), Ok(Read::Done)), "{data}");
+        most = most.max(reader.catalog.shapes.all().len());
+        if reader.is_full(usize::MAX) || n == EVENTS {
+            chunks.push(reader.take_chunk());
+        }
+    }
+    assert!(most < 2_000, "{most} shapes");
+    let mut rows = 0;
+    for chunk in &chunks {
+        assert!(chunk.shapes.iter().map(|shape| shape.columns.len()).max() > Some(50));
+        let plan = super::plan::plan(chunk, true, &[]);
+        assert!(plan.by_row.is_empty());
+        let columns: HashSet<_> = chunk.shapes.iter().flat_map(|shape| &shape.written).collect();
+        for group in plan.steps.iter().flat_map(|step| &step.groups) {
+            assert!(group.mixed && group.rows.len() * columns.len() <= 100_000, "{} rows", group.rows.len());
+            rows += group.rows.len();
+        }
+    }
+    assert_eq!((rows, chunks.len() > 3), (EVENTS as usize, true));
+}
+
+/// Names of tables that are not subscribed do not pile up in the reader.
+#[test]
+fn names_in_events_are_bounded_within_a_batch() {
+    let mut catalog = Catalog::default();
+    let filters = HashMap::new();
+    let mut reader = Reader::new(&mut catalog, &filters, true, "");
+    for n in 0..30_000_i64 {
+        let name = format!("public.{}{n}", if n % 2 == 0 { "t".repeat(400) } else { String::new() });
+        let event = Event::new(EventId(n), 1, b"I", Some(b"(id) values ('1')"), Some(name.as_bytes()));
+        assert!(matches!(reader.read(&event), Ok(Read::Done)));
+        assert!(reader.known_names() <= 10_000);
+    }
+    assert_eq!(reader.applied.ignored, 30_000);
+    assert!(reader.known_names() > 0);
 }

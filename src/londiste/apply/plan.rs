@@ -59,6 +59,9 @@ pub(super) struct Group {
 /// costs as much as some tens of rows.
 const MANY_GROUPS: usize = 4;
 const SMALL_GROUP: usize = 50;
+/// A statement with such a mixed group has at most so many values. It has one for each row and column, also where the row
+/// does not set the column: their number is not bounded by the size of the events.
+const MIXED_VALUES: usize = 100_000;
 
 /// Works out the plan. `foreign_keys` says whether they are checked at all; the tables in `refused` go by row.
 pub(super) fn plan(chunk: &Chunk, foreign_keys: bool, refused: &[TableId]) -> Plan {
@@ -117,7 +120,9 @@ fn finish(chunk: &Chunk, mut tables: Vec<Changes>, order: &[(usize, Verb)]) -> P
                 sort(rows, fold);
             }
         }
-        let groups = groups.into_iter().map(|rows| Group { rows, mixed }).collect();
+        let limit = if mixed { (MIXED_VALUES / table.updated.len().max(1)).max(1) } else { usize::MAX };
+        let groups = groups.iter().flat_map(|rows| rows.chunks(limit));
+        let groups = groups.map(|rows| Group { rows: rows.to_vec(), mixed }).collect();
         plan.steps.push(Step { table: table.id, verb: *verb, groups });
     }
     plan.by_row = tables.iter().filter(|table| table.by_row).map(|table| table.id).collect();

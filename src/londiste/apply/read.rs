@@ -1,10 +1,11 @@
 //! Takes events apart and puts them into chunks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::applied::Applied;
 use super::catalog::{Catalog, FullRow, column_ids};
 use super::chunk::Chunk;
+use super::event_type::EventType;
 use super::fold::Rows;
 use super::settings::Filter;
 use super::shape::{Form, FormKind, ShapeId, Slot, TableId};
@@ -33,6 +34,8 @@ pub(super) struct Reader<'a> {
     filters: &'a HashMap<FqName, Filter>,
     /// What the names in the events stand for.
     targets: HashMap<Vec<u8>, Target<'a>>,
+    /// Tables that a list of the provider's tables, earlier in the batch, does not have.
+    removed: HashSet<FqName>,
     /// The name of the event before, and what it stands for.
     last: (Vec<u8>, Target<'a>),
     /// The type of the JSON event before, as text and taken apart.
@@ -55,6 +58,11 @@ struct JsonKind {
     key: Vec<u8>,
 }
 
+/// More names of tables in events than this are forgotten.
+const MAX_NAMES: usize = 10_000;
+/// Longer names, in bytes, are not remembered: a table's has at most twice 63.
+const MAX_NAME: usize = 256;
+
 #[derive(Clone, Copy)]
 enum Target<'a> {
     Ignored,
@@ -63,10 +71,10 @@ enum Target<'a> {
 
 /// How the data of an event are written.
 enum Format<'a> {
-    Fragment(Verb),
+    Fragment,
     /// The key's columns, separated by commas.
-    Urlenc(Verb, &'a [u8]),
-    Json(Verb),
+    Urlenc(&'a [u8]),
+    Json,
 }
 
 impl<'a> Reader<'a> {
@@ -80,6 +88,7 @@ impl<'a> Reader<'a> {
             catalog,
             filters,
             targets: HashMap::new(),
+            removed: HashSet::new(),
             last: (Vec::new(), Target::Ignored),
             last_kind: None,
             names: NameList::default(),
@@ -93,20 +102,21 @@ impl<'a> Reader<'a> {
     /// Takes in an event.
     pub(super) fn read(&mut self, event: &Event) -> Result<Read> {
         self.applied.biggest = self.applied.biggest.max(event.row().len());
-        let kind = event.kind();
-        let format = match kind {
-            b"I" => Format::Fragment(Verb::Insert),
-            b"U" => Format::Fragment(Verb::Update),
-            b"D" => Format::Fragment(Verb::Delete),
-            [b'I', b':', key @ ..] => Format::Urlenc(Verb::Insert, key),
-            [b'U', b':', key @ ..] => Format::Urlenc(Verb::Update, key),
-            [b'D', b':', key @ ..] => Format::Urlenc(Verb::Delete, key),
-            b"R" => return self.truncate(event),
-            [b'{', ..] if self.know_kind(kind) => match self.last_kind.as_ref().and_then(|known| known.kind.verb) {
-                Some(verb) => Format::Json(verb),
-                None => return self.truncate(event),
+        let (verb, format) = match EventType::of(event.kind()) {
+            EventType::Fragment(verb) => (verb, Format::Fragment),
+            EventType::Urlenc(verb, key) => (verb, Format::Urlenc(key)),
+            EventType::Json => match self.json_kind(event.kind()).map(|kind| kind.verb) {
+                Some(Some(verb)) => (verb, Format::Json),
+                Some(None) => return self.truncate(event),
+                None => return Ok(self.unknown(event)),
             },
-            _ => return Ok(self.other(event)),
+            EventType::Truncate => return self.truncate(event),
+            EventType::TableList => return Ok(self.table_list(event)),
+            EventType::Script => {
+                self.applied.scripts.add(event.id, event.kind());
+                return Ok(self.ignore());
+            }
+            EventType::Unknown => return Ok(self.unknown(event)),
         };
         let (id, filter) = match self.target(event)? {
             Ok(Target::Table(id, filter)) => (id, filter),
@@ -119,19 +129,35 @@ impl<'a> Reader<'a> {
         self.applied.count += 1;
         let first = self.chunk.values.len();
         let data = event.data().unwrap_or_default();
-        let (Format::Fragment(verb) | Format::Urlenc(verb, _) | Format::Json(verb)) = format;
         if let Some(at) = memchr::memchr(0, data) {
             return Err(self.unreadable(event, verb, id, &Unreadable { at, expected: "no zero byte" }));
         }
         self.chunk.values.lend_from((data.len() >= value_buffer::BIG).then(|| event.row().clone()));
         let shape = match format {
-            Format::Fragment(verb) => self.fragment(event, id, verb, data)?,
-            Format::Urlenc(verb, key) => self.urlenc(event, id, verb, key, data)?,
-            Format::Json(verb) => self.json(event, id, verb, data)?,
+            Format::Fragment => self.fragment(event, id, verb, data)?,
+            Format::Urlenc(key) => self.urlenc(event, id, verb, key, data)?,
+            Format::Json => self.json(event, id, verb, data)?,
         };
         self.chunk.values.lend_from(None);
         self.put(Slot { event: event.id.0, shape, values: first }, id);
         Ok(Read::Done)
+    }
+
+    /// Whether the chunk has to be applied before the next event: because of its size in bytes, or because of the memory
+    /// that shapes take.
+    pub(super) fn is_full(&self, limit: usize) -> bool {
+        self.chunk.size() >= limit || self.catalog.is_crowded()
+    }
+
+    /// The chunk, with all that its events refer to. Leaves an empty one.
+    pub(super) fn take_chunk(&mut self) -> Chunk {
+        let mut chunk = std::mem::take(&mut self.chunk);
+        chunk.tables = self.catalog.all();
+        chunk.shapes = self.catalog.shapes.all().to_vec();
+        if self.catalog.is_crowded() {
+            self.catalog.forget_shapes();
+        }
+        chunk
     }
 
     fn ignore(&mut self) -> Read {
@@ -140,22 +166,23 @@ impl<'a> Reader<'a> {
         Read::Done
     }
 
-    /// An event that changes no table.
-    fn other(&mut self, event: &Event) -> Read {
+    fn unknown(&mut self, event: &Event) -> Read {
         self.applied.count += 1;
-        let kind = String::from_utf8_lossy(event.kind()).into_owned();
-        match event.kind() {
-            b"T" => {
-                let list = String::from_utf8_lossy(event.data().unwrap_or_default()).into_owned();
-                let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-                self.applied.table_sets.push(names.map(FqName::parse).collect());
-            }
-            b"EXECUTE" => {
-                tracing::warn!("event {} of type EXECUTE is skipped: scripts are not replicated", event.id);
-                self.applied.ignored += 1;
-            }
-            _ => self.applied.unknown.push((event.id, kind)),
-        }
+        self.applied.unknown.add(event.id, event.kind());
+        Read::Done
+    }
+
+    fn table_list(&mut self, event: &Event) -> Read {
+        self.applied.count += 1;
+        let list = String::from_utf8_lossy(event.data().unwrap_or_default()).into_owned();
+        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let tables: Vec<FqName> = names.map(FqName::parse).collect();
+        // A table that is not in the list leaves the set or is copied again: its later events are of rows that were not
+        // captured in between.
+        self.removed.extend(self.filters.keys().filter(|name| !tables.contains(name)).cloned());
+        self.targets.clear();
+        self.last = (Vec::new(), Target::Ignored);
+        self.applied.table_sets.push(tables);
         Read::Done
     }
 
@@ -193,7 +220,10 @@ impl<'a> Reader<'a> {
                 Ok(Target::Table(id, _)) if self.catalog.get(id).table.row_security => {
                     return Err(self.hidden_rows(event, id));
                 }
-                Ok(target) => *self.targets.entry(name.to_vec()).or_insert(target),
+                Ok(target) => {
+                    self.remember(name, target);
+                    target
+                }
                 Err(load) => return Ok(Err(load)),
             },
         };
@@ -203,10 +233,28 @@ impl<'a> Reader<'a> {
         Ok(Ok(target))
     }
 
+    /// What a name stands for, for the next events with it. Names that no table of the subscriber can have do not pile up.
+    fn remember(&mut self, name: &[u8], target: Target<'a>) {
+        if self.targets.len() >= MAX_NAMES {
+            self.targets.clear();
+        }
+        if name.len() <= MAX_NAME {
+            self.targets.insert(name.to_vec(), target);
+        }
+    }
+
+    /// How many names of tables are remembered.
+    #[cfg(test)]
+    pub(super) fn known_names(&self) -> usize {
+        self.targets.len()
+    }
+
     fn resolve(&mut self, name: &[u8]) -> Result<Target<'a>, FqName> {
         let Ok(name) = std::str::from_utf8(name) else { return Ok(Target::Ignored) };
         let name = FqName::parse(name);
-        let Some(filter) = self.filters.get(&name) else { return Ok(Target::Ignored) };
+        let Some(filter) = self.filters.get(&name).filter(|_| !self.removed.contains(&name)) else {
+            return Ok(Target::Ignored);
+        };
         match self.catalog.find(&name) {
             Some(id) => Ok(Target::Table(id, filter)),
             None => Err(name),
@@ -321,17 +369,16 @@ impl<'a> Reader<'a> {
         Ok(FullRow { verb, names: self.names.clone(), key: key.to_vec(), shape, key_places, count })
     }
 
-    /// Reads a JSON event type, unless it is the one of the event before.
-    fn know_kind(&mut self, kind: &[u8]) -> bool {
-        if self.last_kind.as_ref().is_some_and(|known| known.text == kind) {
-            return true;
+    /// Reads a JSON event type, unless it is the one of the event before. `None` when it is not one of a trigger's.
+    fn json_kind(&mut self, kind: &[u8]) -> Option<&json::Kind> {
+        if self.last_kind.as_ref().is_none_or(|known| known.text != kind) {
+            self.last_kind = json::parse_kind(kind).map(|parsed| JsonKind {
+                text: kind.to_vec(),
+                key: parsed.key.iter().flat_map(|name| [name.as_bytes(), &[0]]).flatten().copied().collect(),
+                kind: parsed,
+            });
         }
-        self.last_kind = json::parse_kind(kind).map(|parsed| JsonKind {
-            text: kind.to_vec(),
-            key: parsed.key.iter().flat_map(|name| [name.as_bytes(), &[0]]).flatten().copied().collect(),
-            kind: parsed,
-        });
-        self.last_kind.is_some()
+        self.last_kind.as_ref().map(|known| &known.kind)
     }
 
     /// The table does not exist on the subscriber.

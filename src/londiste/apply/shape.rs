@@ -90,11 +90,18 @@ pub(super) struct Shapes {
     list: Vec<Arc<Shape>>,
     ids: HashMap<Form, ShapeId>,
     groups: HashMap<(TableId, Verb, Vec<ColumnId>), u32>,
+    /// About how many bytes all this takes.
+    size: usize,
 }
 
 impl Shapes {
     pub(super) fn get(&self, id: ShapeId) -> &Arc<Shape> {
         &self.list[id as usize]
+    }
+
+    /// About how many bytes all shapes take.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 
     /// All shapes, by their ids.
@@ -109,6 +116,10 @@ impl Shapes {
         }
         let id = count(self.list.len());
         let shape = self.build(form.clone(), table, row_key);
+        // A shape's lists are in the shape, in its form, and in its group.
+        let lists =
+            4 * shape.columns.len() + 3 * shape.written.len() + 2 * shape.key.len() + 2 * shape.key_places.len();
+        self.size += size_of::<Shape>() + 2 * size_of::<Form>() + 2 * lists + size_of::<u32>() * shape.places.len();
         self.list.push(Arc::new(shape));
         self.ids.insert(form, id);
         id

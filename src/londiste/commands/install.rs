@@ -54,7 +54,7 @@ pub(crate) async fn subscriber(context: &Context<'_>) -> Result<()> {
 async fn mirror_queue(tx: &Db, queue: &str) -> Result<()> {
     let found = pgq::install::ensure_installed_in(tx).await?;
     if !found.is_own() {
-        return Err(Error::refused(
+        return Err(Error::unsupported(
             format!("cannot create mirror_queue \"{queue}\" on subscriber ({}): schema pgq is {found}", tx.target()),
             "Its ticks would not have the events of their own batch. Use a subscriber with rlondiste's schema pgq.",
         ));

@@ -35,7 +35,7 @@ pub(crate) async fn rewind(context: &Context<'_>) -> Result<Output> {
 async fn check_tick(context: &Context<'_>, provider: &Db, stored: &Position) -> Result<()> {
     let (queue, tick) = (context.queue(), stored.tick);
     let refused = |what: String| {
-        Err(Error::refused(
+        Err(Error::diverged(
             format!("cannot rewind queue {queue} on provider ({}) to tick {tick}: {what}", provider.target()),
             "Nothing was changed. Events between the two sides may be lost: run \"rlondiste INI subscriber resync --all\".",
         ))

@@ -47,7 +47,7 @@ async fn add(context: &Context<'_>, tables: &Selection, how: &HowToCapture) -> R
     provider_queue::require(&db, context.queue()).await?;
     let functions = provider_queue::functions(&db).await?;
     if functions == Functions::Classic && how.key.is_some() {
-        return Err(Error::refused(
+        return Err(Error::unsupported(
             format!("cannot choose a key on provider ({}): schema londiste is that of Londiste 2.1", db.target()),
             "Upgrade it with \"rlondiste INI provider install\".",
         ));

@@ -37,7 +37,7 @@ pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let consumers = registered(context, &provider).await?;
     if !consumers.iter().any(|c| c.name == context.consumer()) {
-        return Err(Error::refused(
+        return Err(Error::missing(
             format!(
                 "consumer not registered on queue: no consumer \"{}\" on queue \"{}\" on provider ({})",
                 context.consumer(),

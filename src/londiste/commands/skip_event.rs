@@ -50,7 +50,7 @@ async fn find(context: &Context<'_>, provider: &Db, event: i64) -> Result<Queued
         None => None,
     };
     let Some(row) = row else {
-        return Err(Error::refused(
+        return Err(Error::missing(
             format!("no event {event} in queue \"{queue}\" on provider ({})", provider.target()),
             "The message of replay that names the event has its id. Events that everybody has read are removed.",
         ));

@@ -88,7 +88,7 @@ struct Waiting {
 async fn waiting(context: &Context<'_>, db: &Db, wanted: &[FqName]) -> Result<Waiting> {
     let mut tables = tables::load(db, context.queue()).await?;
     if let Some(unknown) = wanted.iter().find(|name| !tables.iter().any(|t| t.name == **name)) {
-        return Err(Error::refused(
+        return Err(Error::missing(
             format!(
                 "table {unknown} is not subscribed to queue \"{}\" on subscriber ({})",
                 context.queue(),
@@ -99,7 +99,7 @@ async fn waiting(context: &Context<'_>, db: &Db, wanted: &[FqName]) -> Result<Wa
     }
     // None would be "all in sync" to the script that asks.
     if tables.is_empty() {
-        return Err(Error::refused(
+        return Err(Error::missing(
             format!("no table is subscribed to queue \"{}\" on subscriber ({})", context.queue(), db.target()),
             "Subscribe with \"rlondiste INI subscriber add --all\" first.",
         ));
@@ -123,7 +123,7 @@ fn tell_parked(left: &[SubscribedTable], told: &mut BTreeMap<FqName, Parked>) {
 /// The first few of them with their states.
 fn describe(tables: &[SubscribedTable]) -> String {
     const SHOWN: usize = 5;
-    let mut text: Vec<String> = tables.iter().take(SHOWN).map(|t| t.to_string()).collect();
+    let mut text: Vec<String> = tables.iter().take(SHOWN).map(ToString::to_string).collect();
     if tables.len() > SHOWN {
         text.push(format!("and {} more", tables.len() - SHOWN));
     }

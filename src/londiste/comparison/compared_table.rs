@@ -64,12 +64,12 @@ impl ComparedTable {
         table: &Subject,
         queue: &str,
     ) -> Result<ComparedTable> {
-        let gone = || Error::refused(format!("{}: the table is gone", table.name), "");
+        let gone = || Error::missing(format!("{}: the table is gone", table.name), "");
         let theirs = catalog::structure(provider_db, &table.name).await?.ok_or_else(gone)?;
         let ours = catalog::structure(subscriber_db, &table.name).await?.ok_or_else(gone)?;
         let chosen = provider_queue::chosen_keys(provider_db, queue).await?.remove(&table.name);
         let pairs = pairs(&theirs, &ours, chosen.as_deref()).ok_or_else(|| {
-            Error::refused(
+            Error::mismatch(
                 format!("{}: pkeys do not match", table.name),
                 "Give the table the same primary key on both sides.",
             )

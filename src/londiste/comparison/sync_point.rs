@@ -163,7 +163,7 @@ impl<'a> SyncPoints<'a> {
                 last = tick;
                 asked = Instant::now();
             } else if !self.force && asked.elapsed() > TICKER_PATIENCE {
-                return Err(Error::refused(
+                return Err(Error::blocked(
                     format!("Ticker seems dead: queue {} got no tick in 10 s", self.consumer.queue),
                     "Start it with \"rlondiste TICKER-INI ticker -d\", or look into its log.",
                 ));

@@ -21,7 +21,7 @@ impl Columns {
         let ours = catalog::columns(subscriber, table).await?;
         for (db, columns) in [(provider, &theirs), (subscriber, &ours)] {
             if columns.is_empty() {
-                return Err(Error::refused(
+                return Err(Error::missing(
                     format!("Table not found: {table} on {} ({})", db.role(), db.target()),
                     format!("Create it there, or run \"subscriber remove {table}\"."),
                 ));
@@ -47,7 +47,7 @@ impl Columns {
 }
 
 fn missing(subscriber: &Db, table: &FqName, column: &Column) -> Error {
-    Error::refused(
+    Error::mismatch(
         format!("{table}: Column {} does not exist on dest side", column.name),
         format!(
             "Run on subscriber ({}): alter table {} add column {} {}",

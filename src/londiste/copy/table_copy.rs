@@ -82,7 +82,7 @@ impl Copy {
         loop {
             let mut changes = self.shared.changes.listener();
             let table = tables::load_one(&sessions.subscriber, &self.consumer.queue, &self.table).await?;
-            match self.step(&sessions, &mut applier, table).await {
+            match Box::pin(self.step(&sessions, &mut applier, table)).await {
                 Ok(Step::Again) => {}
                 Ok(Step::Wait) => changes.changed_or_timeout().await,
                 Ok(Step::Pause(pause)) => {

@@ -73,7 +73,7 @@ impl Replay {
         }
         match (registration, stored) {
             (Some(_), Some(_)) => Ok(()),
-            (None, Some(stored)) => Err(Error::refused(
+            (None, Some(stored)) => Err(Error::diverged(
                 format!(
                     "consumer {} is not registered on queue {} on provider ({}) any more, although tables are ok up to \
                      tick {}: somebody has unregistered it",
@@ -113,7 +113,7 @@ impl Replay {
             }
         };
         let Some(other) = other else { return Ok(()) };
-        Err(Error::refused(
+        Err(Error::diverged(
             format!(
                 "tables of queue {queue} on subscriber ({}) are ok by consumer {other}, but this job is consumer {own}, \
                  which has no position",

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::apply::{Applied, Applier, Filter, Settings};
+use super::super::apply::{Applied, Applier, Filter, Settings, is_unknown_type};
 use super::super::batch::{self, BatchExtras, Processed, Reader, Turn, Wanted};
 use super::super::context::Job;
 use super::super::copy::{Copies, Goal};
@@ -21,9 +21,9 @@ use super::{mirror, table_sets};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::job::{self, Control, Output, Stats, Work, Worked};
-use crate::pg::{Db, FqName, Sql, int8};
-use crate::pgq::Batch;
+use crate::pg::{Db, FqName, Sql};
 use crate::pgq::consumer::{Consumer, Join};
+use crate::pgq::{Batch, failed_queue};
 
 /// How often to look for consumers of copies that are over, where nothing says that there may be one.
 const UNUSED_PAUSE: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ const BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 /// Applies batches until a stop is requested.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let mut replay = Replay::new(config.clone(), control.clone());
-    let result = job::run_loop(&mut replay, control).await;
+    let result = Box::pin(job::run_loop(&mut replay, control)).await;
     replay.shut_down().await;
     result.map(|()| Output::none())
 }
@@ -223,7 +223,7 @@ impl BatchExtras for WithBatch<'_> {
     async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &Sql) -> Result<()> {
         let (provider, queue) = (&self.sessions.provider, &self.job.queue);
         table_sets::follow(provider, tx, queue, &applied.table_sets, self.tables).await?;
-        put_aside(self.sessions, self.batch, applied).await?;
+        put_aside(self.sessions, self.batch, events_sql, applied).await?;
         if let Some(mirror) = self.mirror_queue {
             let source = mirror::Source { batch: self.batch, sql: events_sql, tables: self.tables };
             mirror::repeat(mirror, queue, provider, tx, &source).await?;
@@ -282,7 +282,7 @@ fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
         stats.add("ignored", applied.ignored);
     }
     stats.set_duration("duration", duration);
-    let unknown = applied.map_or(0, |a| a.unknown.len() as u64);
+    let unknown = applied.map_or(0, |a| a.unknown.count());
     for (name, number) in [("failed-events", unknown), ("missing-rows", applied.map_or(0, |a| a.missing_rows))] {
         if number > 0 {
             stats.add(name, number);
@@ -292,19 +292,12 @@ fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
 }
 
 /// Puts events of unknown types into the provider's failed queue, where the provider has one.
-async fn put_aside(sessions: &Sessions, batch: &Batch, applied: &Applied) -> Result<()> {
-    for (event, kind) in &applied.unknown {
-        tracing::warn!("Unknown op {kind} (event {event})");
+async fn put_aside(sessions: &Sessions, batch: &Batch, events_sql: &Sql, applied: &Applied) -> Result<()> {
+    if applied.unknown.count() > 0 {
+        tracing::warn!("Unknown op {}", applied.unknown);
         if sessions.abilities.failed_queue {
-            sessions
-                .provider
-                .query(
-                    "put an event aside",
-                    "select pgq.event_failed($1, $2, 'Unknown operation')",
-                    &[int8(&batch.id.0), int8(&event.0)],
-                )
-                .await
-                .map_err(|e| e.about(format!("event {event}")))?;
+            let reason = "Unknown operation";
+            failed_queue::put_aside(&sessions.provider, batch, events_sql, is_unknown_type, reason).await?;
         }
     }
     Ok(())

@@ -44,7 +44,7 @@ pub(crate) async fn install(tx: &Db) -> Result<()> {
 pub(crate) async fn take_over(subscriber: &Db) -> Result<()> {
     match find(subscriber).await? {
         Found::Own(installed) if SCHEMA.standing(&installed) == Standing::Current => Ok(()),
-        Found::None => Err(Error::refused(
+        Found::None => Err(Error::missing(
             format!("schema londiste is not installed on subscriber ({})", subscriber.target()),
             "Run \"rlondiste INI subscriber install\" first.",
         )),

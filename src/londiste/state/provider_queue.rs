@@ -20,7 +20,7 @@ pub(crate) async fn require(db: &Db, queue: &str) -> Result<()> {
     if row.get::<_, i64>(0) > 0 {
         return Ok(());
     }
-    Err(Error::refused(
+    Err(Error::missing(
         format!("Event queue does not exist yet: no queue \"{queue}\" on provider ({})", db.target()),
         "Check pgq_queue_name in the ini file, or create the queue with \"rlondiste INI provider install\".",
     ))
