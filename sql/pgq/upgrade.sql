@@ -5,6 +5,9 @@
 -- and failed events stay; so do the triggers on tables, which go on with the functions of the new schema.
 -- Run by itself it leaves a schema that lacks functions: it must be in one transaction with the files after it.
 
+-- For this and all files after it: no function or operator is looked up where another role may have put one.
+set local search_path = pg_catalog, pg_temp;
+
 -- 1. May this schema be changed?
 do $$
 declare
@@ -90,28 +93,55 @@ begin
 end;
 $$;
 
--- 2. The rule of access (grants.sql). It is found out before any function is created, because a new function may be
--- executed by everybody until grants.sql has run. Empty: no schema here yet.
+-- 2. One installer at a time, until the end of the transaction. Whoever creates the schema makes the others wait for its name;
+-- in a schema that is there, the lock on pgq.queue keeps them apart, which only the owner and holders of the right "admin" can
+-- take, and which neither readers nor writers wait for. Two first installers in a schema that somebody has created empty are
+-- not kept apart: one of them fails.
 do $$
-declare
-    v_open      text := '';
 begin
-    if to_regprocedure('pgq.insert_event(text,text,text)') is not null then
-        v_open := has_function_privilege('public', 'pgq.insert_event(text,text,text)', 'execute')::text;
+    if to_regnamespace('pgq') is null then
+        begin
+            create schema pgq;
+        exception
+            when duplicate_schema or unique_violation then
+                null;
+        end;
     end if;
-    perform set_config('pgq.install_open', v_open, true);
+    if to_regclass('pgq.queue') is not null then
+        lock table pgq.queue in share update exclusive mode;
+    end if;
 end;
 $$;
 
--- 3. Functions that "create or replace" cannot turn into ours: their result or the names of their arguments differ.
+-- 3. Which rights does every role have (grants.sql)? Found out before any function is created, because EXECUTE on a new
+-- function is every role's until grants.sql has run. In a new schema: none. In one of PgQ 2, or of an rlondiste that knew no
+-- other way, EXECUTE on pgq.insert_event(text, text, text) stood for the rights of readers and writers together, and still
+-- closes both when the owner revokes it.
+do $$
+declare
+    v_public    text := '';
+begin
+    if has_function_privilege('public', to_regprocedure('pgq.insert_event(text,text,text)'), 'execute') then
+        v_public := 'reader writer';
+        if to_regprocedure('pgq._may_read()') is not null then
+            v_public := concat_ws(' ',
+                case when has_function_privilege('public', 'pgq._may_read()', 'execute') then 'reader' end,
+                case when has_function_privilege('public', 'pgq._may_write()', 'execute') then 'writer' end);
+        end if;
+    elsif not coalesce(has_function_privilege('public', to_regprocedure('pgq._may_write()'), 'execute'), true)
+          and has_function_privilege('public', to_regprocedure('pgq._may_read()'), 'execute') then
+        v_public := 'reader';
+    end if;
+    perform set_config('pgq.install_public', v_public, true);
+end;
+$$;
+
+-- 4. Functions that "create or replace" cannot turn into ours: their result or the names of their arguments differ.
 -- Only these are dropped. One that something else depends on, a view of the user's for example, stops the upgrade.
 do $$
 declare
-    v_path      constant text := current_setting('search_path');
     v_function  record;
 begin
-    -- So that the catalog prints names with their schema.
-    perform set_config('search_path', 'pg_catalog', true);
     for v_function in
         select p.oid::regprocedure as signature
         from (values
@@ -205,11 +235,10 @@ begin
     loop
         execute format('drop function %s', v_function.signature);
     end loop;
-    perform set_config('search_path', v_path, true);
 end;
 $$;
 
--- 4. Columns that PgQ 2 does not have.
+-- 5. Columns that PgQ 2 does not have.
 do $$
 declare
     v_queue     record;
@@ -217,12 +246,22 @@ begin
     if to_regclass('pgq.queue') is null then
         return;
     end if;
-    alter table pgq.queue
-        add column if not exists queue_disable_insert boolean not null default false,
-        add column if not exists queue_ticker_paused boolean not null default false,
-        add column if not exists queue_per_tx_limit integer,
-        add column if not exists queue_extra_maint text[];
-    alter table pgq.subscription alter column sub_last_tick drop not null;
+    -- Looked at first, because "alter table" waits for every reader also when there is nothing to change.
+    if (select count(*) < 4
+        from pg_attribute a
+        where a.attrelid = 'pgq.queue'::regclass
+          and a.attname in ('queue_disable_insert', 'queue_ticker_paused', 'queue_per_tx_limit', 'queue_extra_maint')) then
+        alter table pgq.queue
+            add column if not exists queue_disable_insert boolean not null default false,
+            add column if not exists queue_ticker_paused boolean not null default false,
+            add column if not exists queue_per_tx_limit integer,
+            add column if not exists queue_extra_maint text[];
+    end if;
+    if exists (select 1
+               from pg_attribute a
+               where a.attrelid = 'pgq.subscription'::regclass and a.attname = 'sub_last_tick' and a.attnotnull) then
+        alter table pgq.subscription alter column sub_last_tick drop not null;
+    end if;
 
     if not exists (select 1 from pg_attribute a
                    where a.attrelid = 'pgq.tick'::regclass and a.attname = 'tick_event_seq') then

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::SimpleQueryMessage;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use super::database_settings::DatabaseSettings;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
+use super::tick_lock::{self, Wait};
 use super::tick_rule::{LastTick, Rule, need_tick, pause};
 use crate::error::{Error, Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
@@ -56,6 +57,8 @@ struct Queue {
     counter: Option<(bool, Instant)>,
     /// When it was set aside, because it was locked or could not be ticked.
     aside_at: Option<Instant>,
+    /// Events that wait for a tick that is not made.
+    wait: Wait,
 }
 
 /// A queue as the database has it.
@@ -90,26 +93,47 @@ impl<'a> Ticker<'a> {
             if queue.is_aside(now) || !need_tick(&row.rule, queue.last.as_ref(), row.event_seq, now) {
                 continue;
             }
+            let has_events = queue.last.is_some_and(|last| last.event_seq != row.event_seq);
             let ticked = self.tick(session, &row).await;
             if let Some(queue) = self.queues.get_mut(&row.id) {
                 queue.due = queue.last.map(|last| last.at + row.rule.max_lag);
             }
+            let made = *ticked.as_ref().unwrap_or(&false);
             if let Err(error) = ticked {
                 self.set_aside(session, &row, error).await?;
             }
+            self.watch_wait(session, &row, has_events && !made).await?;
         }
         Ok(())
     }
 
-    async fn tick(&mut self, session: &Session, row: &Row) -> Result<()> {
-        if !self.counter_is_right(session, row).await? {
+    /// Says who keeps a queue whose events wait from being ticked.
+    async fn watch_wait(&mut self, session: &Session, row: &Row, waits: bool) -> Result<()> {
+        let now = Instant::now();
+        let Some(queue) = self.queues.get_mut(&row.id) else { return Ok(()) };
+        if !waits {
+            queue.wait.end();
             return Ok(());
+        }
+        let Some(waited) = queue.wait.went_on(now).filter(|_| session.schema.is_own()) else { return Ok(()) };
+        if let Some(warning) = tick_lock::blocked(&session.db, &row.name, waited).await?
+            && self.reminders.due(&warning.about, now)
+        {
+            warn!("{}{}", self.settings.label, warning.text);
+        }
+        Ok(())
+    }
+
+    /// Asks for a tick; whether one was made.
+    async fn tick(&mut self, session: &Session, row: &Row) -> Result<bool> {
+        if !self.counter_is_right(session, row).await? {
+            return Ok(false);
         }
         let made = session.tick(&row.name).await?;
         let queue = self.queues.entry(row.id).or_default();
         queue.last = Some(LastTick::after(&row.rule, queue.last, row.event_seq, made, Instant::now()));
         self.stats.add("ticks", u64::from(made));
-        Ok(())
+        Ok(made)
     }
 
     /// Whether the queue's last tick and rotation lie in the past of this server's transaction counter. They do not

@@ -4,6 +4,7 @@ mod admin;
 mod events;
 mod maintenance;
 mod restore;
+mod rights;
 mod server;
 mod status;
 mod ticker;

@@ -67,6 +67,56 @@ fn queue_that_is_being_dropped_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn role_without_rights_does_not_stop_the_ticker() {
+    let cluster = Cluster::builder().name("nobody").start();
+    let setup = Setup::on(&cluster);
+    setup.job.run("install");
+    setup.create_queues(&["q"]);
+    setup.database.sql("create role nobody");
+    setup.job.start();
+    let nobody = setup.database.session();
+    nobody.sql(
+        "set role nobody; select pg_advisory_lock(1885827444, id), pg_advisory_lock(id) from generate_series(1, 9) id",
+    );
+    for _ in 0..3 {
+        assert_ticks(&setup, "q");
+    }
+}
+
+#[test]
+fn session_that_keeps_a_queue_from_being_ticked_is_named() {
+    let setup = Setup::with_queues(&["q"]);
+    setup.job.start();
+    assert_ticks(&setup, "q");
+    for (lock, what) in [
+        ("select pgq.force_tick('q'); select pgq.ticker('q')", "holds the newest tick"),
+        ("select * from pgq.tick order by tick_id desc limit 1 for update", "holds the newest tick"),
+        ("select * from pgq.queue for update", "holds the row of the queue"),
+        ("lock table pgq.tick in share mode", "holds ShareLock on pgq.tick"),
+    ] {
+        let holder = setup.database.session();
+        // Another tick may come while the lock is taken.
+        wait_until("the lock is taken", || {
+            holder.sql(&format!("set application_name = 'holder'; begin; {lock}"));
+            let newest = holder.value("select count(*) from pgq.tick where xmax::text = txid_current()::text");
+            if newest != "0" || what != "holds the newest tick" {
+                return Ok(());
+            }
+            holder.sql("rollback");
+            Err("a tick came")
+        });
+        insert(&setup, "q");
+        let pid = holder.backend_pid();
+        setup.job.wait_for_log(&format!(
+            " s, its consumers wait. It is blocked by pid {pid} (user postgres, application \"holder\"), which {what}, for "
+        ));
+        holder.sql("rollback");
+        assert_ticks(&setup, "q");
+    }
+    assert_no_error(&setup.job);
+}
+
+#[test]
 fn paused_and_externally_ticked_queues_are_left_alone() {
     let setup = Setup::with_queues(&["q", "paused", "external"]);
     setup.job.run("config paused ticker_paused=true");

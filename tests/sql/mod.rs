@@ -9,6 +9,7 @@ mod pgq_install;
 mod pgq_model;
 mod pgq_rebase;
 mod pgq_retry;
+mod pgq_rights;
 mod pgq_rotation;
 mod pgq_ticks;
 mod pgq_trigger_arguments;

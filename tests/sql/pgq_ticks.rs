@@ -1,6 +1,6 @@
 //! When a tick is due, who may make it, and who is woken by it.
 
-use super::{consume, tick, with_queue};
+use super::{consume, create_roles, session_as, tick, with_queue};
 
 #[test]
 fn nothing_new_needs_no_tick() {
@@ -118,6 +118,30 @@ fn two_tickers_do_not_wait_for_each_other() {
     other.sql("commit");
     session.sql("select pgq.force_tick('q')");
     assert_eq!(session.value("select pgq.ticker('q')"), "3");
+}
+
+/// No lock that a role without any right can take keeps the ticks from coming.
+#[test]
+fn roles_without_rights_cannot_keep_ticks_from_coming() {
+    create_roles(&["pgq_test_nobody"]);
+    let (database, session) = with_queue();
+    let nobody = session_as(&database, "pgq_test_nobody");
+    // The keys that each database's first queues had once.
+    nobody.sql("select pg_advisory_lock(1885827444, id), pg_advisory_lock(id) from generate_series(1, 10) id");
+    nobody.sql("begin; lock table pgq.queue, pgq.tick, pgq.consumer, pgq.subscription in access share mode");
+    session.sql("select pgq.insert_event('q', 'type', 'data')");
+    assert_eq!(session.value("select pgq.ticker('q')"), "2");
+    session.sql("select pgq.insert_event('q', 'type', 'data')");
+    assert_eq!(session.value("select pgq.ticker()"), "1");
+    for lock in [
+        "select * from pgq.queue for update",
+        "select * from pgq.tick for key share",
+        "lock table pgq.tick in row exclusive mode",
+        "lock table pgq.event_1 in access share mode",
+    ] {
+        nobody.sql("rollback; begin");
+        assert_eq!(nobody.error(lock).code, "42501", "{lock}");
+    }
 }
 
 #[test]

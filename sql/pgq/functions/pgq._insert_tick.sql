@@ -9,7 +9,7 @@ returns bigint as $$
 --     Ticks must be in order: what one tick's snapshot sees as over, every later tick's must see too, or events are
 --     lost between them. The race: 1. ticker A takes id 5; 2. ticker B takes id 6 and its snapshot; 3. a transaction
 --     ends; 4. A takes its snapshot, which is now newer than that of tick 6. Hence the rule: the caller holds
---     pgq._lock_ticks() of the queue to the end of its transaction, and each statement sees the newest data (read
+--     the lock of pgq._lock_ticks(2) to the end of its transaction, and each statement sees the newest data (read
 --     committed), so that the snapshot here is taken after the previous tick was committed.
 -- Parameters:
 --     i_queue_id, i_queue_name - the queue

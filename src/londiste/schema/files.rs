@@ -227,5 +227,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../sql/londiste/functions/londiste.subscriber_restore_all_table_triggers.sql"),
     ),
     // Group: Rights
+    ("londiste.admin_functions", include_str!("../../../sql/londiste/functions/londiste.admin_functions.sql")),
+    ("londiste.grant_admin", include_str!("../../../sql/londiste/functions/londiste.grant_admin.sql")),
+    ("londiste.revoke_admin", include_str!("../../../sql/londiste/functions/londiste.revoke_admin.sql")),
     ("grants", include_str!("../../../sql/londiste/grants.sql")),
 ];
