@@ -170,10 +170,12 @@ async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Op
 async fn operations(db: &Db) -> Result<Vec<Operation>> {
     const ACTION: &str = "list the maintenance operations";
     const KNOWN: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null,
-       pg_catalog.to_regprocedure('londiste.provider_maintain(text, text)') is not null";
+       pg_catalog.to_regprocedure('londiste.provider_maintain(text, text)') is not null,
+       pg_catalog.to_regprocedure('pgq._busy_tables()') is not null";
     const LISTED: &str = "select o.func_name, o.func_arg from pgq.maint_operations() o";
     const QUEUES: &str = "select 'pgq.maint_rotate_tables_step1', q.queue_name from pgq.queue q order by q.queue_name";
     const TABLES: &str = "select 'vacuum', t from pgq.maint_tables_to_vacuum() t";
+    const BUSY_TABLES: &str = "select 'vacuum', t from pgq._busy_tables() t";
     const CAPTURED: &str = "select 'londiste.provider_maintain', t.queue_name, t.table_name
        from londiste.provider_table t join pgq.queue q on q.queue_name = t.queue_name order by t.queue_name, t.table_name";
 
@@ -184,7 +186,7 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
     };
     let simple = |function: &str| Operation { function: function.to_owned(), arguments: Vec::new() };
     let row = db.query_one(ACTION, KNOWN, &[]).await?;
-    let (lists_itself, captures): (bool, bool) = (row.get(0), row.get(1));
+    let (lists_itself, captures, knows_busy): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
     let mut list = if lists_itself {
         read(LISTED).await?
     } else {
@@ -199,9 +201,10 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
     if captures {
         list.extend(read(CAPTURED).await?);
     }
-    // The lists leave these tables to autovacuum where it is on, but it comes too late for tables as busy as these.
+    // PgQ 3 and our own schema leave these tables to autovacuum where it is on, which comes too late for tables as busy as
+    // these.
     list.retain(|operation| operation.function != VACUUM);
-    list.extend(read(TABLES).await?);
+    list.extend(read(if knows_busy { BUSY_TABLES } else { TABLES }).await?);
     Ok(list)
 }
 

@@ -8,6 +8,7 @@ mod formats;
 mod londiste3;
 mod pgqd;
 mod python;
+mod ticks;
 mod triggers;
 
 use std::collections::BTreeMap;

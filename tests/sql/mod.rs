@@ -10,6 +10,7 @@ mod pgq_rebase;
 mod pgq_retry;
 mod pgq_rights;
 mod pgq_rotation;
+mod pgq_subconsumers;
 mod pgq_ticks;
 mod pgq_trigger_arguments;
 mod pgq_triggers;

@@ -6,12 +6,14 @@ use super::{consume, create_roles, session_as, tick, with_queue};
 fn nothing_new_needs_no_tick() {
     let (_database, session) = with_queue();
     session.sql("select pgq.set_queue_config('q', 'ticker_max_count', '500')");
+    assert_eq!(session.value("select pgq.ticker('q')"), "2", "a queue with one tick gets its second one at once");
     assert_eq!(session.value("select pgq.ticker('q')"), "NULL");
     assert_eq!(session.value("select pgq.ticker()"), "0");
     session.sql("select pgq.insert_event('q', 'type', 'data')");
     assert_eq!(session.value("select pgq.ticker('q')"), "NULL", "not before max_lag has passed");
-    session.sql("select pgq.set_queue_config('q', 'ticker_max_lag', '0')");
-    assert_eq!(session.value("select pgq.ticker('q')"), "2");
+    session.sql("select pgq.set_queue_config('q', 'ticker_max_lag', '1 millisecond'), pg_sleep(0.01)");
+    assert_eq!(session.value("select pgq.ticker('q')"), "3");
+    session.sql("select pgq.set_queue_config('q', 'ticker_max_lag', '1 minute')");
     assert_eq!(session.value("select pgq.ticker('q')"), "NULL", "it has no events now");
 }
 
@@ -41,7 +43,7 @@ fn pauses_without_events_grow_up_to_the_idle_period() {
     );
     // Ages of the last two ticks, and whether the next is due. The transaction counter must have moved.
     for (last, previous, due) in
-        [(4, 5, true), (2, 3, false), (4, 7, false), (7, 10, true), (40, 90, false), (61, 99, true)]
+        [(4, 5, true), (1, 2, false), (2, 3, true), (4, 7, false), (7, 10, true), (40, 90, false), (61, 99, true)]
     {
         session.sql(&format!(
             "delete from pgq.tick;

@@ -25,10 +25,8 @@ returns integer as $$
 --     x_force      - unregister the consumers that are left, instead of refusing
 -- Returns:
 --     1
--- Calls:
---     pgq.unregister_consumer(2)
 -- Writes:
---     pgq.queue, pgq.tick, pgq.subscription; drops pgq.event_N, its children and sequences
+--     pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue, pgq.failed_queue; drops pgq.event_N, its children and sequences
 -- Locks:
 --     the queue's row; the event tables exclusively, so it waits for writers that are in the middle of a transaction
 -- ----------------------------------------------------------------------
@@ -58,8 +56,12 @@ begin
                 detail = format('Queue: %s, consumer: %s', x_queue_name, v_consumer),
                 hint = 'Unregister its consumers first, or drop it with force.';
         end if;
-        perform pgq.unregister_consumer(x_queue_name, v_consumer);
     end loop;
+    delete from pgq.failed_queue f
+    using pgq.subscription s
+    where s.sub_queue = v_queue.queue_id
+      and f.ev_owner = s.sub_id;
+    delete from pgq.subscription where sub_queue = v_queue.queue_id;
 
     for v_nr in 0 .. v_queue.queue_ntables - 1 loop
         execute format('drop table %s', (v_queue.queue_data_pfx || '_' || v_nr::text)::regclass);

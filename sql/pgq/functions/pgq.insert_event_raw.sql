@@ -4,7 +4,8 @@ create or replace function pgq.insert_event_raw(
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.insert_event_raw(11)
---     Puts an event into a queue, every field given. All writers but the generated capture triggers come through here.
+--     Puts an event into a queue, every field given. pgq.insert_event(7), and so the generic triggers, retried and failed
+--     events come through here; generated capture functions do not.
 --
 --     Takes no lock that anybody waits for: it reads the queue's row as of the statement's snapshot and inserts into
 --     the table which that row names. A rotation in between does no harm: the reader looks for stragglers in the

@@ -30,11 +30,9 @@ begin
          lateral unnest(q.queue_extra_maint) with ordinality as f (name, nr)
     order by q.queue_name, f.nr;
 
-    if not current_setting('autovacuum')::boolean then
-        return query
-        select 'vacuum'::text, t.name
-        from pgq.maint_tables_to_vacuum() with ordinality as t (name, nr)
-        order by pg_stat_get_last_vacuum_time(t.name::regclass) nulls first, t.nr;
-    end if;
+    return query
+    select 'vacuum'::text, t.name
+    from pgq.maint_tables_to_vacuum() with ordinality as t (name, nr)
+    order by pg_stat_get_last_vacuum_time(t.name::regclass) nulls first, t.nr;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -8,7 +8,8 @@ returns integer as $$
 --     With three tables, the one to be emptied took events until the rotation before the last one. It is free when
 --       1. all transactions that began before the last rotation was visible to all (switch_step2) are over: none can
 --          still write into it;
---       2. every consumer's position is past switch_step2: none can still need an event from it;
+--       2. every consumer's position is past switch_step2: none can still need an event from it. A subconsumer between
+--          batches has no position and needs nothing;
 --       3. nobody has it locked, and no straggler (see pgq.batch_event_tables) has left an unread event in it.
 --     When one of these does not hold, the rotation is put off to the next call; the event tables grow meanwhile.
 --     pgq.rotation_blockers() tells who is in the way. Nothing here waits: the lock on the table is asked for without
@@ -57,7 +58,8 @@ begin
     select min(coalesce(txid_snapshot_xmin(t.tick_snapshot), 0)) into v_oldest
     from pgq.subscription s
         left join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
-    where s.sub_queue = v_queue.queue_id;
+    where s.sub_queue = v_queue.queue_id
+      and s.sub_last_tick is not null;
     if v_oldest <= v_queue.queue_switch_step2 then
         return 0;
     end if;
