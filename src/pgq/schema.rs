@@ -36,6 +36,8 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.revoke_right.sql"),
 
     // Group: Queues
+    sql!("functions/pgq._check_name.sql"),
+    sql!("functions/pgq._queue_triggers.sql"),
     sql!("functions/pgq.tune_storage.sql"),
     sql!("functions/pgq.grant_perms.sql"),
     sql!("functions/pgq._grant_perms_from.sql"),

@@ -1,6 +1,7 @@
 //! The ticker and the administration of queues: what `pgqadm.py` did.
 
 mod admin;
+mod clock;
 mod events;
 mod failed;
 mod fault;

@@ -10,6 +10,8 @@ returns boolean as $$
 --
 --     New events are seen by the movement of the event sequence, and, where it stands still for queue_ticker_max_lag, in the
 --     tables: an event whose transaction was open at the last tick does not move the sequence again when it commits.
+--
+--     A last tick of the future, from before the clock was set back, calls for a tick at once.
 -- Parameters:
 --     i_queue_id  - the queue
 --     i_event_seq - where its event sequence stands
@@ -47,7 +49,10 @@ begin
     order by t.tick_id desc
     limit 1;
     v_age := now() - v_last.tick_time;
-    if i_event_seq <> v_last.tick_event_seq then
+    if v_last.tick_time > clock_timestamp() then
+        -- The clock was set back; pgq._insert_tick says so.
+        return true;
+    elsif i_event_seq <> v_last.tick_event_seq then
         return i_event_seq - v_last.tick_event_seq >= v_queue.queue_ticker_max_count
             or v_age >= v_queue.queue_ticker_max_lag
             or coalesce(v_last.tick_event_seq - v_prev.tick_event_seq >= v_queue.queue_ticker_max_count, false);

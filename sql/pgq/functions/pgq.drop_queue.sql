@@ -19,12 +19,15 @@ create or replace function pgq.drop_queue(x_queue_name text, x_force boolean)
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.drop_queue(2)
---     Drops a queue with its events, ticks and tables.
+--     Drops a queue with its events, ticks and tables. Not while triggers write to it, also not with force: each write to
+--     their tables would fail.
 -- Parameters:
 --     x_queue_name - name of the queue
 --     x_force      - unregister the consumers that are left, instead of refusing
 -- Returns:
 --     1
+-- Calls:
+--     pgq._queue_triggers(1)
 -- Writes:
 --     pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue, pgq.failed_queue; drops pgq.event_N, its children and sequences
 -- Locks:
@@ -33,6 +36,7 @@ returns integer as $$
 declare
     v_queue     record;
     v_consumer  text;
+    v_tables    record;
 begin
     select q.* into v_queue from pgq.queue q where q.queue_name = x_queue_name for update;
     if not found then
@@ -40,6 +44,17 @@ begin
             errcode = 'undefined_object',
             message = 'No such event queue',
             detail = format('Queue: %s', coalesce(x_queue_name, 'null'));
+    end if;
+
+    select count(*) as number, string_agg(t.remedy, '; ' order by t.nr) filter (where t.nr <= 5) as remedies into v_tables
+    from pgq._queue_triggers(x_queue_name) with ordinality as t (table_name, remedy, nr);
+    if v_tables.number > 0 then
+        raise exception using
+            errcode = 'object_in_use',
+            message = 'cannot drop queue, tables write to it by triggers',
+            detail = format('Queue: %s. Writing to these tables would fail without it.', x_queue_name),
+            hint = format('End that first: %s%s.', v_tables.remedies,
+                          case when v_tables.number > 5 then format(' and so on, %s in all', v_tables.number) else '' end);
     end if;
 
     for v_consumer in

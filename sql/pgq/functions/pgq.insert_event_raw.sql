@@ -37,7 +37,9 @@ begin
             errcode = 'undefined_object',
             message = 'No such queue',
             detail = pg_catalog.format('Queue: %s', coalesce(queue_name, 'null')),
-            hint = 'Create it with pgq.create_queue().';
+            hint = 'Create it with pgq.create_queue()'
+                   || coalesce((select ', or end what writes to it: ' || pg_catalog.string_agg(t.remedy, '; ')
+                                from pgq._queue_triggers(queue_name) t), '') || '.';
     end if;
     if v_queue.queue_disable_insert
        and pg_catalog.current_setting('session_replication_role') <> 'replica' then

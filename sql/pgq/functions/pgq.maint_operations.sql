@@ -17,7 +17,7 @@ begin
     select 'pgq.maint_rotate_tables_step1'::text, q.queue_name
     from pgq.queue q
     where q.queue_switch_step2 is not null
-      and q.queue_switch_time + q.queue_rotation_period <= now()
+      and (now() - q.queue_switch_time >= q.queue_rotation_period or q.queue_switch_time > clock_timestamp())
     order by 2;
     if found or exists (select 1 from pgq.queue q where q.queue_switch_step2 is null) then
         return query

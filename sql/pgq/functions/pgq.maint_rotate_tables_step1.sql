@@ -2,8 +2,8 @@ create or replace function pgq.maint_rotate_tables_step1(i_queue_name text)
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.maint_rotate_tables_step1(1)
---     Rotates a queue when its rotation period is over: empties the oldest event table, lets new events go there, and
---     removes the ticks whose events are gone. Must be committed before pgq.maint_rotate_tables_step2() is called.
+--     Rotates a queue when its rotation period is over, or when the last rotation lies in the future because the clock was
+--     set back: empties the oldest event table, lets new events go there, and removes the ticks whose events are gone. Must be committed before pgq.maint_rotate_tables_step2() is called.
 --
 --     With three tables, the one to be emptied took events until the rotation before the last one. It is free when
 --       1. all transactions that began before the last rotation was visible to all (switch_step2) are over: none can
@@ -46,7 +46,9 @@ begin
                      ' another cluster.',
             hint = 'Run "pgqadm rebase QUEUE", or select pgq.rebase_queue(QUEUE).';
     end if;
-    if now() < v_queue.queue_switch_time + v_queue.queue_rotation_period or v_queue.queue_switch_step2 is null then
+    if v_queue.queue_switch_step2 is null
+       or now() - v_queue.queue_switch_time < v_queue.queue_rotation_period
+          and v_queue.queue_switch_time <= clock_timestamp() then
         return 0;
     end if;
 

@@ -29,7 +29,7 @@ begin
     from pgq.queue q
     where q.queue_name = i_queue_name
       and q.queue_switch_step2 is not null
-      and q.queue_switch_time + q.queue_rotation_period <= now();
+      and (now() - q.queue_switch_time >= q.queue_rotation_period or q.queue_switch_time > clock_timestamp());
     if not found then
         return;
     end if;
