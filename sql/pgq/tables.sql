@@ -70,17 +70,17 @@ create table if not exists pgq.tick (
     constraint tick_queue_fkey foreign key (tick_queue) references pgq.queue (queue_id)
 );
 
--- Subscriptions: where each consumer of a queue stands.
---     sub_id          goes into ev_owner of the events that belong to this consumer alone
---     sub_last_tick   the tick that ended the last finished batch
+-- Subscriptions: where each consumer of a queue stands. The keys are those of PgQ 3, whose module for cooperative consumers
+-- relies on them: a consumer and its subconsumers are rows with one sub_id.
+--     sub_id          goes into ev_owner of the events that belong to this consumer alone; shared with its subconsumers
+--     sub_last_tick   the tick that ended the last finished batch; of a subconsumer, the tick before its active batch, null
+--                     between batches
 --     sub_active      last time the consumer asked for or finished a batch
 --     sub_batch       the active batch, null between batches
 --     sub_next_tick   the tick that ends the active batch
 --
--- Two updates of one row for each batch: this is the table of the schema that bloats first when somebody holds an
--- old snapshot. So none of the columns that change is in an index, not even sub_batch, whose values come from one
--- sequence and are unique without it: every update is a heap-only one, and finding a batch by its id reads the few
--- pages of a table with one row for each consumer.
+-- Two updates of one row for each batch: this is the table of the schema that bloats first when somebody holds an old
+-- snapshot. Hence its storage parameters below, and its place among the tables that each maintenance round vacuums.
 create table if not exists pgq.subscription (
     sub_id              serial,
     sub_queue           integer not null,
@@ -89,8 +89,8 @@ create table if not exists pgq.subscription (
     sub_active          timestamptz not null default now(),
     sub_batch           bigint,
     sub_next_tick       bigint,
-    constraint subscription_pkey primary key (sub_id),
-    constraint subscription_ukey unique (sub_queue, sub_consumer),
+    constraint subscription_pkey primary key (sub_queue, sub_consumer),
+    constraint subscription_batch_idx unique (sub_batch),
     constraint sub_queue_fkey foreign key (sub_queue) references pgq.queue (queue_id),
     constraint sub_consumer_fkey foreign key (sub_consumer) references pgq.consumer (co_id)
 );
@@ -115,7 +115,7 @@ create table if not exists pgq.event_template (
     ev_extra4           text
 );
 
--- Events that wait to be put into their queue again.
+-- Events that wait to be put into their queue again. ev_owner is the sub_id of the subscription that gets them.
 create table if not exists pgq.retry_queue (
     ev_retry_after      timestamptz not null,
     ev_queue            integer not null,
@@ -131,17 +131,17 @@ create table if not exists pgq.retry_queue (
     ev_extra3           text,
     ev_extra4           text,
     constraint rq_pkey primary key (ev_owner, ev_id),
-    constraint rq_owner_fkey foreign key (ev_owner) references pgq.subscription (sub_id)
+    constraint rq_queue_id_fkey foreign key (ev_queue) references pgq.queue (queue_id)
 );
 create index if not exists rq_retry_idx on pgq.retry_queue (ev_retry_after);
 
--- Events that a consumer has given up.
+-- Events that a consumer has given up. ev_owner is the sub_id of its subscription.
 create table if not exists pgq.failed_queue (
     ev_failed_reason    text,
     ev_failed_time      timestamptz not null,
     ev_id               bigint not null,
     ev_time             timestamptz not null,
-    ev_txid             bigint not null default txid_current(),
+    ev_txid             bigint,
     ev_owner            integer,
     ev_retry            integer,
     ev_type             text,
@@ -150,8 +150,7 @@ create table if not exists pgq.failed_queue (
     ev_extra2           text,
     ev_extra3           text,
     ev_extra4           text,
-    constraint fq_pkey primary key (ev_owner, ev_id),
-    constraint fq_owner_fkey foreign key (ev_owner) references pgq.subscription (sub_id)
+    constraint fq_pkey primary key (ev_owner, ev_id)
 );
 
 -- Room in each page for the next versions of its rows, and vacuum as soon as a few are dead.

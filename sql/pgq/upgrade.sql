@@ -291,3 +291,41 @@ begin
     end if;
 end;
 $$;
+
+-- 6. Keys of PgQ 3, where sub_id may repeat. Rows of retried and failed events referred to subscriptions by sub_id. A key that
+-- something else refers to, a table of the user's for example, stops the upgrade.
+do $$
+declare
+    v_constraint record;
+begin
+    if to_regclass('pgq.subscription') is null
+       or exists (select 1
+                  from pg_constraint c
+                  where c.conrelid = to_regclass('pgq.subscription') and c.conname = 'subscription_batch_idx') then
+        return;
+    end if;
+    for v_constraint in
+        select c.conrelid::regclass as on_table, c.conname
+        from pg_constraint c
+        where c.conrelid in ('pgq.retry_queue'::regclass, 'pgq.failed_queue'::regclass)
+          and c.confrelid = 'pgq.subscription'::regclass
+        union all
+        select c.conrelid::regclass, c.conname
+        from pg_constraint c
+        where c.conrelid = 'pgq.subscription'::regclass
+          and c.contype in ('p', 'u')
+    loop
+        execute format('alter table %s drop constraint %I', v_constraint.on_table, v_constraint.conname);
+    end loop;
+    alter table pgq.subscription
+        add constraint subscription_pkey primary key (sub_queue, sub_consumer),
+        add constraint subscription_batch_idx unique (sub_batch);
+    alter table pgq.retry_queue
+        add constraint rq_queue_id_fkey foreign key (ev_queue) references pgq.queue (queue_id);
+    alter table pgq.failed_queue
+        alter column ev_txid drop not null,
+        alter column ev_txid drop default;
+    -- PgQ 2 has a second index on the columns of the primary key.
+    drop index if exists pgq.rq_retry_owner_idx;
+end;
+$$;

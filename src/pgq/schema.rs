@@ -36,8 +36,11 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.revoke_right.sql"),
 
     // Group: Queues
+    sql!("functions/pgq._check_name.sql"),
+    sql!("functions/pgq._queue_triggers.sql"),
     sql!("functions/pgq.tune_storage.sql"),
     sql!("functions/pgq.grant_perms.sql"),
+    sql!("functions/pgq._grant_perms_from.sql"),
     sql!("functions/pgq.create_queue.sql"),
     sql!("functions/pgq.drop_queue.sql"),
     sql!("functions/pgq.set_queue_config.sql"),
@@ -90,6 +93,7 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.failed_event_retry.sql"),
 
     // Group: Maintenance
+    sql!("functions/pgq._busy_tables.sql"),
     sql!("functions/pgq.maint_operations.sql"),
     sql!("functions/pgq.maint_rotate_tables_step1.sql"),
     sql!("functions/pgq.maint_rotate_tables_step2.sql"),

@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::Output;
 use crate::pg::{Db, boolean, text};
 use crate::pgq;
@@ -33,7 +33,8 @@ join pgq.consumer c on c.co_id = s.sub_consumer
 where q.queue_name = $1";
 
     info!("Dropping queue: {queue}");
-    let about = |e: crate::error::Error| e.about(format!("queue \"{queue}\""));
+    let about = |e: Error| e.about(format!("queue \"{queue}\""));
+    refuse_captured(db, queue).await?;
     if !force {
         db.query(ACTION, "select pgq.drop_queue($1)", &[text(&queue)]).await.map_err(about)?;
         return Ok(Output::none());
@@ -50,6 +51,37 @@ where q.queue_name = $1";
     tx.query(ACTION, "select pgq.drop_queue($1)", &[text(&queue)]).await.map_err(about)?;
     tx.commit(ACTION).await?;
     Ok(Output::none())
+}
+
+/// Refuses to drop a queue that tables are captured into. Our own `pgq.drop_queue()` does that itself.
+async fn refuse_captured(db: &Db, queue: &str) -> Result<()> {
+    const ACTION: &str = "look for tables of the queue";
+    const CAPTURES: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";
+    const TABLES: &str = "select t.table_name from londiste.provider_table t
+where t.queue_name = $1
+  and exists (select 1 from pg_catalog.pg_trigger g
+              join pg_catalog.pg_class c on c.oid = g.tgrelid
+              join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+              join pg_catalog.pg_proc p on p.oid = g.tgfoid
+              where n.nspname || '.' || c.relname = t.table_name
+                and p.pronamespace in (pg_catalog.to_regnamespace('londiste'), pg_catalog.to_regnamespace('pgq')))
+order by t.nr";
+    if pgq::install::find(db).await?.is_own() || !db.query_one(ACTION, CAPTURES, &[]).await?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let tables: Vec<String> = db.query(ACTION, TABLES, &[text(&queue)]).await?.iter().map(|row| row.get(0)).collect();
+    if tables.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        format!(
+            "cannot drop queue \"{queue}\" on {} ({}): tables are captured into it, and writing to them would fail without it: {}",
+            db.role(),
+            db.target(),
+            tables.join(", ")
+        ),
+        "Take them out first: \"rlondiste INI provider remove TABLE ...\".",
+    ))
 }
 
 /// Registers a consumer at the newest tick; one that is registered stays where it is.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod captured_tables;
+mod clock;
 mod command;
 mod database;
 mod database_settings;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::SimpleQueryMessage;
 use tracing::{debug, error, info, warn};
 
+use super::clock::{self, Clock};
 use super::database_settings::DatabaseSettings;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
@@ -38,6 +39,7 @@ pub(super) struct Ticker<'a> {
     stats: Stats,
     stats_logged: Option<Instant>,
     reminders: Reminders,
+    clock: Clock,
 }
 
 struct Session {
@@ -67,6 +69,8 @@ struct Row {
     name: String,
     rule: Rule,
     event_seq: i64,
+    /// The server's clock when this was read: the time since 1970.
+    clock: Duration,
 }
 
 impl<'a> Ticker<'a> {
@@ -79,12 +83,17 @@ impl<'a> Ticker<'a> {
             stats: Stats::default(),
             stats_logged: None,
             reminders: Reminders::default(),
+            clock: Clock::default(),
         }
     }
 
     /// Looks at all queues once and makes the ticks that are due.
     async fn check(&mut self, session: &Session) -> Result<()> {
-        for row in self.read_queues(session).await? {
+        let rows = self.read_queues(session).await?;
+        if let Some(back) = rows.first().and_then(|row| self.clock.read(row.clock, Instant::now())) {
+            warn!("{}{}", self.settings.label, clock::warning(&session.db, back).text);
+        }
+        for row in rows {
             if self.control.stopping() {
                 break;
             }
@@ -149,7 +158,14 @@ impl<'a> Ticker<'a> {
             }
             _ => (),
         }
+        if queue.counter.is_none()
+            && let Some(warning) = clock::future_tick(&session.db, row.id, &row.name).await?
+            && self.reminders.due(&warning.about, now)
+        {
+            warn!("{}{}", self.settings.label, warning.text);
+        }
         let problem = super::rebase::counter_problem(&session.db, row.id).await?;
+        let queue = self.queues.entry(row.id).or_default();
         queue.counter = Some((problem.is_none(), now));
         let Some(problem) = problem else { return Ok(true) };
         if self.reminders.due(&format!("counter {}", row.id), now) {
@@ -250,6 +266,7 @@ impl<'a> Ticker<'a> {
             return Ok(session);
         }
         self.session = None;
+        self.clock.forget();
         Session::open(&self.settings, self.control).await
     }
 }
@@ -269,6 +286,7 @@ impl Work for Ticker<'_> {
         self.session = None;
         // The server may be another one now.
         self.queues.clear();
+        self.clock.forget();
     }
 
     fn reload(&mut self) -> Result<()> {
@@ -312,7 +330,8 @@ impl Session {
             "{limit};
 select q.queue_id, q.queue_name, q.queue_ticker_max_count,
        extract(epoch from q.queue_ticker_max_lag)::float8, extract(epoch from q.queue_ticker_idle_period)::float8,
-       coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.to_regclass(q.queue_event_seq)), 0)
+       coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.to_regclass(q.queue_event_seq)), 0),
+       extract(epoch from pg_catalog.clock_timestamp())::float8
 from pgq.queue q
 where not q.queue_external_ticker{paused}{one}
 order by q.queue_name",
@@ -325,11 +344,7 @@ order by q.queue_name",
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        rows.map(|row| {
-            Row::read(row, decides)
-                .ok_or_else(|| self.db.unexpected(ACTION, format!("queue {:?} has no sane settings", row.get(1))))
-        })
-        .collect()
+        rows.map(|row| Row::read(row, decides).ok_or_else(|| Row::refusal(row))).collect()
     }
 
     async fn queue_ids(&self) -> Result<Vec<i32>> {
@@ -367,6 +382,22 @@ impl Queue {
 }
 
 impl Row {
+    /// Why a queue with such settings gets no ticks. No command sets them so, but an update of `pgq.queue` may.
+    fn refusal(row: &tokio_postgres::SimpleQueryRow) -> Error {
+        let value = |column: usize| row.get(column).unwrap_or("null");
+        Error::refused(
+            format!(
+                "queue \"{}\" gets no ticks with these settings: ticker_max_count = {}, ticker_max_lag = {} s, \
+                 ticker_idle_period = {} s",
+                value(1),
+                value(2),
+                value(3),
+                value(4)
+            ),
+            "They must be finite and not negative. Set them with \"rlondiste ticker INI config QUEUE VAR=VAL\".",
+        )
+    }
+
     /// Where the function for ticks `decides` by itself whether one is due, it is asked each `max_lag` also when the
     /// sequence stands still: it may know of an event whose transaction was open at the last tick.
     fn read(row: &tokio_postgres::SimpleQueryRow, decides: bool) -> Option<Row> {
@@ -378,6 +409,7 @@ impl Row {
             name: row.get(1)?.to_owned(),
             rule: Rule { max_count: row.get(2)?.parse().ok()?, max_lag, idle_period },
             event_seq: row.get(5)?.parse().ok()?,
+            clock: seconds(6)?,
         })
     }
 }

@@ -181,6 +181,9 @@ fn refused_commands_say_why_and_change_nothing() {
                              rotation_period, external_ticker, ticker_paused, disable_insert, per_tx_limit.";
     const LIST: &str = "HINT: \"rlondiste ticker INI status\" lists the queues; \"create\" makes one.";
     const WRITE: &str = "HINT: Nothing was changed. Write VAR=VAL, such as ticker_max_lag=3.";
+    const TIME: &str =
+        "HINT: Nothing was changed. It is a time of 0 to 100 years, such as \"2 hours\"; a bare number means seconds.";
+    const COUNT: &str = "HINT: Nothing was changed. It is a number of at least 1.";
     let setup = Setup::installed();
     setup.database.sql(
         "select pgq.create_queue(q) from unnest(array['q1', 'unticked']) q; select pgq.register_consumer('q1', 'c1');
@@ -254,6 +257,30 @@ fn refused_commands_say_why_and_change_nothing() {
         ("config q1 a=b=c", "", "unknown config var: a".to_owned(), &[VARIABLES]),
         ("config q1 ticker_max_lag", "", "cannot understand \"ticker_max_lag\"".to_owned(), &[WRITE]),
         (
+            "config q1 rotation_period=-5",
+            "Change queue q1 config to: queue_rotation_period='-5'",
+            "rotation_period cannot be '-5'".to_owned(),
+            &[TIME],
+        ),
+        (
+            "config q1 ticker_max_count=5 ticker_idle_period=101years",
+            "Change queue q1 config to: queue_ticker_max_count='5', queue_ticker_idle_period='101years'",
+            "ticker_idle_period cannot be '101years'".to_owned(),
+            &[TIME],
+        ),
+        (
+            "config q1 ticker_max_lag=5 ticker_max_count=0",
+            "Change queue q1 config to: queue_ticker_max_lag='5', queue_ticker_max_count='0'",
+            "ticker_max_count cannot be '0'".to_owned(),
+            &[COUNT],
+        ),
+        (
+            "config q1 per_tx_limit=-1",
+            "Change queue q1 config to: queue_per_tx_limit='-1'",
+            "per_tx_limit cannot be '-1'".to_owned(),
+            &[COUNT],
+        ),
+        (
             "config q1 ticker_max_count=5 ticker_max_lag=abc",
             "Change queue q1 config to: queue_ticker_max_count='5', queue_ticker_max_lag='abc'",
             on(
@@ -269,6 +296,28 @@ fn refused_commands_say_why_and_change_nothing() {
         setup.fails(command, &[&first[..], &[&critical], more].concat());
     }
     assert_eq!(state(), before);
+}
+
+#[test]
+fn names_that_make_no_sense_are_refused() {
+    let setup = Setup::with_queues(&["q"]);
+    let place = setup.place();
+    let hint = "HINT: A name has 1 to 1000 bytes, and no line breaks or other control characters.\n";
+    let long = "x".repeat(10_000);
+    for (name, problem) in [("", "is empty"), (&long, "is too long: 10000 bytes")] {
+        let stderr = format!(
+            "DATE PID INFO Creating queue: {name}\n\
+             DATE PID CRITICAL Job db1-ticker crashed: could not create the queue on provider ({place}), queue \"{name}\": queue \
+             name {problem} (42602)\nCONTEXT: ...\n{hint}"
+        );
+        setup.job.program(["create", name]).stdout("").stderr(stderr).status(1).run();
+        let stderr = format!(
+            "DATE PID INFO Registering consumer {name} on queue q\n\
+             DATE PID CRITICAL Job db1-ticker crashed: could not register the consumer on provider ({place}), consumer \"{name}\" \
+             of queue \"q\": consumer name {problem} (42602)\nCONTEXT: ...\n{hint}"
+        );
+        setup.job.program(["register", "q", name]).stdout("").stderr(stderr).status(1).run();
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The ticker and its administration.
 
 mod admin;
+mod captured;
 mod events;
 mod maintenance;
 mod restore;

@@ -134,6 +134,48 @@ fn paused_and_externally_ticked_queues_are_left_alone() {
     assert_no_error(&setup.job);
 }
 
+/// Only an update of the table itself can set them so.
+#[test]
+fn queue_with_settings_that_make_no_sense_is_named_and_does_not_hold_up_the_others() {
+    let setup = Setup::with_queues(&["good", "bad"]);
+    setup.database.sql("update pgq.queue set queue_ticker_max_lag = '-5 s' where queue_name = 'bad'");
+    setup.job.start();
+    for _ in 0..3 {
+        assert_ticks(&setup, "good");
+    }
+    setup.job.wait_for_log(
+        "ERROR queue \"bad\" gets no ticks with these settings: ticker_max_count = 500, ticker_max_lag = -5 s, \
+         ticker_idle_period = 0.2 s\nHINT: They must be finite and not negative. Set them with \"rlondiste ticker INI config \
+         QUEUE VAR=VAL\".\n",
+    );
+    setup.job.run("config bad ticker_max_lag=0.1");
+    assert_ticks(&setup, "bad");
+}
+
+/// As after the clock was set back by an hour while no ticker ran. The next tick is of now, so it is said once.
+#[test]
+fn tick_of_the_future_is_told_and_ticks_go_on() {
+    let setup = Setup::with_queues(&["q"]);
+    setup.database.sql("update pgq.tick set tick_time = now() + interval '1 hour'");
+    setup.job.start();
+    for _ in 0..3 {
+        assert_ticks(&setup, "q");
+    }
+    setup.job.stop();
+    setup.job.start();
+    assert_ticks(&setup, "q");
+    let place = setup.place();
+    let log = setup.job.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("in the future")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    let end = format!(
+        " s in the future: the clock of provider ({place}) was set back. Ticks go on; times and lags that are shown are wrong until \
+         the clock has passed its old time"
+    );
+    let begin = "WARNING The newest tick of queue q lies 3";
+    assert!(told[0].contains(begin) && told[0].ends_with(&end), "{}", told[0]);
+}
+
 #[test]
 fn who_listens_hears_of_each_tick() {
     let setup = Setup::with_queues(&["q"]);

@@ -195,3 +195,20 @@ fn superuser_installs_too() {
     try_install(&database.session()).unwrap();
     assert_eq!(database.value("select pgq.create_queue('q')"), "1");
 }
+
+/// `pgq._grant_perms_from` is internal by its name, but PgQ 3's own grants call it.
+#[test]
+fn privileges_of_a_table_are_copied_to_another() {
+    create_roles(&["pgq_test_nobody", "pgq_test_reader"]);
+    let (database, session) = installed();
+    session.sql(
+        "create table public.source (a int); create table public.\"Odd target\" (a int);
+         grant select on public.source to public; grant select, update on public.source to pgq_test_reader with grant option",
+    );
+    assert_eq!(session.value("select pgq._grant_perms_from('public', 'source', 'public', 'Odd target')"), "1");
+    assert_eq!(session.value("select pgq._grant_perms_from('public', 'source', 'public', null)"), "NULL");
+    session_as(&database, "pgq_test_nobody").sql("select * from public.\"Odd target\"");
+    let reader = session_as(&database, "pgq_test_reader");
+    reader.sql("update public.\"Odd target\" set a = 1; grant update on public.\"Odd target\" to pgq_test_nobody");
+    assert_eq!(reader.error("delete from public.\"Odd target\"").code, "42501");
+}

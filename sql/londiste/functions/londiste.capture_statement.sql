@@ -25,8 +25,10 @@ begin
         -- Triggers of a table that is no longer in the set, for instance in a restored dump.
         return 'select 1';
     end if;
-    select q.* into v_queue from pgq.queue q where q.queue_name = i_queue_name;
-    if not found then
+    if to_regclass('pgq.queue') is not null then
+        select q.* into v_queue from pgq.queue q where q.queue_name = i_queue_name;
+    end if;
+    if to_regclass('pgq.queue') is null or not found then
         raise exception using
             errcode = 'undefined_object',
             message = format('cannot capture changes of table %s: queue "%s" does not exist', i_table_name, i_queue_name),

@@ -9,7 +9,7 @@ returns integer as $$
 --     1 - created
 --     0 - a queue of this name exists already
 -- Calls:
---     pgq.tune_storage(queue), pgq.grant_perms(queue)
+--     pgq._check_name(2), pgq.tune_storage(1), pgq.grant_perms(1)
 -- Writes:
 --     pgq.queue, pgq.tick; creates pgq.event_N, its children and sequences
 -- ----------------------------------------------------------------------
@@ -24,7 +24,10 @@ begin
             errcode = 'null_value_not_allowed',
             message = 'Invalid NULL value',
             hint = 'Give the queue a name.';
+    elsif exists (select 1 from pgq.queue q where q.queue_name = i_queue_name) then
+        return 0;
     end if;
+    perform pgq._check_name('queue', i_queue_name);
 
     -- A second creator of the same name waits here for the first one to commit, and then finds it there.
     v_id := nextval('pgq.queue_queue_id_seq'::regclass);

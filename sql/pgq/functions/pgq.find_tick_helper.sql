@@ -11,7 +11,7 @@ as $$
 --     i_queue_id       - the queue
 --     i_prev_tick_id, i_prev_tick_time, i_prev_tick_seq - the tick that the batch begins after
 --     i_min_count      - so many events by the event sequence; null: no such bound
---     i_min_interval   - so much time; null: no such bound
+--     i_min_interval   - so much time; null: no such bound. It counts as passed where the clock was set back
 -- Returns:
 --     the tick, or nulls when there is none yet
 -- ----------------------------------------------------------------------
@@ -22,7 +22,8 @@ begin
       and t.tick_id > i_prev_tick_id
       and ((i_min_count is null and i_min_interval is null)
            or t.tick_event_seq - i_prev_tick_seq >= i_min_count
-           or t.tick_time - i_prev_tick_time >= i_min_interval)
+           or t.tick_time - i_prev_tick_time >= i_min_interval
+           or t.tick_time < i_prev_tick_time and i_min_interval is not null)
     order by t.tick_id
     limit 1;
 end;

@@ -17,7 +17,7 @@ begin
     select 'pgq.maint_rotate_tables_step1'::text, q.queue_name
     from pgq.queue q
     where q.queue_switch_step2 is not null
-      and q.queue_switch_time + q.queue_rotation_period <= now()
+      and (now() - q.queue_switch_time >= q.queue_rotation_period or q.queue_switch_time > clock_timestamp())
     order by 2;
     if found or exists (select 1 from pgq.queue q where q.queue_switch_step2 is null) then
         return query
@@ -30,11 +30,9 @@ begin
          lateral unnest(q.queue_extra_maint) with ordinality as f (name, nr)
     order by q.queue_name, f.nr;
 
-    if not current_setting('autovacuum')::boolean then
-        return query
-        select 'vacuum'::text, t.name
-        from pgq.maint_tables_to_vacuum() with ordinality as t (name, nr)
-        order by pg_stat_get_last_vacuum_time(t.name::regclass) nulls first, t.nr;
-    end if;
+    return query
+    select 'vacuum'::text, t.name
+    from pgq.maint_tables_to_vacuum() with ordinality as t (name, nr)
+    order by pg_stat_get_last_vacuum_time(t.name::regclass) nulls first, t.nr;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -30,7 +30,7 @@ declare
     v_prev      record;
     v_cur       record;
 begin
-    select s.sub_id, s.sub_queue, s.sub_last_tick, s.sub_next_tick, s.sub_batch into v_sub
+    select s.sub_queue, s.sub_consumer, s.sub_last_tick, s.sub_next_tick, s.sub_batch into v_sub
     from pgq.queue q
         join pgq.subscription s on s.sub_queue = q.queue_id
         join pgq.consumer c on c.co_id = s.sub_consumer
@@ -67,7 +67,8 @@ begin
         set sub_batch = nextval('pgq.batch_id_seq'::regclass),
             sub_next_tick = v_cur.tick_id,
             sub_active = now()
-        where sub_id = v_sub.sub_id
+        where sub_queue = v_sub.sub_queue
+          and sub_consumer = v_sub.sub_consumer
         returning sub_batch into batch_id;
     else
         batch_id := v_sub.sub_batch;

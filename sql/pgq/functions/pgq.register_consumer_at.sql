@@ -12,6 +12,8 @@ returns integer as $$
 -- Returns:
 --     1 - registered
 --     0 - it was registered already
+-- Calls:
+--     pgq._check_name(2)
 -- Writes:
 --     pgq.consumer, pgq.subscription
 -- Locks:
@@ -51,8 +53,12 @@ begin
             detail = format('Queue: %s', x_queue_name);
     end if;
 
-    insert into pgq.consumer (co_name) values (x_consumer_name) on conflict (co_name) do nothing;
     select c.co_id into v_consumer_id from pgq.consumer c where c.co_name = x_consumer_name;
+    if not found then
+        perform pgq._check_name('consumer', x_consumer_name);
+        insert into pgq.consumer (co_name) values (x_consumer_name) on conflict (co_name) do nothing;
+        select c.co_id into v_consumer_id from pgq.consumer c where c.co_name = x_consumer_name;
+    end if;
 
     insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick)
     values (v_queue_id, v_consumer_id, v_tick_id)
