@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::watch::Warning;
+use super::warnings::Warning;
 use crate::error::Result;
 use crate::pg::{Db, int4};
 

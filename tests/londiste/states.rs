@@ -301,7 +301,7 @@ fn before_the_write(r: &Replication, then: impl FnOnce(), commands: &str) {
 
 #[test]
 fn remove_and_add_win_over_a_snapshot_that_replay_drops() {
-    let (r, old) = with_snapshot();
+    let (_cluster, r, old) = with_snapshot();
     mark(&r);
     let commands = format!(
         "select londiste.subscriber_remove_table('{QUEUE}', 'public.t');
@@ -316,7 +316,7 @@ fn remove_and_add_win_over_a_snapshot_that_replay_drops() {
 
 #[test]
 fn remove_and_add_with_skip_truncate_win_over_a_snapshot_that_replay_drops() {
-    let (r, old) = with_snapshot();
+    let (_cluster, r, old) = with_snapshot();
     mark(&r);
     r.subscriber.sql("delete from t where id > 0");
     let commands = format!(
@@ -341,7 +341,7 @@ fn assert_no_complaints(r: &Replication) {
 
 #[test]
 fn remove_wins_over_a_snapshot_that_replay_drops() {
-    let (r, old) = with_snapshot();
+    let (_cluster, r, old) = with_snapshot();
     command_first(&r, "subscriber remove t", || old.sql("commit"));
     r.provider.sql("insert into other values (7)");
     r.replay_until_in_sync();

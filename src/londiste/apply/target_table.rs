@@ -112,11 +112,13 @@ impl TargetTable {
 /// The version of a table. Columns, indexes, triggers (a foreign key has some on both of its tables) and rules have rows in
 /// the catalog, each with the transaction that wrote it; the sum of these is the version. Whether policies concern the
 /// user depends on the user too.
-const VERSION: Sql = Sql::from_static("(c.xmin::text::bigint + pg_catalog.row_security_active(c.oid)::int
+const VERSION: Sql = Sql::from_static(
+    "(c.xmin::text::bigint + pg_catalog.row_security_active(c.oid)::int
       + (select sum(a.xmin::text::bigint) from pg_catalog.pg_attribute a where a.attrelid = c.oid)
       + (select coalesce(sum(i.xmin::text::bigint), 0) from pg_catalog.pg_index i where i.indrelid = c.oid)
       + (select coalesce(sum(t.xmin::text::bigint), 0) from pg_catalog.pg_trigger t where t.tgrelid = c.oid)
-      + (select coalesce(sum(r.xmin::text::bigint), 0) from pg_catalog.pg_rewrite r where r.ev_class = c.oid))::bigint");
+      + (select coalesce(sum(r.xmin::text::bigint), 0) from pg_catalog.pg_rewrite r where r.ev_class = c.oid))::bigint",
+);
 
 const TABLES: &str = "
     select c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', {version},
