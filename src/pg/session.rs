@@ -26,6 +26,7 @@ use rand::seq::SliceRandom;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_postgres::config::{ChannelBinding as WireBinding, SslMode as WireSslMode, SslNegotiation};
+use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, Client, Connection, Notification, SimpleQueryMessage};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -45,6 +46,9 @@ const CANCEL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long one request to cancel may take.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+
+/// SQLSTATE of the warnings of schema londiste that somebody has to see.
+const OPERATOR_WARNING: &str = "01L01";
 
 /// An open session. Dropping it closes the connection.
 pub(crate) struct Session {
@@ -418,9 +422,7 @@ async fn drive<S, T>(
                 // Nobody listens any more: the session is being closed.
                 let _ = sender.send(notification);
             }
-            Some(Ok(AsyncMessage::Notice(notice))) => {
-                tracing::debug!("{}: {}", notice.severity(), notice.message());
-            }
+            Some(Ok(AsyncMessage::Notice(notice))) => report(&notice),
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 tracing::debug!("connection lost: {error}");
@@ -428,6 +430,18 @@ async fn drive<S, T>(
             }
             None => return,
         }
+    }
+}
+
+/// Logs what the server says beside its answers: a warning of schema londiste as WARNING with its HINT, all else for debugging.
+fn report(notice: &DbError) {
+    if notice.code().code() != OPERATOR_WARNING {
+        tracing::debug!("{}: {}", notice.severity(), notice.message());
+        return;
+    }
+    match notice.hint() {
+        Some(hint) => tracing::warn!("{}\nHINT: {hint}", notice.message()),
+        None => tracing::warn!("{}", notice.message()),
     }
 }
 

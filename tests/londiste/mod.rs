@@ -28,6 +28,7 @@ mod polling;
 mod position;
 mod provider;
 mod repair;
+mod replaced;
 mod replay;
 mod replay_lines;
 mod row_security;
