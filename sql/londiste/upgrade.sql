@@ -75,6 +75,23 @@ begin
                         where a.attrelid = to_regclass('londiste.capture') and a.attname = 'is_small')
     then
         alter table londiste.capture add column is_small boolean;
+        alter table londiste.capture_relation add column made_in text, add column triggers text, add column is_unlogged boolean;
+    end if;
+end;
+$$;
+
+-- Functions of older rlondistes that have other arguments now.
+drop function if exists londiste.is_own_trigger(text);
+drop function if exists londiste.trigger_name(text);
+drop function if exists londiste.capture_enabled(text);
+drop function if exists londiste.capture_create_trigger(oid, text, text, text, "char");
+drop function if exists londiste.capture_insert(text, oid, text);
+do $$
+begin
+    if to_regclass('londiste.capture') is not null and to_regtype('londiste.capture_column') is not null then
+        drop function if exists londiste.capture_generate_relation(londiste.capture, oid, oid);
+        drop function if exists londiste.capture_event(
+            londiste.capture, oid, text, londiste.capture_column[], londiste.capture_column[], text);
     end if;
 end;
 $$;

@@ -22,6 +22,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, Client, Connection, Notification};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -40,6 +41,9 @@ const CANCEL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long one request to cancel may take.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+
+/// SQLSTATE of the warnings of schema londiste that somebody has to see.
+const OPERATOR_WARNING: &str = "01L01";
 
 /// An open session. Dropping it closes the connection.
 pub(crate) struct Session {
@@ -171,9 +175,7 @@ async fn drive<S, T>(
                 // Nobody listens any more: the session is being closed.
                 let _ = sender.send(notification);
             }
-            Some(Ok(AsyncMessage::Notice(notice))) => {
-                tracing::debug!("{}: {}", notice.severity(), notice.message());
-            }
+            Some(Ok(AsyncMessage::Notice(notice))) => report(&notice),
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 tracing::debug!("connection lost: {error}");
@@ -181,5 +183,17 @@ async fn drive<S, T>(
             }
             None => return,
         }
+    }
+}
+
+/// Logs what the server says beside its answers: a warning of schema londiste as WARNING with its HINT, all else for debugging.
+fn report(notice: &DbError) {
+    if notice.code().code() != OPERATOR_WARNING {
+        tracing::debug!("{}: {}", notice.severity(), notice.message());
+        return;
+    }
+    match notice.hint() {
+        Some(hint) => tracing::warn!("{}\nHINT: {hint}", notice.message()),
+        None => tracing::warn!("{}", notice.message()),
     }
 }

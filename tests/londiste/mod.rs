@@ -34,6 +34,7 @@ mod position;
 mod provider;
 mod registration;
 mod repair;
+mod replaced;
 mod replay;
 mod replay_lines;
 mod resync_order;

@@ -43,11 +43,8 @@ begin
     if (select q.is_special from londiste.capture_queue(v_queue.queue_id) q) then
         -- insert_event() knows what these mean.
         return format('select pgq.insert_event(%L, e.ev_type, e.ev_data, %L, null, null, null) from (%s) e',
-                      i_queue_name,
-                      (select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                       where c.oid = v_table),
-                      v_source);
+                      i_queue_name, i_table_name, v_source);
     end if;
-    return londiste.capture_insert(v_queue.queue_data_pfx || '_' || v_queue.queue_cur_table, v_table, v_source);
+    return londiste.capture_insert(v_queue.queue_data_pfx || '_' || v_queue.queue_cur_table, i_table_name, v_source);
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;
