@@ -2,7 +2,6 @@
 
 mod report;
 mod sqlstate;
-mod text;
 mod variants;
 
 pub use self::report::Report;

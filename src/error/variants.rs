@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::sqlstate::{is_structure, is_transient, query_hint};
-use super::text::one_line;
+use crate::text::one_line;
 
 /// `Result` with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -12,6 +12,7 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::job::{Control, Wake};
 use crate::pg::{Db, FqName, Role, Tx, boolean, text};
+use crate::text::Lines;
 
 /// How long one try may stand in the lock queue. Everything that comes to the table after it waits behind it, so it is short.
 const LOCK_TRY: Duration = Duration::from_millis(400);
@@ -140,7 +141,7 @@ pub(crate) fn set_aside(db: &Db, error: Error) -> Result<()> {
     if matches!(error, Error::Aborted) || db.is_closed() {
         return Err(error);
     }
-    tracing::error!("{}", without_origin(&crate::error::Report(&error).to_string()));
+    tracing::error!("{}", Lines(without_origin(&crate::error::Report(&error).to_string())));
     Ok(())
 }
 

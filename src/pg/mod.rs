@@ -12,8 +12,10 @@ pub mod conninfo;
 mod db;
 mod failure;
 pub(crate) mod install;
+mod login_guard;
 pub(crate) mod name;
 mod session;
+mod socket;
 mod tls;
 
 pub use crate::error::Role;

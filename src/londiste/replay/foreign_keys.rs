@@ -12,6 +12,7 @@ use crate::config;
 use crate::error::{Error, Report, Result, Role};
 use crate::pg::{Db, FqName, name::quote_ident, text, text_array};
 use crate::task::Abort;
+use crate::text::{Lines, shown};
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
@@ -148,10 +149,11 @@ pub(in crate::londiste) async fn restore_in(
             restored = Restored::SomeFailed;
             let reason = failure.to_string();
             tracing::error!(
-                "foreign key {} ({} --> {}) stays pending, {outlook}: {reason}",
+                "foreign key {} ({} --> {}) stays pending, {outlook}: {}",
                 fkey.name,
                 fkey.from_table,
                 fkey.to_table,
+                Lines(&reason),
             );
             remember_failure(subscriber, fkey, &reason).await?;
         }
@@ -175,7 +177,7 @@ impl From<Error> for Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", Report(&self.error))?;
-        self.offending.iter().try_for_each(|keys| write!(f, "\n{keys}"))
+        self.offending.iter().try_for_each(|keys| write!(f, "\n{}", shown(keys)))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::error::{ApplyFault, Error, Report, Result};
 use crate::pg::{FqName, text};
 use crate::pgq::Batch;
 use crate::pgq::consumer::Consumer;
+use crate::text::Lines;
 
 use super::super::table_state::TableState;
 use super::super::tables::{self, Actor, SubscribedTable};
@@ -50,7 +51,7 @@ impl Replay {
             parking::store(&tx, &queue, &name, &consumer.name, &fault).await?;
             tx.commit("park a table").await?;
             let text = Report(&Error::Apply(fault)).to_string();
-            crate::job::critical(format_args!("Table {name} is parked, the other tables go on: {text}"));
+            crate::job::critical(format_args!("Table {name} is parked, the other tables go on: {}", Lines(&text)));
             self.copies.note_parked(name, text);
         }
         Ok(())
