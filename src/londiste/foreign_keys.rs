@@ -15,6 +15,7 @@ use crate::config;
 use crate::error::{Error, Report, Result, Role};
 use crate::pg::{Db, FqName, Sql, sql, text};
 use crate::task::Abort;
+use crate::text::{Lines, shown};
 
 use super::state::foreign_keys::{self as stored, PendingFkey, When};
 
@@ -70,10 +71,11 @@ pub(crate) async fn restore_in(
             restored = Restored::SomeFailed;
             let reason = failure.to_string();
             tracing::error!(
-                "foreign key {} ({} --> {}) stays pending, {outlook}: {reason}",
+                "foreign key {} ({} --> {}) stays pending, {outlook}: {}",
                 fkey.name,
                 fkey.from_table,
                 fkey.to_table,
+                Lines(&reason),
             );
             stored::remember_failure(subscriber, fkey, &reason).await?;
         }
@@ -97,7 +99,7 @@ impl From<Error> for Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", Report(&self.error))?;
-        self.offending.iter().try_for_each(|keys| write!(f, "\n{keys}"))
+        self.offending.iter().try_for_each(|keys| write!(f, "\n{}", shown(keys)))
     }
 }
 

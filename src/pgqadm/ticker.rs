@@ -255,6 +255,7 @@ impl<'a> Ticker<'a> {
                 if notification.is_none() {
                     session.listens = false;
                 }
+                session.db.drain_notifications();
                 Ok(())
             }
         }
