@@ -37,6 +37,7 @@ use super::pinned::Pins;
 use super::socket::Place;
 use super::tls::Connector;
 use crate::task::Abort;
+use crate::text::{Lines, one_line};
 
 /// How long a dropped session may take to finish what it has sent.
 const CLOSE_GRACE: Duration = Duration::from_millis(200);
@@ -251,8 +252,6 @@ fn report(notice: &DbError) {
         tracing::debug!("{}: {}", notice.severity(), notice.message());
         return;
     }
-    match notice.hint() {
-        Some(hint) => tracing::warn!("{}\nHINT: {hint}", notice.message()),
-        None => tracing::warn!("{}", notice.message()),
-    }
+    let hint = notice.hint().map(|hint| format!("\nHINT: {}", one_line(hint))).unwrap_or_default();
+    tracing::warn!("{}", Lines(format!("{}{hint}", one_line(notice.message()))));
 }

@@ -83,8 +83,8 @@ fn length_that_cannot_be_ends_the_session() {
 #[test]
 fn messages_without_end_before_the_login_end_the_session() {
     let login = message(b'R', &0_u32.to_be_bytes());
-    let notice = message(b'N', &[&b"SNOTICE\0VNOTICE\0C00000\0M"[..], &[b'x'; 20_000], b"\0\0"].concat());
-    let parameter = message(b'S', &[&b"name\0"[..], &[b'x'; 20_000], b"\0"].concat());
+    let notice = message(b'N', &[&b"SNOTICE\0VNOTICE\0C00000\0M"[..], &vec![b'x'; 20_000], b"\0\0"].concat());
+    let parameter = message(b'S', &[&b"name\0"[..], &vec![b'x'; 20_000], b"\0"].concat());
     for more in [notice, parameter] {
         assert_left(login.clone(), more, " bytes before the login was complete");
     }

@@ -145,7 +145,7 @@ fn idle_subconsumers_do_not_hold_up_rotation() {
     session.sql("select pgq.maint_rotate_tables_step1('q')");
     session.sql("select pgq.maint_rotate_tables_step2()");
     tick(&session);
-    while let Some(batch) = session.value("select pgq.next_batch('q', 'c')").parse::<i64>().ok() {
+    while let Ok(batch) = session.value("select pgq.next_batch('q', 'c')").parse::<i64>() {
         session.sql(&format!("select pgq.finish_batch({batch})"));
     }
     assert_eq!(session.value("select pgq.maint_rotate_tables_step1('q')"), "0");

@@ -161,7 +161,7 @@ impl<'a> UnnestedRows<'a> {
     /// A parameter in a subquery hides from the planner how many elements there are. It then takes them for few and looks
     /// each up by the index, instead of reading the whole table for a hash join.
     fn relation(&self) -> Sql {
-        let columns = (1..self.arrays.len() + 1)
+        let columns = (1..=self.arrays.len())
             .zip(&self.arrays)
             .map(|(n, array)| sql!("unnest((select ${n}::{type})) as c{n}", n = n, type = array_name(&array.ty)));
         sql!("(select {columns}) u", columns = Sql::join(columns, ", "))
