@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use super::captured_tables;
 use crate::error::{Error, Result};
 use crate::job::Output;
 use crate::pg::{Db, boolean, text};
@@ -55,21 +56,10 @@ where q.queue_name = $1";
 
 /// Refuses to drop a queue that tables are captured into. Our own `pgq.drop_queue()` does that itself.
 async fn refuse_captured(db: &Db, queue: &str) -> Result<()> {
-    const ACTION: &str = "look for tables of the queue";
-    const CAPTURES: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";
-    const TABLES: &str = "select t.table_name from londiste.provider_table t
-where t.queue_name = $1
-  and exists (select 1 from pg_catalog.pg_trigger g
-              join pg_catalog.pg_class c on c.oid = g.tgrelid
-              join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-              join pg_catalog.pg_proc p on p.oid = g.tgfoid
-              where n.nspname || '.' || c.relname = t.table_name
-                and p.pronamespace in (pg_catalog.to_regnamespace('londiste'), pg_catalog.to_regnamespace('pgq')))
-order by t.nr";
-    if pgq::install::find(db).await?.is_own() || !db.query_one(ACTION, CAPTURES, &[]).await?.get::<_, bool>(0) {
+    if pgq::install::find(db).await?.is_own() {
         return Ok(());
     }
-    let tables: Vec<String> = db.query(ACTION, TABLES, &[text(&queue)]).await?.iter().map(|row| row.get(0)).collect();
+    let tables = captured_tables::with_triggers(db, queue).await?;
     if tables.is_empty() {
         return Ok(());
     }

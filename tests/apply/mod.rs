@@ -9,6 +9,7 @@ mod events;
 mod faults;
 mod fragments;
 mod torture;
+mod traps;
 mod unreadable;
 
 use std::collections::HashMap;

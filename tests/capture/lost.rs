@@ -66,8 +66,9 @@ fn another_table_under_the_name_is_a_new_table() {
             if change.ends_with("(id int, v text)") {
                 // It is captured without a key, and each round says that it has none.
                 let (_, warnings) = maintain(&r.provider, QUEUE);
-                assert!(warnings[0].contains(reason), "{change}: {warnings:?}");
-                assert!(warnings[1].contains("is captured without a key"), "{change}: {warnings:?}");
+                for expected in [reason, "is captured without a key"] {
+                    assert!(warnings.iter().any(|w| w.contains(expected)), "{change}: {warnings:?}");
+                }
                 assert_eq!(table_lists(&r.provider), ["public.other"]);
             } else {
                 assert_copied_again(&r, "t", reason, change);

@@ -13,11 +13,6 @@ fn value() -> String {
     format!("odd\n{FORGED}\nHINT: forged\r\x1b[2J\x07\u{85}\u{9b}1m\u{2028}\u{202e}end")
 }
 
-/// The same as it has to be shown.
-fn shown() -> String {
-    format!("odd\\n{FORGED}\\nHINT: forged\\r\\x1b[2J\\x07\\u{{85}}\\u{{9b}}1m\\u{{2028}}\\u{{202e}}end")
-}
-
 /// That each line is one of the log's own, with nothing in it that a terminal or a reader takes for a command.
 #[track_caller]
 fn assert_plain(text: &str) {
@@ -39,8 +34,8 @@ fn types_and_keys_of_events_stay_in_their_line() {
     r.londiste.wait_for_log("(23505)");
     let log = r.londiste.log();
     assert_plain(&log);
-    assert!(log.contains(&format!("Unknown op {} (event ", shown())), "{log}");
-    assert!(log.contains(", key id=odd\\nHINT: forged\\r\\x1b[2J\\x07\\u{9b}end on "), "{log}");
+    assert!(log.contains("Unknown op odd\\n2026-11-22 06:57:52,294"), "{log}");
+    assert!(log.contains(", key id=odd\\nHINT: forged\\r\\u{1b}[2J\\u{7}\\u{9b}end on "), "{log}");
     // DETAIL and HINT of the report itself are lines as before.
     assert!(log.contains("\nDETAIL: Key (id)=(odd"), "{log}");
     assert!(log.contains("\nHINT: \"rlondiste INI subscriber skip-event "), "{log}");
@@ -64,19 +59,25 @@ fn messages_of_a_server_stay_in_their_line() {
 }
 
 #[test]
-fn long_value_is_cut_and_its_length_told() {
+fn long_values_are_cut_and_their_length_told() {
     let r = Replication::new().with_table("t", "id text primary key").up();
     r.provider.sql(&format!("select pgq.insert_event('{QUEUE}', repeat('x', 500000) || 'end', '')"));
     r.londiste.wait_for_log("Unknown op xxx");
-    r.subscriber.sql("create table log (id int)");
+    r.subscriber.sql(
+        "create function refuse() returns trigger language plpgsql as $f$
+         begin raise exception using message = repeat('y', 500000) || 'end'; end $f$;
+         create trigger refuse before insert on t for each row execute procedure refuse();
+         alter table t enable always trigger refuse",
+    );
+    r.provider.sql("insert into t values ('1')");
+    r.londiste.wait_for_log("yend (P0001)");
     let log = r.londiste.log();
-    let line = log.lines().find(|line| line.contains("Unknown op")).unwrap();
+    let line = |text: &str| log.lines().find(|line| line.contains(text)).unwrap();
+    assert!(line("Unknown op").contains("... (500003 bytes) (event "), "{}", line("Unknown op"));
+    let line = line("yend (P0001)");
     assert!(line.len() < 10_000, "{} bytes", line.len());
-    assert!(line.contains(" bytes in all] ... xxx"), "{line}");
     let told: usize = line.split("... [").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
-    assert!((500_000..500_100).contains(&told), "{told}");
-    // What stands behind the value is still to be read.
-    assert!(line.contains("xend (event "), "{line}");
+    assert!((500_000..501_000).contains(&told), "{told}");
 }
 
 #[test]
@@ -97,7 +98,8 @@ fn words_of_the_command_line_stay_in_their_line() {
 fn terminal_gets_no_commands_from_a_database() {
     let r = Replication::new();
     r.ticker.run("install");
-    r.provider.sql("select pgq.create_queue(E'red\\x1b[31m\\x07')");
+    // Of another program: our functions refuse such a name.
+    r.provider.sql("select pgq.create_queue('q'); update pgq.queue set queue_name = E'red\\x1b[31m\\x07'");
     let (terminal, scratch) = (Terminal::new(), Scratch::new());
     let mut config = r.ticker.program(["config"]).spawn_with_stdout_on(&scratch, &terminal);
     assert_eq!(config.wait().unwrap().code(), Some(0));

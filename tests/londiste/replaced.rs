@@ -137,3 +137,24 @@ fn table_that_a_dump_brings_back() {
     r.replay_until_in_sync();
     assert_same_rows(&r.provider, &r.subscriber, &["t", "other"]);
 }
+
+/// Until the next maintenance has mended it, the state is still `ok`: `check` and `status` know better.
+#[test]
+fn changes_that_may_be_missing_are_seen_before_maintenance_comes() {
+    let r = Replication::new().with_schema(SCHEMA).up();
+    r.ticker.stop();
+    r.londiste.program(["subscriber", "check"]).run();
+    r.provider.sql("alter table t disable trigger all; insert into t (v) values ('unseen')");
+    let check = r.londiste.program(["subscriber", "check"]).status(1).run();
+    let problem = "ERROR Table public.t is ok, but changes may be missing: ";
+    assert!(check.stderr.contains(problem), "{}", check.stderr);
+    assert_eq!(check.stderr.matches("is ok, but").count(), 1, "{}", check.stderr);
+    let status = r.londiste.run("subscriber status").stdout;
+    assert!(status.contains("    Changes may be missing: "), "{status}");
+    r.ticker.start();
+    r.ticker.wait_for_log("has to be copied again: ");
+    r.wait_until_ok();
+    r.replay_until_in_sync();
+    r.londiste.program(["subscriber", "check"]).run();
+    r.assert_in_sync();
+}

@@ -108,4 +108,4 @@ begin
     end if;
     return 1;
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql set search_path = pg_catalog, pg_temp set quote_all_identifiers = off;

@@ -13,7 +13,7 @@ declare
     v_problem   text := case
         when coalesce(i_name, '') = '' then 'is empty'
         when octet_length(i_name) > c_longest then format('is too long: %s bytes', octet_length(i_name))
-        when i_name ~ '[\x01-\x1f\x7f]' then 'has a control character'
+        when i_name ~ E'[\\x01-\\x1f\\x7f]' then 'has a control character'
     end;
 begin
     if v_problem is not null then

@@ -23,7 +23,7 @@ begin
       and t.tgenabled <> 'D'
       -- The arguments stand in the catalog one after the other, a zero byte after each.
       and t.tgnargs > 0
-      and convert_from(substring(t.tgargs from 1 for position('\x00'::bytea in t.tgargs) - 1), getdatabaseencoding())
+      and convert_from(substring(t.tgargs from 1 for position(E'\\x00'::bytea in t.tgargs) - 1), getdatabaseencoding())
           = i_queue_name
     order by 1, 2;
     if to_regclass('londiste.provider_table') is not null then

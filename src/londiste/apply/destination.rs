@@ -87,12 +87,13 @@ impl<'a> Destinations<'a> {
     }
 
     fn remember(&mut self, name: &[u8], destination: Destination<'a>) {
+        if name.len() > MAX_NAME {
+            return;
+        }
         if self.known.len() >= MAX_NAMES {
             self.known.clear();
         }
-        if name.len() <= MAX_NAME {
-            self.known.insert(name.to_vec(), destination);
-        }
+        self.known.insert(name.to_vec(), destination);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::equality::Equality;
 use super::key::KeyClass;
 use super::read::{EventReader, ReadOutcome};
 use super::settings::Filter;
@@ -67,6 +68,7 @@ fn column(name: &str, type_oid: u32) -> TargetColumn {
         name: name.to_owned(),
         quoted: Sql::ident(name),
         cast: "pg_catalog.text".into(),
+        equality: Equality::built_in(),
         class: KeyClass::of(type_oid),
         integer: None,
         generated: false,

@@ -32,6 +32,7 @@ mod chunk;
 mod copy_rows;
 mod counts;
 mod destination;
+mod equality;
 mod event_type;
 mod fault;
 mod feed;

@@ -271,7 +271,7 @@ fn shapes_and_statements_are_bounded_within_a_batch() {
             chunks.push(reader.take_chunk());
         }
     }
-    assert!(most < 2_000, "{most} shapes");
+    assert!(most < EVENTS as usize / 2, "{most} shapes");
     let mut rows = 0;
     for chunk in &chunks {
         assert!(chunk.shapes.iter().map(|shape| shape.columns.len()).max() > Some(50));

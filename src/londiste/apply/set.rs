@@ -13,7 +13,7 @@ use super::net_changes::NetChange;
 use super::param::ArrayParam;
 use super::plan::{RowSet, SetColumns, Step};
 use super::shape::TableId;
-use super::target_table::{ColumnId, TargetTable};
+use super::target_table::{ColumnId, TargetColumn, TargetTable};
 use crate::error::{Error, Result};
 use crate::pg::{Db, Param, Sql, sql};
 use crate::pgq::fragment::Verb;
@@ -130,14 +130,16 @@ impl<'a> UnnestedRows<'a> {
             let place = chunk.shape(row.shape).place(column);
             place.and_then(|place| chunk.values.get(row.values + place))
         });
-        self.add(column, values)
+        self.add(column, &sql!("::{type}", type = &self.table.column(column).cast), values)
     }
 
     /// Adds the column at place `i` of the key that the rows had. Returns the expression for it.
     fn origin(&mut self, i: u32, column: ColumnId) -> Sql {
         let chunk = self.chunk;
         let values = self.rows.iter().map(move |row| chunk.values.get(row.origin + i));
-        self.add(column, values)
+        let TargetColumn { cast, equality, .. } = self.table.column(column);
+        let cast = equality.value_cast.clone().unwrap_or_else(|| sql!("::{type}", type = cast));
+        self.add(column, &cast, values)
     }
 
     /// Adds whether each row sets a column. Returns the expression for it.
@@ -147,13 +149,13 @@ impl<'a> UnnestedRows<'a> {
         sql!("u.c{n}", n = self.arrays.len())
     }
 
-    fn add(&mut self, column: ColumnId, values: impl Iterator<Item = Option<&'a [u8]>> + Clone) -> Sql {
-        let column = self.table.column(column);
-        let array = ArrayParam::of(column.integer, self.rows.len(), values);
+    /// Adds values. `cast` stands behind their expression, unless the parameter has the type itself.
+    fn add(&mut self, column: ColumnId, cast: &Sql, values: impl Iterator<Item = Option<&'a [u8]>> + Clone) -> Sql {
+        let array = ArrayParam::of(self.table.column(column).integer, self.rows.len(), values);
         let is_text = array.ty == Type::TEXT_ARRAY;
         self.arrays.push(array);
         let n = self.arrays.len();
-        if is_text { sql!("u.c{n}::{type}", n = n, type = &column.cast) } else { sql!("u.c{n}", n = n) }
+        if is_text { sql!("u.c{n}{cast}", n = n, cast = cast) } else { sql!("u.c{n}", n = n) }
     }
 
     /// The relation `u`, one row for each element of the arrays.
@@ -163,7 +165,7 @@ impl<'a> UnnestedRows<'a> {
     fn relation(&self) -> Sql {
         let columns = (1..=self.arrays.len())
             .zip(&self.arrays)
-            .map(|(n, array)| sql!("unnest((select ${n}::{type})) as c{n}", n = n, type = array_name(&array.ty)));
+            .map(|(n, array)| sql!("pg_catalog.unnest((select ${n}::pg_catalog.{type})) as c{n}", n = n, type = array_name(&array.ty)));
         sql!("(select {columns}) u", columns = Sql::join(columns, ", "))
     }
 
@@ -186,8 +188,14 @@ fn array_name(ty: &Type) -> &'static str {
 /// The condition that finds a row by the key that it had.
 fn condition(params: &mut UnnestedRows<'_>, key: &[ColumnId]) -> Sql {
     let terms = (0..).zip(key).map(|(i, column)| {
-        let quoted = &params.table.column(*column).quoted;
-        sql!("t.{column} = {value}", column = quoted, value = params.origin(i, *column))
+        let TargetColumn { quoted, equality, .. } = params.table.column(*column);
+        sql!(
+            "t.{column}{cast} {equals} {value}",
+            column = quoted,
+            cast = &equality.column_cast,
+            equals = &equality.operator,
+            value = params.origin(i, *column)
+        )
     });
     Sql::join(terms, " and ")
 }

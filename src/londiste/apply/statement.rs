@@ -1,8 +1,9 @@
 //! The statement of a single event.
 
 use super::chunk::Chunk;
+use super::equality::Equality;
 use super::shape::{ChunkEvent, StatementShape};
-use super::target_table::TargetTable;
+use super::target_table::{TargetColumn, TargetTable};
 use crate::pg::sql;
 use crate::pgq::fragment::Verb;
 
@@ -98,16 +99,20 @@ fn write_condition(
     mut value: impl FnMut(u32, &mut Vec<u8>),
 ) {
     let table = chunk.table(shape.table);
-    let columns: Vec<(&str, u32)> =
-        shape.key.iter().map(|column| table.column(*column).quoted.as_str()).zip(shape.width()..).collect();
-    separate(&columns, b" and ", text, |(name, place), text| {
-        text.extend_from_slice(name.as_bytes());
+    let columns: Vec<(&TargetColumn, u32)> =
+        shape.key.iter().map(|column| table.column(*column)).zip(shape.width()..).collect();
+    separate(&columns, b" and ", text, |(column, place), text| {
+        text.extend_from_slice(column.quoted.as_str().as_bytes());
         if chunk.values.get(event.values + place).is_none() {
             text.extend_from_slice(b" is null");
             return;
         }
-        text.push(b'=');
+        let Equality { operator, column_cast, value_cast } = &column.equality;
+        for part in [column_cast.as_str(), " ", operator.as_str(), " "] {
+            text.extend_from_slice(part.as_bytes());
+        }
         value(*place, text);
+        text.extend_from_slice(value_cast.as_ref().map_or(b"", |cast| cast.as_str().as_bytes()));
     });
 }
 

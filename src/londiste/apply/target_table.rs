@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::types::Type;
 
+use super::equality::{self, Equality};
 use super::key::KeyClass;
 use crate::config::ApplyRole;
 use crate::error::Result;
@@ -49,6 +50,8 @@ pub(super) struct TargetColumn {
     pub(super) quoted: Sql,
     /// The type, for a cast, without length: a cast to a length cuts the value, an assignment checks it.
     pub(super) cast: Sql,
+    /// How a column of a key finds its row.
+    pub(super) equality: Equality,
     /// How values of the type are compared in keys.
     pub(super) class: KeyClass,
     /// The built-in integer type that the column has.
@@ -208,13 +211,19 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
         tx.query(ACTION, FOREIGN_KEYS, &oids),
         tx.query(ACTION, ANCESTORS, &oids)
     )?;
+    let base = |row: &tokio_postgres::Row| row.get::<_, u32>(8);
+    let mut looked_up: Vec<u32> = columns.iter().map(base).filter(|base| !equality::is_built_in(*base)).collect();
+    looked_up.sort_unstable();
+    looked_up.dedup();
+    let equalities = equality::look_up(tx, &looked_up).await?;
     for table in &mut tables {
         let oid = table.oid;
         let mut numbers = HashMap::new();
         for row in columns.iter().filter(|r| r.get::<_, u32>(0) == oid) {
             let id = ColumnId::try_from(table.columns.len()).unwrap_or(ColumnId::MAX);
             numbers.insert(row.get::<_, i16>(1), id);
-            let column = column(row);
+            let equality = equalities.get(&base(row)).cloned().unwrap_or_else(Equality::built_in);
+            let column = column(row, equality);
             table.by_name.insert(column.name.clone(), id);
             table.columns.push(column);
         }
@@ -271,7 +280,7 @@ fn table(row: &tokio_postgres::Row) -> TargetTable {
     }
 }
 
-fn column(row: &tokio_postgres::Row) -> TargetColumn {
+fn column(row: &tokio_postgres::Row, equality: Equality) -> TargetColumn {
     let name: String = row.get(2);
     let (type_schema, type_name): (&str, &str) = (row.get(5), row.get(6));
     let integer = match row.get::<_, u32>(7) {
@@ -290,6 +299,7 @@ fn column(row: &tokio_postgres::Row) -> TargetColumn {
         quoted: Sql::ident(&name),
         name,
         cast: sql!("{schema}.{name}", schema = Sql::ident(type_schema), name = Sql::ident(type_name)),
+        equality,
         class,
         integer,
         identity_always: row.get(3),
