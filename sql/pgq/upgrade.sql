@@ -1,9 +1,9 @@
--- Runs first. Refuses a schema pgq that is not ours to change, brings an older one into a shape that the other files
--- can build on, and finds out who may use it. On a database without schema pgq it does only the last.
+-- Runs first. Raises an error when schema pgq may not be changed, changes the tables of an older schema so that the other files
+-- can be run on it, and finds out which rights every role has. On a database without schema pgq it creates the schema.
 --
--- What it takes: a schema of PgQ 2.x, and one of this or an older rlondiste. Queues, ticks, events, consumers, retried
--- and failed events stay; so do the triggers on tables, which go on with the functions of the new schema.
--- Run by itself it leaves a schema that lacks functions: it must be in one transaction with the files after it.
+-- Upgraded are schemas of PgQ 2.x and of this or an older rlondiste. Queues, ticks, events, consumers, retried and failed events
+-- stay; so do the triggers on tables, which from then on call the functions of the new schema.
+-- Run by itself this file leaves a schema that lacks functions: it must be in one transaction with the files after it.
 
 -- For this and all files after it: no function or operator is looked up where another role may have put one.
 set local search_path = pg_catalog, pg_temp;
@@ -32,7 +32,7 @@ begin
             hint = 'The extension can be used as it is; there is nothing to install.';
     end if;
 
-    -- Before any function of it is called: is it all ours?
+    -- Before any function of the schema is called: does everything in it belong to a role whose rights we have?
     select format('%s owned by %s', o.name, pg_get_userbyid(o.owner)) into v_foreign
     from (select 'the schema' as name, n.nspowner as owner from pg_namespace n where n.nspname = 'pgq'
           union all
@@ -93,10 +93,10 @@ begin
 end;
 $$;
 
--- 2. One installer at a time, until the end of the transaction. Whoever creates the schema makes the others wait for its name;
--- in a schema that is there, the lock on pgq.queue keeps them apart, which only the owner and holders of the right "admin" can
--- take, and which neither readers nor writers wait for. Two first installers in a schema that somebody has created empty are
--- not kept apart: one of them fails.
+-- 2. One installer at a time, until the end of the transaction. While one installer creates the schema, another one waits for the
+-- name. In an existing schema the lock on pgq.queue keeps installers apart; only the owner and holders of the right "admin" can
+-- take this lock, and neither readers nor writers wait for it. Two installers that both find an empty schema are not kept apart:
+-- one of them fails.
 do $$
 begin
     if to_regnamespace('pgq') is null then
@@ -113,10 +113,10 @@ begin
 end;
 $$;
 
--- 3. Which rights does every role have (grants.sql)? Found out before any function is created, because EXECUTE on a new
--- function is every role's until grants.sql has run. In a new schema: none. In one of PgQ 2, or of an rlondiste that knew no
--- other way, EXECUTE on pgq.insert_event(text, text, text) stood for the rights of readers and writers together, and still
--- closes both when the owner revokes it.
+-- 3. Which rights does every role have (grants.sql)? This is found out before any function is created, because every role has
+-- EXECUTE on a new function until grants.sql has run. In a new schema: none. In a schema of PgQ 2, and of an rlondiste before
+-- there were rights, EXECUTE on pgq.insert_event(text, text, text) stands for the rights of readers and writers together: when
+-- the owner revokes it from public, both are closed.
 do $$
 declare
     v_public    text := '';
@@ -136,8 +136,8 @@ begin
 end;
 $$;
 
--- 4. Functions that "create or replace" cannot turn into ours: their result or the names of their arguments differ.
--- Only these are dropped. One that something else depends on, a view of the user's for example, stops the upgrade.
+-- 4. Functions that "create or replace" cannot change, because their result or the names of their arguments differ. Only these
+-- are dropped. When something depends on such a function, a view of the user for example, the upgrade fails.
 do $$
 declare
     v_function  record;
@@ -266,8 +266,8 @@ begin
     if not exists (select 1 from pg_attribute a
                    where a.attrelid = 'pgq.tick'::regclass and a.attname = 'tick_event_seq') then
         alter table pgq.tick add column tick_event_seq bigint;
-        -- Where the sequence stood at these ticks is not known. One less than now makes the ticker see an event that
-        -- the last tick does not have, so that the next tick comes soon.
+        -- The position of the sequence at these ticks is not known. One less than its position now makes the ticker see a new
+        -- event, so that the next tick comes soon.
         for v_queue in
             select q.queue_id, q.queue_event_seq::regclass as event_seq from pgq.queue q
         loop
@@ -292,8 +292,8 @@ begin
 end;
 $$;
 
--- 6. Keys of PgQ 3, where sub_id may repeat. Rows of retried and failed events referred to subscriptions by sub_id. A key that
--- something else refers to, a table of the user's for example, stops the upgrade.
+-- 6. Keys of PgQ 3, where sub_id may repeat. Older tables of retried and failed events refer to subscriptions by sub_id. When
+-- another table refers to such a key, a table of the user for example, the upgrade fails.
 do $$
 declare
     v_constraint record;

@@ -7,6 +7,7 @@ mod pgq_batches;
 mod pgq_catalog;
 mod pgq_install;
 mod pgq_model;
+mod pgq_pooler;
 mod pgq_queues;
 mod pgq_rebase;
 mod pgq_retry;

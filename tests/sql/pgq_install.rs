@@ -142,6 +142,16 @@ fn roles_without_rights_cannot_keep_an_installer_waiting() {
     let (database, session) = installed();
     let nobody = session_as(&database, "pgq_test_nobody");
     nobody.sql("begin; select * from pgq.queue, pgq.tick; select pg_advisory_lock(491261095524)");
+    // Nor can those that consume, write and retry in a transaction that stays open.
+    session.sql(
+        "select pgq.create_queue('q'), pgq.register_consumer('q', 'c'), pgq.insert_event('q', 'type', 'data'), pgq.force_tick('q');
+         select pgq.ticker('q'); select pgq.next_batch('q', 'c')",
+    );
+    let client = session_as(&database, OWNER);
+    client.sql(
+        "begin; select pgq.insert_event('q', 'type', 'data'), pgq.event_retry(1, 1, 0), pgq.event_failed(1, 1, 'bad');
+         select pgq.finish_batch(1); select pgq.register_consumer('q', 'other')",
+    );
     session.sql("set lock_timeout = '3s'");
     try_install(&session).unwrap();
 }

@@ -8,7 +8,7 @@ as $$
 --     Finds the tick that ends a consumer's next batch, as pgq.next_batch_custom() describes it.
 -- Parameters:
 --     as pgq.find_tick_helper(6), and
---     i_min_lag - only ticks that are at least so old; null: any
+--     i_min_lag - smallest age of the tick; null: no such bound
 -- Returns:
 --     the tick, or nulls when there is none yet
 -- ----------------------------------------------------------------------

@@ -2,23 +2,23 @@ create or replace function pgq._lock_ticks(i_queue_id integer, i_wait boolean)
 returns boolean as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._lock_ticks(2)
---     Takes the right to insert the next tick into a queue, until the end of the transaction. The right is the lock on the
---     row of the queue's newest tick; only roles that may change pgq.tick can take that lock, where an advisory lock would be
---     any role's. Rotation, consumers, writers and changes of the queue's settings do not touch that row.
+--     Locks a queue against other tickers until the end of the transaction: whoever inserts a tick holds this lock. It is the
+--     lock on the row of the queue's newest tick. Only roles that may change pgq.tick can take that lock; any role could take
+--     an advisory lock. Rotation, consumers, writers and changes of the queue's settings do not touch that row.
 --
---     Why no two transactions can both hold the right: the lock counts only when the row is still the newest tick after it
---     was locked. Say A inserts tick 8 after it locked tick 7. B sees tick 7 as the newest, too, and either
---       1. finds the row locked until A has ended, then sees tick 8, and its lock on 7 is worth nothing; or
---       2. has locked tick 7 before A, and A is the one that waits.
+--     Why two transactions cannot both hold the lock: locking a row counts only when that row is still the newest tick
+--     afterwards. Say A has locked tick 7 and inserts tick 8. B, too, has seen tick 7 as the newest, and either
+--       1. B asks for the lock on tick 7 after A: B gets it when A has ended, sees tick 8, and the lock does not count; or
+--       2. B has got the lock on tick 7 before A: then A is the one that waits.
 -- Parameters:
 --     i_queue_id - the queue
 --     i_wait     - wait for another ticker's transaction to end
 -- Returns:
---     true, or false when another ticker is at it and i_wait is false
+--     true; false when another ticker holds the lock and i_wait is false, and when the queue is gone
 -- Locks:
---     the queue's row for key share, as inserting a tick does, and first: who drops or rebases the queue holds that row for
---     update; then the row of the queue's newest tick for no key update, of a queue without ticks the queue's own row.
---     Until the end of the transaction
+--     until the end of the transaction, in this order: the queue's row for key share, as inserting a tick does anyway
+--     (dropping and rebasing a queue begin with that row for update); the row of the queue's newest tick for no key update,
+--     or the queue's row when the queue has no tick
 -- ----------------------------------------------------------------------
 declare
     v_newest    bigint;

@@ -4,11 +4,11 @@ returns text as $$
 -- Function: pgq._trigger_expressions(2)
 --     Makes the query that computes a trigger's when= and ev_...= expressions from a row, given as $1.
 --
---     The trigger functions run with the rights of the owner of schema pgq, so that writers need no right there; and
---     an expression runs with the rights of the function around it. So expressions are computed only for tables whose
---     owner has these rights anyway: a member of the owner of schema pgq, or a holder of the right "admin". Otherwise whoever
---     may create a trigger could run anything as the owner of the schema. An expression that is just the name of a column
---     is not computed: its text is there already (pgq._trigger_insert), and every owner may use it.
+--     The trigger functions run with the rights of the owner of schema pgq, so that writers need no right there, and an
+--     expression runs with the rights of the function around it. So expressions are computed only for tables whose owner has
+--     the rights of the schema's owner or the right "admin". Otherwise any role that may create a trigger could run anything
+--     as the owner of the schema. An expression that is just the name of a column is not computed, because the column's text
+--     is known already (pgq._trigger_insert): the owner of any table may use such expressions.
 -- Parameters:
 --     i_relid - the table
 --     i_args  - the trigger's arguments

@@ -4,8 +4,7 @@ create or replace function pgq._trigger_insert(
 returns void as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._trigger_insert(9)
---     Puts the event of one changed row, or of one truncate, into the queue: the part that sqltriga, logutriga and
---     jsontriga have in common.
+--     Puts the event of one changed row, or of one truncate, into the queue. sqltriga, logutriga and jsontriga call it.
 -- Parameters:
 --     i_format     - sql, urlenc, or json: how ev_type and ev_data are written
 --     i_op         - INSERT, UPDATE, DELETE, or TRUNCATE

@@ -12,6 +12,8 @@ returns integer as $$
 --     pgq._check_name(2), pgq.tune_storage(1), pgq.grant_perms(1)
 -- Writes:
 --     pgq.queue, pgq.tick; creates pgq.event_N, its children and sequences
+-- Locks:
+--     the name: another session that creates a queue of this name waits until this transaction ends
 -- ----------------------------------------------------------------------
 declare
     v_id        integer;
@@ -29,7 +31,7 @@ begin
     end if;
     perform pgq._check_name('queue', i_queue_name);
 
-    -- A second creator of the same name waits here for the first one to commit, and then finds it there.
+    -- A second session that creates a queue of the same name waits here until the first one has ended.
     v_id := nextval('pgq.queue_queue_id_seq'::regclass);
     v_parent := format('event_%s', v_id);
     insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)

@@ -6,7 +6,7 @@ create or replace function pgq.get_queue_info(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_queue_info(0)
---     Tells the settings and the state of all queues, by name.
+--     Returns the settings and the state of all queues, in order of their names.
 -- Returns:
 --     as pgq.get_queue_info(1)
 -- ----------------------------------------------------------------------
@@ -27,7 +27,7 @@ create or replace function pgq.get_queue_info(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_queue_info(1)
---     Tells the settings and the state of a queue.
+--     Returns the settings and the state of a queue.
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:

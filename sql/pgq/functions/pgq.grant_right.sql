@@ -18,6 +18,9 @@ returns integer as $$
 --     pgq._check_right(2), pgq._grant_functions(2), pgq.grant_perms(1), londiste.grant_admin(1)
 -- Writes:
 --     privileges on schema pgq, its functions, tables and sequences
+-- Raises:
+--     undefined_object for an unknown role, invalid_parameter_value for an unknown right, insufficient_privilege when the caller
+--     does not own the schema
 -- ----------------------------------------------------------------------
 declare
     v_grantee   constant text := pgq._check_right(i_role, i_right);

@@ -3,11 +3,11 @@ returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.maint_operations(0)
 --     Lists what one round of maintenance has to do, in order. Each row is run in a transaction of its own:
---     "vacuum" as a command on the table func_arg, all others as functions, with func_arg unless it is null.
+--     "vacuum" as a command on the table func_arg, everything else as a function, with func_arg as argument unless it is null.
 --
---     pgqd 3.5 runs a vacuum, takes its answer, which has no rows, for a failure, and ends the round: nothing after it
---     is done, and the next round comes after 20 s. Hence tables to vacuum are listed only where autovacuum does not
---     see to them, after all else, the one first that was vacuumed longest ago: each round then vacuums another one.
+--     pgqd 3.5 runs a vacuum, takes its answer, which has no rows, for a failure, and ends the round: it does not run what is
+--     listed after the vacuum, and begins the next round after 20 s. Hence vacuums are listed last, and of the tables the one
+--     first that was vacuumed longest ago: each round then vacuums another table.
 -- Returns:
 --     func_name - schema-qualified name of a function with a text argument or none, or "vacuum"
 --     func_arg  - its argument, or null

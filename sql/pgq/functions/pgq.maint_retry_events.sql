@@ -2,8 +2,8 @@ create or replace function pgq.maint_retry_events()
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.maint_retry_events(0)
---     Puts events whose time has come back into their queues, with their ids and for their own consumers. At most
---     1000 in one call, so that a transaction stays short: call it until it returns 0.
+--     Puts events of the retry queue whose time has come back into their queues, with their old ids; only the consumers that
+--     have asked for them get them. At most 1000 in one call, so that a transaction stays short: call it until it returns 0.
 -- Returns:
 --     number of events put back
 -- Calls:

@@ -14,6 +14,8 @@ returns integer as $$
 --     pgq._check_right(2), pgq.grant_right(2), londiste.revoke_admin(1)
 -- Writes:
 --     privileges on schema pgq, its functions, tables and sequences
+-- Raises:
+--     as pgq.grant_right(2)
 -- ----------------------------------------------------------------------
 declare
     v_grantee   constant text := pgq._check_right(i_role, i_right);

@@ -5,12 +5,12 @@ create or replace function pgq.rotation_blockers(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.rotation_blockers(1)
---     Tells who keeps a queue from being rotated now. Sees of other users' sessions what pg_stat_activity shows to
---     the caller.
+--     Tells who keeps a queue from being rotated now. Of other users' sessions it shows what pg_stat_activity shows to the
+--     caller.
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
---     no row when the rotation is not due, or nothing is in its way; else a row for each
+--     no row when the rotation is not due or can be done; else a row for each blocker
 --     blocker       - transaction: it began before the last rotation was visible, and is still open
 --                     prepared transaction: the same, waiting for "commit prepared"
 --                     lock: holds a lock on the table that is to be emptied

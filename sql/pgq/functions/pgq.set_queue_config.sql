@@ -12,6 +12,8 @@ returns integer as $$
 --     1
 -- Writes:
 --     pgq.queue
+-- Locks:
+--     the queue's row until the end of the transaction; rotation is put off meanwhile, ticks and writers do not wait
 -- ----------------------------------------------------------------------
 declare
     v_column    text := 'queue_' || regexp_replace(x_param_name, '^queue_', '');

@@ -6,7 +6,7 @@ returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.tick_blockers(1)
 --     Tells who keeps a queue from getting its next tick now: who holds the lock of pgq._lock_ticks(2), a lock on the queue's
---     row that a new tick has to wait for, or a lock on table pgq.tick or pgq.queue. Sees of other users' sessions what
+--     row that a new tick has to wait for, or a lock on table pgq.tick or pgq.queue. Of other users' sessions it shows what
 --     pg_stat_activity shows to the caller.
 -- Parameters:
 --     i_queue_name - name of the queue

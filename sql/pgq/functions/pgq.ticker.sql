@@ -2,8 +2,8 @@ create or replace function pgq.ticker()
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.ticker(0)
---     Makes a tick in every queue where one is due, but in those that are paused or ticked from outside. A queue that
---     cannot be ticked costs a warning and does not hold up the others.
+--     Makes a tick in every queue where one is due, except in queues that are paused or ticked from outside. A queue that
+--     cannot be ticked is named in a warning, and the other queues are ticked.
 -- Returns:
 --     number of queues that got a tick
 -- Calls:
@@ -56,7 +56,7 @@ returns bigint as $$
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
---     the tick's id, or null when none is due, or when another ticker is at this queue
+--     the tick's id; null when no tick is due, or another ticker has the queue locked
 -- Calls:
 --     pgq._need_read_committed(0), pgq._tick_due(2), pgq._lock_ticks(2), pgq._insert_tick(5)
 -- Writes:
@@ -126,7 +126,7 @@ returns bigint as $$
 --     i_queue_name     - name of the queue
 --     i_tick_id        - id of the tick
 --     i_orig_timestamp - time of the tick
---     i_event_seq      - where the event sequence stood at the tick; null: where this queue's own stands
+--     i_event_seq      - position of the event sequence at the tick; null: the position of this queue's own sequence
 -- Returns:
 --     the tick's id
 -- Calls:

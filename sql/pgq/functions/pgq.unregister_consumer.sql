@@ -12,7 +12,7 @@ returns integer as $$
 -- Writes:
 --     pgq.subscription, pgq.retry_queue, pgq.failed_queue
 -- Locks:
---     the subscription's row
+--     the subscription's row until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_sub       record;

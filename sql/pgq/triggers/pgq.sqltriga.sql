@@ -14,8 +14,8 @@ returns trigger as $$
 --     deny               refuse every write
 --     when=EXPR          make an event only when EXPR, over the columns of the new row (in deletes the old one), holds
 --     ev_type=EXPR, ev_data=EXPR, ev_extra1=EXPR .. ev_extra4=EXPR
---                        set a field of the event; see pgq._trigger_expressions(2) for who may use expressions. In
---                        them, functions other than the server's own need their schema's name
+--                        set a field of the event. Functions in expressions are written with their schema, except the
+--                        server's own; pgq._trigger_expressions(2) says for which tables expressions are computed
 -- Columns named _pgq_ev_type, _pgq_ev_data, _pgq_ev_extra1 .. _pgq_ev_extra4 set these fields and are no data.
 -- Calls:
 --     pgq._trigger_check(6), pgq._trigger_expressions(2), pgq._trigger_insert(9)
