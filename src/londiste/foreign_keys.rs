@@ -126,7 +126,7 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
             table = &fkey.from_table,
             name = Sql::ident(&fkey.name)
         );
-        tx.batch("drop a foreign key", drop).await.map_err(|e| fkey.about(e))?;
+        tx.with_users_path(tx.batch("drop a foreign key", drop)).await.map_err(|e| fkey.about(e))?;
         tx.commit("drop a foreign key").await?;
         return Err(Failure { error: fkey.about(error), offending });
     }
@@ -213,7 +213,7 @@ async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> 
     let not_valid = if at_once { "" } else { " not valid" };
     let (create, comment) = fkey.statements();
     let sql = sql!("{create}{not_valid}{comment}", create = create, not_valid = not_valid, comment = comment);
-    tx.batch("create a foreign key", sql).await?;
+    tx.with_users_path(tx.batch("create a foreign key", sql)).await?;
     if fkey.when == When::InSync && !is_restorable(&tx, &config.pgq_queue_name, fkey).await? {
         tx.rollback("give up a foreign key").await?;
         return Ok(Added::No);

@@ -186,7 +186,7 @@ where
         notifications,
         valve,
         target: String::new(),
-        pins: Pins::Session,
+        pins: Pins::default(),
         _dropped: dropped.drop_guard(),
     }
 }

@@ -41,7 +41,7 @@ fn a_batch_that_is_cut_short_anywhere_leaves_nothing() {
     let list: Vec<_> =
         (1..).zip(&data).map(|(id, (kind, data, table))| (id, 1, *kind, data.as_str(), *table)).collect();
     let sql = events(&list);
-    let state = "select (select row(count(*), sum(id), sum(a)) from t)::text || (select row(sum(u)) from u)::text";
+    let state = "select (select row(count(*), sum(id), sum(a)) from public.t)::text || (select row(sum(u)) from public.u)::text";
     let before = subscriber.value(state);
     let mut tries = 0;
     for limit in 0.. {

@@ -411,7 +411,7 @@ fn rows_after(replay: &mut Replay, verb: Verb, data: &str) -> Result<String, Err
         let tx = replay.subscriber.begin("begin", "begin").await?;
         let events = futures_util::stream::iter([Ok(event)]);
         Box::pin(replay.applier.apply(events, &replay.tables, &tx)).await?;
-        let sql = "select coalesce(string_agg(t::text, '|' order by t::text), 'empty') from fragment t";
+        let sql = "select coalesce(string_agg(t::text, '|' order by t::text), 'empty') from public.fragment t";
         Ok(tx.query_one("look", sql, &[]).await?.get(0))
     })
 }

@@ -5,11 +5,9 @@ use rlondiste::Report;
 use rlondiste::config::Apply;
 use rlondiste::error::Error;
 use rlondiste::londiste::apply::{Applied, Settings};
-use rlondiste::pg::Sql;
-use rlondiste::pgq::event;
 
 use super::events::events;
-use super::{Replay, SETTINGS, replay};
+use super::{Replay, SETTINGS};
 use crate::support::{Cluster, Database, wait_until};
 
 const WAYS: [Settings; 3] =
@@ -146,19 +144,9 @@ fn literal(text: &str) -> String {
     if text.contains('\\') { format!("E'{}'", doubled.replace('\\', r"\\")) } else { format!("'{doubled}'") }
 }
 
-/// Applies events under a path, in a transaction.
-fn apply(replay: &mut Replay, path: &str, list: &[(&str, String, &str)]) -> Result<Applied, Error> {
+fn apply(replay: &mut Replay, list: &[(&str, String, &str)]) -> Result<Applied, Error> {
     let list: Vec<_> = (1..).zip(list).map(|(id, (kind, data, table))| (id, 1, *kind, data.as_str(), *table)).collect();
-    let sql = events(&list);
-    replay.runtime.block_on(async {
-        let tx = replay.subscriber.begin("begin", "begin").await?;
-        tx.batch("set the path", Sql::from_operator(&format!("set local search_path = {path}"))).await?;
-        replay.applier.prepare(&tx).await?;
-        let events = event::stream(&replay.provider, &Sql::from_operator(&sql)).await?;
-        let applied = Box::pin(replay.applier.apply(events, &replay.tables, &tx)).await?;
-        tx.commit("commit").await?;
-        Ok(applied)
-    })
+    replay.apply(&events(&list))
 }
 
 /// Whether the servers have the extensions that the schema needs.
@@ -172,21 +160,31 @@ fn has_extensions() -> bool {
     count == "5"
 }
 
-/// A replay of all tables; `traps` are set by a role that may create objects in schema `public`.
-fn trapped(settings: Settings, traps: bool) -> (Replay, Database) {
+/// A replay of all tables into a database with this search path; `traps` are set by a role that may create objects in schema
+/// `public`.
+fn trapped(settings: Settings, traps: bool, path: &str) -> (Replay, Database) {
     let mut schema = SCHEMA.to_owned();
     let mut names = "public.two_keys public.wide public.no_key public.parent public.child".to_owned();
     for (table, key, _) in KEYS {
         schema += &format!("; create table {table} (k {key} primary key, a varchar(10), b int)");
         names += &format!(" public.{table}");
     }
-    let (replay, subscriber) = replay(settings, &schema, &names);
     if traps {
-        let role = format!("setter_{}", subscriber.name());
-        Cluster::subscriber().sql(&format!("create role {role}"));
-        subscriber.sql(&format!("grant create, usage on schema public to {role}; set role {role}; {TRAPS}"));
+        schema += &format!(
+            "; create role setter_{{name}}; grant create, usage on schema public to setter_{{name}}; set role setter_{{name}}; {TRAPS};
+             reset role"
+        );
     }
-    (replay, subscriber)
+    replay_in(path, settings, &schema, &names)
+}
+
+/// A replay between new databases; the subscriber has a schema, in which `{name}` is its name, and a search path.
+fn replay_in(path: &str, settings: Settings, schema: &str, tables: &str) -> (Replay, Database) {
+    let (provider, subscriber) = (Cluster::provider().database(), Cluster::subscriber().database());
+    subscriber.sql(&schema.replace("{name}", subscriber.name()));
+    subscriber.sql(&format!("alter database {} set search_path = {path}", subscriber.name()));
+    let replay = Replay::new(&provider, &subscriber, settings, tables);
+    (Replay { provider_database: Some(provider), ..replay }, subscriber)
 }
 
 /// Inserts, updates, deletes and moves of keys for every table.
@@ -271,11 +269,11 @@ fn namesakes_in_the_path_are_never_called() {
         // Namesakes are found before pg_catalog's own when that is in the path, and beside them otherwise.
         for (traps, path) in [(false, "public"), (true, "public"), (true, "public, extensions, pg_catalog")] {
             let place = format!("{:?} {} traps {traps}, path {path}", settings.apply, settings.small_chunk);
-            let (mut replay, subscriber) = trapped(settings, traps);
+            let (mut replay, subscriber) = trapped(settings, traps, path);
             let mut missing = 0;
             let mut failed = false;
             for batch in batches() {
-                match apply(&mut replay, path, &batch) {
+                match apply(&mut replay, &batch) {
                     Ok(applied) => missing += applied.missing_rows,
                     Err(error) => {
                         wrong.push(format!("{place}: {}", Report(&error)));
@@ -310,12 +308,12 @@ fn keys_of_extensions_types_are_found_by_their_index() {
         return;
     }
     for settings in [WAYS[0], WAYS[2]] {
-        let (mut replay, subscriber) = trapped(settings, false);
+        let (mut replay, subscriber) = trapped(settings, false, "public");
         subscriber
             .sql("insert into k_citext select 'Key ' || g, 'x', 1 from generate_series(1, 3000) g; analyze k_citext");
         let updates: Vec<_> =
             (1..=300).map(|id| ("U", format!("b='2' where k='Key {id}'"), "public.k_citext")).collect();
-        let applied = apply(&mut replay, "public", &updates).unwrap();
+        let applied = apply(&mut replay, &updates).unwrap();
         assert_eq!(applied.missing_rows, 0);
         assert_eq!(subscriber.value("select count(*) from k_citext where b = 2"), "300");
         wait_until("the index was used", || {
@@ -324,5 +322,29 @@ fn keys_of_extensions_types_are_found_by_their_index() {
             );
             if scans == "(t,t)" { Ok(()) } else { Err(scans) }
         });
+    }
+}
+
+/// Triggers, defaults and functions of indexes run in the path that they were written for.
+#[test]
+fn code_of_users_finds_its_names() {
+    const SCHEMA: &str = "
+        create schema app; create table app.audit (id int);
+        create function app.next() returns int language sql as 'select 7';
+        create function app.note() returns trigger language plpgsql as $$
+            begin insert into audit values (new.id); return null; end $$;
+        create function app.twice(int) returns int language plpgsql immutable as 'begin return $1 + next(); end';
+        create table t (id int primary key, v text, n int);
+        set search_path = app, public;
+        alter table t alter n set default next();
+        create index on t (twice(id));
+        create trigger note after insert on t for each row execute procedure note();
+        alter table t enable always trigger note";
+    for settings in WAYS {
+        let (mut replay, subscriber) = replay_in("app, public", settings, SCHEMA, "public.t");
+        let insert: Vec<_> = (1..=3).map(|id| ("I", format!("(id,v) values ('{id}','x')"), "public.t")).collect();
+        apply(&mut replay, &insert).unwrap();
+        assert_eq!(subscriber.column("select id from app.audit order by id"), ["1", "2", "3"]);
+        assert_eq!(subscriber.column("select distinct n from public.t"), ["7"]);
     }
 }

@@ -44,7 +44,7 @@ impl<'a> ChunkWriter<'a> {
     ) -> Result<WriteCounts> {
         while let Some((mut chunk, plan)) = chunks.recv().await {
             let tx = self.session.lock().await;
-            self.apply(&tx, &chunk, plan).await?;
+            tx.with_users_path(self.apply(&tx, &chunk, plan)).await?;
             drop(tx);
             chunk.clear(self.settings.chunk_size());
             // The reading task may have ended.
