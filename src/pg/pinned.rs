@@ -9,6 +9,9 @@
 //!   is somebody else's after the next commit: every transaction sets what differs with `set local`, and a statement
 //!   outside of a transaction gets a transaction of its own.
 //!
+//! The search path is pinned too ([`PATH`]), but for the time in which code of users may run: see
+//! [`Db::with_users_path`](super::Db::with_users_path).
+//!
 //! A setting of our own ([`MARK`]) goes with the login and tells the two apart: behind a pooler it does not arrive.
 
 use tokio_postgres::error::SqlState;
@@ -116,7 +119,7 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
             (Some(name), Some(value)) => other.push(format!("set local {name} = {}", quote_literal(value))),
             (_, path) => {
                 direct = row.get(0) == Some("direct");
-                users_path = path.unwrap_or_default().to_owned();
+                path.unwrap_or_default().clone_into(&mut users_path);
             }
         }
     }

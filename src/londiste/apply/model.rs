@@ -252,7 +252,7 @@ proptest! {
 /// them, stay within their bounds.
 #[test]
 fn shapes_and_statements_are_bounded_within_a_batch() {
-    const EVENTS: u32 = 6_000;
+    const EVENTS: u32 = 12_000;
     let names: Vec<String> = (0..100).map(|i| format!("c{i}")).collect();
     let columns: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 25)).collect();
     let mut cache = TableCache::default();
@@ -271,7 +271,7 @@ fn shapes_and_statements_are_bounded_within_a_batch() {
             chunks.push(reader.take_chunk());
         }
     }
-    assert!(most < EVENTS as usize / 2, "{most} shapes");
+    assert!(most < 3_000, "{most} shapes");
     let mut rows = 0;
     for chunk in &chunks {
         assert!(chunk.shapes.iter().map(|shape| shape.columns.len()).max() > Some(50));
