@@ -228,9 +228,12 @@ async fn is_restorable(tx: &Db, queue: &str, fkey: &PendingFkey) -> Result<bool>
 }
 
 async fn validate(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
+    const ACTION: &str = "validate a foreign key";
     let (table, name) = (&fkey.from_table, Sql::ident(&fkey.name));
     let sql = sql!("alter table {table} validate constraint {name}", table = table, name = name);
-    subscriber.batch("validate a foreign key", sql).await
+    let tx = subscriber.begin(ACTION, "begin").await?;
+    tx.with_users_path(tx.batch(ACTION, sql)).await?;
+    tx.commit(ACTION).await
 }
 
 /// The first few keys that the other table does not have, in words. The constraint must be there.

@@ -214,11 +214,16 @@ impl Db {
     /// expects them. After an error the path stays so until the transaction ends.
     pub(crate) async fn with_users_path<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         const ACTION: &str = "set the search path";
-        let path = Sql::literal(&self.session.pins.users_path);
-        self.batch(ACTION, sql!("select pg_catalog.set_config('search_path', {path}, true)", path = path)).await?;
+        self.batch(ACTION, self.users_path()).await?;
         let done = work.await?;
         self.batch(ACTION, pinned::PATH).await?;
         Ok(done)
+    }
+
+    /// Sets the path that role and database give, until the transaction ends.
+    fn users_path(&self) -> Sql {
+        let path = Sql::literal(&self.session.pins.users_path);
+        sql!("select pg_catalog.set_config('search_path', {path}, true)", path = path)
     }
 
     /// Limits how long each statement of the open transaction waits for a lock; `None` waits for ever. A statement that
@@ -267,10 +272,15 @@ pub struct Tx<'a> {
 }
 
 impl Tx<'_> {
-    /// Commits. A failed commit has rolled back.
+    /// Commits. A failed commit has rolled back. Deferred constraint triggers, which are code of users, find the path that
+    /// role and database give.
     pub async fn commit(mut self, action: &'static str) -> Result<()> {
         self.open = false;
-        let done = self.db.batch(action, "commit").await;
+        let done = self.db.batch(action, sql!("{path}; commit", path = self.db.users_path())).await;
+        if done.is_err() && !self.db.is_closed() {
+            // The error says enough. Where the commit itself has failed, nothing is open any more.
+            let _ = self.db.batch(action, "rollback").await;
+        }
         self.db.in_transaction.store(false, Ordering::Relaxed);
         done
     }

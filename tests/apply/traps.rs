@@ -335,16 +335,21 @@ fn code_of_users_finds_its_names() {
             begin insert into audit values (new.id); return null; end $$;
         create function app.twice(int) returns int language plpgsql immutable as 'begin return $1 + next(); end';
         create table t (id int primary key, v text, n int);
+        create function app.note_later() returns trigger language plpgsql as $$
+            begin insert into audit values (-new.id); return null; end $$;
         set search_path = app, public;
         alter table t alter n set default next();
         create index on t (twice(id));
         create trigger note after insert on t for each row execute procedure note();
-        alter table t enable always trigger note";
+        alter table t enable always trigger note;
+        create constraint trigger later after insert on t deferrable initially deferred
+            for each row execute procedure note_later();
+        alter table t enable always trigger later";
     for settings in WAYS {
         let (mut replay, subscriber) = replay_in("app, public", settings, SCHEMA, "public.t");
         let insert: Vec<_> = (1..=3).map(|id| ("I", format!("(id,v) values ('{id}','x')"), "public.t")).collect();
         apply(&mut replay, &insert).unwrap();
-        assert_eq!(subscriber.column("select id from app.audit order by id"), ["1", "2", "3"]);
+        assert_eq!(subscriber.column("select id from app.audit order by id"), ["-3", "-2", "-1", "1", "2", "3"]);
         assert_eq!(subscriber.column("select distinct n from public.t"), ["7"]);
     }
 }

@@ -59,8 +59,11 @@ pub(super) async fn copy_table(
 
 /// Runs ANALYZE, so that the planner has statistics for the next batch. Locks the table against other maintenance.
 pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
-    let sql = sql!("analyze {table}", table = name);
-    subscriber.batch("analyze", sql).await.map_err(|e| e.about(format!("table {name}")))
+    let about = |e: Error| e.about(format!("table {name}"));
+    let tx = subscriber.begin("analyze", "begin").await?;
+    // Indexes may have expressions.
+    tx.with_users_path(tx.batch("analyze", sql!("analyze {table}", table = name))).await.map_err(about)?;
+    tx.commit("analyze").await
 }
 
 async fn prepare(tx: &Db, config: &config::Londiste) -> Result<()> {
