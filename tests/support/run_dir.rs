@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use nix::sys::statvfs::statvfs;
 use nix::unistd::{Uid, User};
 
 /// Evidence of a failed run is removed by a later run when it is this old.
@@ -64,13 +65,22 @@ pub fn base() -> &'static Path {
     static BASE: OnceLock<PathBuf> = OnceLock::new();
     BASE.get_or_init(|| {
         let uid = Uid::effective();
-        let base = PathBuf::from(format!("/tmp/rlondiste-it-{uid}"));
+        let base = parent().join(format!("rlondiste-it-{uid}"));
         fs::create_dir_all(&base).unwrap();
         let owner = fs::metadata(&base).unwrap().uid();
         assert_eq!(owner, uid.as_raw(), "{} belongs to another user; remove it", base.display());
         fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
         base
     })
+}
+
+/// In memory where there is room: on a disk, half of the time of all tests goes into creating and removing the files of
+/// databases.
+fn parent() -> &'static Path {
+    const ROOM: u64 = 8 << 30;
+    let memory = Path::new("/dev/shm");
+    let free = statvfs(memory).map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
+    if free >= ROOM { memory } else { Path::new("/tmp") }
 }
 
 /// The user that servers run as: PostgreSQL refuses to run as root, so then it is `postgres`.
