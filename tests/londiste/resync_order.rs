@@ -38,8 +38,10 @@ fn resync_big_tables(r: &Replication) -> Session {
     let gate = close(r, Side::Subscriber, "ddl alter table%drop constraint%big%_pkey%", KEY);
     r.londiste.run("subscriber resync big0 big1");
     wait_until("the copies of both big tables are held", || {
-        let sql =
-            format!("select count(*) from pg_locks where locktype = 'advisory' and objid = {KEY} and not granted");
+        let sql = format!(
+            "select count(*) from pg_locks where locktype = 'advisory' and objid = {KEY} and not granted
+                and database = (select oid from pg_database where datname = current_database())"
+        );
         let held = gate.value(&sql);
         if held == "2" { Ok(()) } else { Err(held) }
     });
