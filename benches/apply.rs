@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rlondiste::londiste::apply::measure::{Sketch, fold};
+use rlondiste::londiste::apply::measure::{TableSketch, fold};
 use rlondiste::pgq::event::Event;
 use rlondiste::pgq::fragment::{self, Verb};
 use rlondiste::pgq::value_buffer::{NameList, ValueBuffer};
@@ -40,10 +40,10 @@ fn tpcb() -> Vec<Event> {
 
 fn folding(c: &mut Criterion) {
     let tables = [
-        Sketch { name: "public.pgbench_accounts", columns: &[("aid", INT4), ("abalance", INT4)] },
-        Sketch { name: "public.pgbench_tellers", columns: &[("tid", INT4), ("tbalance", INT4)] },
-        Sketch { name: "public.pgbench_branches", columns: &[("bid", INT4), ("bbalance", INT4)] },
-        Sketch {
+        TableSketch { name: "public.pgbench_accounts", columns: &[("aid", INT4), ("abalance", INT4)] },
+        TableSketch { name: "public.pgbench_tellers", columns: &[("tid", INT4), ("tbalance", INT4)] },
+        TableSketch { name: "public.pgbench_branches", columns: &[("bid", INT4), ("bbalance", INT4)] },
+        TableSketch {
             name: "public.pgbench_history",
             columns: &[
                 ("hid", INT4),

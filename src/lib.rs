@@ -51,5 +51,6 @@ pub mod pg;
 pub mod pgq;
 mod pgqadm;
 pub mod task;
+mod text;
 
 pub use error::{Error, Report, Result, Role};

@@ -9,22 +9,29 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone, Debug)]
 pub struct Abort {
     request: CancellationToken,
+    /// The milder request, to finish what is at hand.
+    finish: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Default for Abort {
     fn default() -> Abort {
-        let tasks = TaskTracker::new();
-        // Tasks may be spawned all the same; a tracker that is not closed would never be found empty.
-        tasks.close();
-        Abort { request: CancellationToken::new(), tasks }
+        Abort::new()
     }
 }
 
 impl Abort {
     /// A request that nobody has made yet, and no tasks.
     pub fn new() -> Abort {
-        Abort::default()
+        Abort::after(CancellationToken::new())
+    }
+
+    /// The same beside a milder request, to finish what is at hand.
+    pub(crate) fn after(finish: CancellationToken) -> Abort {
+        let tasks = TaskTracker::new();
+        // Tasks may be spawned all the same; a tracker that is not closed would never be found empty.
+        tasks.close();
+        Abort { request: CancellationToken::new(), finish, tasks }
     }
 
     /// Makes the request. It cannot be taken back.
@@ -42,17 +49,22 @@ impl Abort {
         self.request.cancelled()
     }
 
+    /// Returns when the milder request is made. Cancel-safe.
+    pub(crate) fn finishing(&self) -> WaitForCancellationFuture<'_> {
+        self.finish.cancelled()
+    }
+
     /// A request that is made with this one and can also be made alone. Its tasks count with those of this one.
     #[must_use]
     pub(crate) fn child_token(&self) -> Abort {
-        Abort { request: self.request.child_token(), tasks: self.tasks.clone() }
+        Abort { request: self.request.child_token(), ..self.clone() }
     }
 
-    /// A request that this one does not make, for what is put in order after an abort. Its tasks count with those of
-    /// this one.
+    /// A request that neither this one nor the milder one makes, for what is put in order at the end. Its tasks count with
+    /// those of this one.
     #[must_use]
     pub(crate) fn for_clean_up(&self) -> Abort {
-        Abort { request: CancellationToken::new(), tasks: self.tasks.clone() }
+        Abort { tasks: self.tasks.clone(), ..Abort::new() }
     }
 
     /// Starts a task. It goes on when the handle is dropped, and has to end by itself soon after the request.

@@ -17,6 +17,7 @@ mod cli;
 mod compat;
 mod config;
 mod harness;
+mod least_privilege;
 mod londiste;
 mod pgqadm;
 mod quickstart;

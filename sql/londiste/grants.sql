@@ -1,8 +1,9 @@
 -- Rights in schema londiste.
 --
 -- Reading the position and the tables is open to every role, as in Londiste 2.1. Everything that changes something is for the
--- owner, and for the role pgq_admin where it exists: these functions run with the owner's rights, so whoever may call them may
--- switch replication off. Writers of replicated tables need nothing here: a trigger function runs without a right of its own.
+-- owner, and for who administers the queues of this database: the role pgq_admin where it exists, and the holders of the right
+-- "admin" (pgq.grant_right). These functions run with the owner's rights, so whoever may call them may switch replication off.
+-- Writers of replicated tables need nothing here: a trigger function runs without a right of its own.
 
 grant usage on schema londiste to public;
 
@@ -10,23 +11,28 @@ grant select on londiste.provider_table, londiste.completed, londiste.link, lond
 
 do $$
 declare
-    f record;
-    admin boolean := exists (select 1 from pg_catalog.pg_roles where rolname = 'pgq_admin');
+    v_function regprocedure;
+    v_admins text[] := array(select quote_ident(r.rolname) from pg_catalog.pg_roles r where r.rolname = 'pgq_admin');
+    v_admin text;
 begin
-    for f in
-        select p.oid::regprocedure as signature, p.proname, p.prosecdef, p.provolatile,
-               pg_catalog.pg_get_function_result(p.oid) = 'trigger' as is_trigger
+    for v_function in
+        select f from londiste.admin_functions() f
+        union all
+        select p.oid::regprocedure
         from pg_catalog.pg_proc p
         where p.pronamespace = 'londiste'::regnamespace
-          and pg_catalog.pg_get_userbyid(p.proowner) = current_user
+          and pg_has_role(p.proowner, 'usage')
+          and p.prorettype = 'trigger'::regtype
     loop
-        if f.is_trigger or (f.prosecdef and f.provolatile = 'v'
-                            and f.proname not in ('subscriber_get_table_list', 'subscriber_get_seq_list')) then
-            execute format('revoke all on function %s from public', f.signature);
-            if admin and not f.is_trigger then
-                execute format('grant execute on function %s to pgq_admin', f.signature);
-            end if;
-        end if;
+        execute format('revoke all on function %s from public', v_function);
+    end loop;
+
+    if to_regprocedure('pgq._right_holders(text)') is not null then
+        execute 'select $1 || array(select quote_ident(h) from pgq._right_holders(''admin'') h)' into v_admins using v_admins;
+    end if;
+    foreach v_admin in array v_admins
+    loop
+        perform londiste.grant_admin(v_admin);
     end loop;
 end;
 $$;

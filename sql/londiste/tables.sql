@@ -99,7 +99,8 @@ create table if not exists londiste.capture (
 
 -- The relations of a captured table (itself, and its partitions) and the functions generated for each. The number, not the
 -- relation's oid, names the functions: oids change in a dump and restore.
--- table_oid is the captured table, relation the table or a partition of it.
+-- table_oid is the captured table, relation the table or a partition of it. A captured table is the one with this oid: another table that
+-- gets its name later is a new table.
 create table if not exists londiste.capture_relation (
     nr              serial not null,
     queue_name      text not null,
@@ -108,9 +109,20 @@ create table if not exists londiste.capture_relation (
     relation        oid not null,
     -- What the functions were generated for, and by what; see londiste.capture_generate_relation().
     plan            text not null,
+    -- The database whose oids these are, see londiste.catalog_id(); null: made by a release that did not note it.
+    made_in         text,
+    -- The triggers on the relation as they were left, see londiste.capture_made().
+    triggers        text,
+    is_unlogged     boolean,
     primary key (nr),
     unique (queue_name, table_name, relation),
     foreign key (queue_name, table_name) references londiste.capture on delete cascade
+);
+
+-- The unlogged tables and partitions that are captured. A crash of the server empties this table as it empties them.
+create unlogged table if not exists londiste.capture_unlogged (
+    relation        oid not null,
+    primary key (relation)
 );
 
 -- The partitioned tables that a statement of the present transaction truncates as a whole, from its first trigger to its last: see

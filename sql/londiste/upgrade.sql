@@ -20,9 +20,37 @@ begin
             detail = format('It has the table %s, which is Londiste 3''s.', foreign_table),
             hint = 'Use another database, or take Londiste 3 out of this one first (drop extension londiste, or its schema).';
     end if;
+end;
+$$;
 
+-- One installer at a time, until the end of the transaction: whoever creates the schema makes the others wait for its name; in a
+-- schema that is there, the lock keeps them apart. Only the owner can take it, and neither readers nor writers wait for it.
+do $$
+begin
+    if to_regnamespace('londiste') is null then
+        begin
+            create schema londiste;
+        exception
+            when duplicate_schema or unique_violation then
+                null;
+        end;
+    end if;
+    if to_regclass('londiste.completed') is not null then
+        lock table londiste.completed in share update exclusive mode;
+    end if;
+end;
+$$;
+
+-- Columns and rows of older versions of rlondiste. Looked at first, because "alter table" waits for every reader also when there
+-- is nothing to change.
+do $$
+begin
     if to_regclass('londiste.table_position') is not null then
-        alter table londiste.table_position add column if not exists parked_mend text;
+        if not exists (select from pg_catalog.pg_attribute a
+                       where a.attrelid = to_regclass('londiste.table_position') and a.attname = 'parked_mend')
+        then
+            alter table londiste.table_position add column parked_mend text;
+        end if;
         -- Two tables with one consumer name: the copies that read under it begin again, all but one under another name.
         with doubled as (
             select p.ctid, p.queue_name, p.table_name,
@@ -36,14 +64,34 @@ begin
         from deleted d
         where t.queue_name = d.queue_name and t.table_name = d.table_name and t.merge_state not in ('ok', '?');
     end if;
-    if to_regclass('londiste.skipped_events') is not null then
-        alter table londiste.skipped_events add column if not exists done_tick bigint;
+    if to_regclass('londiste.skipped_events') is not null
+        and not exists (select from pg_catalog.pg_attribute a
+                        where a.attrelid = to_regclass('londiste.skipped_events') and a.attname = 'done_tick')
+    then
+        alter table londiste.skipped_events add column done_tick bigint;
     end if;
     if to_regclass('londiste.capture') is not null
         and not exists (select from pg_catalog.pg_attribute a
                         where a.attrelid = to_regclass('londiste.capture') and a.attname = 'is_small')
     then
         alter table londiste.capture add column is_small boolean;
+        alter table londiste.capture_relation add column made_in text, add column triggers text, add column is_unlogged boolean;
+    end if;
+end;
+$$;
+
+-- Functions of older rlondistes that have other arguments now.
+drop function if exists londiste.is_own_trigger(text);
+drop function if exists londiste.trigger_name(text);
+drop function if exists londiste.capture_enabled(text);
+drop function if exists londiste.capture_create_trigger(oid, text, text, text, "char");
+drop function if exists londiste.capture_insert(text, oid, text);
+do $$
+begin
+    if to_regclass('londiste.capture') is not null and to_regtype('londiste.capture_column') is not null then
+        drop function if exists londiste.capture_generate_relation(londiste.capture, oid, oid);
+        drop function if exists londiste.capture_event(
+            londiste.capture, oid, text, londiste.capture_column[], londiste.capture_column[], text);
     end if;
 end;
 $$;

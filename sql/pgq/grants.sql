@@ -1,90 +1,74 @@
 -- Who may do what. Runs last: every function of the schema exists by now.
 --
---     everybody    read the queues' state, and use tables with queue triggers
---     pgq_reader   consume: register, batches, retry; everybody in an open schema
---     pgq_writer   insert_event, create queue triggers; everybody in an open schema
---     pgq_admin    everything else: create and drop queues, tick, rotate
+--     every role   read the state of queues and consumers, write to tables with queue triggers
+--     reader       consume: register, batches, retried and failed events; read events
+--     writer       insert_event, attach queue triggers
+--     admin        everything: create and drop queues, tick, rotate
 --
--- "Open" is an access rule of PgQ 2.1 and holds where the roles do not exist, and where a 2.1 schema was taken over,
--- so that its clients go on. The schema is open when everybody may execute pgq.insert_event(text, text, text); granting
--- or revoking that and installing again changes the rule. upgrade.sql has found out which rule is in force.
+-- A new schema is closed: the rights reader, writer and admin belong to the owner, to the roles pgq_reader, pgq_writer and
+-- pgq_admin where these exist, and to whom pgq.grant_right() gives them. A schema of PgQ 2, or of an rlondiste that opened
+-- its schema as PgQ 2 does, stays as it is: upgrade.sql has found out which rights every role has there, so that its clients
+-- go on. pgq.revoke_right('public', ...) closes such a schema.
 
 grant usage on schema pgq to public;
 
+-- Functions. EXECUTE on a new function is every role's until it is revoked.
 do $$
 declare
-    -- Functions by what they are for; those not named here are for admins.
-    c_everybody constant text[] := array[
-        'get_consumer_info', 'get_queue_info', 'quote_fqname', 'rlondiste_version', 'rotation_blockers', 'seq_getval',
-        'version'];
-    c_reader    constant text[] := array[
-        '_has_events_since', 'batch_event_sql', 'batch_event_tables', 'batch_retry', 'event_failed', 'event_retry',
-        'failed_event_count', 'failed_event_delete', 'failed_event_list', 'failed_event_retry', 'find_tick_helper',
-        'finish_batch', 'force_tick', 'get_batch_cursor', 'get_batch_events', 'get_batch_info', 'next_batch',
-        'next_batch_custom', 'next_batch_info', 'register_consumer', 'register_consumer_at', 'unregister_consumer'];
-    c_writer    constant text[] := array[
-        'current_event_table', 'insert_event', 'jsontriga', 'logtriga', 'logutriga', 'sqltriga'];
-    v_open      constant boolean := coalesce(nullif(current_setting('pgq.install_open'), '')::boolean,
-                                             to_regrole('pgq_writer') is null);
+    v_public    constant text[] := string_to_array(current_setting('pgq.install_public'), ' ');
     v_function  record;
-    v_role      text;
 begin
     for v_function in
-        select p.oid::regprocedure as signature,
-               p.proname = any (c_everybody) as for_everybody,
-               p.proname = any (c_reader) as for_reader,
-               p.proname = any (c_writer) as for_writer
+        select p.oid::regprocedure as signature, pgq._function_right(p.proname) as needs
         from pg_proc p
         where p.pronamespace = 'pgq'::regnamespace
           and pg_has_role(p.proowner, 'usage')
     loop
-        if v_function.for_everybody or (v_open and (v_function.for_reader or v_function.for_writer)) then
+        if v_function.needs = 'everybody' or v_function.needs = any (v_public) then
             execute format('grant execute on function %s to public', v_function.signature);
         else
             execute format('revoke execute on function %s from public', v_function.signature);
         end if;
-        for v_role in
-            select r.rolname
-            from pg_roles r
-            where r.rolname = 'pgq_admin'
-               or r.rolname = 'pgq_reader' and v_function.for_reader
-               or r.rolname = 'pgq_writer' and v_function.for_writer
-        loop
-            execute format('grant execute on function %s to %I', v_function.signature, v_role);
-        end loop;
     end loop;
 end;
 $$;
 
--- Tables: everybody may read. What an owner has granted or revoked since the first install stays.
+-- Tables with the state of queues and consumers: every role may read them, unless the owner has changed that. The tables with
+-- events are the readers'; where every role can read them because the schema was made by PgQ 2, that stays.
 do $$
 declare
-    v_table     record;
-    v_role      record;
+    v_table     regclass;
 begin
     for v_table in
-        select c.oid::regclass as name, c.relname = 'event_template' as is_template
+        select c.oid
         from pg_class c
-        where c.oid in ('pgq.consumer'::regclass, 'pgq.queue'::regclass, 'pgq.tick'::regclass,
-                        'pgq.subscription'::regclass, 'pgq.event_template'::regclass, 'pgq.retry_queue'::regclass,
-                        'pgq.failed_queue'::regclass)
+        where c.oid in ('pgq.consumer'::regclass, 'pgq.queue'::regclass, 'pgq.tick'::regclass, 'pgq.subscription'::regclass)
+          and c.relacl is null
     loop
-        if (select c.relacl is null from pg_class c where c.oid = v_table.name) then
-            execute format('grant select on table %s to public', v_table.name);
-        end if;
-        for v_role in
-            select r.rolname,
-                   case when r.rolname = 'pgq_reader' then 'select'
-                        when v_table.is_template then 'select, insert, truncate'
-                        else 'select, insert, update, delete' end as privileges
-            from pg_roles r
-            where r.rolname in ('pgq_reader', 'pgq_admin')
-        loop
-            execute format('grant %s on table %s to %I', v_role.privileges, v_table.name, v_role.rolname);
-        end loop;
+        execute format('grant select on table %s to public', v_table);
     end loop;
 end;
 $$;
 
--- Queues that were created before the roles were.
+-- The roles of PgQ 3, and who was granted a right: a right may include more than when it was granted. Not "public", whose
+-- rights are those found by upgrade.sql.
+do $$
+declare
+    v_holder    record;
+begin
+    for v_holder in
+        select r.rolname::text as role, f.granted
+        from (values ('pgq_reader', 'reader'), ('pgq_writer', 'writer'), ('pgq_admin', 'admin')) as f (name, granted)
+            join pg_roles r on r.rolname = f.name
+        union
+        select h, f.granted
+        from unnest(array['reader', 'writer', 'admin']) as f (granted), pgq._right_holders(f.granted) h
+        where h <> 'public'
+    loop
+        perform pgq.grant_right(v_holder.role, v_holder.granted);
+    end loop;
+end;
+$$;
+
+-- Queues that were created before these grants on pgq.event_template.
 select pgq.grant_perms(q.queue_name) from pgq.queue q order by q.queue_id;

@@ -1,8 +1,8 @@
 -- Roles of PgQ 3: pgq_reader consumes, pgq_writer puts events into queues, pgq_admin administers and may do both.
 --
--- Roles belong to the whole cluster, and who owns a database may not be allowed to create them. Then the functions
--- for consumers and writers are open to everybody, as in PgQ 2.1, and those of an admin belong to the owner of the
--- schema alone (grants.sql). A later install, after somebody has created the roles, uses them.
+-- Roles belong to the whole cluster, and who owns a database may not be allowed to create them. The schema works without
+-- them: pgq.grant_right() gives rights to any role. A later install, after somebody has created the roles, gives these
+-- their rights too.
 do $$
 declare
     v_role      text;
@@ -18,7 +18,7 @@ begin
         exception
             when insufficient_privilege then
                 raise notice 'role % does not exist and % may not create it', v_role, current_user
-                    using hint = format('As a superuser: create role %I; then install again.', v_role);
+                    using hint = 'pgq.grant_right(ROLE, RIGHT) gives rights to other roles.';
             when duplicate_object or unique_violation then
                 -- Another database of this cluster is being installed at the same time.
                 null;

@@ -20,16 +20,16 @@ create table if not exists pgq.consumer (
 --     queue_ntables           how many event tables the queue has
 --     queue_cur_table         number of the event table that takes new events
 --     queue_rotation_period   time between two rotations
---     queue_switch_step1      txid of the last rotation (new events go to the new table once this is visible)
---     queue_switch_step2      txid after that rotation was visible to all; null until then
+--     queue_switch_step1      transaction id of the last rotation (new events go to the new table once it is visible)
+--     queue_switch_step2      a transaction id given out after that rotation was visible to all sessions; null until then
 --     queue_switch_time       time of the last rotation
---     queue_external_ticker   ticks are inserted from outside, ticker(queue) refuses
---     queue_disable_insert    insert_event refuses, except in sessions in the replica role
---     queue_ticker_paused     ticker(queue) refuses
---     queue_ticker_max_count  tick when so many events have come
---     queue_ticker_max_lag    tick when events have waited so long
---     queue_ticker_idle_period  longest time without a tick when no events come
---     queue_per_tx_limit      most events one transaction may insert; null = no limit
+--     queue_external_ticker   ticks are inserted by pgq.ticker(4); pgq.ticker(1) raises an error
+--     queue_disable_insert    insert_event raises an error, except in sessions with session_replication_role = replica
+--     queue_ticker_paused     pgq.ticker(1) raises an error
+--     queue_ticker_max_count  number of new events that calls for a tick
+--     queue_ticker_max_lag    time since the last tick after which one new event calls for a tick
+--     queue_ticker_idle_period  longest time without a tick when there are no new events
+--     queue_per_tx_limit      largest number of events that one transaction may insert; null: no limit
 --     queue_data_pfx          event tables are <queue_data_pfx>_0 .. <queue_data_pfx>_<queue_ntables - 1>
 --     queue_event_seq         sequence of ev_id
 --     queue_tick_seq          sequence of tick_id
@@ -58,8 +58,8 @@ create table if not exists pgq.queue (
     constraint queue_name_uq unique (queue_name)
 );
 
--- Ticks: the points between batches. tick_snapshot says which transactions were over at the tick, tick_event_seq
--- where the queue's ev_id sequence stood right after that: what the snapshot sees has no higher id.
+-- Ticks: the points between batches. tick_snapshot tells which transactions had ended at the tick; tick_event_seq is the last
+-- ev_id given out when it was read, right after the snapshot: events that the snapshot sees have no higher id.
 create table if not exists pgq.tick (
     tick_queue          integer not null,
     tick_id             bigint not null,
@@ -70,17 +70,17 @@ create table if not exists pgq.tick (
     constraint tick_queue_fkey foreign key (tick_queue) references pgq.queue (queue_id)
 );
 
--- Subscriptions: where each consumer of a queue stands.
---     sub_id          goes into ev_owner of the events that belong to this consumer alone
---     sub_last_tick   the tick that ended the last finished batch
+-- Subscriptions: where each consumer of a queue stands. The keys are those of PgQ 3, whose module for cooperative consumers
+-- relies on them: a consumer and its subconsumers are rows with one sub_id.
+--     sub_id          goes into ev_owner of the events that belong to this consumer alone; shared with its subconsumers
+--     sub_last_tick   the tick that ended the last finished batch; of a subconsumer, the tick before its active batch, null
+--                     between batches
 --     sub_active      last time the consumer asked for or finished a batch
 --     sub_batch       the active batch, null between batches
 --     sub_next_tick   the tick that ends the active batch
 --
--- Two updates of one row for each batch: this is the table of the schema that bloats first when somebody holds an
--- old snapshot. So none of the columns that change is in an index, not even sub_batch, whose values come from one
--- sequence and are unique without it: every update is a heap-only one, and finding a batch by its id reads the few
--- pages of a table with one row for each consumer.
+-- Each batch updates its consumer's row twice: this is the table of the schema that bloats first while a session holds an old
+-- snapshot. Hence the storage parameters below, and its place among the tables that each maintenance round vacuums.
 create table if not exists pgq.subscription (
     sub_id              serial,
     sub_queue           integer not null,
@@ -89,8 +89,8 @@ create table if not exists pgq.subscription (
     sub_active          timestamptz not null default now(),
     sub_batch           bigint,
     sub_next_tick       bigint,
-    constraint subscription_pkey primary key (sub_id),
-    constraint subscription_ukey unique (sub_queue, sub_consumer),
+    constraint subscription_pkey primary key (sub_queue, sub_consumer),
+    constraint subscription_batch_idx unique (sub_batch),
     constraint sub_queue_fkey foreign key (sub_queue) references pgq.queue (queue_id),
     constraint sub_consumer_fkey foreign key (sub_consumer) references pgq.consumer (co_id)
 );
@@ -99,7 +99,7 @@ create table if not exists pgq.subscription (
 create sequence if not exists pgq.batch_id_seq;
 
 -- Parent of all event tables; holds no rows. Grants on it are the pattern for the tables of new queues.
---     ev_owner    null, or the one subscription that is to see the event (a retried event)
+--     ev_owner    null, or the sub_id of the subscription that alone gets the event (a retried event)
 --     ev_retry    null, or how many times the event has been retried
 create table if not exists pgq.event_template (
     ev_id               bigint not null,
@@ -115,7 +115,7 @@ create table if not exists pgq.event_template (
     ev_extra4           text
 );
 
--- Events that wait to be put into their queue again.
+-- Events that wait to be put into their queue again. ev_owner is the sub_id of the subscription that gets them.
 create table if not exists pgq.retry_queue (
     ev_retry_after      timestamptz not null,
     ev_queue            integer not null,
@@ -131,17 +131,24 @@ create table if not exists pgq.retry_queue (
     ev_extra3           text,
     ev_extra4           text,
     constraint rq_pkey primary key (ev_owner, ev_id),
-    constraint rq_owner_fkey foreign key (ev_owner) references pgq.subscription (sub_id)
+    constraint rq_queue_id_fkey foreign key (ev_queue) references pgq.queue (queue_id)
 );
-create index if not exists rq_retry_idx on pgq.retry_queue (ev_retry_after);
+do $$
+begin
+    -- "create index if not exists" waits for writers of the table also when the index is there.
+    if to_regclass('pgq.rq_retry_idx') is null then
+        create index rq_retry_idx on pgq.retry_queue (ev_retry_after);
+    end if;
+end;
+$$;
 
--- Events that a consumer has given up.
+-- Events that a consumer has given up. ev_owner is the sub_id of its subscription.
 create table if not exists pgq.failed_queue (
     ev_failed_reason    text,
     ev_failed_time      timestamptz not null,
     ev_id               bigint not null,
     ev_time             timestamptz not null,
-    ev_txid             bigint not null default txid_current(),
+    ev_txid             bigint,
     ev_owner            integer,
     ev_retry            integer,
     ev_type             text,
@@ -150,11 +157,10 @@ create table if not exists pgq.failed_queue (
     ev_extra2           text,
     ev_extra3           text,
     ev_extra4           text,
-    constraint fq_pkey primary key (ev_owner, ev_id),
-    constraint fq_owner_fkey foreign key (ev_owner) references pgq.subscription (sub_id)
+    constraint fq_pkey primary key (ev_owner, ev_id)
 );
 
--- Room in each page for the next versions of its rows, and vacuum as soon as a few are dead.
+-- Pages keep room for new versions of their rows, and autovacuum comes when 100 row versions are dead.
 alter table pgq.queue set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100);
 alter table pgq.subscription
     set (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100);

@@ -1,9 +1,12 @@
--- Runs first. Refuses a schema pgq that is not ours to change, brings an older one into a shape that the other files
--- can build on, and finds out who may use it. On a database without schema pgq it does only the last.
+-- Runs first. Raises an error when schema pgq may not be changed, changes the tables of an older schema so that the other files
+-- can be run on it, and finds out which rights every role has. On a database without schema pgq it creates the schema.
 --
--- What it takes: a schema of PgQ 2.x, and one of this or an older rlondiste. Queues, ticks, events, consumers, retried
--- and failed events stay; so do the triggers on tables, which go on with the functions of the new schema.
--- Run by itself it leaves a schema that lacks functions: it must be in one transaction with the files after it.
+-- Upgraded are schemas of PgQ 2.x and of this or an older rlondiste. Queues, ticks, events, consumers, retried and failed events
+-- stay; so do the triggers on tables, which from then on call the functions of the new schema.
+-- Run by itself this file leaves a schema that lacks functions: it must be in one transaction with the files after it.
+
+-- For this and all files after it: no function or operator is looked up where another role may have put one.
+set local search_path = pg_catalog, pg_temp;
 
 -- 1. May this schema be changed?
 do $$
@@ -29,7 +32,7 @@ begin
             hint = 'The extension can be used as it is; there is nothing to install.';
     end if;
 
-    -- Before any function of it is called: is it all ours?
+    -- Before any function of the schema is called: does everything in it belong to a role whose rights we have?
     select format('%s owned by %s', o.name, pg_get_userbyid(o.owner)) into v_foreign
     from (select 'the schema' as name, n.nspowner as owner from pg_namespace n where n.nspname = 'pgq'
           union all
@@ -90,28 +93,55 @@ begin
 end;
 $$;
 
--- 2. The rule of access (grants.sql). It is found out before any function is created, because a new function may be
--- executed by everybody until grants.sql has run. Empty: no schema here yet.
+-- 2. One installer at a time, until the end of the transaction. While one installer creates the schema, another one waits for the
+-- name. In an existing schema the lock on pgq.queue keeps installers apart; only the owner and holders of the right "admin" can
+-- take this lock, and neither readers nor writers wait for it. Two installers that both find an empty schema are not kept apart:
+-- one of them fails.
 do $$
-declare
-    v_open      text := '';
 begin
-    if to_regprocedure('pgq.insert_event(text,text,text)') is not null then
-        v_open := has_function_privilege('public', 'pgq.insert_event(text,text,text)', 'execute')::text;
+    if to_regnamespace('pgq') is null then
+        begin
+            create schema pgq;
+        exception
+            when duplicate_schema or unique_violation then
+                null;
+        end;
     end if;
-    perform set_config('pgq.install_open', v_open, true);
+    if to_regclass('pgq.queue') is not null then
+        lock table pgq.queue in share update exclusive mode;
+    end if;
 end;
 $$;
 
--- 3. Functions that "create or replace" cannot turn into ours: their result or the names of their arguments differ.
--- Only these are dropped. One that something else depends on, a view of the user's for example, stops the upgrade.
+-- 3. Which rights does every role have (grants.sql)? This is found out before any function is created, because every role has
+-- EXECUTE on a new function until grants.sql has run. In a new schema: none. In a schema of PgQ 2, and of an rlondiste before
+-- there were rights, EXECUTE on pgq.insert_event(text, text, text) stands for the rights of readers and writers together: when
+-- the owner revokes it from public, both are closed.
 do $$
 declare
-    v_path      constant text := current_setting('search_path');
+    v_public    text := '';
+begin
+    if has_function_privilege('public', to_regprocedure('pgq.insert_event(text,text,text)'), 'execute') then
+        v_public := 'reader writer';
+        if to_regprocedure('pgq._may_read()') is not null then
+            v_public := concat_ws(' ',
+                case when has_function_privilege('public', 'pgq._may_read()', 'execute') then 'reader' end,
+                case when has_function_privilege('public', 'pgq._may_write()', 'execute') then 'writer' end);
+        end if;
+    elsif not coalesce(has_function_privilege('public', to_regprocedure('pgq._may_write()'), 'execute'), true)
+          and has_function_privilege('public', to_regprocedure('pgq._may_read()'), 'execute') then
+        v_public := 'reader';
+    end if;
+    perform set_config('pgq.install_public', v_public, true);
+end;
+$$;
+
+-- 4. Functions that "create or replace" cannot change, because their result or the names of their arguments differ. Only these
+-- are dropped. When something depends on such a function, a view of the user for example, the upgrade fails.
+do $$
+declare
     v_function  record;
 begin
-    -- So that the catalog prints names with their schema.
-    perform set_config('search_path', 'pg_catalog', true);
     for v_function in
         select p.oid::regprocedure as signature
         from (values
@@ -205,11 +235,10 @@ begin
     loop
         execute format('drop function %s', v_function.signature);
     end loop;
-    perform set_config('search_path', v_path, true);
 end;
 $$;
 
--- 4. Columns that PgQ 2 does not have.
+-- 5. Columns that PgQ 2 does not have.
 do $$
 declare
     v_queue     record;
@@ -217,18 +246,28 @@ begin
     if to_regclass('pgq.queue') is null then
         return;
     end if;
-    alter table pgq.queue
-        add column if not exists queue_disable_insert boolean not null default false,
-        add column if not exists queue_ticker_paused boolean not null default false,
-        add column if not exists queue_per_tx_limit integer,
-        add column if not exists queue_extra_maint text[];
-    alter table pgq.subscription alter column sub_last_tick drop not null;
+    -- Looked at first, because "alter table" waits for every reader also when there is nothing to change.
+    if (select count(*) < 4
+        from pg_attribute a
+        where a.attrelid = 'pgq.queue'::regclass
+          and a.attname in ('queue_disable_insert', 'queue_ticker_paused', 'queue_per_tx_limit', 'queue_extra_maint')) then
+        alter table pgq.queue
+            add column if not exists queue_disable_insert boolean not null default false,
+            add column if not exists queue_ticker_paused boolean not null default false,
+            add column if not exists queue_per_tx_limit integer,
+            add column if not exists queue_extra_maint text[];
+    end if;
+    if exists (select 1
+               from pg_attribute a
+               where a.attrelid = 'pgq.subscription'::regclass and a.attname = 'sub_last_tick' and a.attnotnull) then
+        alter table pgq.subscription alter column sub_last_tick drop not null;
+    end if;
 
     if not exists (select 1 from pg_attribute a
                    where a.attrelid = 'pgq.tick'::regclass and a.attname = 'tick_event_seq') then
         alter table pgq.tick add column tick_event_seq bigint;
-        -- Where the sequence stood at these ticks is not known. One less than now makes the ticker see an event that
-        -- the last tick does not have, so that the next tick comes soon.
+        -- The position of the sequence at these ticks is not known. One less than its position now makes the ticker see a new
+        -- event, so that the next tick comes soon.
         for v_queue in
             select q.queue_id, q.queue_event_seq::regclass as event_seq from pgq.queue q
         loop
@@ -250,5 +289,43 @@ begin
             alter column ev_txid drop not null,
             alter column ev_txid drop default;
     end if;
+end;
+$$;
+
+-- 6. Keys of PgQ 3, where sub_id may repeat. Older tables of retried and failed events refer to subscriptions by sub_id. When
+-- another table refers to such a key, a table of the user for example, the upgrade fails.
+do $$
+declare
+    v_constraint record;
+begin
+    if to_regclass('pgq.subscription') is null
+       or exists (select 1
+                  from pg_constraint c
+                  where c.conrelid = to_regclass('pgq.subscription') and c.conname = 'subscription_batch_idx') then
+        return;
+    end if;
+    for v_constraint in
+        select c.conrelid::regclass as on_table, c.conname
+        from pg_constraint c
+        where c.conrelid in ('pgq.retry_queue'::regclass, 'pgq.failed_queue'::regclass)
+          and c.confrelid = 'pgq.subscription'::regclass
+        union all
+        select c.conrelid::regclass, c.conname
+        from pg_constraint c
+        where c.conrelid = 'pgq.subscription'::regclass
+          and c.contype in ('p', 'u')
+    loop
+        execute format('alter table %s drop constraint %I', v_constraint.on_table, v_constraint.conname);
+    end loop;
+    alter table pgq.subscription
+        add constraint subscription_pkey primary key (sub_queue, sub_consumer),
+        add constraint subscription_batch_idx unique (sub_batch);
+    alter table pgq.retry_queue
+        add constraint rq_queue_id_fkey foreign key (ev_queue) references pgq.queue (queue_id);
+    alter table pgq.failed_queue
+        alter column ev_txid drop not null,
+        alter column ev_txid drop default;
+    -- PgQ 2 has a second index on the columns of the primary key.
+    drop index if exists pgq.rq_retry_owner_idx;
 end;
 $$;

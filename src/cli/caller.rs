@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::program::Program;
+use crate::text::shown;
 
 /// The name that the program was called by, and what it says about the command line.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn new(arg0: &OsStr) -> Caller {
         let name = Path::new(arg0).file_name().unwrap_or(OsStr::new(env!("CARGO_PKG_NAME")));
-        let name = name.to_string_lossy().into_owned();
+        let name = shown(name.to_string_lossy());
         Caller { program: Program::of_name(&name), name }
     }
 

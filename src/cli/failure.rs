@@ -3,6 +3,7 @@
 use super::caller::Caller;
 use crate::error::{Error, Report};
 use crate::job::log::{Level, line};
+use crate::text::shown;
 
 /// Why a command was not run or not finished, by the way it is told.
 #[derive(Debug)]
@@ -36,9 +37,9 @@ impl Failure {
     pub(super) fn text(&self, caller: &Caller) -> String {
         let name = &caller.name;
         match self {
-            Failure::Plain(text) => format!("{text}\n"),
+            Failure::Plain(text) => format!("{}\n", shown(text)),
             Failure::Logged(text) => line(Level::Error, text),
-            Failure::Usage(text) => format!("{}\n{name}: error: {text}\n", caller.usage()),
+            Failure::Usage(text) => format!("{}\n{name}: error: {}\n", caller.usage(), shown(text)),
             Failure::Error(error @ Error::PidfileBusy { .. }) => format!("{}\n", Report(error)),
             Failure::Error(error) => format!("{name}: {}\n", Report(error)),
         }

@@ -3,11 +3,11 @@
 use super::failure::Failure;
 use super::options::Options;
 use super::spec::{Args, Command, Kind, Spec, Suffix};
-use crate::pgqadm::{Command as Pgqadm, FailedAction};
+use crate::pgqadm::{Command as Pgqadm, FailedAction, Right};
 
 const ADMIN: Suffix = Suffix::Text(".admin");
 
-pub(super) static SPECS: [Spec; 11] = [
+pub(super) static SPECS: [Spec; 13] = [
     Spec {
         words: "ticker",
         args: "",
@@ -72,6 +72,24 @@ pub(super) static SPECS: [Spec; 11] = [
         build: |args, _| Ok(Command::Pgqadm(Pgqadm::Unregister { queue: queue(args)?, consumer: consumer(args)? })),
     },
     Spec {
+        words: "grant",
+        args: "ROLE reader|writer|admin",
+        about: "let a role consume, insert events, or administer queues",
+        options: &[],
+        pidfile: ADMIN,
+        kind: Kind::Step,
+        build: |args, _| Ok(Command::Pgqadm(Pgqadm::Grant { role: role(args)?, right: right(args)? })),
+    },
+    Spec {
+        words: "revoke",
+        args: "ROLE reader|writer|admin",
+        about: "take a right back from a role, or from \"public\"",
+        options: &[],
+        pidfile: ADMIN,
+        kind: Kind::Step,
+        build: |args, _| Ok(Command::Pgqadm(Pgqadm::Revoke { role: role(args)?, right: right(args)? })),
+    },
+    Spec {
         words: "config",
         args: "[QNAME [VAR=VAL ...]]",
         about: "show or change the settings of queues",
@@ -118,6 +136,15 @@ fn queue(args: &mut Args) -> Result<String, Failure> {
 
 fn consumer(args: &mut Args) -> Result<String, Failure> {
     args.one("a consumer name")
+}
+
+fn role(args: &mut Args) -> Result<String, Failure> {
+    args.one("a role")
+}
+
+fn right(args: &mut Args) -> Result<Right, Failure> {
+    let word = args.one("a right")?;
+    Right::of_name(&word).ok_or_else(|| args.wrong(&format!("there is no right \"{word}\"")))
 }
 
 fn failed(args: &mut Args, options: &Options) -> Result<Command, Failure> {

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::options::Options;
 use crate::error::Error;
 use crate::job::Output;
+use crate::text::for_terminal;
 
 /// Prints what a command has found.
 pub(super) fn show(output: &Output, options: &Options) -> Result<(), Failure> {
@@ -19,13 +20,18 @@ pub(super) fn show(output: &Output, options: &Options) -> Result<(), Failure> {
 /// Prints what a command has found in place of what it found before: a terminal is cleared first.
 pub(super) fn show_again(output: &Output, options: &Options) -> Result<(), Failure> {
     if io::stdout().is_terminal() {
-        print("\x1b[H\x1b[2J")?;
+        write("\x1b[H\x1b[2J")?;
     }
     show(output, options)
 }
 
-/// Prints data. A reader that has gone away, as in `... | head -1`, has read enough.
+/// Prints data: as it is for programs, without commands to the terminal for people.
 pub(super) fn print(text: &str) -> Result<u8, Failure> {
+    if io::stdout().is_terminal() { write(&for_terminal(text)) } else { write(text) }
+}
+
+/// A reader that has gone away, as in `... | head -1`, has read enough.
+fn write(text: &str) -> Result<u8, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {

@@ -46,6 +46,10 @@ fn report(status: Status) {
     match status {
         Status::Missing => tracing::warn!("No pidfile, process not running"),
         Status::Stale => tracing::warn!("pidfile exist, but process not running"),
+        Status::NotHeld(pid) => tracing::warn!(
+            "pidfile exist, but process {pid} does not hold it: nothing is signaled. If this is a job of another program, \
+             such as londiste.py, end it with that"
+        ),
         Status::Running(_) => {}
     }
 }

@@ -7,6 +7,12 @@
 /// Python gives up when references nest deeper than this.
 const MAX_DEPTH: usize = 10;
 
+/// References that a value may have, with those of the values that it refers to.
+const MOST_REFERENCES: usize = 10_000;
+
+/// Bytes of the longest value with references in it.
+const LONGEST: usize = 64 * 1024;
+
 /// The section whose entries are defaults for all others.
 pub(super) const DEFAULT_SECTION: &str = "DEFAULT";
 
@@ -97,16 +103,18 @@ pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Replaces `%(name)s` and `%%`. The error says what is wrong with the value, without file and key.
 pub(super) fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
-    expand(text, lookup, Percent::Strict, 1, &mut out)?;
-    Ok(out)
+    interpolate_with(text, lookup, Percent::Strict)
 }
 
 /// Replaces `%(name)s` and leaves every other `%` alone, for syntaxes in which `%` means nothing.
 pub(super) fn interpolate_names(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
-    expand(text, lookup, Percent::Lenient, 1, &mut out)?;
-    Ok(out)
+    interpolate_with(text, lookup, Percent::Lenient)
+}
+
+fn interpolate_with(text: &str, lookup: Lookup<'_>, percent: Percent) -> Result<String, String> {
+    let mut expansion = Expansion { lookup, percent, references: 0, text: String::with_capacity(text.len()) };
+    expansion.add(text, 1)?;
+    Ok(expansion.text)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,37 +125,65 @@ enum Percent {
     Lenient,
 }
 
-fn expand(text: &str, lookup: Lookup<'_>, percent: Percent, depth: usize, out: &mut String) -> Result<(), String> {
-    if depth > MAX_DEPTH {
-        return Err(format!("its %(name)s references nest deeper than {MAX_DEPTH}; one of them probably names itself"));
-    }
-    let mut rest = text;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        if let Some((name, after)) = reference(rest) {
-            let value = lookup(&name.to_lowercase())
-                .ok_or_else(|| format!("it refers to %({name})s, but no key \"{name}\" is set in this section"))?;
-            if value.contains('%') {
-                expand(&value, lookup, percent, depth + 1, out)?;
-            } else {
-                out.push_str(&value);
-            }
-            rest = after;
-        } else if percent == Percent::Lenient {
-            out.push('%');
-            rest = &rest[1..];
-        } else if let Some(after) = rest.strip_prefix("%%") {
-            out.push('%');
-            rest = after;
-        } else if rest.starts_with("%(") {
-            return Err("its \"%(\" is not the start of a reference; write %(name)s, or %% for a single %".to_owned());
-        } else {
-            return Err("it has a \"%\" without \"%\" or \"(name)s\" after it; write %% for a single %".to_owned());
+/// A value whose references are being replaced.
+struct Expansion<'a> {
+    lookup: Lookup<'a>,
+    percent: Percent,
+    /// How many were replaced.
+    references: usize,
+    text: String,
+}
+
+impl Expansion<'_> {
+    fn add(&mut self, text: &str, depth: usize) -> Result<(), String> {
+        if depth > MAX_DEPTH {
+            return Err(format!(
+                "its %(name)s references nest deeper than {MAX_DEPTH}; one of them probably names itself"
+            ));
         }
+        let mut rest = text;
+        while let Some(at) = rest.find('%') {
+            self.text.push_str(&rest[..at]);
+            rest = &rest[at..];
+            if let Some((name, after)) = reference(rest) {
+                self.add_reference(name, depth)?;
+                rest = after;
+            } else if self.percent == Percent::Lenient {
+                self.text.push('%');
+                rest = &rest[1..];
+            } else if let Some(after) = rest.strip_prefix("%%") {
+                self.text.push('%');
+                rest = after;
+            } else if rest.starts_with("%(") {
+                return Err(
+                    "its \"%(\" is not the start of a reference; write %(name)s, or %% for a single %".to_owned()
+                );
+            } else {
+                return Err("it has a \"%\" without \"%\" or \"(name)s\" after it; write %% for a single %".to_owned());
+            }
+        }
+        self.text.push_str(rest);
+        Ok(())
     }
-    out.push_str(rest);
-    Ok(())
+
+    /// Ten levels of references could multiply to any size, so their number and what comes of them have bounds.
+    fn add_reference(&mut self, name: &str, depth: usize) -> Result<(), String> {
+        let value = (self.lookup)(&name.to_lowercase())
+            .ok_or_else(|| format!("it refers to %({name})s, but no key \"{name}\" is set in this section"))?;
+        self.references += 1;
+        if self.references > MOST_REFERENCES {
+            return Err(format!("it comes to more than {MOST_REFERENCES} %(name)s references"));
+        }
+        if value.contains('%') {
+            self.add(&value, depth + 1)?;
+        } else {
+            self.text.push_str(&value);
+        }
+        if self.text.len() > LONGEST {
+            return Err(format!("with its %(name)s references filled in it is longer than {LONGEST} bytes"));
+        }
+        Ok(())
+    }
 }
 
 /// Splits `%(name)s...` into the name and what follows.

@@ -221,3 +221,27 @@ fn databases_of_pgqd_are_split() {
     let config = pgqd("database_list = a, b\n  c").expect("valid");
     assert_eq!(config.databases().collect::<Vec<_>>(), ["a", "b", "c"]);
 }
+
+#[test]
+fn references_do_not_multiply_without_bound() {
+    let many = |name: &str| format!("%({name})s").repeat(100);
+    let text = format!("[s]\na = {}\nb = {}\nc = {}\nd = 0123456789\n", many("b"), many("c"), many("d"));
+    let value = ini(&text).expect("valid").value("s", "a").map(|value| value.map(|value| value.text.len()));
+    let error = value.expect_err("10 MB");
+    assert!(
+        text_of(&error).contains("with its %(name)s references filled in it is longer than 65536 bytes"),
+        "{error}"
+    );
+    // Values that come to nothing take time.
+    let text = format!("[s]\na = {}\nb = {}\nc = {}\nd =\n", many("b"), many("c"), many("d"));
+    let error = ini(&text).expect("valid").value("s", "a").map(drop).expect_err("a million references");
+    assert!(text_of(&error).contains("it comes to more than 10000 %(name)s references"), "{error}");
+    // TOML has the same references.
+    let text = format!("[s]\na = '{}'\nb = '{}'\nc = '{}'\nd = '0123456789'\n", many("b"), many("c"), many("d"));
+    let file = File::parse(Path::new("x.toml"), text.as_bytes(), "box").expect("valid");
+    file.value("s", "a").map(drop).expect_err("10 MB");
+    // What does without references may be as long as it likes.
+    let long = "x".repeat(100_000);
+    let file = ini(&format!("[s]\na = {long}\n")).expect("valid");
+    assert_eq!(file.value("s", "a").expect("valid").expect("set").text, long);
+}

@@ -6,7 +6,7 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use super::role::Role;
 use super::sqlstate::{is_structure, query_hint};
-use super::text::one_line;
+use crate::text::one_line;
 
 /// Why an event cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@ mod apply_fault;
 mod report;
 mod role;
 mod sqlstate;
-mod text;
 mod variants;
 
 pub use self::apply_fault::{ApplyFault, FaultKind};

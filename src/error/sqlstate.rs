@@ -40,7 +40,8 @@ pub(super) fn query_hint(error: &DbError) -> Option<String> {
         SqlState::INSUFFICIENT_PRIVILEGE if error.routine() == Some("check_enable_rls") => {
             Some(SEE_ALL_ROWS.to_owned())
         }
-        SqlState::INSUFFICIENT_PRIVILEGE => {
+        // Our functions say which right is missing.
+        SqlState::INSUFFICIENT_PRIVILEGE if error.hint().is_none() => {
             Some("Grant the missing right to the user of the connection string, or connect as the owner.".to_owned())
         }
         SqlState::TOO_MANY_CONNECTIONS => Some("Raise max_connections, or close idle sessions.".to_owned()),

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::text::shown;
+
 /// The terminal, once bars may be drawn on it.
 static SCREEN: OnceLock<MultiProgress> = OnceLock::new();
 
@@ -63,11 +65,11 @@ impl Bars {
         while self.shown.len() < bars.len() {
             self.shown.push(self.screen.add(ProgressBar::new(LENGTH)));
         }
-        let width = bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
+        let width = bars.iter().map(|bar| shown(&bar.name).chars().count()).max().unwrap_or(0);
         for (line, bar) in self.shown.iter().zip(bars) {
             line.set_style(style(bar.share.is_some()));
-            line.set_prefix(format!("{:width$}", bar.name));
-            line.set_message(bar.text.clone());
+            line.set_prefix(format!("{:width$}", shown(&bar.name)));
+            line.set_message(shown(&bar.text));
             line.set_position(position(bar.share.unwrap_or(0.0)));
         }
     }

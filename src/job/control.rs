@@ -75,8 +75,8 @@ impl Control {
     }
 
     pub(super) fn new(reload: watch::Receiver<u64>) -> Control {
-        let (finish, abort) = (CancellationToken::new(), Abort::new());
-        Control { finish, abort, abort_signal: Arc::default(), reload }
+        let finish = CancellationToken::new();
+        Control { abort: Abort::after(finish.clone()), finish, abort_signal: Arc::default(), reload }
     }
 
     pub(super) fn request_finish(&self) {

@@ -8,6 +8,7 @@ use daemonize::{Daemonize, Outcome};
 use nix::sys::stat::{Mode, umask};
 
 use crate::error::{Error, Result};
+use crate::text::shown;
 
 /// Which of the two processes this is after the fork.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ pub(crate) fn daemonize() -> Result<Side> {
         Outcome::Child(Ok(_)) => Ok(Side::Child(Start(writer))),
         Outcome::Child(Err(error)) => {
             let error = failed(io::Error::other(error));
-            Start(writer).failed(error.exit_code(), format!("{error}\n"));
+            Start(writer).failed(error.exit_code(), format!("{}\n", shown(&error)));
             Err(error)
         }
     }

@@ -1,24 +1,25 @@
 //! The log: one line format for standard error and the log file.
 //!
 //! `2026-11-22 06:57:52,294 16105 INFO text`: local time, milliseconds after a comma, process id, level, text. A text of
-//! several lines stays one event: its other lines follow as they are. Lines are written at once, so that none is lost
+//! several lines (DETAIL, HINT) stays one event: its other lines follow as they are. No value makes a line of its own, see
+//! [`crate::text`]. Lines are written at once, so that none is lost
 //! however the process ends.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::bars;
-use super::log_file::{self, Limits, LogFile};
+use super::dated_log::{DatedLog, Period};
+use super::log_file::{Limits, LogFile};
 use crate::config::{Common, LogFormat, LogRotation};
 use crate::error::{Error, Result};
+use crate::text::{Lines, shown};
 
 /// The level of an event, as it stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,8 @@ pub(crate) fn critical(text: impl Display) {
 
 /// One line in the log's format, for what must be said before the log is open.
 pub(crate) fn line(level: Level, text: impl Display) -> String {
-    format!("{} {} {level} {text}\n", jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S,%3f"), std::process::id())
+    let time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S,%3f");
+    format!("{time} {} {level} {}\n", std::process::id(), shown(text))
 }
 
 /// The open log. Cheap to clone.
@@ -78,7 +80,7 @@ impl Log {
     /// once.
     pub(crate) fn open(common: &Common, verbosity: Verbosity) -> Result<Log> {
         let log = Log(Arc::new(Mutex::new(Sinks::open(common)?)));
-        let layer = Lines { log: log.clone(), most: most(verbosity) };
+        let layer = LogLayer { log: log.clone(), most: most(verbosity) };
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
             .map_err(|error| Error::System { action: "start the log", source: io::Error::other(error) })?;
         if verbosity != Verbosity::Quiet {
@@ -121,7 +123,7 @@ struct Sinks {
 
 enum Sink {
     BySize(LogFile),
-    ByTime(RollingFileAppender),
+    ByTime(DatedLog),
 }
 
 impl Sinks {
@@ -130,43 +132,25 @@ impl Sinks {
         let file = match (&common.logfile, common.log_rotation) {
             (None, _) => None,
             (Some(path), LogRotation::Size) => Some(Sink::BySize(LogFile::open(path, limits)?)),
-            (Some(path), LogRotation::Daily) => Some(by_time(path, Rotation::DAILY, limits.count)?),
-            (Some(path), LogRotation::Hourly) => Some(by_time(path, Rotation::HOURLY, limits.count)?),
+            (Some(path), LogRotation::Daily) => Some(Sink::ByTime(DatedLog::open(path, Period::Day, limits.count)?)),
+            (Some(path), LogRotation::Hourly) => Some(Sink::ByTime(DatedLog::open(path, Period::Hour, limits.count)?)),
         };
         Ok(Sinks { job_name: common.job_name.clone(), format: common.log_format, file })
     }
 
     fn write(&mut self, level: Level, record: &Record) {
         let lines = match self.format {
-            LogFormat::Text => line(level, &record.text),
+            LogFormat::Text => line(level, Lines(&record.text)),
             LogFormat::Json => json_line(&self.job_name, level, record),
         };
         // Nothing is left to complain to when these fail.
         let _ = bars::above(|| io::stderr().lock().write_all(lines.as_bytes()));
         let _ = match &mut self.file {
             Some(Sink::BySize(file)) => file.write(lines.as_bytes()),
-            Some(Sink::ByTime(file)) => file.write_all(lines.as_bytes()),
+            Some(Sink::ByTime(log)) => log.write(lines.as_bytes()),
             None => Ok(()),
         };
     }
-}
-
-/// A file for each day or hour, `x.log.2026-11-22`, with `x.log` as a link to the newest.
-fn by_time(path: &Path, rotation: Rotation, count: u32) -> Result<Sink> {
-    let failed = |source| Error::Io { action: "open log file", path: path.to_owned(), source };
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| failed(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file")))?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The link must hold the whole path, since it would be looked up from its own directory.
-    let directory = directory.canonicalize().map_err(failed)?;
-    if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
-        log_file::shift(path, count.max(1)).map_err(failed)?;
-    }
-    let builder = RollingFileAppender::builder().rotation(rotation).filename_prefix(name).latest_symlink(name);
-    // The file in use counts as one.
-    let kept = if count == 0 { 0 } else { count as usize + 1 };
-    let appender = builder.max_log_files(kept).build(directory).map_err(|error| failed(io::Error::other(error)))?;
-    Ok(Sink::ByTime(appender))
 }
 
 fn json_line(job_name: &str, level: Level, record: &Record) -> String {
@@ -181,12 +165,12 @@ fn json_line(job_name: &str, level: Level, record: &Record) -> String {
 }
 
 /// Turns events of this crate into lines.
-struct Lines {
+struct LogLayer {
     log: Log,
     most: LevelFilter,
 }
 
-impl<S: Subscriber> Layer<S> for Lines {
+impl<S: Subscriber> Layer<S> for LogLayer {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         metadata.is_event() && *metadata.level() <= self.most && is_ours(metadata.target())
     }
@@ -214,7 +198,7 @@ fn is_ours(target: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// What an event says: its message, then its other fields as `name=value`.
+/// What an event says: its message, then its other fields as `name=value`, all of it [`shown`].
 #[derive(Default)]
 struct Record {
     text: String,
@@ -232,20 +216,17 @@ impl Visit for Record {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
-            self.text.insert_str(0, value);
+            self.text.insert_str(0, &shown(value));
         } else {
             self.record_debug(field, &value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let _ = match field.name() {
-            "message" => {
-                let fields = std::mem::take(&mut self.text);
-                write!(self.text, "{value:?}{fields}")
-            }
-            name => write!(self.text, " {name}={value:?}"),
-        };
+        match field.name() {
+            "message" => self.text.insert_str(0, &shown(format_args!("{value:?}"))),
+            name => self.text.push_str(&shown(format_args!(" {name}={value:?}"))),
+        }
     }
 }
 
@@ -262,7 +243,7 @@ mod tests {
         let path = dir.path().join("x.log");
         let common = Common { logfile: Some(path.clone()), job_name: "job1".to_owned(), ..common.clone() };
         let log = Log(Arc::new(Mutex::new(Sinks::open(&common)?)));
-        let layer = Lines { log, most: most(verbosity) };
+        let layer = LogLayer { log, most: most(verbosity) };
         with_default(tracing_subscriber::registry().with(layer), events);
         Ok(std::fs::read_to_string(path)?)
     }
@@ -277,7 +258,7 @@ mod tests {
         tracing::info!("b {}", 1);
         tracing::warn!("c");
         tracing::error!("d");
-        critical("e\nHINT: f");
+        critical(Lines("e\nHINT: f"));
         tracing::error!(target: "tokio_postgres", "other crates are not shown");
         tracing::error!(target: "rlondiste_other", "other crates are not shown");
     }
@@ -311,7 +292,7 @@ mod tests {
     #[test]
     fn json_is_one_object_a_line() -> anyhow::Result<()> {
         let common = Common { log_format: LogFormat::Json, ..Common::default() };
-        let text = logged(&common, Verbosity::Normal, || critical("e\nHINT: f"))?;
+        let text = logged(&common, Verbosity::Normal, || critical(Lines("e\nHINT: f")))?;
         let mut object: serde_json::Value = serde_json::from_str(&text)?;
         let time = object["time"].take();
         time.as_str().unwrap_or_default().parse::<jiff::Timestamp>()?;

@@ -15,10 +15,14 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::safe_file::{self, Kind};
 use crate::error::{Error, Result};
+
+/// Rights of a new log file, less what the umask takes: its lines may hold keys of rows, which are not for everybody.
+pub(super) const LOG_MODE: u32 = 0o640;
 
 /// When a new file begins and how many old ones are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +117,7 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    safe_file::open(OpenOptions::new().append(true).create(true).mode(LOG_MODE), path, Kind::PlainOrDevice)
 }
 
 fn is_same(file: &File, path: &Path) -> bool {

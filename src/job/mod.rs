@@ -3,12 +3,14 @@
 pub(crate) mod bars;
 pub(crate) mod control;
 pub(crate) mod daemon;
+mod dated_log;
 mod last_error;
 pub(crate) mod log;
 pub(crate) mod log_file;
 pub(crate) mod output;
 pub(crate) mod pidfile;
 pub(crate) mod retry;
+mod safe_file;
 pub(crate) mod stats;
 pub(crate) mod work_loop;
 

@@ -2,7 +2,8 @@
 //!
 //! Its content is the decimal process id without a newline. A claim holds the lock of the open file as long as the process
 //! lives, so that a file left behind by a crash is told from one in use even when its process id was given to somebody
-//! else. Other programs that write such files take no lock; for those a living process decides.
+//! else. Other programs that write such files take no lock: a file that names a living process is left to it, but the process
+//! gets no signal of ours, since it may be anybody's.
 //!
 //! Why a claim looks at the path again after it has the lock:
 //!
@@ -25,6 +26,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::safe_file::{self, Kind};
 use crate::error::{Error, Result};
 
 /// How often, and after what pause, to look again at a locked file whose holder has not written its process id yet.
@@ -44,8 +46,9 @@ impl Pidfile {
     pub(crate) fn claim(path: &Path) -> Result<Pidfile> {
         let failed = |source| Error::Io { action: "write pidfile", path: path.to_owned(), source };
         loop {
-            let mut file =
-                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+            let mut options = OpenOptions::new();
+            let options = options.read(true).write(true).create(true).truncate(false);
+            let mut file = safe_file::open(options, path, Kind::Plain).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) if !is_same(&file, path) => continue,
                 Err(TryLockError::WouldBlock) => match holder(path)? {
@@ -94,21 +97,25 @@ pub(crate) enum Status {
     Missing,
     /// There is a file, but its process does not live.
     Stale,
-    /// The process lives.
+    /// The process lives and does not hold the file: the process id was given to somebody else, or the job is one of
+    /// another program.
+    NotHeld(Pid),
+    /// The process lives and holds the file.
     Running(Pid),
 }
 
 /// Looks whether the job of a pidfile runs.
 pub(crate) fn status(path: &Path) -> Result<Status> {
-    let mut file = match File::open(path) {
+    let mut file = match safe_file::open(OpenOptions::new().read(true), path, Kind::Plain) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Status::Missing),
         Err(source) => return Err(Error::Io { action: "read pidfile", path: path.to_owned(), source }),
     };
     for _ in 0..LOOKS {
         match read(&mut file, path)? {
-            Some(pid) if is_alive(pid) => return Ok(Status::Running(pid)),
-            Some(_) => return Ok(Status::Stale),
+            Some(pid) if !is_alive(pid) => return Ok(Status::Stale),
+            Some(pid) if is_held(&file) => return Ok(Status::Running(pid)),
+            Some(pid) => return Ok(Status::NotHeld(pid)),
             // Just claimed; its holder is about to write.
             None => thread::sleep(PAUSE),
         }
@@ -116,7 +123,18 @@ pub(crate) fn status(path: &Path) -> Result<Status> {
     Ok(Status::Stale)
 }
 
-/// Sends a signal to the process of a pidfile and tells what it found.
+/// Whether another open file has the lock. A file system without locks tells nothing; there the process id decides.
+fn is_held(file: &File) -> bool {
+    match file.try_lock_shared() {
+        Ok(()) => {
+            let _ = file.unlock();
+            false
+        }
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => true,
+    }
+}
+
+/// Sends a signal to the process that holds a pidfile and tells what it found. No other process gets one.
 pub(crate) fn signal(path: &Path, signal: Signal) -> Result<Status> {
     let status = status(path)?;
     let Status::Running(pid) = status else { return Ok(status) };
@@ -133,7 +151,7 @@ pub(crate) fn signal(path: &Path, signal: Signal) -> Result<Status> {
 fn holder(path: &Path) -> Result<Option<Pid>> {
     match status(path)? {
         Status::Running(pid) => Ok(Some(pid)),
-        Status::Missing | Status::Stale => {
+        Status::Missing | Status::Stale | Status::NotHeld(_) => {
             thread::sleep(PAUSE);
             Ok(None)
         }
@@ -331,6 +349,10 @@ mod tests {
         assert!(path.exists());
         let mut sleeper = Sleeper::start()?;
         fs::write(&path, sleeper.pid().to_string())?;
+        assert_eq!(signal(&path, Signal::SIGTERM)?, Status::NotHeld(sleeper.pid()));
+        assert!(sleeper.0.try_wait()?.is_none());
+        let holder = File::open(&path)?;
+        holder.lock()?;
         assert_eq!(signal(&path, Signal::SIGTERM)?, Status::Running(sleeper.pid()));
         assert!(!sleeper.0.wait()?.success());
         Ok(())

@@ -7,6 +7,7 @@ use super::control::Control;
 use super::log::critical;
 use super::retry::{Faults, Say};
 use crate::error::{Error, Report, Result};
+use crate::text::Lines;
 
 /// What a turn of work came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,9 @@ pub(crate) async fn run_loop(job: &mut impl Work, control: &Control) -> Result<(
             // A cancelled statement or a closed connection is what an abort looks like from inside.
             Err(error) if control.abort().is_cancelled() || matches!(error, Error::Aborted) => {
                 job.disconnect();
-                return Err(Error::Aborted);
+                // A session that was being opened is given up also when the work shall only be finished.
+                let finishes = control.stopping() && !control.abort().is_cancelled();
+                return if finishes { Ok(()) } else { Err(Error::Aborted) };
             }
             Err(error) => {
                 job.disconnect();
@@ -87,11 +90,10 @@ fn reload(job: &mut impl Work) {
 fn report(name: &str, error: &Error, faults: &mut Faults) {
     let text = Report(error).to_string();
     match faults.say(&text, Instant::now()) {
-        Say::Now { unlogged: 0 } => critical(format_args!("Job {name} crashed: {text}")),
+        Say::Now { unlogged: 0 } => critical(format_args!("Job {name} crashed: {}", Lines(&text))),
         Say::Now { unlogged } => {
-            critical(format_args!(
-                "Job {name} crashed: {text}\nDETAIL: The same happened {unlogged} times since the last line."
-            ));
+            let text = format!("{text}\nDETAIL: The same happened {unlogged} times since the last line.");
+            critical(format_args!("Job {name} crashed: {}", Lines(text)));
         }
         Say::Nothing => tracing::debug!("Job {name} crashed in the same way again"),
     }

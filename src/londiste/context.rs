@@ -10,6 +10,7 @@ use crate::error::{Error, Report, Result};
 use crate::job::{Control, Wake};
 use crate::pg::{Db, Role, Tx};
 use crate::pgq::consumer::Consumer;
+use crate::text::Lines;
 
 /// The queue that the process replicates and the consumer by which it reads it. Fixed when the process starts: every
 /// position and every copy on the subscriber belongs to them.
@@ -129,7 +130,7 @@ impl Outcome {
         if matches!(error, Error::Aborted) || db.is_closed() {
             return Err(error);
         }
-        tracing::error!("{}", without_origin(&Report(&error).to_string()));
+        tracing::error!("{}", Lines(without_origin(&Report(&error).to_string())));
         Ok(Outcome::Logged)
     }
 

@@ -15,6 +15,7 @@ use crate::config;
 use crate::error::{Error, Report, Result, Role};
 use crate::pg::{Db, FqName, Sql, sql, text};
 use crate::task::Abort;
+use crate::text::{Lines, shown};
 
 use super::state::foreign_keys::{self as stored, PendingFkey, When};
 
@@ -70,10 +71,11 @@ pub(crate) async fn restore_in(
             restored = Restored::SomeFailed;
             let reason = failure.to_string();
             tracing::error!(
-                "foreign key {} ({} --> {}) stays pending, {outlook}: {reason}",
+                "foreign key {} ({} --> {}) stays pending, {outlook}: {}",
                 fkey.name,
                 fkey.from_table,
                 fkey.to_table,
+                Lines(&reason),
             );
             stored::remember_failure(subscriber, fkey, &reason).await?;
         }
@@ -97,7 +99,7 @@ impl From<Error> for Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", Report(&self.error))?;
-        self.offending.iter().try_for_each(|keys| write!(f, "\n{keys}"))
+        self.offending.iter().try_for_each(|keys| write!(f, "\n{}", shown(keys)))
     }
 }
 
@@ -124,7 +126,7 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
             table = &fkey.from_table,
             name = Sql::ident(&fkey.name)
         );
-        tx.batch("drop a foreign key", drop).await.map_err(|e| fkey.about(e))?;
+        tx.with_users_path(tx.batch("drop a foreign key", drop)).await.map_err(|e| fkey.about(e))?;
         tx.commit("drop a foreign key").await?;
         return Err(Failure { error: fkey.about(error), offending });
     }
@@ -211,7 +213,7 @@ async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> 
     let not_valid = if at_once { "" } else { " not valid" };
     let (create, comment) = fkey.statements();
     let sql = sql!("{create}{not_valid}{comment}", create = create, not_valid = not_valid, comment = comment);
-    tx.batch("create a foreign key", sql).await?;
+    tx.with_users_path(tx.batch("create a foreign key", sql)).await?;
     if fkey.when == When::InSync && !is_restorable(&tx, &config.pgq_queue_name, fkey).await? {
         tx.rollback("give up a foreign key").await?;
         return Ok(Added::No);
@@ -226,9 +228,12 @@ async fn is_restorable(tx: &Db, queue: &str, fkey: &PendingFkey) -> Result<bool>
 }
 
 async fn validate(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
+    const ACTION: &str = "validate a foreign key";
     let (table, name) = (&fkey.from_table, Sql::ident(&fkey.name));
     let sql = sql!("alter table {table} validate constraint {name}", table = table, name = name);
-    subscriber.batch("validate a foreign key", sql).await
+    let tx = subscriber.begin(ACTION, "begin").await?;
+    tx.with_users_path(tx.batch(ACTION, sql)).await?;
+    tx.commit(ACTION).await
 }
 
 /// The first few keys that the other table does not have, in words. The constraint must be there.

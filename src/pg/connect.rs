@@ -10,8 +10,10 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::conninfo::{self, Address, ChannelBinding, Conninfo, Host, SslMode, Target};
 use super::failure::{self, Cause, Failure};
+use super::login_guard::{FirstByte, Guarded, Heard};
 use super::pinned;
-use super::session::{self, Session};
+use super::session::{self, PATIENCE, Peer, Session};
+use super::socket::{Place, Server};
 use super::tls::Connector;
 use crate::error::{Error, Result, Role};
 use crate::task::Abort;
@@ -24,8 +26,16 @@ pub(crate) async fn open(role: Role, conninfo: &Conninfo, abort: &Abort) -> Resu
     tokio::select! {
         biased;
         () = abort.cancelled() => Err(Error::Aborted),
+        // Nothing is half done while a server is connected to.
+        () = patience_after_finish(abort) => Err(Error::Aborted),
         session = Box::pin(try_hosts(role, conninfo, abort)) => session,
     }
+}
+
+/// Returns when a server has had its time to answer since the work was asked to finish.
+async fn patience_after_finish(abort: &Abort) {
+    abort.finishing().await;
+    tokio::time::sleep(PATIENCE).await;
 }
 
 async fn try_hosts(role: Role, conninfo: &Conninfo, abort: &Abort) -> Result<Session> {
@@ -38,7 +48,8 @@ async fn try_hosts(role: Role, conninfo: &Conninfo, abort: &Abort) -> Result<Ses
     'search: for target in conninfo.target.rounds() {
         for host in &hosts {
             for server in servers(conninfo, host, &mut failures).await {
-                let attempt = Attempt { conninfo, host, server, target: *target, abort };
+                let shown = format!("{role} ({})", conninfo.shown_for(host, hosts.len()));
+                let attempt = Attempt { conninfo, host, server, target: *target, abort, shown: &shown };
                 match attempt.make(&tls, &mut failures).await {
                     Ok(mut session) => {
                         session.target = conninfo.shown_for(host, hosts.len());
@@ -74,13 +85,6 @@ fn connector(role: Role, conninfo: &Conninfo) -> Result<Connector> {
         }
         Err(message) => Err(Error::Conninfo { role, message }),
     }
-}
-
-/// One address of a host.
-#[derive(Clone)]
-enum Server {
-    Ip(IpAddr),
-    Socket(PathBuf),
 }
 
 /// The addresses of a host; a name that cannot be looked up is a failure.
@@ -146,6 +150,8 @@ struct Attempt<'a> {
     server: Server,
     target: Target,
     abort: &'a Abort,
+    /// The role and the server, for messages.
+    shown: &'a str,
 }
 
 impl Attempt<'_> {
@@ -220,24 +226,36 @@ impl Attempt<'_> {
     }
 
     async fn log_in(&self, mode: WireSslMode, tls: &Connector, options: Options) -> Result<Session, Cause> {
-        let config = self.config(mode, options);
-        let (client, connection) = config.connect(tls.clone()).await.map_err(|error| match &self.server {
-            Server::Socket(directory) => failure::at_socket(directory, self.host.port, Cause::of(error)),
-            Server::Ip(_) => Cause::of(error),
+        let place = Place {
+            server: self.server.clone(),
+            port: self.host.port,
+            tcp_user_timeout: self.conninfo.tcp_user_timeout,
+            keepalives: self.conninfo.keepalives.clone(),
+        };
+        let socket = place.open().await.map_err(|error| match &self.server {
+            Server::Socket(directory) => failure::at_socket(directory, self.host.port, Cause::of_io(&error)),
+            Server::Ip(_) => Cause::of_io(&error),
         })?;
+        let asks_for_tls = mode != WireSslMode::Disable && !self.conninfo.ssl.direct;
+        let first = if asks_for_tls { FirstByte::OfTlsAnswer } else { FirstByte::OfMessage };
+        let heard = Heard::default();
+        let socket = Guarded::new(socket, first, heard.clone());
+        let certified = match &self.server {
+            Server::Socket(_) => String::new(),
+            Server::Ip(ip) => self.certificate_name(*ip),
+        };
+        let (client, connection) =
+            self.config(mode, options).connect_raw(socket, tls.handshake(&certified)).await.map_err(Cause::of)?;
         tls.check().map_err(Cause::Unusable)?;
-        Ok(session::start(client, connection, tls.clone(), self.abort))
+        let peer = Peer { place, heard, tls: tls.clone(), certified, shown: self.shown.to_owned() };
+        Ok(session::start(client, connection, peer, self.abort))
     }
 
-    /// The settings for the client library, which gets exactly one address.
+    /// The settings for the client library, which gets an open connection.
     fn config(&self, mode: WireSslMode, wanted: Options) -> tokio_postgres::Config {
-        let Conninfo { user, dbname, options, application_name, ssl, keepalives, .. } = self.conninfo;
+        let Conninfo { user, dbname, options, application_name, ssl, .. } = self.conninfo;
         let mut config = tokio_postgres::Config::new();
-        config.user(user).dbname(dbname).application_name(application_name).port(self.host.port).ssl_mode(mode);
-        match &self.server {
-            Server::Socket(directory) => config.host_path(directory),
-            Server::Ip(ip) => config.host(self.certificate_name(*ip)).hostaddr(*ip),
-        };
+        config.user(user).dbname(dbname).application_name(application_name).ssl_mode(mode);
         if let Some(password) = &self.host.password {
             config.password(password);
         }
@@ -262,13 +280,6 @@ impl Attempt<'_> {
             ChannelBinding::Prefer => WireBinding::Prefer,
             ChannelBinding::Require => WireBinding::Require,
         });
-        if let Some(limit) = self.conninfo.tcp_user_timeout {
-            config.tcp_user_timeout(limit);
-        }
-        config.keepalives(keepalives.on);
-        keepalives.idle.map(|idle| config.keepalives_idle(idle));
-        keepalives.interval.map(|interval| config.keepalives_interval(interval));
-        keepalives.count.map(|count| config.keepalives_retries(count));
         config
     }
 

@@ -12,7 +12,7 @@ use tokio_postgres::{CopyInSink, CopyOutStream, Notification, Row, SimpleQueryMe
 
 use super::connect;
 use super::conninfo::Conninfo;
-use super::pinned::Pins;
+use super::pinned::{self, Scope};
 use super::session::Session;
 use super::sql::{Sql, sql};
 use crate::error::{Error, Result, Role};
@@ -103,7 +103,7 @@ impl Db {
     /// Whether a transaction pooler stands between: the next transaction may get another server connection, so nothing may
     /// outlive a transaction.
     pub fn is_pooled(&self) -> bool {
-        self.session.pins != Pins::Session
+        self.session.pins.scope != Scope::Session
     }
 
     /// Runs a statement with the pinned settings: outside of a transaction behind a pooler, in a transaction of its own.
@@ -111,8 +111,8 @@ impl Db {
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, tokio_postgres::Error> {
-        let Pins::Transaction(pins) = &self.session.pins else { return statement.await };
-        if pins.is_empty() || self.in_transaction.load(Ordering::Relaxed) {
+        let Scope::Transaction(pins) = &self.session.pins.scope else { return statement.await };
+        if self.in_transaction.load(Ordering::Relaxed) {
             return statement.await;
         }
         let _alone = self.own_transaction.lock().await;
@@ -196,9 +196,9 @@ impl Db {
     /// The transaction is rolled back when the guard is dropped without [`Tx::commit`].
     pub async fn begin(&self, action: &'static str, begin: impl Into<Sql>) -> Result<Tx<'_>> {
         let begin = begin.into();
-        let begin = match &self.session.pins {
-            Pins::Session => begin.as_str().to_owned(),
-            Pins::Transaction(pins) => {
+        let begin = match &self.session.pins.scope {
+            Scope::Session => begin.as_str().to_owned(),
+            Scope::Transaction(pins) => {
                 let (begin, rest) = begin.as_str().split_once(';').unwrap_or((begin.as_str(), ""));
                 let begin = if begin.trim() == "begin" { BEGIN } else { begin };
                 [begin, pins, rest].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("; ")
@@ -207,6 +207,23 @@ impl Db {
         self.session.client.batch_execute(&begin).await.map_err(|e| self.failed(action, e))?;
         self.in_transaction.store(true, Ordering::Relaxed);
         Ok(Tx { db: self, open: true })
+    }
+
+    /// Does work that may call code of users (triggers, defaults, functions in constraints and indexes, event triggers), within
+    /// the open transaction: meanwhile names are looked up in the search path that role and database give, where that code
+    /// expects them. After an error the path stays so until the transaction ends.
+    pub(crate) async fn with_users_path<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        const ACTION: &str = "set the search path";
+        self.batch(ACTION, self.users_path()).await?;
+        let done = work.await?;
+        self.batch(ACTION, pinned::PATH).await?;
+        Ok(done)
+    }
+
+    /// Sets the path that role and database give, until the transaction ends.
+    fn users_path(&self) -> Sql {
+        let path = Sql::literal(&self.session.pins.users_path);
+        sql!("select pg_catalog.set_config('search_path', {path}, true)", path = path)
     }
 
     /// Limits how long each statement of the open transaction waits for a lock; `None` waits for ever. A statement that
@@ -255,10 +272,15 @@ pub struct Tx<'a> {
 }
 
 impl Tx<'_> {
-    /// Commits. A failed commit has rolled back.
+    /// Commits. A failed commit has rolled back. Deferred constraint triggers, which are code of users, find the path that
+    /// role and database give.
     pub async fn commit(mut self, action: &'static str) -> Result<()> {
         self.open = false;
-        let done = self.db.batch(action, "commit").await;
+        let done = self.db.batch(action, sql!("{path}; commit", path = self.db.users_path())).await;
+        if done.is_err() && !self.db.is_closed() {
+            // The error says enough. Where the commit itself has failed, nothing is open any more.
+            let _ = self.db.batch(action, "rollback").await;
+        }
         self.db.in_transaction.store(false, Ordering::Relaxed);
         done
     }

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use rustls::CertificateError;
 
+use crate::text::one_line;
+
 /// Why one attempt failed.
 #[derive(Debug)]
 pub(super) enum Cause {
@@ -37,7 +39,7 @@ impl Cause {
         }
         let Some(source) = error.source() else { return Cause::Unreachable(error.to_string()) };
         if let Some(source) = source.downcast_ref::<io::Error>() {
-            return of_io(source);
+            return Cause::of_io(source);
         }
         match source.to_string().as_str() {
             // The library has no kind for this.
@@ -50,27 +52,28 @@ impl Cause {
         }
     }
 
+    /// The cause behind an error of a connection.
+    pub(super) fn of_io(error: &io::Error) -> Cause {
+        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Cause::Unusable(of_tls(error));
+        }
+        Cause::Unreachable(match error.kind() {
+            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            io::ErrorKind::UnexpectedEof => "the server closed the connection".to_owned(),
+            _ => error.to_string(),
+        })
+    }
+
     /// The text of the cause on one line.
     fn text(&self) -> String {
         match self {
             Cause::Server(error) => match error.as_db_error() {
-                Some(error) => format!("{} ({})", error.message().replace('\n', "; "), error.code().code()),
+                Some(error) => format!("{} ({})", one_line(error.message()), error.code().code()),
                 None => error.to_string(),
             },
             Cause::Unusable(text) | Cause::Unreachable(text) => text.clone(),
         }
     }
-}
-
-fn of_io(error: &io::Error) -> Cause {
-    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return Cause::Unusable(of_tls(error));
-    }
-    Cause::Unreachable(match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::UnexpectedEof => "the server closed the connection".to_owned(),
-        _ => error.to_string(),
-    })
 }
 
 fn of_tls(error: &rustls::Error) -> String {

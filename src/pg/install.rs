@@ -1,4 +1,4 @@
-//! Installs a schema of ours: all of its files in one transaction, under a lock that keeps two installers apart.
+//! Installs a schema of ours: all of its files in one transaction. The first file, `upgrade.sql`, keeps two installers apart.
 //!
 //! The schema's function `rlondiste_version()` tells which release has installed it; a comment on that function holds a
 //! hash over the names and texts of all files. A schema is up to date when both are those of this program, so a changed
@@ -13,9 +13,6 @@ use crate::error::{Error, Result};
 
 /// The release of this program, which its schemas get.
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The key of the advisory lock that one installer at a time holds in a database. Any constant would do.
-const INSTALL_LOCK: i64 = 0x0072_6c6f_6e64;
 
 /// A schema that this program can install.
 pub(crate) struct Schema {
@@ -91,12 +88,10 @@ impl Schema {
 
     /// Runs the files inside the transaction that is open. Fails with the name of the file.
     ///
-    /// Takes an advisory lock that other installers wait for, and locks on what the files change, until the caller
-    /// commits. Settings that it changes last as long.
+    /// Takes a lock that other installers wait for, and locks on what the files change, until the caller commits. Settings
+    /// that it changes last as long: the search path, too.
     pub(crate) async fn install(&self, tx: &Db) -> Result<()> {
         info!("  Reading from rlondiste {OWN_VERSION}");
-        let lock = sql!("select pg_catalog.pg_advisory_xact_lock({key})", key = INSTALL_LOCK);
-        tx.query("wait for another installer", lock, &[]).await?;
         // Notices of "if not exists" are noise; function bodies name objects of files that come later.
         tx.batch(
             "prepare the installation",

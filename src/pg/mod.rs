@@ -12,9 +12,11 @@ pub mod conninfo;
 mod db;
 mod failure;
 pub mod install;
+mod login_guard;
 pub mod name;
 mod pinned;
 mod session;
+mod socket;
 mod sql;
 mod tls;
 

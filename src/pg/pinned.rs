@@ -9,6 +9,9 @@
 //!   is somebody else's after the next commit: every transaction sets what differs with `set local`, and a statement
 //!   outside of a transaction gets a transaction of its own.
 //!
+//! The search path is pinned too ([`PATH`]), but for the time in which code of users may run: see
+//! [`Db::with_users_path`](super::Db::with_users_path).
+//!
 //! A setting of our own ([`MARK`]) goes with the login and tells the two apart: behind a pooler it does not arrive.
 
 use tokio_postgres::error::SqlState;
@@ -56,13 +59,32 @@ const MARK: &str = "rlondiste.session";
 /// The major version from which on all supported servers know a setting: only these can go with the login.
 const OLDEST: u32 = 10;
 
+/// Where names in our statements are looked up: nobody but a superuser can put a namesake there. It is pinned apart from the
+/// other settings, since code of users that our statements call needs the path of role and database.
+pub(super) const PATH: &str = "set local search_path = pg_catalog, pg_temp";
+
 /// How a session has its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Pins {
+pub(super) struct Pins {
+    pub(super) scope: Scope,
+    /// The search path that role and database give, or the options of the connection string.
+    pub(super) users_path: String,
+}
+
+/// How long a pinned setting holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
     /// As defaults of the session.
     Session,
-    /// By these statements at the beginning of each transaction; empty when the defaults are right already.
+    /// By these statements at the beginning of each transaction.
     Transaction(String),
+}
+
+impl Default for Pins {
+    /// Nothing is pinned yet.
+    fn default() -> Pins {
+        Pins { scope: Scope::Session, users_path: String::new() }
+    }
 }
 
 /// What goes with the login, behind the options of the connection string.
@@ -81,7 +103,7 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
         .map(|(name, value, _)| format!("({}, {})", quote_literal(name), quote_literal(value)))
         .collect();
     let sql = format!(
-        "select pg_catalog.current_setting('{MARK}', true), null, null
+        "select pg_catalog.current_setting('{MARK}', true), null, pg_catalog.current_setting('search_path')
          union all
          select null, s.name, w.value
            from (values {}) w(name, value)
@@ -89,24 +111,26 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
           where s.setting operator(pg_catalog.<>) w.value",
         values.join(", ")
     );
-    let mut direct = false;
+    let (mut direct, mut users_path) = (false, String::new());
     let mut other = Vec::new();
     for message in client.simple_query(&sql).await.map_err(Cause::of)? {
         let SimpleQueryMessage::Row(row) = message else { continue };
-        direct |= row.get(0) == Some("direct");
-        if let (Some(name), Some(value)) = (row.get(1), row.get(2)) {
-            other.push((name.to_owned(), quote_literal(value)));
+        match (row.get(1), row.get(2)) {
+            (Some(name), Some(value)) => other.push(format!("set local {name} = {}", quote_literal(value))),
+            (_, path) => {
+                direct = row.get(0) == Some("direct");
+                path.unwrap_or_default().clone_into(&mut users_path);
+            }
         }
     }
-    if direct {
-        for (name, value) in other {
-            let sql = format!("set {name} = {value}");
-            client.simple_query(&sql).await.map_err(Cause::of)?;
-        }
-        return Ok(Pins::Session);
+    other.push(PATH.to_owned());
+    if !direct {
+        return Ok(Pins { scope: Scope::Transaction(other.join("; ")), users_path });
     }
-    let set = |(name, value): &(String, String)| format!("set local {name} = {value}");
-    Ok(Pins::Transaction(other.iter().map(set).collect::<Vec<_>>().join("; ")))
+    for statement in other {
+        client.simple_query(&statement.replacen("set local", "set", 1)).await.map_err(Cause::of)?;
+    }
+    Ok(Pins { scope: Scope::Session, users_path })
 }
 
 /// Whether a server has refused a login because of [`login_options`]: a pooler does not take them.

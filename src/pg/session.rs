@@ -10,6 +10,12 @@
 //!
 //! When `abort` fires, step 3 comes at once and without limit.
 //!
+//! A server that is gone without an end of the connection would be waited for without end. When the work shall be finished,
+//! the driver therefore gives up a connection on which nothing has come for [`PATIENCE`], if the server does not answer on
+//! a new connection either. A server that is busy answers there.
+//!
+//! Notifications that nobody reads are kept up to [`MOST_NOTIFICATIONS`]: any role may send them, without end.
+//!
 //! The client library reads some messages ahead. Whoever reads big ones holds the driver ([`Valve`]) while at work.
 
 use std::convert::Infallible;
@@ -22,12 +28,16 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, Client, Connection, Notification};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::login_guard::{FirstByte, Guarded, Heard};
 use super::pinned::Pins;
+use super::socket::Place;
 use super::tls::Connector;
 use crate::task::Abort;
+use crate::text::{Lines, one_line};
 
 /// How long a dropped session may take to finish what it has sent.
 const CLOSE_GRACE: Duration = Duration::from_millis(200);
@@ -41,11 +51,23 @@ const CANCEL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long one request to cancel may take.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long a server has to answer once the work shall be finished.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Time between two looks at a server that is busy while the work shall be finished.
+const LOOK_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Notifications that are kept for a reader; later ones are lost. They are asked for to wake somebody up, which one can do.
+const MOST_NOTIFICATIONS: usize = 64;
+
+/// SQLSTATE of the warnings of schema londiste that somebody has to see.
+const OPERATOR_WARNING: &str = "01L01";
+
 /// An open session. Dropping it closes the connection.
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) cancel: Canceller,
-    pub(crate) notifications: mpsc::UnboundedReceiver<Notification>,
+    pub(crate) notifications: mpsc::Receiver<Notification>,
     pub(crate) valve: Arc<Valve>,
     /// The connection string's host, port, database and user, with the host that was taken.
     pub(crate) target: String,
@@ -85,22 +107,56 @@ impl Valve {
     }
 }
 
+/// The server of a session, as the driver needs to know it.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub(super) place: Place,
+    pub(super) heard: Heard,
+    pub(super) tls: Connector,
+    /// The name that the server's certificate is made for.
+    pub(super) certified: String,
+    /// The role and the server, for messages.
+    pub(super) shown: String,
+}
+
+impl Peer {
+    /// Returns when nothing has come from the server for a while and it does not answer on a new connection either.
+    async fn falls_silent(&self) {
+        let mut pause = PATIENCE;
+        loop {
+            let before = self.heard.load(Ordering::Relaxed);
+            tokio::time::sleep(pause).await;
+            pause = LOOK_INTERVAL;
+            let has_sent = || self.heard.load(Ordering::Relaxed) != before;
+            if !has_sent() && !self.place.answers(PATIENCE).await && !has_sent() {
+                return;
+            }
+        }
+    }
+}
+
 /// Asks the server to cancel the statement of one session.
 #[derive(Clone)]
 pub(crate) struct Canceller {
     token: tokio_postgres::CancelToken,
-    tls: Connector,
+    peer: Arc<Peer>,
 }
 
 impl Canceller {
     /// Sends the request. Whether a statement ran, and was cancelled, is seen in the session only.
     pub(crate) async fn cancel(&self) {
-        let request = self.token.cancel_query(self.tls.clone());
-        match tokio::time::timeout(CANCEL_LIMIT, Box::pin(request)).await {
+        match tokio::time::timeout(CANCEL_LIMIT, Box::pin(self.request())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!("could not send a cancel request: {error}"),
             Err(_) => tracing::debug!("could not send a cancel request in time"),
         }
+    }
+
+    async fn request(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let socket = self.peer.place.open().await?;
+        // The server answers nothing, but with TLS there is a handshake first.
+        let socket = Guarded::new(socket, FirstByte::OfTlsAnswer, Heard::default());
+        Ok(self.token.cancel_query_raw(socket, self.peer.tls.handshake(&self.peer.certified)).await?)
     }
 
     /// Cancels until somebody stops polling.
@@ -113,13 +169,13 @@ impl Canceller {
 }
 
 /// Starts the driver of a connection.
-pub(super) fn start<S, T>(client: Client, connection: Connection<S, T>, tls: Connector, abort: &Abort) -> Session
+pub(super) fn start<S, T>(client: Client, connection: Connection<S, T>, peer: Peer, abort: &Abort) -> Session
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, notifications) = mpsc::unbounded_channel();
-    let cancel = Canceller { token: client.cancel_token(), tls };
+    let (sender, notifications) = mpsc::channel(MOST_NOTIFICATIONS);
+    let cancel = Canceller { token: client.cancel_token(), peer: Arc::new(peer) };
     let dropped = CancellationToken::new();
     let valve = Arc::new(Valve::default());
     let driver = drive(connection, valve.clone(), sender, cancel.clone(), abort.clone(), dropped.clone());
@@ -130,7 +186,7 @@ where
         notifications,
         valve,
         target: String::new(),
-        pins: Pins::Session,
+        pins: Pins::default(),
         _dropped: dropped.drop_guard(),
     }
 }
@@ -139,7 +195,7 @@ where
 async fn drive<S, T>(
     mut connection: Connection<S, T>,
     valve: Arc<Valve>,
-    sender: mpsc::UnboundedSender<Notification>,
+    sender: mpsc::Sender<Notification>,
     cancel: Canceller,
     abort: Abort,
     dropped: CancellationToken,
@@ -157,6 +213,10 @@ async fn drive<S, T>(
         // Ends after the limit, whatever the server does.
         let _ = tokio::time::timeout(CLOSE_LIMIT, cancel.keep_cancelling()).await;
     });
+    let mut giving_up = Box::pin(async {
+        abort.finishing().await;
+        cancel.peer.falls_silent().await;
+    });
     loop {
         let message = tokio::select! {
             biased;
@@ -165,15 +225,17 @@ async fn drive<S, T>(
             }) => message,
             never = &mut aborting => match never {},
             () = &mut closing => return,
+            () = &mut giving_up => {
+                tracing::warn!("{} does not answer any more: not waiting for it", cancel.peer.shown);
+                return;
+            }
         };
         match message {
             Some(Ok(AsyncMessage::Notification(notification))) => {
-                // Nobody listens any more: the session is being closed.
-                let _ = sender.send(notification);
+                // Nobody listens any more, as the session is being closed, or nobody has read the last ones.
+                let _ = sender.try_send(notification);
             }
-            Some(Ok(AsyncMessage::Notice(notice))) => {
-                tracing::debug!("{}: {}", notice.severity(), notice.message());
-            }
+            Some(Ok(AsyncMessage::Notice(notice))) => report(&notice),
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 tracing::debug!("connection lost: {error}");
@@ -182,4 +244,14 @@ async fn drive<S, T>(
             None => return,
         }
     }
+}
+
+/// Logs what the server says beside its answers: a warning of schema londiste as WARNING with its HINT, all else for debugging.
+fn report(notice: &DbError) {
+    if notice.code().code() != OPERATOR_WARNING {
+        tracing::debug!("{}: {}", notice.severity(), notice.message());
+        return;
+    }
+    let hint = notice.hint().map(|hint| format!("\nHINT: {}", one_line(hint))).unwrap_or_default();
+    tracing::warn!("{}", Lines(format!("{}{hint}", one_line(notice.message()))));
 }

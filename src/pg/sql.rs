@@ -13,6 +13,11 @@ use super::name::{FqName, quote_ident, quote_literal};
 pub struct Sql(Cow<'static, str>);
 
 impl Sql {
+    /// Static text, for constants.
+    pub const fn from_static(text: &'static str) -> Sql {
+        Sql(Cow::Borrowed(text))
+    }
+
     /// An identifier in double quotes.
     pub fn ident(name: &str) -> Sql {
         Sql(Cow::Owned(quote_ident(name)))
@@ -104,7 +109,7 @@ impl fmt::Debug for Sql {
 
 impl From<&'static str> for Sql {
     fn from(text: &'static str) -> Sql {
-        Sql(Cow::Borrowed(text))
+        Sql::from_static(text)
     }
 }
 

@@ -2,11 +2,11 @@
 
 mod verifier;
 
-use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,12 +16,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme, version};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::verifier::{Trust, Verifier};
 use super::conninfo::{CertMode, Ssl, SslMode, TlsFile, TlsVersion};
+use super::login_guard::{FirstByte, Guarded};
+use super::socket::Socket;
 
 /// Makes TLS connections for one connection string. Remembers what happened in the session that it is made for.
 #[derive(Clone)]
@@ -86,6 +87,16 @@ impl Connector {
         Connector { used: Arc::default(), ..self.clone() }
     }
 
+    /// The handshake with a server whose certificate has to be made for `host`.
+    pub(super) fn handshake(&self, host: &str) -> Handshake {
+        let library = self.config.as_ref().map(|config| {
+            let mut library = MakeRustlsConnect::new(ClientConfig::clone(config));
+            let Ok(handshake) = MakeTlsConnect::<Plain>::make_tls_connect(&mut library, &self.server_name(host));
+            handshake
+        });
+        Handshake { library, used: self.used.clone() }
+    }
+
     /// Whether this never makes TLS connections.
     pub(super) fn is_none(&self) -> bool {
         self.config.is_none()
@@ -111,53 +122,30 @@ impl Connector {
     }
 }
 
-/// The parts of the library's connector, for streams of type `S`.
-type Inner<S> = <MakeRustlsConnect as MakeTlsConnect<S>>::TlsConnect;
+/// A connection to a server before TLS.
+type Plain = Guarded<Socket>;
 
-impl<S> MakeTlsConnect<S> for Connector
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    type Stream = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
-    type TlsConnect = Handshake<S>;
-    type Error = Infallible;
-
-    fn make_tls_connect(&mut self, host: &str) -> Result<Handshake<S>, Infallible> {
-        let inner = match &self.config {
-            Some(config) => {
-                let mut library = MakeRustlsConnect::new(ClientConfig::clone(config));
-                let name = self.server_name(host);
-                Some(MakeTlsConnect::<S>::make_tls_connect(&mut library, &name)?)
-            }
-            None => None,
-        };
-        Ok(Handshake { inner, used: self.used.clone() })
-    }
-}
+/// The library's connector for such connections.
+type Library = <MakeRustlsConnect as MakeTlsConnect<Plain>>::TlsConnect;
 
 /// One handshake to be made.
-pub(super) struct Handshake<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    inner: Option<Inner<S>>,
+pub(super) struct Handshake {
+    library: Option<Library>,
     used: Arc<AtomicBool>,
 }
 
-impl<S> TlsConnect<S> for Handshake<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    type Stream = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
+impl TlsConnect<Plain> for Handshake {
+    type Stream = Guarded<<MakeRustlsConnect as MakeTlsConnect<Plain>>::Stream>;
     type Error = io::Error;
-    type Future = std::pin::Pin<Box<dyn Future<Output = io::Result<Self::Stream>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Stream>> + Send>>;
 
-    fn connect(self, stream: S) -> Self::Future {
+    fn connect(self, stream: Plain) -> Self::Future {
         self.used.store(true, Ordering::Relaxed);
-        match self.inner {
-            Some(inner) => Box::pin(inner.connect(stream)),
-            None => Box::pin(std::future::ready(Err(io::Error::other("TLS is switched off")))),
-        }
+        let Some(library) = self.library else {
+            return Box::pin(std::future::ready(Err(io::Error::other("TLS is switched off"))));
+        };
+        let (stream, heard) = stream.beneath_tls();
+        Box::pin(async move { Ok(Guarded::new(library.connect(stream).await?, FirstByte::OfMessage, heard)) })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Events of a batch, as they leave the provider.
 //!
-//! They come by binary COPY, which gives each row as one message: an [`Event`] is that message and the places of its
-//! fields. Data are bytes: nothing here asks whether they are UTF-8.
+//! Events are read by binary COPY, which gives each row as one message. An [`Event`] is such a message and the places of
+//! its fields. The fields are bytes, which need not be UTF-8.
 //!
-//! After a big event nothing is read ahead: the next one arrives when it is asked for.
+//! While an event has a megabyte or more, nothing is read ahead: the next event is read when it is asked for.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -32,7 +32,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event that does not come from a queue.
+    /// Makes an event that does not come from a queue, for tests and benchmarks.
     pub fn new(id: EventId, txid: i64, kind: &[u8], data: Option<&[u8]>, extra1: Option<&[u8]>) -> Event {
         let mut row = Vec::new();
         let mut add = |field: &[u8]| {
@@ -44,23 +44,23 @@ impl Event {
         Event { id, txid, row: row.into(), kind, data, extra1 }
     }
 
-    /// `ev_type`: what happened.
+    /// `ev_type`; empty when it is null.
     pub fn kind(&self) -> &[u8] {
         self.field(&self.kind)
     }
 
-    /// `ev_data`: to which row.
+    /// `ev_data`
     pub fn data(&self) -> Option<&[u8]> {
         self.data.as_ref().map(|range| self.field(range))
     }
 
-    /// `ev_extra1`: to which table.
+    /// `ev_extra1`, which names the table.
     pub fn extra1(&self) -> Option<&[u8]> {
         self.extra1.as_ref().map(|range| self.field(range))
     }
 
-    /// What the fields are parts of.
-    pub fn row(&self) -> &Bytes {
+    /// The message that the fields are parts of.
+    pub(crate) fn row(&self) -> &Bytes {
         &self.row
     }
 
@@ -76,7 +76,9 @@ fn position(at: usize) -> u32 {
 
 const ACTION: &str = "read the events of the batch";
 
-/// Starts to read the events of a batch; `batch_sql` is the text that `pgq.batch_event_sql` gave for it.
+/// Starts to read the events of a batch. `batch_sql` is a statement that gives rows with the columns of an event, such as
+/// the text that `pgq.batch_event_sql` returns. The provider's session is busy until the stream has ended or is dropped;
+/// a snapshot is held there as long.
 pub async fn stream<'a>(provider: &'a Db, batch_sql: &Sql) -> Result<EventStream<'a>> {
     let sql = sql!(
         "copy (select ev_id, ev_txid, ev_type, ev_data, ev_extra1 from ({batch_sql}) e order by ev_id) \
@@ -87,7 +89,7 @@ pub async fn stream<'a>(provider: &'a Db, batch_sql: &Sql) -> Result<EventStream
     Ok(EventStream { provider, rows: Box::pin(rows), started: false })
 }
 
-/// The events of a batch in the order of their ids.
+/// The events of a batch, in the order of their ids.
 pub struct EventStream<'a> {
     provider: &'a Db,
     rows: Pin<Box<CopyOutStream>>,
@@ -118,7 +120,7 @@ impl Stream for EventStream<'_> {
             self.started = true;
             match decode(row, start) {
                 Some(Row::Event(event)) => return Poll::Ready(Some(Ok(event))),
-                // The server may send the header alone. After the end mark comes the end of the stream.
+                // The server may send the header by itself. After the end mark the stream ends.
                 Some(Row::Nothing) => {}
                 None => return Poll::Ready(Some(Err(malformed(self.provider)))),
             }

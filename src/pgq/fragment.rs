@@ -107,12 +107,6 @@ impl Template {
         read
     }
 
-    /// About how many bytes of memory the template takes.
-    pub fn size(&self) -> usize {
-        let texts: usize = self.values.iter().map(|value| value.text.len()).sum();
-        self.values.len() * size_of::<TemplateValue>() + texts + self.end.len()
-    }
-
     fn read_all(&self, data: &[u8], values: &mut ValueBuffer) -> Option<usize> {
         let mut at = 0;
         for TemplateValue { text, place } in &self.values {

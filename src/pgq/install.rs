@@ -6,12 +6,13 @@
 
 use std::fmt;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::error::{Error, Result};
 use crate::pg::Db;
 use crate::pg::install::{Installed, Schema, plpgsql};
 
+use super::rights::open_to_every_role;
 use super::schema;
 
 /// Our own schema.
@@ -111,6 +112,7 @@ async fn install_in(tx: &Db, old: Old) -> Result<Found> {
         Found::None => info!("Installing pgq"),
         Found::Own(installed) => {
             SCHEMA.upgrade(tx, installed).await?;
+            warn_of_open_rights(tx).await?;
             return find(tx).await;
         }
         Found::Genuine21(_) if old == Old::Upgrade => info!("Upgrading pgq from {found}"),
@@ -124,7 +126,16 @@ async fn install_in(tx: &Db, old: Old) -> Result<Found> {
         }
     }
     SCHEMA.install(tx).await?;
+    warn_of_open_rights(tx).await?;
     find(tx).await
+}
+
+/// Says what every role may do where a schema of PgQ 2 was upgraded.
+async fn warn_of_open_rights(tx: &Db) -> Result<()> {
+    for open in open_to_every_role(tx).await? {
+        warn!("{open}");
+    }
+    Ok(())
 }
 
 /// What the schema needs of the server. Both are there in every supported server unless somebody took plpgsql away.

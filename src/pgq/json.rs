@@ -17,13 +17,13 @@ use super::value_buffer::{NameList, ValueBuffer};
 
 /// What the event type says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub(crate) struct Kind {
     /// What happened; `None` is TRUNCATE.
-    pub verb: Option<Verb>,
+    pub(crate) verb: Option<Verb>,
     /// Schema and table.
-    pub table: (String, String),
+    pub(crate) table: (String, String),
     /// The key's columns.
-    pub key: Vec<String>,
+    pub(crate) key: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct RawKind {
 
 /// Reads an event type. `None` when it is not one of `jsontriga`'s: no object of this form, another operation, or a name
 /// with a zero byte.
-pub fn parse_kind(kind: &[u8]) -> Option<Kind> {
+pub(crate) fn parse_kind(kind: &[u8]) -> Option<Kind> {
     let raw: RawKind = serde_json::from_slice(kind).ok()?;
     let verb = match raw.op.as_str() {
         "INSERT" => Some(Verb::Insert),

@@ -9,6 +9,7 @@ pub mod json;
 mod literal;
 pub(crate) mod printable;
 mod reserved;
+pub(crate) mod rights;
 pub mod schema;
 pub mod snapshot;
 pub mod unreadable;

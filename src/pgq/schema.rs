@@ -23,9 +23,24 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.seq_setval.sql"),
     sql!("functions/pgq._event_seq.sql"),
 
+    // Group: Rights: which role may do what
+    sql!("functions/pgq._may_read.sql"),
+    sql!("functions/pgq._may_write.sql"),
+    sql!("functions/pgq._may_administer.sql"),
+    sql!("functions/pgq._function_right.sql"),
+    sql!("functions/pgq._right_marker.sql"),
+    sql!("functions/pgq._right_holders.sql"),
+    sql!("functions/pgq._check_right.sql"),
+    sql!("functions/pgq._grant_functions.sql"),
+    sql!("functions/pgq.grant_right.sql"),
+    sql!("functions/pgq.revoke_right.sql"),
+
     // Group: Queues
+    sql!("functions/pgq._check_name.sql"),
+    sql!("functions/pgq._queue_triggers.sql"),
     sql!("functions/pgq.tune_storage.sql"),
     sql!("functions/pgq.grant_perms.sql"),
+    sql!("functions/pgq._grant_perms_from.sql"),
     sql!("functions/pgq.create_queue.sql"),
     sql!("functions/pgq.drop_queue.sql"),
     sql!("functions/pgq.set_queue_config.sql"),
@@ -37,6 +52,7 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.current_event_table.sql"),
 
     // Group: Ticks
+    sql!("functions/pgq._need_read_committed.sql"),
     sql!("functions/pgq._lock_ticks.sql"),
     sql!("functions/pgq._has_unticked_events.sql"),
     sql!("functions/pgq._tick_due.sql"),
@@ -44,6 +60,7 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq._insert_tick.sql"),
     sql!("functions/pgq.ticker.sql"),
     sql!("functions/pgq.force_tick.sql"),
+    sql!("functions/pgq.tick_blockers.sql"),
 
     // Group: Consumers
     sql!("functions/pgq.register_consumer_at.sql"),
@@ -76,6 +93,7 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.failed_event_retry.sql"),
 
     // Group: Maintenance
+    sql!("functions/pgq._busy_tables.sql"),
     sql!("functions/pgq.maint_operations.sql"),
     sql!("functions/pgq.maint_rotate_tables_step1.sql"),
     sql!("functions/pgq.maint_rotate_tables_step2.sql"),

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Which transactions were finished at some moment: `xmin:xmax:xip,...`.
+/// Which transactions had ended at some moment: `xmin:xmax:xip,...`. Transactions before `xmin` had ended, those from
+/// `xmax` on had not begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     xmin: i64,
     xmax: i64,
-    /// The transactions between both that were running, in ascending order.
+    /// The transactions between `xmin` and `xmax` that were running, ascending.
     running: Vec<i64>,
 }
 
 impl Snapshot {
-    /// No transaction from this one on had begun.
+    /// The first transaction that had not begun.
     pub(crate) fn xmax(&self) -> i64 {
         self.xmax
     }

@@ -1,16 +1,16 @@
 //! The values of columns, taken out of event data and kept in one buffer.
 //!
-//! A batch has millions of values: each is a range of a byte buffer, so that reading one costs no allocation, and
-//! dropping all of them costs nothing. Big values stay where they were read: a copy of them is what costs.
+//! A batch has millions of values. Each is a range of a byte buffer, so that reading one costs no allocation and dropping
+//! all of them costs nothing. Big values stay in the message that they came in, because copying them costs most.
 
 use bytes::Bytes;
 
-/// From this size on, a value is lent by its event, not copied.
+/// From this size on, in bytes, a value is not copied out of the event that has it.
 pub const BIG: usize = 1024 * 1024;
 
-/// A value in a [`ValueBuffer`]: a range of its bytes, a big value, or NULL.
+/// A value of a [`ValueBuffer`]: a range of its bytes, a big value, or null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ValueCell {
+pub(crate) struct ValueCell {
     start: u32,
     len: u32,
 }
@@ -22,7 +22,7 @@ const LENT: u32 = u32::MAX - 1;
 
 /// Values of columns, addressed by the order in which they were added.
 ///
-/// Positions and lengths are 32 bits wide: whoever fills it ends a chunk long before 4 GB (one event has at most 1 GB).
+/// Positions and lengths have 32 bits: a chunk ends long before its values take 4 GB (one event has at most 1 GB).
 #[derive(Debug, Default)]
 pub struct ValueBuffer {
     bytes: Vec<u8>,
@@ -30,12 +30,11 @@ pub struct ValueBuffer {
     /// Big values.
     lent: Vec<Bytes>,
     lent_size: usize,
-    /// Where the bytes that are being added come from, if it lends them.
+    /// The message of the event whose values are being added, when it has big values.
     lender: Option<Bytes>,
 }
 
-/// The names that belong to values, in their order, as one text: so that it is quickly seen when they are the same as
-/// those of the event before.
+/// The names that belong to values, in their order, as one text, so that two lists are quickly compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameList {
     /// Each name is followed by a zero byte. A reader of event data refuses names that have one.
@@ -44,30 +43,30 @@ pub struct NameList {
 
 impl NameList {
     /// Forgets all names.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.text.clear();
     }
 
     /// Adds a piece of a name.
-    pub fn piece(&mut self, bytes: &[u8]) {
+    pub(crate) fn piece(&mut self, bytes: &[u8]) {
         self.text.extend_from_slice(bytes);
     }
 
     /// Ends a name.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.text.push(0);
     }
 
     /// The names; `None` when one is not UTF-8.
-    pub fn to_list(&self) -> Option<Vec<String>> {
+    pub(crate) fn to_list(&self) -> Option<Vec<String>> {
         let names = self.text.strip_suffix(&[0]).map(|text| text.split(|byte| *byte == 0));
         names.into_iter().flatten().map(|name| String::from_utf8(name.to_vec()).ok()).collect()
     }
 }
 
-/// A state of [`ValueBuffer`] to return to.
+/// A state of a [`ValueBuffer`], to which [`ValueBuffer::rewind`] returns.
 #[derive(Clone, Copy, Debug)]
-pub struct Mark {
+pub(crate) struct Mark {
     bytes: usize,
     cells: usize,
     lent: usize,
@@ -85,7 +84,7 @@ impl ValueBuffer {
         self.cells.is_empty()
     }
 
-    /// How many bytes the values take.
+    /// How many bytes of memory the values take, big ones too.
     pub fn size(&self) -> usize {
         self.bytes.len() + self.lent_size + self.cells.len() * size_of::<ValueCell>()
     }
@@ -101,23 +100,24 @@ impl ValueBuffer {
     }
 
     /// The present state.
-    pub fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> Mark {
         Mark { bytes: self.bytes.len(), cells: self.cells.len(), lent: self.lent.len() }
     }
 
     /// Forgets what was added since `mark`.
-    pub fn rewind(&mut self, mark: Mark) {
+    pub(crate) fn rewind(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
         self.cells.truncate(mark.cells);
         self.lent_size -= self.lent.drain(mark.lent..).map(|value| value.len()).sum::<usize>();
     }
 
-    /// From now on, big values are taken from `lender`, of which all bytes must be that are added by [`ValueBuffer::push`].
-    pub fn lend_from(&mut self, lender: Option<Bytes>) {
+    /// From now on, big values are not copied: `lender` is kept. All bytes that are given to [`ValueBuffer::push`] must be
+    /// bytes of `lender`.
+    pub(crate) fn lend_from(&mut self, lender: Option<Bytes>) {
         self.lender = lender;
     }
 
-    /// The value at `index`; `None` is NULL.
+    /// The value at `index`; `None` is null.
     pub fn get(&self, index: u32) -> Option<&[u8]> {
         let ValueCell { start, len } = self.cells[index as usize];
         match len {
@@ -128,32 +128,32 @@ impl ValueBuffer {
     }
 
     /// The value at `index` as it is stored.
-    pub fn cell(&self, index: u32) -> ValueCell {
+    pub(crate) fn cell(&self, index: u32) -> ValueCell {
         self.cells[index as usize]
     }
 
     /// Puts a stored value at `index`.
-    pub fn set_cell(&mut self, index: u32, value: ValueCell) {
+    pub(crate) fn set_cell(&mut self, index: u32, value: ValueCell) {
         self.cells[index as usize] = value;
     }
 
-    /// Forgets the values from `index` on; their bytes stay, since other values may share them.
-    pub fn truncate(&mut self, index: u32) {
+    /// Forgets the values from `index` on. Their bytes stay, since other values may share them.
+    pub(crate) fn truncate(&mut self, index: u32) {
         self.cells.truncate(index as usize);
     }
 
     /// Adds a stored value once more.
-    pub fn push_cell(&mut self, value: ValueCell) {
+    pub(crate) fn push_cell(&mut self, value: ValueCell) {
         self.cells.push(value);
     }
 
-    /// Adds NULL.
-    pub fn push_null(&mut self) {
+    /// Adds null.
+    pub(crate) fn push_null(&mut self) {
         self.cells.push(ValueCell { start: 0, len: NULL });
     }
 
     /// Adds a value.
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.len() >= BIG
             && let Some(lender) = &self.lender
         {
@@ -172,19 +172,19 @@ impl ValueBuffer {
         self.lent.push(value);
     }
 
-    /// Begins a value that comes in pieces: the place to give to [`ValueBuffer::close`].
-    pub fn open(&self) -> usize {
+    /// Begins a value that comes in pieces. Returns what [`ValueBuffer::close`] needs.
+    pub(crate) fn open(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Adds a piece of the value that was begun.
-    pub fn piece(&mut self, bytes: &[u8]) {
+    /// Adds a piece of the value that was begun last.
+    pub(crate) fn piece(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Ends the value that began at `start`.
+    /// Ends the value that [`ValueBuffer::open`] began.
     #[expect(clippy::cast_possible_truncation, reason = "see the type's comment")]
-    pub fn close(&mut self, start: usize) {
+    pub(crate) fn close(&mut self, start: usize) {
         self.cells.push(ValueCell { start: start as u32, len: (self.bytes.len() - start) as u32 });
     }
 }

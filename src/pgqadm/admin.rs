@@ -2,7 +2,8 @@
 
 use tracing::info;
 
-use crate::error::Result;
+use super::captured_tables;
+use crate::error::{Error, Result};
 use crate::job::Output;
 use crate::pg::{Db, boolean, text};
 use crate::pgq;
@@ -33,7 +34,8 @@ join pgq.consumer c on c.co_id = s.sub_consumer
 where q.queue_name = $1";
 
     info!("Dropping queue: {queue}");
-    let about = |e: crate::error::Error| e.about(format!("queue \"{queue}\""));
+    let about = |e: Error| e.about(format!("queue \"{queue}\""));
+    refuse_captured(db, queue).await?;
     if !force {
         db.query(ACTION, "select pgq.drop_queue($1)", &[text(&queue)]).await.map_err(about)?;
         return Ok(Output::none());
@@ -50,6 +52,26 @@ where q.queue_name = $1";
     tx.query(ACTION, "select pgq.drop_queue($1)", &[text(&queue)]).await.map_err(about)?;
     tx.commit(ACTION).await?;
     Ok(Output::none())
+}
+
+/// Refuses to drop a queue that tables are captured into. Our own `pgq.drop_queue()` does that itself.
+async fn refuse_captured(db: &Db, queue: &str) -> Result<()> {
+    if pgq::install::find(db).await?.is_own() {
+        return Ok(());
+    }
+    let tables = captured_tables::with_triggers(db, queue).await?;
+    if tables.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        format!(
+            "cannot drop queue \"{queue}\" on {} ({}): tables are captured into it, and writing to them would fail without it: {}",
+            db.role(),
+            db.target(),
+            tables.join(", ")
+        ),
+        "Take them out first: \"rlondiste INI provider remove TABLE ...\".",
+    ))
 }
 
 /// Registers a consumer at the newest tick; one that is registered stays where it is.

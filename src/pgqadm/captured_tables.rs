@@ -26,3 +26,23 @@ pub(super) async fn any_in(db: &Db, queue: &str) -> Result<bool> {
     let installed: bool = db.query_one(ACTION, INSTALLED, &[]).await?.get(0);
     Ok(installed && db.query_one(ACTION, ANY, &[text(&queue)]).await?.get(0))
 }
+
+/// The tables of a queue that have triggers which write into queues.
+pub(super) async fn with_triggers(db: &Db, queue: &str) -> Result<Vec<String>> {
+    const ACTION: &str = "look for tables of the queue";
+    const INSTALLED: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";
+    const TABLES: &str = "select t.table_name
+       from londiste.provider_table t
+      where t.queue_name = $1
+        and exists (select from pg_catalog.pg_trigger g
+                      join pg_catalog.pg_class c on c.oid = g.tgrelid
+                      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                      join pg_catalog.pg_proc p on p.oid = g.tgfoid
+                     where n.nspname || '.' || c.relname = t.table_name
+                       and p.pronamespace in (pg_catalog.to_regnamespace('londiste'), pg_catalog.to_regnamespace('pgq')))
+      order by t.nr";
+    if !db.query_one(ACTION, INSTALLED, &[]).await?.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    Ok(db.query(ACTION, TABLES, &[text(&queue)]).await?.iter().map(|row| row.get(0)).collect())
+}

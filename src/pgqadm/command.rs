@@ -1,5 +1,7 @@
 //! The commands of the ticker program.
 
+use super::rights::Right;
+
 /// A command of the ticker program, as the command line gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -34,6 +36,20 @@ pub(crate) enum Command {
         queue: String,
         /// Consumer name.
         consumer: String,
+    },
+    /// Give a role a right in the database.
+    Grant {
+        /// Name of the role, or `public`.
+        role: String,
+        /// The right.
+        right: Right,
+    },
+    /// Take a right back from a role.
+    Revoke {
+        /// Name of the role, or `public`.
+        role: String,
+        /// The right.
+        right: Right,
     },
     /// Show or change the settings of queues.
     Config {

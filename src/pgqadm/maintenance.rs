@@ -172,10 +172,12 @@ async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Op
 /// What a round has to do.
 async fn operations(db: &Db) -> Result<Vec<Operation>> {
     const ACTION: &str = "list the maintenance operations";
-    const LISTS_ITSELF: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null";
+    const KNOWN: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null,
+        pg_catalog.to_regprocedure('pgq._busy_tables()') is not null";
     const LISTED: &str = "select o.func_name, o.func_arg from pgq.maint_operations() o";
     const QUEUES: &str = "select 'pgq.maint_rotate_tables_step1', q.queue_name from pgq.queue q order by q.queue_name";
     const TABLES: &str = "select 'vacuum', t from pgq.maint_tables_to_vacuum() t";
+    const BUSY_TABLES: &str = "select 'vacuum', t from pgq._busy_tables() t";
 
     let read = async |sql: &'static str| -> Result<Vec<Operation>> {
         let rows = db.query(ACTION, sql, &[]).await?;
@@ -183,7 +185,9 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
         Ok(rows.iter().map(|row| Operation { function: row.get(0), arguments: arguments(row) }).collect())
     };
     let simple = |function: &str| Operation { function: function.to_owned(), arguments: Vec::new() };
-    let mut list = if db.query_one(ACTION, LISTS_ITSELF, &[]).await?.get(0) {
+    let row = db.query_one(ACTION, KNOWN, &[]).await?;
+    let (lists_itself, knows_busy): (bool, bool) = (row.get(0), row.get(1));
+    let mut list = if lists_itself {
         read(LISTED).await?
     } else {
         let mut list = read(QUEUES).await?;
@@ -197,9 +201,10 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
     for (queue, table) in captured_tables::to_maintain(db).await? {
         list.push(Operation { function: captured_tables::MAINTAIN.to_owned(), arguments: vec![queue, table] });
     }
-    // The lists leave these tables to autovacuum where it is on, but it comes too late for tables as busy as these.
+    // PgQ 3 and our own schema leave these tables to autovacuum where it is on, which comes too late for tables as busy as
+    // these.
     list.retain(|operation| operation.function != VACUUM);
-    list.extend(read(TABLES).await?);
+    list.extend(read(if knows_busy { BUSY_TABLES } else { TABLES }).await?);
     Ok(list)
 }
 

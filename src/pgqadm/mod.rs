@@ -2,6 +2,7 @@
 
 mod admin;
 mod captured_tables;
+mod clock;
 mod command;
 mod database;
 mod database_settings;
@@ -12,9 +13,11 @@ mod maintenance;
 mod queue_settings;
 mod rebase;
 mod reminders;
+mod rights;
 mod rotation;
 mod server;
 mod status;
+mod tick_lock;
 mod tick_rule;
 mod ticker;
 mod warnings;
@@ -27,6 +30,7 @@ use crate::job::{Control, Output};
 use crate::pg::Db;
 
 use self::database_settings::DatabaseSettings;
+pub(crate) use self::rights::Right;
 
 /// Runs a command. [`Command::Ticker`] returns when a stop is requested; the others when they are done.
 pub(crate) async fn run(command: Command, config: &config::Pgqadm, control: &Control) -> Result<Output> {
@@ -42,6 +46,8 @@ pub(crate) async fn run(command: Command, config: &config::Pgqadm, control: &Con
         Command::Drop { queue, force } => admin::drop_queue(&db, &queue, force).await,
         Command::Register { queue, consumer } => admin::register(&db, &queue, &consumer).await,
         Command::Unregister { queue, consumer } => admin::unregister(&db, &queue, &consumer).await,
+        Command::Grant { role, right } => rights::grant(&db, &role, right).await,
+        Command::Revoke { role, right } => rights::revoke(&db, &role, right).await,
         Command::Config { queue, changes } => queue_settings::run(&db, queue.as_deref(), &changes).await,
         Command::Rebase { queue } => rebase::run(&db, &queue).await,
         Command::Events { queue, consumer, limit } => {

@@ -10,23 +10,62 @@ use crate::job::Output;
 use crate::pg::name::quote_literal;
 use crate::pg::{Db, Sql, sql, text};
 
-/// A setting that can be changed: its column in `pgq.queue` without `queue_`, and whether PgQ 2.1 has it.
+/// A setting that can be changed: its column in `pgq.queue` without `queue_`, whether PgQ 2.1 has it, and its values.
 struct Setting {
     name: &'static str,
     since_2: bool,
+    values: Values,
+}
+
+/// What values of a setting make sense. With others a queue would get no ticks, or stop the maintenance of all queues.
+#[derive(Clone, Copy)]
+enum Values {
+    /// 0 to 100 years.
+    Time,
+    /// 1 or more.
+    Count,
+    /// True or false.
+    Flag,
 }
 
 /// Every setting that can be changed. The first four are those that are shown.
 const SETTINGS: &[Setting] = &[
-    Setting { name: "ticker_max_count", since_2: true },
-    Setting { name: "ticker_max_lag", since_2: true },
-    Setting { name: "ticker_idle_period", since_2: true },
-    Setting { name: "rotation_period", since_2: true },
-    Setting { name: "external_ticker", since_2: true },
-    Setting { name: "ticker_paused", since_2: false },
-    Setting { name: "disable_insert", since_2: false },
-    Setting { name: "per_tx_limit", since_2: false },
+    Setting { name: "ticker_max_count", since_2: true, values: Values::Count },
+    Setting { name: "ticker_max_lag", since_2: true, values: Values::Time },
+    Setting { name: "ticker_idle_period", since_2: true, values: Values::Time },
+    Setting { name: "rotation_period", since_2: true, values: Values::Time },
+    Setting { name: "external_ticker", since_2: true, values: Values::Flag },
+    Setting { name: "ticker_paused", since_2: false, values: Values::Flag },
+    Setting { name: "disable_insert", since_2: false, values: Values::Flag },
+    Setting { name: "per_tx_limit", since_2: false, values: Values::Count },
 ];
+
+impl Setting {
+    /// The setting's column in `pgq.queue`, quoted.
+    fn column(&self) -> Sql {
+        Sql::ident(&format!("queue_{}", self.name))
+    }
+
+    /// The SQL condition on the column that sane values meet.
+    fn is_sane(&self) -> Sql {
+        let column = self.column();
+        match self.values {
+            Values::Time => sql!("{column} between interval '0' and interval '100 years'", column = column),
+            Values::Count => sql!("{column} >= 1", column = column),
+            Values::Flag => sql!("{column} is not null", column = column),
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self.values {
+            Values::Time => {
+                "Nothing was changed. It is a time of 0 to 100 years, such as \"2 hours\"; a bare number means seconds."
+            }
+            Values::Count => "Nothing was changed. It is a number of at least 1.",
+            Values::Flag => "Nothing was changed. It is true or false.",
+        }
+    }
+}
 
 /// The settings of queues. Durations are in seconds.
 #[derive(Debug, Serialize)]
@@ -125,16 +164,23 @@ async fn change(db: &Db, queue: &str, changes: &[(&Setting, &str)]) -> Result<()
         }
     }
     // Literals, so that the server reads a value as the column's type: a bare number for an interval means seconds.
-    let assignment = |(setting, value): &(&Setting, &str)| {
-        let column = Sql::ident(&format!("queue_{}", setting.name));
-        sql!("{column} = {value}", column = column, value = Sql::literal(value))
-    };
+    let assignments = changes
+        .iter()
+        .map(|(setting, value)| sql!("{column} = {value}", column = setting.column(), value = Sql::literal(value)));
     let sql = sql!(
-        "update pgq.queue set {assignments} where queue_name = $1",
-        assignments = Sql::join(changes.iter().map(assignment), ", ")
+        "update pgq.queue set {assignments} where queue_name = $1 returning {checks}",
+        assignments = Sql::join(assignments, ", "),
+        checks = Sql::join(changes.iter().map(|(setting, _)| setting.is_sane()), ", ")
     );
-    let rows = db.execute(ACTION, sql, &[text(&queue)]).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
-    if rows == 0 { Err(no_such_queue(db, queue)) } else { Ok(()) }
+    let tx = db.begin(ACTION, "begin").await?;
+    let row = tx.query_opt(ACTION, sql, &[text(&queue)]).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
+    let Some(row) = row else { return Err(no_such_queue(db, queue)) };
+    for (nr, (setting, value)) in changes.iter().enumerate() {
+        if !row.get::<_, Option<bool>>(nr).unwrap_or_default() {
+            return Err(Error::refused(format!("{} cannot be {}", setting.name, quote_literal(value)), setting.hint()));
+        }
+    }
+    tx.commit(ACTION).await
 }
 
 impl fmt::Display for QueueSettings {

@@ -128,7 +128,7 @@ from pgq.subscription s
 join pgq.queue q on q.queue_id = s.sub_queue
 join pgq.consumer c on c.co_id = s.sub_consumer
 left join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
-where q.queue_name = $1 and coalesce(txid_snapshot_xmin(t.tick_snapshot), 0) <= $2
+where q.queue_name = $1 and s.sub_last_tick is not null and coalesce(txid_snapshot_xmin(t.tick_snapshot), 0) <= $2
 order by t.tick_time
 limit 3";
     let rows = db.query(ACTION, SQL, &[text(&overdue.queue), int8(&overdue.switch)]).await?;

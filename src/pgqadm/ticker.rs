@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::SimpleQueryMessage;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
+use super::clock::{self, Clock};
 use super::database_settings::DatabaseSettings;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
+use super::tick_lock::{self, Wait};
 use super::tick_rule::{LastTick, Rule, need_tick, pause};
 use crate::error::{Error, Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
@@ -37,6 +39,7 @@ pub(super) struct Ticker<'a> {
     stats: Stats,
     stats_logged: Option<Instant>,
     reminders: Reminders,
+    clock: Clock,
 }
 
 struct Session {
@@ -56,6 +59,8 @@ struct Queue {
     counter: Option<(bool, Instant)>,
     /// When it was set aside, because it was locked or could not be ticked.
     aside_at: Option<Instant>,
+    /// Events that wait for a tick that is not made.
+    wait: Wait,
 }
 
 /// A queue as the database has it.
@@ -64,6 +69,8 @@ struct Row {
     name: String,
     rule: Rule,
     event_seq: i64,
+    /// The server's clock when this was read: the time since 1970.
+    clock: Duration,
 }
 
 impl<'a> Ticker<'a> {
@@ -76,12 +83,17 @@ impl<'a> Ticker<'a> {
             stats: Stats::default(),
             stats_logged: None,
             reminders: Reminders::default(),
+            clock: Clock::default(),
         }
     }
 
     /// Looks at all queues once and makes the ticks that are due.
     async fn check(&mut self, session: &Session) -> Result<()> {
-        for row in self.read_queues(session).await? {
+        let rows = self.read_queues(session).await?;
+        if let Some(back) = rows.first().and_then(|row| self.clock.read(row.clock, Instant::now())) {
+            warn!("{}{}", self.settings.label, clock::warning(&session.db, back).text);
+        }
+        for row in rows {
             if self.control.stopping() {
                 break;
             }
@@ -90,26 +102,47 @@ impl<'a> Ticker<'a> {
             if queue.is_aside(now) || !need_tick(&row.rule, queue.last.as_ref(), row.event_seq, now) {
                 continue;
             }
+            let has_events = queue.last.is_some_and(|last| last.event_seq != row.event_seq);
             let ticked = self.tick(session, &row).await;
             if let Some(queue) = self.queues.get_mut(&row.id) {
                 queue.due = queue.last.map(|last| last.at + row.rule.max_lag);
             }
+            let made = *ticked.as_ref().unwrap_or(&false);
             if let Err(error) = ticked {
                 self.set_aside(session, &row, error).await?;
             }
+            self.watch_wait(session, &row, has_events && !made).await?;
         }
         Ok(())
     }
 
-    async fn tick(&mut self, session: &Session, row: &Row) -> Result<()> {
-        if !self.counter_is_right(session, row).await? {
+    /// Says who keeps a queue whose events wait from being ticked.
+    async fn watch_wait(&mut self, session: &Session, row: &Row, waits: bool) -> Result<()> {
+        let now = Instant::now();
+        let Some(queue) = self.queues.get_mut(&row.id) else { return Ok(()) };
+        if !waits {
+            queue.wait.end();
             return Ok(());
+        }
+        let Some(waited) = queue.wait.went_on(now).filter(|_| session.schema.is_own()) else { return Ok(()) };
+        if let Some(warning) = tick_lock::blocked(&session.db, &row.name, waited).await?
+            && self.reminders.due(&warning.about, now)
+        {
+            warn!("{}{}", self.settings.label, warning.text);
+        }
+        Ok(())
+    }
+
+    /// Asks for a tick; whether one was made.
+    async fn tick(&mut self, session: &Session, row: &Row) -> Result<bool> {
+        if !self.counter_is_right(session, row).await? {
+            return Ok(false);
         }
         let made = session.tick(&row.name).await?;
         let queue = self.queues.entry(row.id).or_default();
         queue.last = Some(LastTick::after(&row.rule, queue.last, row.event_seq, made, Instant::now()));
         self.stats.add("ticks", u64::from(made));
-        Ok(())
+        Ok(made)
     }
 
     /// Whether the queue's last tick and rotation lie in the past of this server's transaction counter. They do not
@@ -125,7 +158,14 @@ impl<'a> Ticker<'a> {
             }
             _ => (),
         }
+        if queue.counter.is_none()
+            && let Some(warning) = clock::future_tick(&session.db, row.id, &row.name).await?
+            && self.reminders.due(&warning.about, now)
+        {
+            warn!("{}{}", self.settings.label, warning.text);
+        }
         let problem = super::rebase::counter_problem(&session.db, row.id).await?;
+        let queue = self.queues.entry(row.id).or_default();
         queue.counter = Some((problem.is_none(), now));
         let Some(problem) = problem else { return Ok(true) };
         if self.reminders.due(&format!("counter {}", row.id), now) {
@@ -215,6 +255,7 @@ impl<'a> Ticker<'a> {
                 if notification.is_none() {
                     session.listens = false;
                 }
+                session.db.drain_notifications();
                 Ok(())
             }
         }
@@ -226,6 +267,7 @@ impl<'a> Ticker<'a> {
             return Ok(session);
         }
         self.session = None;
+        self.clock.forget();
         Session::open(&self.settings, self.control).await
     }
 }
@@ -245,6 +287,7 @@ impl Work for Ticker<'_> {
         self.session = None;
         // The server may be another one now.
         self.queues.clear();
+        self.clock.forget();
     }
 
     fn reload(&mut self) -> Result<()> {
@@ -288,7 +331,8 @@ impl Session {
             "{limit};
 select q.queue_id, q.queue_name, q.queue_ticker_max_count,
        extract(epoch from q.queue_ticker_max_lag)::float8, extract(epoch from q.queue_ticker_idle_period)::float8,
-       coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.to_regclass(q.queue_event_seq)), 0)
+       coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.to_regclass(q.queue_event_seq)), 0),
+       extract(epoch from pg_catalog.clock_timestamp())::float8
 from pgq.queue q
 where not q.queue_external_ticker{paused}{one}
 order by q.queue_name",
@@ -301,11 +345,7 @@ order by q.queue_name",
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        rows.map(|row| {
-            Row::read(row, decides)
-                .ok_or_else(|| self.db.unexpected(ACTION, format!("queue {:?} has no sane settings", row.get(1))))
-        })
-        .collect()
+        rows.map(|row| Row::read(row, decides).ok_or_else(|| Row::refusal(row))).collect()
     }
 
     async fn queue_ids(&self) -> Result<Vec<i32>> {
@@ -343,6 +383,22 @@ impl Queue {
 }
 
 impl Row {
+    /// Why a queue with such settings gets no ticks. No command sets them so, but an update of `pgq.queue` may.
+    fn refusal(row: &tokio_postgres::SimpleQueryRow) -> Error {
+        let value = |column: usize| row.get(column).unwrap_or("null");
+        Error::refused(
+            format!(
+                "queue \"{}\" gets no ticks with these settings: ticker_max_count = {}, ticker_max_lag = {} s, \
+                 ticker_idle_period = {} s",
+                value(1),
+                value(2),
+                value(3),
+                value(4)
+            ),
+            "They must be finite and not negative. Set them with \"rlondiste ticker INI config QUEUE VAR=VAL\".",
+        )
+    }
+
     /// Where the function for ticks `decides` by itself whether one is due, it is asked each `max_lag` also when the
     /// sequence stands still: it may know of an event whose transaction was open at the last tick.
     fn read(row: &tokio_postgres::SimpleQueryRow, decides: bool) -> Option<Row> {
@@ -354,6 +410,7 @@ impl Row {
             name: row.get(1)?.to_owned(),
             rule: Rule { max_count: row.get(2)?.parse().ok()?, max_lag, idle_period },
             event_seq: row.get(5)?.parse().ok()?,
+            clock: seconds(6)?,
         })
     }
 }

@@ -12,14 +12,19 @@ pub(super) struct Warning {
     pub(super) text: String,
 }
 
-/// Consumers that are behind by more than the queue's rotation period: from there on the event tables grow.
+/// Consumers that are behind by more than the queue's rotation period: from there on the event tables grow. A consumer is behind
+/// since the first tick that it has not finished; one that has finished the newest tick is not behind, however old that is.
 pub(super) async fn slow_consumers(db: &Db) -> Result<Vec<Warning>> {
-    const SQL: &str = "select i.queue_name, i.consumer_name, extract(epoch from i.lag)::float8,
-       extract(epoch from i.last_seen)::float8, extract(epoch from q.queue_rotation_period)::float8
-from pgq.get_consumer_info() i
-join pgq.queue q on q.queue_name = i.queue_name
-where i.lag > q.queue_rotation_period
-order by i.lag desc";
+    const SQL: &str = "select q.queue_name, c.co_name, extract(epoch from now() - n.tick_time)::float8,
+       extract(epoch from now() - s.sub_active)::float8, extract(epoch from q.queue_rotation_period)::float8
+from pgq.subscription s
+join pgq.queue q on q.queue_id = s.sub_queue
+join pgq.consumer c on c.co_id = s.sub_consumer
+cross join lateral (
+    select t.tick_time from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id > s.sub_last_tick order by t.tick_id limit 1
+) n
+where now() - n.tick_time > q.queue_rotation_period
+order by 3 desc";
     let rows = db.query("look for slow consumers", SQL, &[]).await?;
     let describe = |row: &tokio_postgres::Row| {
         let (queue, consumer): (String, String) = (row.get(0), row.get(1));

@@ -33,8 +33,8 @@ fn big_values() -> Vec<String> {
 fn big_values_arrive_whichever_way_they_are_applied() {
     let settings = [
         SETTINGS,
-        Settings { few: 0, memory: 1, ..SETTINGS },
-        Settings { few: 0, memory: 16 * BIG as u64, ..SETTINGS },
+        Settings { small_chunk: 0, memory: 1, ..SETTINGS },
+        Settings { small_chunk: 0, memory: 16 * BIG as u64, ..SETTINGS },
         Settings { apply: Apply::Row, ..SETTINGS },
     ];
     let values = big_values();
@@ -87,7 +87,7 @@ fn sessions_are_usable_after_a_stop_at_a_big_event() {
             let events = event::stream(&replay.provider, &Sql::from_operator(&sql)).await.unwrap();
             let applied = within(Box::pin(replay.applier.apply(events, &replay.tables, &tx)), limit).await;
             drop(tx);
-            let row = replay.subscriber.query_one("look", "select count(*) from t", &[]).await.unwrap();
+            let row = replay.subscriber.query_one("look", "select count(*) from public.t", &[]).await.unwrap();
             assert_eq!(row.get::<_, i64>(0), 0, "after {limit} steps");
             // The rest of the events comes and is thrown away before the answer.
             replay.provider.query_one("look", "select 1", &[]).await.unwrap();

@@ -27,7 +27,7 @@ pub(super) async fn within<F: Future + Unpin>(mut future: F, limit: usize) -> Op
 #[test]
 fn a_batch_that_is_cut_short_anywhere_leaves_nothing() {
     // Chunks of some events each, with inserts by COPY, updates, deletes and a table that goes row by row.
-    let settings = Settings { memory: 8 * 20_000, few: 2, ..SETTINGS };
+    let settings = Settings { memory: 8 * 20_000, small_chunk: 2, ..SETTINGS };
     let schema = "create table t (id int primary key, a int); create table u (id int primary key, u int unique);
         insert into t select g, 0 from generate_series(1000, 1100) g; insert into u values (1, 1), (2, 2)";
     let (mut replay, subscriber) = replay(settings, schema, "public.t public.u");
@@ -41,7 +41,7 @@ fn a_batch_that_is_cut_short_anywhere_leaves_nothing() {
     let list: Vec<_> =
         (1..).zip(&data).map(|(id, (kind, data, table))| (id, 1, *kind, data.as_str(), *table)).collect();
     let sql = events(&list);
-    let state = "select (select row(count(*), sum(id), sum(a)) from t)::text || (select row(sum(u)) from u)::text";
+    let state = "select (select row(count(*), sum(id), sum(a)) from public.t)::text || (select row(sum(u)) from public.u)::text";
     let before = subscriber.value(state);
     let mut tries = 0;
     for limit in 0.. {

@@ -8,8 +8,8 @@ use super::events::events;
 use super::{SETTINGS, replay};
 
 const WAYS: [Settings; 3] = [
-    Settings { few: 0, ..SETTINGS },
-    Settings { few: 0, memory: 8, ..SETTINGS },
+    Settings { small_chunk: 0, ..SETTINGS },
+    Settings { small_chunk: 0, memory: 8, ..SETTINGS },
     Settings { apply: Apply::Row, ..SETTINGS },
 ];
 

@@ -18,7 +18,7 @@ pub(super) fn events(list: &[(i64, i64, &str, &str, &str)]) -> String {
     format!("select * from (values {}) v(ev_id, ev_txid, ev_type, ev_data, ev_extra1)", rows.join(","))
 }
 
-const SET: Settings = Settings { few: 0, ..SETTINGS };
+const SET: Settings = Settings { small_chunk: 0, ..SETTINGS };
 const ROW: Settings = Settings { apply: Apply::Row, ..SETTINGS };
 
 #[test]

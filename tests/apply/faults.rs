@@ -10,7 +10,8 @@ use tokio_postgres::error::SqlState;
 use super::events::events;
 use super::{SETTINGS, replay};
 
-const WAYS: [Settings; 3] = [Settings { few: 0, ..SETTINGS }, SETTINGS, Settings { apply: Apply::Row, ..SETTINGS }];
+const WAYS: [Settings; 3] =
+    [Settings { small_chunk: 0, ..SETTINGS }, SETTINGS, Settings { apply: Apply::Row, ..SETTINGS }];
 
 #[track_caller]
 fn fault(result: Result<rlondiste::londiste::apply::Applied, Error>) -> (Box<ApplyFault>, String) {

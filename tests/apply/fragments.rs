@@ -411,7 +411,7 @@ fn rows_after(replay: &mut Replay, verb: Verb, data: &str) -> Result<String, Err
         let tx = replay.subscriber.begin("begin", "begin").await?;
         let events = futures_util::stream::iter([Ok(event)]);
         Box::pin(replay.applier.apply(events, &replay.tables, &tx)).await?;
-        let sql = "select coalesce(string_agg(t::text, '|' order by t::text), 'empty') from fragment t";
+        let sql = "select coalesce(string_agg(t::text, '|' order by t::text), 'empty') from public.fragment t";
         Ok(tx.query_one("look", sql, &[]).await?.get(0))
     })
 }
@@ -461,7 +461,7 @@ fn sessions(database: &Database) -> Vec<Session> {
 /// Compares random fragments with the server.
 fn check(seed: u64) {
     println!("TORTURE_SEED={seed}");
-    let settings = [Settings { few: 0, ..SETTINGS }, Settings { apply: Apply::Row, ..SETTINGS }];
+    let settings = [Settings { small_chunk: 0, ..SETTINGS }, Settings { apply: Apply::Row, ..SETTINGS }];
     let (first, database) = replay(settings[0], SCHEMA, "public.fragment");
     let provider = first.provider_database.as_ref().unwrap();
     let second = Replay::new(provider, &database, settings[1], "public.fragment");

@@ -9,6 +9,7 @@ mod events;
 mod faults;
 mod fragments;
 mod torture;
+mod traps;
 mod unreadable;
 
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ pub const SETTINGS: Settings = Settings {
     memory: 64 << 20,
     on_missing_row: MissingRow::Ignore,
     role: ApplyRole::Origin,
-    few: 16,
+    small_chunk: 16,
 };
 
 /// Applies events to a subscriber, batch after batch.

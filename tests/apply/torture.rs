@@ -167,7 +167,7 @@ struct Ways {
 impl Ways {
     /// One that applies row by row, and others with chunks from one event up.
     fn new(provider: &Database, dice: &mut Dice) -> Ways {
-        let settings = |apply, memory, few| Settings { apply, memory, few, ..SETTINGS };
+        let settings = |apply, memory, small_chunk| Settings { apply, memory, small_chunk, ..SETTINGS };
         let any = 8 * (100 + dice.below(5000));
         let settings = vec![
             settings(Apply::Row, 1 << 20, 0),

@@ -12,7 +12,8 @@ use tokio_postgres::error::SqlState;
 use super::{Replay, SETTINGS, replay};
 use crate::support::Database;
 
-const WAYS: [Settings; 3] = [Settings { few: 0, ..SETTINGS }, SETTINGS, Settings { apply: Apply::Row, ..SETTINGS }];
+const WAYS: [Settings; 3] =
+    [Settings { small_chunk: 0, ..SETTINGS }, SETTINGS, Settings { apply: Apply::Row, ..SETTINGS }];
 
 const SCHEMA: &str = "create table t (id int primary key, v text); insert into t values (1, 'old'), (5, 'five');
     create sequence calls; create function call() returns text language sql as $$ select nextval('calls')::text $$;
@@ -148,7 +149,7 @@ fn a_fragment_that_is_not_understood_is_not_executed() {
         let (mut replay, subscriber) = replay(settings, SCHEMA, "public.t");
         for (kind, data) in FRAGMENTS {
             if let Err(what) = refuse(&mut replay, &subscriber, kind.as_bytes(), Some(data.as_bytes())) {
-                wrong.push(format!("{:?} {} {kind} {data}\n    {what}", settings.apply, settings.few));
+                wrong.push(format!("{:?} {} {kind} {data}\n    {what}", settings.apply, settings.small_chunk));
                 subscriber
                     .sql("drop table if exists t, pwned; drop view called; drop function call(); drop sequence calls");
                 subscriber.sql(SCHEMA);

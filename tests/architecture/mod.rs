@@ -13,7 +13,7 @@ use self::tree::Tree;
 
 /// The modules of the crate. `main` only calls `cli`; names that `lib` hands on are those of the file that defines them.
 const CRATE: &Rows =
-    &[&["lib"], &["cli"], &["pgqadm", "londiste"], &["job", "pgq"], &["config", "pg"], &["error", "task"]];
+    &[&["lib"], &["cli"], &["pgqadm", "londiste"], &["job", "pgq"], &["config", "pg"], &["error"], &["task", "text"]];
 
 /// The inside of the replication program. Nothing uses `commands` but the root, which chooses one.
 const LONDISTE: &Rows = &[

@@ -3,11 +3,16 @@
 
 mod ddl;
 mod golden;
+mod keys;
 mod locks;
+mod lost;
 mod maintain;
 mod order;
+mod own;
 mod prepared;
 mod rights;
+mod roles;
+mod settings;
 mod statements;
 mod truncate;
 mod types;
@@ -33,4 +38,17 @@ fn events(provider: &Database) -> Vec<String> {
         "select concat_ws(' ', split_part(ev_extra1, '.', 2), ev_type, nullif(ev_data, '')) from pgq.event_1
          where ev_extra1 is not null order by ev_id",
     )
+}
+
+/// Has a queue maintained: how many tables were brought up to date, and the warnings.
+fn maintain(provider: &Database, queue: &str) -> (String, Vec<String>) {
+    let session = provider.session();
+    let done = session.value(&format!("select londiste.provider_maintain('{queue}')"));
+    let warnings = session.take_notices().into_iter().filter(|n| n.starts_with("WARNING")).collect();
+    (done, warnings)
+}
+
+/// The lists of tables that subscribers were sent: a table that is missing in one is copied again.
+fn table_lists(provider: &Database) -> Vec<String> {
+    provider.column("select ev_data from pgq.event_1 where ev_type = 'T' order by ev_id")
 }

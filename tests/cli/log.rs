@@ -1,6 +1,7 @@
 //! The log file.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::support::{Job, Program, QUEUE, Replication, Scratch, mask_log_lines, wait_until};
 
@@ -118,6 +119,101 @@ fn log_file_that_cannot_be_opened_is_named() {
     assert!(output.stderr.contains("\"/nowhere/x.log\""), "{}", output.stderr);
     assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     Program::new(["-V"]).stderr("").run();
+}
+
+/// Log lines may hold keys of rows.
+#[test]
+fn new_log_is_not_for_everybody() {
+    let scratch = Scratch::new();
+    for rotation in ["size", "daily", "hourly"] {
+        let path = scratch.path().join(format!("{rotation}.log"));
+        let job = Job::ticker(scratch.path(), "db1-ticker", "host=/nowhere dbname=none")
+            .set("logfile", path.to_str().unwrap())
+            .set("log_rotation", rotation)
+            .set("log_size", "300");
+        for _ in 0..3 {
+            job.program(["install"]).status(1).run();
+        }
+        assert!(fs::read_to_string(&path).unwrap().contains("could not connect"), "{rotation}");
+    }
+    let mut files = 0;
+    for entry in fs::read_dir(scratch.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().contains(".log") {
+            files += 1;
+            let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(format!("{mode:o}"), "640", "{}", path.display());
+        }
+    }
+    assert!(files >= 6, "{files}");
+}
+
+/// The owner may have given rights, or taken them away.
+#[test]
+fn rights_of_a_log_that_is_there_stay() {
+    let scratch = Scratch::new();
+    let job = Job::ticker(scratch.path(), "db1-ticker", "host=/nowhere dbname=none");
+    for mode in [0o644, 0o600] {
+        fs::write(job.log_path(), "").unwrap();
+        fs::set_permissions(job.log_path(), fs::Permissions::from_mode(mode)).unwrap();
+        job.program(["install"]).status(1).run();
+        assert_eq!(fs::metadata(job.log_path()).unwrap().permissions().mode() & 0o777, mode);
+    }
+}
+
+/// Whoever may write to the directory could put a link there that leads to a file of the job's user.
+#[test]
+fn link_in_a_directory_of_everybody_is_not_followed() {
+    let scratch = Scratch::new();
+    let shared = scratch.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+    let precious = scratch.write("precious", "precious\n");
+    let day = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    for (rotation, name) in [("size", "x.log".to_owned()), ("daily", format!("x.log.{day}"))] {
+        let link = shared.join(&name);
+        symlink(&precious, &link).unwrap();
+        let job = Job::ticker(scratch.path(), "db1-ticker", "host=/nowhere dbname=none")
+            .set("logfile", shared.join("x.log").to_str().unwrap())
+            .set("log_rotation", rotation);
+        let output = job.program(["install"]).stdout("").status(1).run();
+        let text = format!(
+            "rlondiste: could not open log file \"{}\": it is a symbolic link in a directory that everybody may write to\n",
+            link.display()
+        );
+        assert_eq!(output.stderr, text, "{rotation}");
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious\n");
+        fs::remove_file(&link).unwrap();
+        // The name of the newest file is a link of the program's own.
+        job.program(["install"]).status(1).run();
+        job.program(["install"]).status(1).run();
+        let log = fs::read_to_string(shared.join("x.log")).unwrap();
+        assert_eq!(log.matches("could not connect").count(), 2, "{rotation}: {log}");
+        fs::remove_file(shared.join("x.log")).unwrap();
+    }
+    // In a directory of one's own a link is as good as a file.
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+    symlink(&precious, shared.join("x.log")).unwrap();
+    let job = Job::ticker(scratch.path(), "db1-ticker", "host=/nowhere dbname=none")
+        .set("logfile", shared.join("x.log").to_str().unwrap());
+    job.program(["install"]).status(1).run();
+    assert!(fs::read_to_string(&precious).unwrap().starts_with("precious\n2"));
+}
+
+/// Opening one for writing waits for a reader.
+#[test]
+fn fifo_as_log_file_is_refused() {
+    let scratch = Scratch::new();
+    let job = Job::ticker(scratch.path(), "db1-ticker", "host=/nowhere dbname=none");
+    nix::unistd::mkfifo(&job.log_path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let text = format!(
+        "rlondiste: could not open log file \"{}\": it is neither a plain file nor a device\n",
+        job.log_path().file_name().unwrap().display()
+    );
+    job.program(["install"]).stdout("").stderr(text.clone()).status(1).run();
+    // Nor is one whose reader is there: it may stop reading at any time.
+    let _reader = fs::File::options().read(true).write(true).open(job.log_path()).unwrap();
+    job.program(["install"]).stdout("").stderr(text).status(1).run();
 }
 
 #[test]

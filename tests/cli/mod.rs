@@ -1,10 +1,12 @@
 //! The command line and the process: options, daemon, pidfile, signals, log.
 
 mod daemon;
+mod forged_lines;
 mod ini_lines;
 mod log;
 mod options;
 mod pidfile;
 mod program;
 mod setup_errors;
+mod silent_server;
 mod stop;

@@ -1,6 +1,6 @@
 //! Options and words of the command line, and what is said when they cannot be used. No server is needed.
 
-use crate::support::{Job, Program, Scratch};
+use crate::support::{Job, Program, Scratch, Sleeper};
 
 const USAGE: &str = "Usage: londiste.py [options] INI CMD [subcmd args]\n";
 
@@ -199,11 +199,9 @@ fn options_may_stand_anywhere_and_the_first_word_is_the_ini_file() {
         Program::new(args.split(' ')).dir(scratch.path()).stdout("").stderr(nothing).run();
     }
     // The last one counts.
-    let mut sleeper = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-    std::fs::write(job.pidfile(), sleeper.id().to_string()).unwrap();
+    let mut sleeper = Sleeper::with_pidfile(&job.pidfile());
     job.program(["-s", "-k", "-r"]).stdout("").stderr("").run();
-    let signal = std::os::unix::process::ExitStatusExt::signal(&sleeper.wait().unwrap());
-    assert_eq!(signal, Some(nix::sys::signal::Signal::SIGHUP as i32));
+    assert_eq!(sleeper.ended_by(), Some(nix::sys::signal::Signal::SIGHUP));
     let text = "londiste.py: Config file not found: provider\nHINT: The first word after the options is the ini file; \
                 \"rlondiste --ini londiste\" and \"rlondiste --ini pgqadm\" print samples to start from.\n";
     let wrong_order = ["provider", "l.ini", "seqs"];

@@ -1,13 +1,15 @@
 //! Pidfiles: who takes which, and what is in the way. The ticker here has no server; it keeps trying to connect.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command};
+use std::path::PathBuf;
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Job, Program, Scratch, wait_until};
+use crate::support::{Job, Program, Scratch, Sleeper, wait_until};
 
 fn ticker(scratch: &Scratch) -> Job {
     Job::ticker(scratch.path(), "t", "host=/nowhere dbname=none user=u")
@@ -15,26 +17,6 @@ fn ticker(scratch: &Scratch) -> Job {
 
 fn londiste(scratch: &Scratch) -> Job {
     Job::londiste(scratch.path(), "l", ["host=/nowhere dbname=none user=u", "host=/nowhere dbname=none user=u"], "q")
-}
-
-/// A process that does nothing; ended on drop.
-struct Sleeper(Child);
-
-impl Sleeper {
-    fn start() -> Sleeper {
-        Sleeper(Command::new("sleep").arg("600").spawn().unwrap())
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]
@@ -233,12 +215,80 @@ fn int_ends_with_0_and_term_as_by_the_signal_and_neither_leaves_the_file() {
 fn stop_of_londiste_reaches_a_running_copy_first() {
     let scratch = Scratch::new();
     let job = londiste(&scratch);
+    let pidfile = PathBuf::from(format!("{}.copy", job.pidfile().display()));
     for (option, signal) in [("-s", Signal::SIGTERM), ("-k", Signal::SIGTERM)] {
-        let mut copy = Sleeper::start();
-        fs::write(format!("{}.copy", job.pidfile().display()), copy.pid().to_string()).unwrap();
+        let mut copy = Sleeper::with_pidfile(&pidfile);
         let text = "DATE PID INFO Signaling running COPY first\nDATE PID WARNING No pidfile, process not running\n";
         job.program([option]).stdout("").stderr(text).run();
-        assert_eq!(copy.0.wait().unwrap().signal(), Some(signal as i32), "{option}");
+        assert_eq!(copy.ended_by(), Some(signal), "{option}");
+    }
+}
+
+/// A process id in a file that nobody holds may belong to anybody by now.
+#[test]
+fn process_that_does_not_hold_the_file_gets_no_signal() {
+    let scratch = Scratch::new();
+    let job = londiste(&scratch);
+    let mut sleeper = Sleeper::start();
+    for suffix in ["", ".copy"] {
+        let path = format!("{}{suffix}", job.pidfile().display());
+        fs::write(&path, sleeper.pid().to_string()).unwrap();
+        for option in ["-s", "-k", "-r"] {
+            let warning = format!(
+                "DATE PID WARNING pidfile exist, but process {} does not hold it: nothing is signaled. If this is a job of \
+                 another program, such as londiste.py, end it with that\n",
+                sleeper.pid()
+            );
+            let text = match (suffix, option) {
+                ("", _) => warning,
+                (_, "-r") => "DATE PID WARNING No pidfile, process not running\n".to_owned(),
+                _ => format!(
+                    "DATE PID INFO Signaling running COPY first\n{warning}DATE PID WARNING No pidfile, process not running\n"
+                ),
+            };
+            job.program([option]).stdout("").stderr(text).run();
+        }
+        assert!(sleeper.sleeps());
+        fs::remove_file(path).unwrap();
+    }
+}
+
+/// Whoever may write to the directory could put a link there that leads to a file of the job's user.
+#[test]
+fn link_in_a_directory_of_everybody_is_not_followed() {
+    let scratch = Scratch::new();
+    let shared = scratch.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+    let precious = scratch.write("precious", "1073741823");
+    let link = shared.join("t.pid");
+    symlink(&precious, &link).unwrap();
+    let job = ticker(&scratch).set("pidfile", link.to_str().unwrap());
+    let admin = shared.join("t.pid.admin");
+    symlink(&precious, &admin).unwrap();
+    for (command, path) in [("ticker", &link), ("install", &admin), ("-s", &link), ("-k", &link)] {
+        let output = job.program([command]).stdout("").status(1).run();
+        let text =
+            format!("\"{}\": it is a symbolic link in a directory that everybody may write to\n", path.display());
+        assert!(output.stderr.contains(&text), "{command}: {}", output.stderr);
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "1073741823");
+    }
+    // In a directory of one's own a link is as good as a file.
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = job.program(["install"]).stdout("").status(1).run();
+    assert!(output.stderr.contains("could not connect to provider"), "{}", output.stderr);
+}
+
+/// Opening one for reading waits for a writer.
+#[test]
+fn pidfile_that_is_no_plain_file_is_refused() {
+    let scratch = Scratch::new();
+    let job = ticker(&scratch).set("pidfile", "fifo");
+    nix::unistd::mkfifo(&scratch.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for command in ["ticker", "-s", "-r"] {
+        let output = job.program([command]).stdout("").status(1).run();
+        let text = "pidfile \"fifo\": it is not a plain file\n";
+        assert!(output.stderr.contains(text), "{command}: {}", output.stderr);
     }
 }
 

@@ -27,7 +27,7 @@ const MOVES: &str = r#"update t set k2 = k2 || '''\' where "Key One" <> 'E'"#;
 /// Applies what is in the queue since the last call.
 #[track_caller]
 fn replicate(provider: &Database, subscriber: &Database, replay: &mut Replay, place: &str) {
-    let events = "select * from pgq.event_1 where ev_id > coalesce((select max(ev_id) from done), 0)";
+    let events = "select * from pgq.event_1 where ev_id > coalesce((select max(ev_id) from public.done), 0)";
     let applied = replay.apply(events).unwrap_or_else(|error| panic!("{place}: {}", rlondiste::Report(&error)));
     assert!(applied.count >= 40, "{place}: {} events", applied.count);
     assert_eq!((applied.ignored, applied.missing_rows), (0, 0), "{place}");

@@ -9,6 +9,7 @@ mod fragments;
 mod londiste3;
 mod pgqd;
 mod python;
+mod ticks;
 mod triggers;
 
 use std::collections::BTreeMap;

@@ -82,9 +82,9 @@ fn password_and_service_files_are_read() {
 fn settings_of_the_session_arrive() {
     let cluster = Cluster::provider();
     let place = cluster.conninfo("postgres");
-    let db = connect(&format!("{place} options='-c work_mem=3MB -c search_path=a,\\\\ b' application_name=x")).unwrap();
+    let db = connect(&format!("{place} options='-c work_mem=3MB -c test.words=a,\\\\ b' application_name=x")).unwrap();
     assert_eq!(value(&db, "select current_setting('work_mem')"), "3MB");
-    assert_eq!(value(&db, "select current_setting('search_path')"), "a, b");
+    assert_eq!(value(&db, "select current_setting('test.words')"), "a, b");
     assert_eq!(value(&db, "select current_setting('application_name')"), "x");
     assert_eq!(value(&db, "select current_setting('client_encoding')"), "UTF8");
     block_on(async { drop(db) });

@@ -11,7 +11,7 @@ use crate::support::{Cluster, Scratch};
 
 /// Who is connected to what, and how.
 const WHERE: &str = "select concat_ws(' ', current_user, current_database(), current_setting('port'),
-    coalesce(host(inet_server_addr()), 'socket'), current_setting('work_mem'), current_setting('search_path'))";
+    coalesce(host(inet_server_addr()), 'socket'), current_setting('work_mem'), coalesce(current_setting('test.words', true), '-'))";
 
 /// A server on socket and 127.0.0.1, where user `pw` has a password on the latter, with service and password files.
 struct Server {
@@ -123,7 +123,7 @@ fn keywords_are_read_as_libpq_reads_them() {
         "host={dir} port={port} user=postgres sslmode=require",
         "host=127.0.0.1 port={port} user=postgres sslmode=maybe",
         "host=127.0.0.1 port={port} user=postgres channel_binding=require",
-        "host={dir} port={port} user=postgres options='-c work_mem=5MB -c search_path=a\\\\ b'",
+        "host={dir} port={port} user=postgres options='-c work_mem=5MB -c test.words=a\\\\ b'",
         "host={dir} port={port} user=postgres options=-cwork_mem=bad",
         "host={dir} port={port} user=postgres connect_timeout=' 5 '",
         "host={dir} port={port} user=postgres connect_timeout=soon",
@@ -189,7 +189,7 @@ fn variables_and_files_are_read_as_libpq_reads_them() {
         ("", &[("PGDATABASE", "Other Db")]),
         ("dbname=postgres", &[("PGDATABASE", "Other Db")]),
         ("dbname=postgres", &[("PGOPTIONS", "-c work_mem=7MB")]),
-        ("dbname=postgres options='-c search_path=x'", &[("PGOPTIONS", "-c work_mem=7MB")]),
+        ("dbname=postgres options='-c test.words=x'", &[("PGOPTIONS", "-c work_mem=7MB")]),
         ("dbname=postgres", &[("PGHOSTADDR", "127.0.0.1")]),
         ("dbname=postgres", &[("PGHOST", "127.0.0.1"), ("PGSSLMODE", "require")]),
         ("dbname=postgres", &[("PGSSLMODE", "maybe")]),

@@ -2,6 +2,7 @@
 
 mod authentication;
 mod certificates;
+mod hostile;
 mod hosts;
 mod libpq;
 mod session;

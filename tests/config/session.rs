@@ -81,3 +81,24 @@ fn notifications_arrive() {
     let notification = block_on(db.notification()).unwrap();
     assert_eq!((notification.channel(), notification.payload()), ("queue", "q1"));
 }
+
+/// Any role may send notifications. Those that nobody reads are no burden.
+#[test]
+fn notifications_that_nobody_reads_take_no_memory() {
+    const NOTIFICATIONS: usize = 20_000;
+    let database = Cluster::provider().database();
+    let mut db = connect(database.conninfo()).unwrap();
+    block_on(db.batch("listen", "listen queue")).unwrap();
+    let flood = format!("select pg_notify('queue', g || repeat('x', 7000)) from generate_series(1, {NOTIFICATIONS}) g");
+    database.sql(&flood);
+    // All of them stand before this answer.
+    block_on(db.batch("ask", "select 1")).unwrap();
+    let mut kept = 0;
+    while block_on(async { tokio::time::timeout(Duration::from_secs(1), db.notification()).await }).is_ok() {
+        kept += 1;
+    }
+    assert!((1..100).contains(&kept), "{kept} of {NOTIFICATIONS} were kept");
+    // One that comes later is heard.
+    database.sql("select pg_notify('queue', 'later')");
+    assert_eq!(block_on(db.notification()).unwrap().payload(), "later");
+}

@@ -168,6 +168,9 @@ fn subscriber_that_is_ahead_of_its_provider_is_not_sent_back() {
     pair.new_row(101);
     pair.r.londiste.start();
     pair.assert_stops(&["resync --all"], &["with --rewind"]);
+    let status = pair.r.londiste.program(["subscriber", "status"]).output().stdout;
+    assert!(status.contains("ahead"), "{status}");
+    pair.r.londiste.program(["subscriber", "check"]).status(1).run();
     pair.r.londiste.stop();
     pair.assert_rewind_refuses();
     // The tick of the subscriber's position is there again, and means another one.

@@ -139,3 +139,32 @@ fn foreign_key_that_cannot_be_dropped_holds_up_no_other_table() {
     r.wait_until_ok();
     r.assert_in_sync();
 }
+
+/// A trigger is the user's unless it calls a function of replication, whatever its name: on the subscriber it would write a
+/// second time what replay brings.
+#[test]
+fn triggers_with_names_like_those_of_replication_are_put_aside_too() {
+    let names = ["x_logger", "x_logger_i", "db1-londiste-queue_logger", "db1-londiste-queue_logger_u", "_londiste_x"];
+    let schema = "create table t (id int primary key, v text); create table twice (nr serial primary key, id int);
+        create function f() returns trigger language plpgsql as
+            $$ begin insert into twice (id) values (new.id); return null; end $$";
+    let r = Replication::new().with_schema(schema);
+    for database in [&r.provider, &r.subscriber] {
+        for name in names {
+            database.sql(&format!("create trigger \"{name}\" after insert on t for each row execute procedure f()"));
+        }
+    }
+    r.provider.sql("insert into t values (1, 'a')");
+    r.install();
+    r.start();
+    r.add("--all");
+    r.wait_until_ok();
+    r.provider.sql("insert into t values (2, 'b')");
+    r.assert_in_sync();
+    assert_eq!(r.subscriber.value("select count(*) from twice"), (2 * names.len()).to_string());
+    r.londiste.run("subscriber remove t");
+    let back = "select tgname from pg_trigger where tgrelid = 't'::regclass and not tgisinternal order by tgname collate \"C\"";
+    let mut expected = names;
+    expected.sort_unstable();
+    assert_eq!(r.subscriber.column(back), expected);
+}

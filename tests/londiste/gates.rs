@@ -52,17 +52,17 @@ pub(super) const SUBSCRIBER_GATES: &str = "
         begin perform gate.pass('state ' || new.merge_state); return new; end $$;
     create trigger gate before update of merge_state on londiste.subscriber_table
         for each row when (new.merge_state is distinct from old.merge_state) execute procedure gate.state();
-    create function gate.t() returns trigger language plpgsql as $$
+    create function londiste.capture_0_g() returns trigger language plpgsql as $$
         begin perform gate.pass(tg_argv[0]); return new; end $$;";
 
 /// Gates in a table of the subscriber: `truncate`, and `row in the middle` before the row whose id is 500. By their
-/// names they are no triggers of a user, which a copy puts aside.
+/// function they are no triggers of a user, which a copy puts aside.
 pub(super) fn of_table(table: &str) -> String {
     format!(
-        "create trigger _londiste_gate_truncate before truncate on {table}
-             for each statement execute procedure gate.t('truncate');
-         create trigger _londiste_gate_row before insert on {table} for each row when (new.id = 500)
-             execute procedure gate.t('row in the middle')"
+        "create trigger gate_truncate before truncate on {table}
+             for each statement execute procedure londiste.capture_0_g('truncate');
+         create trigger gate_row before insert on {table} for each row when (new.id = 500)
+             execute procedure londiste.capture_0_g('row in the middle')"
     )
 }
 

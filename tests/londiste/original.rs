@@ -289,10 +289,10 @@ impl<'a> Original<'a> {
     pub(super) fn works_until_ok_at(&mut self, tick: i64) {
         wait_until("the original has brought every table in sync", || {
             while self.copy_works() | self.main_works() {}
-            let states = self.subscriber.rows(
+            let states = self.subscriber.rows(&format!(
                 "select table_name, coalesce(merge_state, '-') from londiste.subscriber_table
-                  where merge_state is distinct from 'ok'",
-            );
+                  where queue_name = '{QUEUE}' and merge_state is distinct from 'ok'"
+            ));
             let last = self.subscriber.value(&format!("select londiste.get_last_tick('{}')", self.consumer));
             let there = last.parse::<i64>().is_ok_and(|last| last >= tick);
             if states.is_empty() && there {

@@ -246,7 +246,7 @@ fn triggers_that_run_before_ours_are_a_warning() {
              If it modifies data, then events will appear in queue in wrong order."
         )
     };
-    let lines = ["INFO Adding public.t", &warning("aaa"), &warning("zzz")];
+    let lines = ["INFO Adding public.t", &warning("_londiste_x"), &warning("aaa"), &warning("zzz")];
     r.londiste.program(["provider", "add", "t"]).stderr(log(&lines)).run();
 }
 

@@ -81,7 +81,7 @@ fn consumer_that_was_unregistered_behind_our_back_is_not_registered_anew() {
     more_ticks(&r);
     assert_stops(&r, from, &["old-reader", "not registered", "--rewind"]);
     assert_eq!(registered(&r), Vec::<String>::new());
-    let status = r.londiste.program(["subscriber", "status"]).run().stdout;
+    let status = r.londiste.program(["subscriber", "status"]).output().stdout;
     assert!(status.contains("not registered"), "{status}");
     r.londiste.program(["subscriber", "check"]).status(1).run();
     // What the message says helps: the queue has the events.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::gates::{GATES, SUBSCRIBER_GATES, Side, close};
+use super::gates::{GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, wait_until_held};
+use super::original;
 use super::row_lock::RowLock;
 use crate::support::{Cluster, Job, QUEUE, Replication, Session, wait_until, wait_within};
 
@@ -98,6 +99,7 @@ fn unregister_and_register_win_over_a_snapshot_that_replay_drops() {
     let (_cluster, r, old) = with_snapshot();
     command_first(&r, "subscriber unregister", || old.sql("commit"));
     r.provider.sql("insert into t values (2, 'while nobody listens')");
+    original::tick(&r.provider);
     r.londiste.run("subscriber register");
     // Replay found itself without a consumer, and pauses.
     r.londiste.reload();
@@ -139,23 +141,23 @@ impl SideBySide {
         SideBySide { copier, r }
     }
 
-    /// Waits until so many copies are held at the gate.
-    #[track_caller]
-    fn wait_until_held(gate: &Session, count: usize) {
-        let sql = format!(
-            "select count(*) from pg_locks where locktype = 'advisory' and objid = {KEY} and not granted
-                and database = (select oid from pg_database where datname = current_database())"
-        );
-        wait_until(&format!("{count} copies are held"), || match gate.value(&sql) {
-            held if held == count.to_string() => Ok(()),
-            held => Err(format!("{held} are held")),
-        });
-    }
-
     fn copies_of_a(&self) -> usize {
         let log = |job: &Job| job.log().matches("Starting full copy of public.a\n").count();
         log(&self.r.londiste) + log(&self.copier)
     }
+}
+
+/// Waits until so many copies are held at the gate.
+#[track_caller]
+fn wait_until_copies_are_held(gate: &Session, count: usize) {
+    let sql = format!(
+        "select count(*) from pg_locks where locktype = 'advisory' and objid = {KEY} and not granted
+            and database = (select oid from pg_database where datname = current_database())"
+    );
+    wait_until(&format!("{count} copies are held"), || match gate.value(&sql) {
+        held if held == count.to_string() => Ok(()),
+        held => Err(format!("{held} are held")),
+    });
 }
 
 /// Ends a process with SIGINT, and waits for it.
@@ -178,7 +180,7 @@ fn copies_of_two_processes_have_consumers_of_their_own() {
     let mut copy = s.copier.program(["copy"]).spawn(r.scratch());
     row.wait_for_waiting(2, "the copy command");
     row.release();
-    SideBySide::wait_until_held(&gate, 2);
+    wait_until_copies_are_held(&gate, 2);
     let names = r.provider.column(COPIES);
     // Not in the snapshots of the copies.
     r.provider.sql("insert into a values (1001, 'while it is copied'); insert into b values (1001)");
@@ -198,10 +200,10 @@ fn stopped_copy_command_leaves_the_copies_of_replay_alone() {
     let gate = close(r, Side::Subscriber, DROPS_KEY, KEY);
     r.start();
     r.add("a");
-    SideBySide::wait_until_held(&gate, 1);
+    wait_until_copies_are_held(&gate, 1);
     r.add("b");
     let mut copy = s.copier.program(["copy"]).spawn(r.scratch());
-    SideBySide::wait_until_held(&gate, 2);
+    wait_until_copies_are_held(&gate, 2);
     assert_eq!(r.provider.column(COPIES), ["db1-londiste_copy", "db1-londiste_copy2"]);
     interrupt(&mut copy);
     assert_eq!(r.provider.column(COPIES), ["db1-londiste_copy"]);
@@ -221,16 +223,10 @@ fn stopped_replay_leaves_the_copies_of_the_copy_command_alone() {
     r.add("a");
     r.londiste.run("subscriber register");
     let mut copy = s.copier.program(["copy"]).spawn(r.scratch());
-    SideBySide::wait_until_held(&gate, 1);
+    wait_until_copies_are_held(&gate, 1);
     r.add("b");
     r.londiste.start();
-    wait_until("replay waits for the copy of the other process", || {
-        if r.londiste.log().contains("another process has the copy of public.a in hand") {
-            Ok(())
-        } else {
-            Err("not yet")
-        }
-    });
+    r.replay_until_in_sync();
     r.londiste.stop();
     let names = r.provider.column(COPIES);
     assert!(names.contains(&"db1-londiste_copy".to_owned()), "{names:?}");
@@ -267,10 +263,15 @@ fn reload_with_another(key: &str, value: &str) {
         let told = log.lines().any(|l| l.contains(line) && l.contains(key));
         if told { Ok(()) } else { Err(log) }
     });
-    let consumers =
-        r.provider.column("select consumer_name || ' ' || queue_name from pgq.get_consumer_info() order by 1");
-    assert_eq!(consumers, ["db1-londiste db1-londiste-queue"]);
-    assert_eq!(r.subscriber.column("select consumer_id from londiste.completed"), ["db1-londiste"]);
+    wait_until("nothing is left of the copies", || {
+        let consumers = r.provider.column("select consumer_name || ' of ' || queue_name from pgq.get_consumer_info()");
+        let positions = r.subscriber.column("select consumer_id from londiste.completed");
+        if consumers == ["db1-londiste of db1-londiste-queue"] && positions == ["db1-londiste"] {
+            Ok(())
+        } else {
+            Err(format!("{consumers:?} {positions:?}"))
+        }
+    });
 }
 
 #[test]
@@ -281,4 +282,203 @@ fn queue_of_a_running_replay_is_not_changed_by_a_reload() {
 #[test]
 fn consumer_of_a_running_replay_is_not_changed_by_a_reload() {
     reload_with_another("pgq_consumer_id", "somebody-else");
+}
+
+/// Holds replay before it writes a state, without a lock of rows: what it is about to write comes from what it has read.
+/// Meanwhile the session changes the tables as commands do.
+fn before_the_write(r: &Replication, then: impl FnOnce(), commands: &str) {
+    let session = r.subscriber.session();
+    session.sql("begin; lock table londiste.subscriber_table in exclusive mode");
+    then();
+    wait_until("replay is about to write", || {
+        let sql = "select count(*) from pg_locks
+                    where relation = 'londiste.subscriber_table'::regclass and not granted and mode <> 'AccessShareLock'";
+        if session.value(sql) == "0" { Err("it is not") } else { Ok(()) }
+    });
+    session.sql(commands);
+    session.sql("commit");
+}
+
+#[test]
+fn remove_and_add_win_over_a_snapshot_that_replay_drops() {
+    let (_cluster, r, old) = with_snapshot();
+    mark(&r);
+    let commands = format!(
+        "select londiste.subscriber_remove_table('{QUEUE}', 'public.t');
+         select londiste.subscriber_add_table('{QUEUE}', 'public.t')"
+    );
+    before_the_write(&r, || old.sql("commit"), &commands);
+    r.wait_until_ok();
+    r.replay_until_in_sync();
+    assert_eq!((copies(&r), has_mark(&r)), (2, false), "(copies, a row of before the copy is left)");
+    r.assert_in_sync();
+}
+
+#[test]
+fn remove_and_add_with_skip_truncate_win_over_a_snapshot_that_replay_drops() {
+    let (_cluster, r, old) = with_snapshot();
+    mark(&r);
+    r.subscriber.sql("delete from t where id > 0");
+    let commands = format!(
+        "select londiste.subscriber_remove_table('{QUEUE}', 'public.t');
+         select londiste.subscriber_add_table('{QUEUE}', 'public.t');
+         select londiste.subscriber_set_skip_truncate('{QUEUE}', 'public.t', true)"
+    );
+    before_the_write(&r, || old.sql("commit"), &commands);
+    r.wait_until_ok();
+    r.replay_until_in_sync();
+    assert_eq!((copies(&r), has_mark(&r)), (2, true), "(copies, a row of before the copy is left)");
+    r.subscriber.sql("delete from t where id = -1");
+    r.assert_in_sync();
+}
+
+#[track_caller]
+fn assert_no_complaints(r: &Replication) {
+    let log = r.londiste.log();
+    let complaint = log.lines().find(|line| line.contains(" CRITICAL ") || line.contains(" ERROR "));
+    assert_eq!(complaint, None);
+}
+
+#[test]
+fn remove_wins_over_a_snapshot_that_replay_drops() {
+    let (_cluster, r, old) = with_snapshot();
+    command_first(&r, "subscriber remove t", || old.sql("commit"));
+    r.provider.sql("insert into other values (7)");
+    r.replay_until_in_sync();
+    assert_eq!(r.subscriber.column("select id from other"), ["7"]);
+    assert_eq!(r.londiste.run("subscriber tables").stdout.matches("public.t ").count(), 0);
+    assert_no_complaints(&r);
+}
+
+/// Jobs at work, with gates; `other` is in sync, and `t` has a row and is not subscribed.
+fn with_gates() -> Replication {
+    let r = Replication::new().with_schema(SCHEMA);
+    r.provider.sql("insert into t values (1, 'one')");
+    r.provider.sql(GATES);
+    r.subscriber.sql(GATES);
+    r.install();
+    r.provider.sql(PROVIDER_GATES);
+    r.subscriber.sql(SUBSCRIBER_GATES);
+    r.start();
+    r.londiste.run("provider add t other");
+    r.londiste.run("subscriber add other");
+    r.wait_until_ok();
+    r
+}
+
+fn open(gate: &Session, key: u32) {
+    gate.sql(&format!("delete from gate.closed where key = {key}; select pg_advisory_unlock({key})"));
+}
+
+/// Begins the copy of `t`, and holds it at the gate.
+fn copy_to(r: &Replication, side: Side, stage: &str) -> Session {
+    let gate = close(r, side, stage, KEY);
+    r.londiste.run("subscriber add t");
+    wait_until_held(&gate, KEY);
+    gate
+}
+
+/// The copy of `t` has a batch in hand on its way to the tick of `do-sync`.
+fn copy_to_do_sync(r: &Replication) -> Session {
+    let gate = copy_to(r, Side::Subscriber, "state wanna-sync%");
+    for id in 2..5 {
+        r.provider.sql(&format!("insert into t values ({id}, 'behind')"));
+        r.replay_until_in_sync();
+    }
+    let finish = close(r, Side::Provider, "finish batch", KEY + 1);
+    open(&gate, KEY);
+    wait_until_held(&finish, KEY + 1);
+    wait_until("replay waits for t", || {
+        let state = r.subscriber.value(STATE_OF_T);
+        if state.starts_with("do-sync") { Ok(()) } else { Err(state) }
+    });
+    finish
+}
+
+/// `unregister` comes before what the copy, or replay, is about to write; nobody listens for a while; and `register`.
+fn unregister_first(r: &Replication, let_go: impl FnOnce()) {
+    command_first(r, "subscriber unregister", let_go);
+    r.provider.sql("insert into t values (10, 'while nobody listens'); delete from t where id = 1");
+    original::tick(&r.provider);
+    r.londiste.run("subscriber register");
+    // Replay found itself without a consumer, and pauses.
+    r.londiste.reload();
+    r.wait_until_ok();
+    r.replay_until_in_sync();
+    r.wait_until_ok();
+    r.assert_in_sync();
+}
+
+#[test]
+fn unregister_and_register_win_over_the_end_of_a_hand_over() {
+    let r = with_gates();
+    let gate = copy_to_do_sync(&r);
+    unregister_first(&r, || open(&gate, KEY + 1));
+}
+
+/// As `unregister` does it on both sides, without a race for the copy's consumer.
+#[test]
+fn states_that_were_forgotten_win_over_the_end_of_a_hand_over() {
+    let r = with_gates();
+    let gate = copy_to_do_sync(&r);
+    let forget = "update londiste.subscriber_table set merge_state = null, snapshot = null;
+                  delete from londiste.completed where consumer_id = 'db1-londiste'";
+    before_the_write(&r, || open(&gate, KEY + 1), forget);
+    r.provider.sql(&format!("select pgq.unregister_consumer('{QUEUE}', 'db1-londiste')"));
+    r.provider.sql("insert into t values (10, 'while nobody listens'); delete from t where id = 1");
+    original::tick(&r.provider);
+    r.provider.sql(&format!("select pgq.register_consumer('{QUEUE}', 'db1-londiste')"));
+    r.londiste.reload();
+    r.wait_until_ok();
+    r.replay_until_in_sync();
+    r.wait_until_ok();
+    r.assert_in_sync();
+}
+
+#[test]
+fn unregister_and_register_win_over_the_end_of_a_catch_up() {
+    let r = with_gates();
+    let gate = copy_to(&r, Side::Provider, "finish batch");
+    unregister_first(&r, || open(&gate, KEY));
+}
+
+#[test]
+fn unregister_and_register_win_over_the_end_of_a_copy() {
+    let r = with_gates();
+    let gate = copy_to(&r, Side::Subscriber, "ddl alter table%add constraint%t_pkey%");
+    unregister_first(&r, || open(&gate, KEY));
+}
+
+#[test]
+fn unregister_and_register_win_over_the_order_to_sync() {
+    let r = with_gates();
+    let gate = copy_to(&r, Side::Subscriber, "state wanna-sync%");
+    let locked = r.subscriber.session();
+    locked.sql("begin; lock table other in access exclusive mode");
+    r.provider.sql("insert into other values (1)");
+    wait_until("replay waits", || {
+        let sql = "select count(*) from pg_locks where relation = 'other'::regclass and not granted";
+        if r.subscriber.value(sql) == "0" { Err("it does not") } else { Ok(()) }
+    });
+    open(&gate, KEY);
+    wait_until("t waits for replay", || {
+        let state = r.subscriber.value(STATE_OF_T);
+        if state.starts_with("wanna-sync") { Ok(()) } else { Err(state) }
+    });
+    unregister_first(&r, || locked.sql("commit"));
+}
+
+#[test]
+fn remove_wins_over_the_end_of_a_catch_up() {
+    let r = with_gates();
+    let gate = copy_to(&r, Side::Provider, "finish batch");
+    command_first(&r, "subscriber remove t", || open(&gate, KEY));
+    r.provider.sql("insert into other values (7)");
+    r.replay_until_in_sync();
+    assert_eq!(r.subscriber.column("select id from other"), ["7"]);
+    wait_until("no consumer of a copy is left", || {
+        let left = r.provider.column(COPIES);
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+    assert_no_complaints(&r);
 }

@@ -418,6 +418,10 @@ fn view_over_the_originals_functions_stops_the_upgrade_and_nothing_is_changed() 
     r.subscriber.sql("create view mine as select londiste.get_last_tick('c')");
     let output = r.londiste.program(["subscriber", "install"]).stdout("").status(1).run();
     let reason = "cannot drop function londiste.get_last_tick(text) because other objects depend on it (2BP01)";
-    assert!(output.stderr.contains(reason) && output.stderr.contains("view mine depends on"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains(reason) && output.stderr.contains("view public.mine depends on"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(r.subscriber.value("select londiste.version()"), "2.1.12");
 }

@@ -174,101 +174,171 @@ fn settings_are_shown_to_the_byte() {
     );
 }
 
-/// Each refused command: what it says it does, then why it cannot. Nothing goes to standard output.
-#[test]
-fn refused_commands_say_why_and_change_nothing() {
-    const VARIABLES: &str = "HINT: Nothing was changed. These can be set: ticker_max_count, ticker_max_lag, ticker_idle_period, \
-                             rotation_period, external_ticker, ticker_paused, disable_insert, per_tx_limit.";
-    const LIST: &str = "HINT: \"rlondiste ticker INI status\" lists the queues; \"create\" makes one.";
-    const WRITE: &str = "HINT: Nothing was changed. Write VAR=VAL, such as ticker_max_lag=3.";
-    let setup = Setup::installed();
-    setup.database.sql(
-        "select pgq.create_queue(q) from unnest(array['q1', 'unticked']) q; select pgq.register_consumer('q1', 'c1');
-         delete from pgq.tick where tick_queue = (select queue_id from pgq.queue where queue_name = 'unticked')",
-    );
+/// A refused command: what it says it does, why it cannot, and the lines after that. Nothing goes to standard output, and
+/// nothing is changed.
+#[track_caller]
+fn assert_refused(setup: &Setup, commands: &[(&str, &str, String, &[&str])]) {
     let state = || {
         let queues = setup.database.rows("select q::text from pgq.queue q order by queue_name");
         (queues, setup.database.rows("select * from pgq.get_consumer_info()").len())
     };
     let before = state();
-    let place = setup.place();
-    let on = |action: &str, what: &str| format!("could not {action} on provider ({place}), {what}");
-    for (command, info, error, more) in [
-        (
-            "drop q1",
-            "Dropping queue: q1",
-            on("drop the queue", "queue \"q1\": cannot drop queue, consumers still attached (55006)"),
-            &[
-                "DETAIL: Queue: q1, consumer: c1",
-                "CONTEXT: ...",
-                "HINT: Unregister its consumers first, or drop it with force.",
-            ][..],
-        ),
-        (
-            "drop nope",
-            "Dropping queue: nope",
-            on("drop the queue", "queue \"nope\": No such event queue (42704)"),
-            &["DETAIL: Queue: nope", "CONTEXT: ..."],
-        ),
-        (
-            "register nope c1",
-            "Registering consumer c1 on queue nope",
-            on("register the consumer", "consumer \"c1\" of queue \"nope\": Event queue not created yet (42704)"),
-            &["DETAIL: Queue: nope", "CONTEXT: ...", "HINT: Create it with pgq.create_queue()."],
-        ),
-        (
-            "register unticked c1",
-            "Registering consumer c1 on queue unticked",
-            on(
-                "register the consumer",
-                "consumer \"c1\" of queue \"unticked\": No ticks for this queue.  Please run ticker on database. (55000)",
-            ),
-            &["DETAIL: Queue: unticked", "CONTEXT: ..."],
-        ),
-        (
-            "unregister q1 nobody",
-            "Unregistering consumer nobody from queue q1",
-            on(
-                "unregister the consumer",
-                "consumer \"nobody\" of queue \"q1\": consumer not registered on queue (42704)",
-            ),
-            &["DETAIL: Queue: q1, consumer: nobody", "CONTEXT: ..."],
-        ),
-        (
-            "unregister nope c1",
-            "Unregistering consumer c1 from queue nope",
-            on(
-                "unregister the consumer",
-                "consumer \"c1\" of queue \"nope\": consumer not registered on queue (42704)",
-            ),
-            &["DETAIL: Queue: nope, consumer: c1", "CONTEXT: ..."],
-        ),
-        ("config nope", "", format!("no such queue: nope (on provider, {place})"), &[LIST]),
-        (
-            "config nope ticker_max_lag=1",
-            "Change queue nope config to: queue_ticker_max_lag='1'",
-            format!("no such queue: nope (on provider, {place})"),
-            &[LIST],
-        ),
-        ("config q1 ticker_max_lag=1 bad=1", "", "unknown config var: bad".to_owned(), &[VARIABLES]),
-        ("config q1 a=b=c", "", "unknown config var: a".to_owned(), &[VARIABLES]),
-        ("config q1 ticker_max_lag", "", "cannot understand \"ticker_max_lag\"".to_owned(), &[WRITE]),
-        (
-            "config q1 ticker_max_count=5 ticker_max_lag=abc",
-            "Change queue q1 config to: queue_ticker_max_count='5', queue_ticker_max_lag='abc'",
-            on(
-                "change the settings of the queue",
-                "queue \"q1\": invalid input syntax for type interval: \"abc\" (22007)",
-            ),
-            &[],
-        ),
-    ] {
+    for (command, info, error, more) in commands {
         let info = format!("DATE PID INFO {info}");
         let critical = format!("DATE PID CRITICAL Job db1-ticker crashed: {error}");
         let first = if info.ends_with(' ') { vec![] } else { vec![info.as_str()] };
         setup.fails(command, &[&first[..], &[&critical], more].concat());
     }
     assert_eq!(state(), before);
+}
+
+#[test]
+fn refused_commands_say_why_and_change_nothing() {
+    let setup = Setup::installed();
+    setup.database.sql(
+        "select pgq.create_queue(q) from unnest(array['q1', 'unticked']) q; select pgq.register_consumer('q1', 'c1');
+         delete from pgq.tick where tick_queue = (select queue_id from pgq.queue where queue_name = 'unticked')",
+    );
+    let place = setup.place();
+    let on = |action: &str, what: &str| format!("could not {action} on provider ({place}), {what}");
+    assert_refused(
+        &setup,
+        &[
+            (
+                "drop q1",
+                "Dropping queue: q1",
+                on("drop the queue", "queue \"q1\": cannot drop queue, consumers still attached (55006)"),
+                &[
+                    "DETAIL: Queue: q1, consumer: c1",
+                    "CONTEXT: ...",
+                    "HINT: Unregister its consumers first, or drop it with force.",
+                ],
+            ),
+            (
+                "drop nope",
+                "Dropping queue: nope",
+                on("drop the queue", "queue \"nope\": No such event queue (42704)"),
+                &["DETAIL: Queue: nope", "CONTEXT: ..."],
+            ),
+            (
+                "register nope c1",
+                "Registering consumer c1 on queue nope",
+                on("register the consumer", "consumer \"c1\" of queue \"nope\": Event queue not created yet (42704)"),
+                &["DETAIL: Queue: nope", "CONTEXT: ...", "HINT: Create it with pgq.create_queue()."],
+            ),
+            (
+                "register unticked c1",
+                "Registering consumer c1 on queue unticked",
+                on(
+                    "register the consumer",
+                    "consumer \"c1\" of queue \"unticked\": No ticks for this queue.  Please run ticker on database. (55000)",
+                ),
+                &["DETAIL: Queue: unticked", "CONTEXT: ..."],
+            ),
+            (
+                "unregister q1 nobody",
+                "Unregistering consumer nobody from queue q1",
+                on(
+                    "unregister the consumer",
+                    "consumer \"nobody\" of queue \"q1\": consumer not registered on queue (42704)",
+                ),
+                &["DETAIL: Queue: q1, consumer: nobody", "CONTEXT: ..."],
+            ),
+            (
+                "unregister nope c1",
+                "Unregistering consumer c1 from queue nope",
+                on(
+                    "unregister the consumer",
+                    "consumer \"c1\" of queue \"nope\": consumer not registered on queue (42704)",
+                ),
+                &["DETAIL: Queue: nope, consumer: c1", "CONTEXT: ..."],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn refused_settings_say_why_and_change_nothing() {
+    const VARIABLES: &str = "HINT: Nothing was changed. These can be set: ticker_max_count, ticker_max_lag, ticker_idle_period, \
+                             rotation_period, external_ticker, ticker_paused, disable_insert, per_tx_limit.";
+    const LIST: &str = "HINT: \"rlondiste ticker INI status\" lists the queues; \"create\" makes one.";
+    const WRITE: &str = "HINT: Nothing was changed. Write VAR=VAL, such as ticker_max_lag=3.";
+    const TIME: &str =
+        "HINT: Nothing was changed. It is a time of 0 to 100 years, such as \"2 hours\"; a bare number means seconds.";
+    const COUNT: &str = "HINT: Nothing was changed. It is a number of at least 1.";
+    let setup = Setup::installed();
+    setup.database.sql("select pgq.create_queue('q1')");
+    let place = setup.place();
+    assert_refused(
+        &setup,
+        &[
+            ("config nope", "", format!("no such queue: nope (on provider, {place})"), &[LIST]),
+            (
+                "config nope ticker_max_lag=1",
+                "Change queue nope config to: queue_ticker_max_lag='1'",
+                format!("no such queue: nope (on provider, {place})"),
+                &[LIST],
+            ),
+            ("config q1 ticker_max_lag=1 bad=1", "", "unknown config var: bad".to_owned(), &[VARIABLES]),
+            ("config q1 a=b=c", "", "unknown config var: a".to_owned(), &[VARIABLES]),
+            ("config q1 ticker_max_lag", "", "cannot understand \"ticker_max_lag\"".to_owned(), &[WRITE]),
+            (
+                "config q1 rotation_period=-5",
+                "Change queue q1 config to: queue_rotation_period='-5'",
+                "rotation_period cannot be '-5'".to_owned(),
+                &[TIME],
+            ),
+            (
+                "config q1 ticker_max_count=5 ticker_idle_period=101years",
+                "Change queue q1 config to: queue_ticker_max_count='5', queue_ticker_idle_period='101years'",
+                "ticker_idle_period cannot be '101years'".to_owned(),
+                &[TIME],
+            ),
+            (
+                "config q1 ticker_max_lag=5 ticker_max_count=0",
+                "Change queue q1 config to: queue_ticker_max_lag='5', queue_ticker_max_count='0'",
+                "ticker_max_count cannot be '0'".to_owned(),
+                &[COUNT],
+            ),
+            (
+                "config q1 per_tx_limit=-1",
+                "Change queue q1 config to: queue_per_tx_limit='-1'",
+                "per_tx_limit cannot be '-1'".to_owned(),
+                &[COUNT],
+            ),
+            (
+                "config q1 ticker_max_count=5 ticker_max_lag=abc",
+                "Change queue q1 config to: queue_ticker_max_count='5', queue_ticker_max_lag='abc'",
+                format!(
+                    "could not change the settings of the queue on provider ({place}), queue \"q1\": \
+                 invalid input syntax for type interval: \"abc\" (22007)"
+                ),
+                &[],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn names_that_make_no_sense_are_refused() {
+    let setup = Setup::with_queues(&["q"]);
+    let place = setup.place();
+    let hint = "HINT: A name has 1 to 1000 bytes, and no line breaks or other control characters.\n";
+    let long = "x".repeat(2_000);
+    for (name, problem) in [("", "is empty"), (&long, "is too long: 2000 bytes")] {
+        let stderr = format!(
+            "DATE PID INFO Creating queue: {name}\n\
+             DATE PID CRITICAL Job db1-ticker crashed: could not create the queue on provider ({place}), queue \"{name}\": queue \
+             name {problem} (42602)\nCONTEXT: ...\n{hint}"
+        );
+        setup.job.program(["create", name]).stdout("").stderr(stderr).status(1).run();
+        let stderr = format!(
+            "DATE PID INFO Registering consumer {name} on queue q\n\
+             DATE PID CRITICAL Job db1-ticker crashed: could not register the consumer on provider ({place}), consumer \"{name}\" \
+             of queue \"q\": consumer name {problem} (42602)\nCONTEXT: ...\n{hint}"
+        );
+        setup.job.program(["register", "q", name]).stdout("").stderr(stderr).status(1).run();
+    }
 }
 
 #[test]

@@ -63,6 +63,21 @@ fn consumer_that_blocks_rotation_is_named() {
     assert_eq!(warnings, 1);
 }
 
+/// Its last tick is older than the rotation period, because the queue gets no ticks.
+#[test]
+fn consumer_that_has_read_everything_is_not_blamed() {
+    let (_cluster, setup) = alone();
+    setup.job.run("register q punctual");
+    setup.job.run("config q ticker_paused=true");
+    setup.database.sql("update pgq.tick set tick_time = now() - interval '1 hour'");
+    setup.job.start();
+    for _ in 0..2 {
+        setup.job.wait_for_log_after(setup.job.log().len(), "INFO {maint_duration: ");
+    }
+    let log = setup.job.log();
+    assert!(!log.contains("WARNING Consumer"), "{log}");
+}
+
 #[test]
 fn session_that_has_the_table_locked_is_named() {
     let (_cluster, setup) = alone();

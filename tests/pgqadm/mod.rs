@@ -1,9 +1,11 @@
 //! The ticker and its administration.
 
 mod admin;
+mod captured;
 mod events;
 mod maintenance;
 mod restore;
+mod rights;
 mod server;
 mod status;
 mod ticker;

@@ -67,6 +67,56 @@ fn queue_that_is_being_dropped_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn role_without_rights_does_not_stop_the_ticker() {
+    let cluster = Cluster::builder().name("nobody").start();
+    let setup = Setup::on(&cluster);
+    setup.job.run("install");
+    setup.create_queues(&["q"]);
+    setup.database.sql("create role nobody");
+    setup.job.start();
+    let nobody = setup.database.session();
+    nobody.sql(
+        "set role nobody; select pg_advisory_lock(1885827444, id), pg_advisory_lock(id) from generate_series(1, 9) id",
+    );
+    for _ in 0..3 {
+        assert_ticks(&setup, "q");
+    }
+}
+
+#[test]
+fn session_that_keeps_a_queue_from_being_ticked_is_named() {
+    let setup = Setup::with_queues(&["q"]);
+    setup.job.start();
+    assert_ticks(&setup, "q");
+    for (lock, what) in [
+        ("select pgq.force_tick('q'); select pgq.ticker('q')", "holds the newest tick"),
+        ("select * from pgq.tick order by tick_id desc limit 1 for update", "holds the newest tick"),
+        ("select * from pgq.queue for update", "holds the row of the queue"),
+        ("lock table pgq.tick in share mode", "holds ShareLock on pgq.tick"),
+    ] {
+        let holder = setup.database.session();
+        // Another tick may come while the lock is taken.
+        wait_until("the lock is taken", || {
+            holder.sql(&format!("set application_name = 'holder'; begin; {lock}"));
+            let newest = holder.value("select count(*) from pgq.tick where xmax::text = txid_current()::text");
+            if newest != "0" || what != "holds the newest tick" {
+                return Ok(());
+            }
+            holder.sql("rollback");
+            Err("a tick came")
+        });
+        insert(&setup, "q");
+        let pid = holder.backend_pid();
+        setup.job.wait_for_log(&format!(
+            " s, its consumers wait. It is blocked by pid {pid} (user postgres, application \"holder\"), which {what}, for "
+        ));
+        holder.sql("rollback");
+        assert_ticks(&setup, "q");
+    }
+    assert_no_error(&setup.job);
+}
+
+#[test]
 fn paused_and_externally_ticked_queues_are_left_alone() {
     let setup = Setup::with_queues(&["q", "paused", "external"]);
     setup.job.run("config paused ticker_paused=true");
@@ -82,6 +132,48 @@ fn paused_and_externally_ticked_queues_are_left_alone() {
     setup.job.run("config paused ticker_paused=false");
     setup.wait_for_tick_after("paused", before[0]);
     assert_no_error(&setup.job);
+}
+
+/// Only an update of the table itself can set them so.
+#[test]
+fn queue_with_settings_that_make_no_sense_is_named_and_does_not_hold_up_the_others() {
+    let setup = Setup::with_queues(&["good", "bad"]);
+    setup.database.sql("update pgq.queue set queue_ticker_max_lag = '-5 s' where queue_name = 'bad'");
+    setup.job.start();
+    for _ in 0..3 {
+        assert_ticks(&setup, "good");
+    }
+    setup.job.wait_for_log(
+        "ERROR queue \"bad\" gets no ticks with these settings: ticker_max_count = 500, ticker_max_lag = -5 s, \
+         ticker_idle_period = 0.2 s\nHINT: They must be finite and not negative. Set them with \"rlondiste ticker INI config \
+         QUEUE VAR=VAL\".\n",
+    );
+    setup.job.run("config bad ticker_max_lag=0.1");
+    assert_ticks(&setup, "bad");
+}
+
+/// As after the clock was set back by an hour while no ticker ran. The next tick is of now, so it is said once.
+#[test]
+fn tick_of_the_future_is_told_and_ticks_go_on() {
+    let setup = Setup::with_queues(&["q"]);
+    setup.database.sql("update pgq.tick set tick_time = now() + interval '1 hour'");
+    setup.job.start();
+    for _ in 0..3 {
+        assert_ticks(&setup, "q");
+    }
+    setup.job.stop();
+    setup.job.start();
+    assert_ticks(&setup, "q");
+    let place = setup.place();
+    let log = setup.job.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("in the future")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    let end = format!(
+        " s in the future: the clock of provider ({place}) was set back. Ticks go on; times and lags that are shown are wrong until \
+         the clock has passed its old time"
+    );
+    let begin = "WARNING The newest tick of queue q lies 3";
+    assert!(told[0].contains(begin) && told[0].ends_with(&end), "{}", told[0]);
 }
 
 #[test]

@@ -47,6 +47,8 @@ create table pgq.retry_queue (
     like pgq.event_template including defaults,
     primary key (ev_owner, ev_id),
     foreign key (ev_owner) references pgq.subscription (sub_id));
+create index rq_retry_idx on pgq.retry_queue (ev_retry_after);
+create index rq_retry_owner_idx on pgq.retry_queue (ev_owner, ev_id);
 create table pgq.failed_queue (
     ev_failed_reason text,
     ev_failed_time timestamptz not null,

@@ -102,7 +102,19 @@ begin
     end if;
     insert into pgq.consumer (co_name) values (x_consumer_name) on conflict do nothing;
     select co_id into x_consumer from pgq.consumer where co_name = x_consumer_name;
+    if x_tick_pos is not null
+       and not exists (select from pgq.tick where tick_queue = x_queue and tick_id = x_tick_pos) then
+        raise exception 'cannot reposition, tick not found: %', x_tick_pos;
+    end if;
     if exists (select from pgq.subscription where sub_queue = x_queue and sub_consumer = x_consumer) then
+        if x_tick_pos is not null then
+            if exists (select from pgq.subscription
+                       where sub_queue = x_queue and sub_consumer = x_consumer and sub_batch is not null) then
+                raise exception 'reposition while active not allowed';
+            end if;
+            update pgq.subscription set sub_last_tick = x_tick_pos, sub_active = now()
+            where sub_queue = x_queue and sub_consumer = x_consumer;
+        end if;
         return 0;
     end if;
     select coalesce(x_tick_pos, max(tick_id)) into x_tick from pgq.tick where tick_queue = x_queue;

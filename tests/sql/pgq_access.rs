@@ -13,6 +13,7 @@ const PUBLIC: &[&str] = &[
     "rlondiste_version()",
     "rotation_blockers(text)",
     "seq_getval(text)",
+    "tick_blockers(text)",
     "version()",
 ];
 
@@ -165,29 +166,27 @@ fn expressions_in_trigger_arguments_are_computed_only_for_trusted_owners() {
 }
 
 #[test]
-fn closed_data_stays_closed_for_new_queues_and_after_an_upgrade() {
-    create_roles(&["pgq_test_nobody"]);
-    let (database, session) = installed();
-    session.sql("revoke select on pgq.event_template from public; select pgq.create_queue('q')");
+fn state_of_queues_is_readable_by_everybody_and_their_events_are_not() {
+    create_roles(&["pgq_test_nobody", "pgq_test_reader"]);
+    let (database, session) = with_queue();
+    let nobody = session_as(&database, "pgq_test_nobody");
+    let check = || {
+        for object in ["consumer", "queue", "tick", "subscription"] {
+            nobody.sql(&format!("select * from pgq.{object}"));
+        }
+        nobody.sql("select last_value from pgq.event_1_id_seq; select last_value from pgq.event_1_tick_seq");
+        for object in ["event_template", "event_1", "event_1_0", "event_1_2", "retry_queue", "failed_queue"] {
+            assert_eq!(nobody.error(&format!("select * from pgq.{object}")).code, "42501", "{object}");
+        }
+    };
+    check();
     try_install(&session).unwrap();
-    session.sql("select pgq.create_queue('r')");
-    let nobody = session_as(&database, "pgq_test_nobody");
-    for table in ["event_1", "event_1_0", "event_2_2", "event_template"] {
-        assert_eq!(nobody.error(&format!("select * from pgq.{table}")).code, "42501", "{table}");
-    }
-    nobody.sql("select * from pgq.queue");
-}
+    check();
 
-#[test]
-fn tables_and_sequences_of_a_queue_are_readable_by_everybody_as_in_version_2() {
-    create_roles(&["pgq_test_nobody"]);
-    let (database, _session) = with_queue();
-    let nobody = session_as(&database, "pgq_test_nobody");
-    for object in ["consumer", "queue", "tick", "subscription", "event_template", "retry_queue", "failed_queue"] {
-        nobody.sql(&format!("select * from pgq.{object}"));
-    }
-    nobody.sql("select * from pgq.event_1; select * from pgq.event_1_2");
-    nobody.sql("select last_value from pgq.event_1_id_seq; select last_value from pgq.event_1_tick_seq");
+    database.sql("grant pgq_reader to pgq_test_reader");
+    let reader = session_as(&database, "pgq_test_reader");
+    reader.sql("select * from pgq.event_template; select * from pgq.event_1; select * from pgq.event_1_2");
+    reader.sql("select * from pgq.retry_queue; select * from pgq.failed_queue");
 }
 
 #[test]
@@ -195,4 +194,21 @@ fn superuser_installs_too() {
     let database = empty_database();
     try_install(&database.session()).unwrap();
     assert_eq!(database.value("select pgq.create_queue('q')"), "1");
+}
+
+/// `pgq._grant_perms_from` is internal by its name, but PgQ 3's own grants call it.
+#[test]
+fn privileges_of_a_table_are_copied_to_another() {
+    create_roles(&["pgq_test_nobody", "pgq_test_reader"]);
+    let (database, session) = installed();
+    session.sql(
+        "create table public.source (a int); create table public.\"Odd target\" (a int);
+         grant select on public.source to public; grant select, update on public.source to pgq_test_reader with grant option",
+    );
+    assert_eq!(session.value("select pgq._grant_perms_from('public', 'source', 'public', 'Odd target')"), "1");
+    assert_eq!(session.value("select pgq._grant_perms_from('public', 'source', 'public', null)"), "NULL");
+    session_as(&database, "pgq_test_nobody").sql("select * from public.\"Odd target\"");
+    let reader = session_as(&database, "pgq_test_reader");
+    reader.sql("update public.\"Odd target\" set a = 1; grant update on public.\"Odd target\" to pgq_test_nobody");
+    assert_eq!(reader.error("delete from public.\"Odd target\"").code, "42501");
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use rlondiste::pgq::schema;
 
-use super::{OWNER, empty_database, installed, session_as, try_install};
-use crate::support::Cluster;
+use super::{OWNER, create_roles, empty_database, installed, session_as, try_install};
+use crate::support::{Cluster, wait_until};
 
 #[test]
 fn every_file_of_the_directory_is_installed_once() {
@@ -107,9 +108,57 @@ fn schema_that_was_created_empty_is_filled() {
     try_install(&session_as(&database, OWNER)).unwrap();
 }
 
+/// The second installer waits for the first one and then finds nothing to do, also when neither found a schema.
+#[test]
+fn two_installers_follow_each_other() {
+    let database = empty_database();
+    for _ in 0..2 {
+        let first = session_as(&database, OWNER);
+        first.sql("begin; set local client_min_messages = warning; set local check_function_bodies = off");
+        for (_, sql) in schema::FILES {
+            first.sql(sql);
+        }
+        let second = session_as(&database, OWNER);
+        let pid = second.backend_pid();
+        thread::scope(|scope| {
+            let second = scope.spawn(move || try_install(&second));
+            wait_until("the second installer waits", || {
+                let waits = format!("select wait_event_type from pg_stat_activity where pid = {pid}");
+                match database.value(&waits).as_str() {
+                    "Lock" => Ok(()),
+                    other => Err(other.to_owned()),
+                }
+            });
+            first.sql("commit");
+            second.join().unwrap().unwrap_or_else(|error| panic!("{error}"));
+        });
+    }
+    assert_eq!(database.value("select pgq.create_queue('q')"), "1");
+}
+
+#[test]
+fn roles_without_rights_cannot_keep_an_installer_waiting() {
+    create_roles(&["pgq_test_nobody"]);
+    let (database, session) = installed();
+    let nobody = session_as(&database, "pgq_test_nobody");
+    nobody.sql("begin; select * from pgq.queue, pgq.tick; select pg_advisory_lock(491261095524)");
+    // Nor can those that consume, write and retry in a transaction that stays open.
+    session.sql(
+        "select pgq.create_queue('q'), pgq.register_consumer('q', 'c'), pgq.insert_event('q', 'type', 'data'), pgq.force_tick('q');
+         select pgq.ticker('q'); select pgq.next_batch('q', 'c')",
+    );
+    let client = session_as(&database, OWNER);
+    client.sql(
+        "begin; select pgq.insert_event('q', 'type', 'data'), pgq.event_retry(1, 1, 0), pgq.event_failed(1, 1, 'bad');
+         select pgq.finish_batch(1); select pgq.register_consumer('q', 'other')",
+    );
+    session.sql("set lock_timeout = '3s'");
+    try_install(&session).unwrap();
+}
+
 /// Roles belong to the cluster, so this takes one of its own.
 #[test]
-fn without_the_right_to_create_roles_the_schema_is_open_as_in_version_2() {
+fn without_the_right_to_create_roles_the_schema_belongs_to_its_owner_alone() {
     let cluster = Cluster::builder().name("noroles").start();
     let database = cluster.database();
     database.sql(&format!(
@@ -120,19 +169,35 @@ fn without_the_right_to_create_roles_the_schema_is_open_as_in_version_2() {
     let session = session_as(&database, OWNER);
     try_install(&session).unwrap();
     assert_eq!(database.value("select count(*) from pg_roles where rolname like 'pgq%'"), "0");
-    session.sql("select pgq.create_queue('q')");
+    session.sql("select pgq.create_queue('q'), pgq.register_consumer('q', 'mine')");
 
     let anybody = session_as(&database, "somebody");
-    assert_eq!(anybody.value("select pgq.insert_event('q', 'type', 'data')"), "1");
-    assert_eq!(anybody.value("select pgq.register_consumer('q', 'c')"), "1");
-    anybody.sql("select pgq.force_tick('q'); select pgq.next_batch('q', 'c'); select count(*) from pgq.event_1");
-    for admin in ["create_queue('r')", "drop_queue('q')", "ticker()", "ticker('q')", "maint_rotate_tables_step1('q')"] {
-        assert_eq!(anybody.error(&format!("select pgq.{admin}")).code, "42501", "{admin}");
-    }
+    let refused = || {
+        for closed in [
+            "insert_event('q', 'type', 'data')",
+            "register_consumer('q', 'c')",
+            "unregister_consumer('q', 'mine')",
+            "next_batch('q', 'mine')",
+            "force_tick('q')",
+            "create_queue('r')",
+            "drop_queue('q')",
+            "ticker()",
+            "ticker('q')",
+            "maint_rotate_tables_step1('q')",
+        ] {
+            assert_eq!(anybody.error(&format!("select pgq.{closed}")).code, "42501", "{closed}");
+        }
+        assert_eq!(anybody.error("select * from pgq.event_1").code, "42501");
+        anybody.sql("select * from pgq.get_queue_info(); select * from pgq.get_consumer_info()");
+    };
+    refused();
+    try_install(&session).unwrap();
+    refused();
+    assert_eq!(session.value("select pgq.insert_event('q', 'type', 'data')"), "1");
 
-    // The roles come later: the next install uses them, and the schema stays open for those who rely on it.
+    // The roles come later: the next install uses them.
     database.sql("create role pgq_admin; grant pgq_admin to somebody");
     try_install(&session).unwrap();
-    anybody.sql("select pgq.ticker()");
-    assert_eq!(anybody.value("select pgq.insert_event('q', 'type', 'data')"), "1003");
+    anybody.sql("select pgq.ticker(); select pgq.register_consumer('q', 'c'); select count(*) from pgq.event_1");
+    assert_eq!(anybody.value("select pgq.insert_event('q', 'type', 'data')"), "2");
 }

@@ -186,17 +186,16 @@ fn maintenance_round_is_listed() {
     );
     session.sql("select pgq.maint_rotate_tables_step1('q'); update pgq.queue set queue_extra_maint = null");
     assert_eq!(operations(&session), ["pgq.maint_rotate_tables_step2:NULL"]);
-    let tables = session.column("select * from pgq.maint_tables_to_vacuum()");
-    assert_eq!(tables, ["pgq.subscription", "pgq.consumer", "pgq.queue", "pgq.tick", "pgq.retry_queue"]);
-    for table in tables {
-        session.sql(&format!("vacuum {table}"));
-    }
+    // Autovacuum is on here.
+    assert!(session.column("select * from pgq.maint_tables_to_vacuum()").is_empty());
 }
 
 #[test]
 fn without_autovacuum_each_round_begins_its_vacuums_with_another_table() {
     let cluster = Cluster::builder().name("unvacuumed").conf("autovacuum = off").start();
     let (_database, session) = with_queue_in(&cluster);
+    let tables = session.column("select * from pgq.maint_tables_to_vacuum()");
+    assert_eq!(tables, ["pgq.subscription", "pgq.consumer", "pgq.queue", "pgq.tick", "pgq.retry_queue"]);
     let mut first = Vec::new();
     for _ in 0..6 {
         let listed = operations(&session);

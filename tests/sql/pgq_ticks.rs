@@ -1,17 +1,19 @@
 //! When a tick is due, who may make it, and who is woken by it.
 
-use super::{consume, tick, with_queue};
+use super::{consume, create_roles, session_as, tick, with_queue};
 
 #[test]
 fn nothing_new_needs_no_tick() {
     let (_database, session) = with_queue();
     session.sql("select pgq.set_queue_config('q', 'ticker_max_count', '500')");
+    assert_eq!(session.value("select pgq.ticker('q')"), "2", "a queue with one tick gets its second one at once");
     assert_eq!(session.value("select pgq.ticker('q')"), "NULL");
     assert_eq!(session.value("select pgq.ticker()"), "0");
     session.sql("select pgq.insert_event('q', 'type', 'data')");
     assert_eq!(session.value("select pgq.ticker('q')"), "NULL", "not before max_lag has passed");
-    session.sql("select pgq.set_queue_config('q', 'ticker_max_lag', '0')");
-    assert_eq!(session.value("select pgq.ticker('q')"), "2");
+    session.sql("select pgq.set_queue_config('q', 'ticker_max_lag', '1 millisecond'), pg_sleep(0.01)");
+    assert_eq!(session.value("select pgq.ticker('q')"), "3");
+    session.sql("select pgq.set_queue_config('q', 'ticker_max_lag', '1 minute')");
     assert_eq!(session.value("select pgq.ticker('q')"), "NULL", "it has no events now");
 }
 
@@ -41,7 +43,7 @@ fn pauses_without_events_grow_up_to_the_idle_period() {
     );
     // Ages of the last two ticks, and whether the next is due. The transaction counter must have moved.
     for (last, previous, due) in
-        [(4, 5, true), (2, 3, false), (4, 7, false), (7, 10, true), (40, 90, false), (61, 99, true)]
+        [(4, 5, true), (1, 2, false), (2, 3, true), (4, 7, false), (7, 10, true), (40, 90, false), (61, 99, true)]
     {
         session.sql(&format!(
             "delete from pgq.tick;
@@ -53,6 +55,68 @@ fn pauses_without_events_grow_up_to_the_idle_period() {
         let made = session.value("select pgq.ticker('q')");
         assert_eq!(made != "NULL", due, "last tick {last} s ago, the one before {previous} s ago: {made}");
     }
+}
+
+/// The clock of the server was set back by an hour, or somebody inserted a tick of the future.
+#[test]
+fn tick_of_the_future_does_not_stop_the_ticks() {
+    for tick in ["ticker('q')", "ticker()"] {
+        let (_database, session) = with_queue();
+        session.sql(
+            "select pgq.set_queue_config('q', 'ticker_max_count', '500');
+             update pgq.tick set tick_time = now() + interval '1 hour'; select pgq.insert_event('q', 'type', 'data')",
+        );
+        session.take_notices();
+        assert_ne!(session.value(&format!("select pgq.{tick}")), "NULL");
+        let notices = session.take_notices();
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        assert!(
+            notices[0].starts_with("WARNING: queue q: the last tick lies 00:59:5")
+                && notices[0].ends_with(" in the future, so the clock was set back; ticks go on"),
+            "{notices:?}"
+        );
+        assert_eq!(consume(&session).unwrap(), ["data"]);
+        // Once: the next ticks are of now.
+        session.sql("select pgq.insert_event('q', 'type', 'second'), pgq.force_tick('q')");
+        session.sql(&format!("select pgq.{tick}"));
+        assert!(session.take_notices().is_empty());
+        assert_eq!(consume(&session).unwrap(), ["second"]);
+    }
+}
+
+/// What consumers wait for is measured between two ticks: from one of the future, no time would ever pass.
+#[test]
+fn consumers_and_rotation_pass_a_tick_of_the_future() {
+    let (_database, session) = with_queue();
+    session.sql(
+        "update pgq.tick set tick_time = now() + interval '1 hour';
+         update pgq.queue set queue_switch_time = now() + interval '1 hour'; select pgq.insert_event('q', 'type', 'one')",
+    );
+    session.sql("select pgq.ticker('q'); update pgq.tick set tick_time = now() + interval '1 hour' where tick_id = 2");
+    session.sql("select pgq.insert_event('q', 'type', 'two'); select pgq.ticker('q')");
+    let next = |arguments: &str| {
+        session.value(&format!("select cur_tick_id from pgq.next_batch_custom('q', 'c', {arguments})"))
+    };
+    assert_eq!(next("'1 minute', null, null"), "2");
+    session.sql("select pgq.finish_batch(1)");
+    assert_eq!(next("null, null, '10 minutes'"), "3");
+    assert_eq!(session.value("select ev_per_sec from pgq.get_queue_info('q')"), "NULL");
+    assert_eq!(session.column("select func_name from pgq.maint_operations()")[0], "pgq.maint_rotate_tables_step1");
+}
+
+/// Ticks with ids that the sequence has not reached yet: the next ticks come after them all the same.
+#[test]
+fn ticks_come_after_the_newest_one_whatever_its_id() {
+    let (_database, session) = with_queue();
+    session.sql(
+        "insert into pgq.tick (tick_queue, tick_id, tick_event_seq) select queue_id, 100, 0 from pgq.queue;
+         select pgq.insert_event('q', 'type', 'data')",
+    );
+    assert_eq!(session.value("select pgq.ticker('q')"), "101");
+    assert_eq!(consume(&session).unwrap(), [""; 0]);
+    assert_eq!(consume(&session).unwrap(), ["data"]);
+    session.sql("select pgq.insert_event('q', 'type', 'second')");
+    assert_eq!(session.value("select pgq.ticker('q')"), "102");
 }
 
 #[test]
@@ -118,6 +182,30 @@ fn two_tickers_do_not_wait_for_each_other() {
     other.sql("commit");
     session.sql("select pgq.force_tick('q')");
     assert_eq!(session.value("select pgq.ticker('q')"), "3");
+}
+
+/// No lock that a role without any right can take keeps the ticks from coming.
+#[test]
+fn roles_without_rights_cannot_keep_ticks_from_coming() {
+    create_roles(&["pgq_test_nobody"]);
+    let (database, session) = with_queue();
+    let nobody = session_as(&database, "pgq_test_nobody");
+    // The keys that each database's first queues had once.
+    nobody.sql("select pg_advisory_lock(1885827444, id), pg_advisory_lock(id) from generate_series(1, 10) id");
+    nobody.sql("begin; lock table pgq.queue, pgq.tick, pgq.consumer, pgq.subscription in access share mode");
+    session.sql("select pgq.insert_event('q', 'type', 'data')");
+    assert_eq!(session.value("select pgq.ticker('q')"), "2");
+    session.sql("select pgq.insert_event('q', 'type', 'data')");
+    assert_eq!(session.value("select pgq.ticker()"), "1");
+    for lock in [
+        "select * from pgq.queue for update",
+        "select * from pgq.tick for key share",
+        "lock table pgq.tick in row exclusive mode",
+        "lock table pgq.event_1 in access share mode",
+    ] {
+        nobody.sql("rollback; begin");
+        assert_eq!(nobody.error(lock).code, "42501", "{lock}");
+    }
 }
 
 #[test]

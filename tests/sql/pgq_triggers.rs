@@ -292,3 +292,65 @@ fn urlencoding_is_undone_by_its_reverse() {
         assert_eq!(encoded, "az+AZ+09+._-+%7e%21%2a%28%29%27%22+%2525%2b+%0a+%c3%a9%e2%82%ac");
     }
 }
+
+/// The documented way to write without replication; the role `replica` is what applies replicated changes.
+#[test]
+fn sessions_in_the_local_role_write_no_events() {
+    let (database, session) = with_queue();
+    let superuser = database.session();
+    for (trigger, args) in [("sqltriga", "'q'"), ("logutriga", "'q'"), ("jsontriga", "'q'"), ("logtriga", "'q', 'kv'")]
+    {
+        session.sql(&format!(
+            "create table public.{trigger} (id int primary key, data text);
+             create trigger logger after insert or update or delete on public.{trigger}
+                 for each row execute procedure pgq.{trigger}({args});
+             create trigger truncated after truncate on public.{trigger}
+                 for each statement execute procedure pgq.{trigger}({args});
+             truncate pgq.event_1_0"
+        ));
+        let write = format!(
+            "insert into public.{trigger} values (1, 'a'); update public.{trigger} set data = 'b';
+             delete from public.{trigger}; truncate public.{trigger}"
+        );
+        superuser.sql(&format!("set session_replication_role = local; {write}"));
+        assert_eq!(session.value("select count(*) from pgq.event_1"), "0", "{trigger}");
+        superuser.sql(&format!("set session_replication_role = replica; {write}"));
+        assert_eq!(session.value("select count(*) from pgq.event_1"), "0", "{trigger}");
+        // A trigger that always fires is fired in the role replica, and still silent in the role local.
+        session.sql(&format!("alter table public.{trigger} enable always trigger logger"));
+        superuser.sql(&format!("set session_replication_role = local; {write}"));
+        assert_eq!(session.value("select count(*) from pgq.event_1"), "0", "{trigger}");
+        superuser.sql(&format!("set session_replication_role = replica; {write}"));
+        assert_eq!(session.value("select count(*) from pgq.event_1"), "3", "{trigger}");
+        superuser.sql(&format!("set session_replication_role = origin; {write}"));
+        assert_eq!(session.value("select count(*) from pgq.event_1"), "7", "{trigger}");
+    }
+}
+
+/// Who replaces `pgq.insert_event(7)` sees, changes or drops the events of the generic triggers, as with PgQ's own.
+#[test]
+fn events_go_through_insert_event() {
+    let (_database, session) = with_queue();
+    session.sql(
+        "create table public.seen (queue text, ev_type text, ev_extra1 text);
+         grant insert on public.seen to public;
+         create or replace function pgq.insert_event(queue_name text, ev_type text, ev_data text,
+             ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
+         returns bigint as $$ begin insert into public.seen values ($1, $2, $4); return 1; end $$ language plpgsql",
+    );
+    for (trigger, args) in [("sqltriga", "'q'"), ("logutriga", "'q'"), ("jsontriga", "'q'"), ("logtriga", "'q', 'kv'")]
+    {
+        session.sql(&format!(
+            "create table public.{trigger} (id int primary key, data text);
+             create trigger logger after insert or update or delete on public.{trigger}
+                 for each row execute procedure pgq.{trigger}({args});
+             create trigger truncated after truncate on public.{trigger}
+                 for each statement execute procedure pgq.{trigger}({args});
+             insert into public.{trigger} values (1, 'a'); update public.{trigger} set data = 'b';
+             delete from public.{trigger}; truncate public.{trigger}"
+        ));
+        let seen = format!("select queue from public.seen where ev_extra1 = 'public.{trigger}'");
+        assert_eq!(session.column(&seen), ["q"; 4], "{trigger}");
+    }
+    assert_eq!(session.value("select count(*) from pgq.event_1"), "0");
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rlondiste::pgq::schema;
 
-use super::{OWNER, consume, create_roles, empty_database_in, installed, session_as, tick, try_install};
+use super::{OWNER, consume, create_roles, empty_database_in, installed, session_as, tick, try_install, with_queue};
 use crate::support::{Cluster, Database, Session};
 
 /// A queue in the middle of its life: consumer `busy` has an active batch with event 2, a retried and a failed event;
@@ -87,15 +87,62 @@ fn shape_is_that_of_a_new_schema() {
             left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
         where c.relnamespace = 'pgq'::regnamespace and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
           and c.relname !~ '^event_1' order by 1";
+    const KEYS: &str = "select conrelid::regclass || ' ' || pg_get_constraintdef(oid) from pg_constraint
+        where connamespace = 'pgq'::regnamespace and contype in ('p', 'u', 'f')
+        union all
+        select indexdef from pg_indexes
+        where schemaname = 'pgq' and tablename = 'retry_queue' order by 1";
     let (_database, session) = with_version_2();
     try_install(&session).unwrap();
     let (_fresh_database, fresh) = installed();
     assert_eq!(session.rows(FUNCTIONS), fresh.rows(FUNCTIONS));
+    let keys = |session: &Session| -> BTreeSet<String> {
+        // PostgreSQL names keys and indexes by itself where version 2 did not.
+        session.column(KEYS).iter().map(|key| key.replace("retry_queue_pkey", "rq_pkey")).collect()
+    };
+    assert_eq!(keys(&session), keys(&fresh));
     let (upgraded, new): (BTreeSet<_>, BTreeSet<_>) =
         (session.column(COLUMNS).into_iter().collect(), fresh.column(COLUMNS).into_iter().collect());
     let differences: Vec<_> = upgraded.symmetric_difference(&new).collect();
-    // 2.1 fills ev_owner of failed events by its key, as here.
     assert!(differences.is_empty(), "{differences:#?}");
+}
+
+/// As every rlondiste before made it: the key of subscriptions was sub_id, to which retried and failed events referred.
+#[test]
+fn keys_of_an_older_rlondiste_become_those_of_version_3() {
+    let (_database, session) = with_queue();
+    session.sql(
+        "select pgq.register_consumer('q', 'd');
+         alter table pgq.subscription drop constraint subscription_pkey, drop constraint subscription_batch_idx,
+             add constraint subscription_pkey primary key (sub_id), add constraint subscription_ukey unique (sub_queue, sub_consumer);
+         alter table pgq.retry_queue drop constraint rq_queue_id_fkey,
+             add constraint rq_owner_fkey foreign key (ev_owner) references pgq.subscription (sub_id);
+         alter table pgq.failed_queue alter column ev_txid set not null, alter column ev_txid set default txid_current(),
+             add constraint fq_owner_fkey foreign key (ev_owner) references pgq.subscription (sub_id);
+         insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner) values (now(), 1, 1, now(), 1);
+         insert into pgq.failed_queue (ev_failed_time, ev_id, ev_time, ev_owner) values (now(), 1, now(), 2)",
+    );
+    try_install(&session).unwrap();
+    let keys = session.column(
+        "select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint
+         where conrelid in ('pgq.subscription'::regclass, 'pgq.retry_queue'::regclass, 'pgq.failed_queue'::regclass)
+           and contype in ('p', 'u', 'f') order by 1",
+    );
+    assert_eq!(
+        keys,
+        [
+            "pgq.failed_queue fq_pkey PRIMARY KEY (ev_owner, ev_id)",
+            "pgq.retry_queue rq_pkey PRIMARY KEY (ev_owner, ev_id)",
+            "pgq.retry_queue rq_queue_id_fkey FOREIGN KEY (ev_queue) REFERENCES pgq.queue(queue_id)",
+            "pgq.subscription sub_consumer_fkey FOREIGN KEY (sub_consumer) REFERENCES pgq.consumer(co_id)",
+            "pgq.subscription sub_queue_fkey FOREIGN KEY (sub_queue) REFERENCES pgq.queue(queue_id)",
+            "pgq.subscription subscription_batch_idx UNIQUE (sub_batch)",
+            "pgq.subscription subscription_pkey PRIMARY KEY (sub_queue, sub_consumer)",
+        ]
+    );
+    assert_eq!(session.value("select pgq.maint_retry_events()"), "1");
+    session.sql("select pgq.unregister_consumer('q', 'd')");
+    assert_eq!(session.value("select count(*) from pgq.failed_queue"), "0");
 }
 
 #[test]

@@ -159,6 +159,18 @@ impl Program {
             .unwrap_or_else(|error| panic!("could not run {}: {error}", self.command_line()))
     }
 
+    /// Starts it in the foreground with standard output on a terminal; standard error goes into file `stderr` of
+    /// `scratch`.
+    pub fn spawn_with_stdout_on(&self, scratch: &Scratch, terminal: &Terminal) -> Child {
+        self.command(scratch)
+            .env("TERM", "xterm")
+            .stdin(Stdio::null())
+            .stdout(terminal.side())
+            .stderr(File::create(scratch.path().join("stderr")).unwrap())
+            .spawn()
+            .unwrap_or_else(|error| panic!("could not run {}: {error}", self.command_line()))
+    }
+
     /// Files, not pipes: a daemon that forgets to close a pipe would hold up its reader.
     fn spawn_into(&self, scratch: &Scratch, stdout: &Path, stderr: &Path) -> Child {
         self.command(scratch)

@@ -6,11 +6,13 @@ as $$
 -- Function: londiste.capture_add(6)
 --     What all forms of londiste.provider_add_table come down to.
 -- Returns: 1, or 0 when the table is there already
+-- Writes, Locks: as londiste.capture_generate
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);
     v_table_oid oid;
     v_repeats boolean;
+    v_other text;
 begin
     perform londiste.check_provider_queue(i_queue_name);
 
@@ -33,17 +35,42 @@ begin
     v_repeats := exists (select 1 from pgq.queue q where q.queue_name = i_queue_name and q.queue_external_ticker);
 
     insert into londiste.provider_table (queue_name, table_name, trigger_name)
-    values (i_queue_name, v_table_name, case when not v_repeats then londiste.trigger_name(i_queue_name) end)
+    values (i_queue_name, v_table_name, null)
     on conflict do nothing;
     if not found then
         return 0;
     elsif v_repeats then
         return 1;
     end if;
+    select r.table_name into v_other
+    from londiste.capture_relation r
+    join londiste.capture_tree(v_table_oid) t(relation) on t.relation = r.table_oid
+    join pg_class c on c.oid = r.table_oid
+    where r.queue_name = i_queue_name and r.table_name <> v_table_name and (c.relispartition or c.relkind = 'p')
+      and coalesce(r.made_in = londiste.catalog_id(), true)
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'object_not_in_prerequisite_state',
+            message = format('table %s shares rows with table %s, which is in the set of the queue', v_table_name, v_other),
+            detail = 'One of them is a partition of the other: each of its changes would become two events.',
+            hint = format('Take %s out of the set first (provider remove).', v_other);
+    end if;
+
     insert into londiste.capture (queue_name, table_name, capture, event_format, key_columns, ignored_columns)
     values (i_queue_name, v_table_name, i_capture, i_event_format, i_key_columns, i_ignored_columns);
 
+    perform londiste.capture_drop_classic(i_queue_name, v_table_oid);
     perform londiste.capture_generate(i_queue_name, v_table_name);
+    if exists (select 1
+               from londiste.capture_relations(v_table_oid) r(relation)
+               join pg_class c on c.oid = r.relation
+               where c.relpersistence = 'u') then
+        raise warning using
+            errcode = '01L01',
+            message = format('table %s is unlogged: a crash of the server empties it', v_table_name),
+            hint = 'Subscribers copy it again after a crash. alter table ... set logged keeps its rows.';
+    end if;
     return 1;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -11,7 +11,7 @@ as $$
 --     i_level       - statement or row
 -- ----------------------------------------------------------------------
 declare
-    v_insert text := londiste.capture_insert(i_event_table, i_table,
+    v_insert text := londiste.capture_insert(i_event_table, i_capture.table_name,
                          londiste.capture_event_source(i_capture, i_table, i_relation, i_operation, i_level));
     v_columns londiste.capture_column[];
     v_key londiste.capture_column[];
@@ -19,7 +19,7 @@ begin
     if i_operation = 'u' and i_level = 'statement' then
         -- Most statements change one row, and walking through both transition tables costs more than all the rest.
         return format(E'%s;\nif not found then\n%s\nend if;\nreturn null;',
-                      londiste.capture_insert(i_event_table, i_table,
+                      londiste.capture_insert(i_event_table, i_capture.table_name,
                           londiste.capture_event_source(i_capture, i_table, i_relation, 'u', 'single')),
                       case i_capture.event_format
                           when 'sql' then londiste.capture_walk(i_capture, i_event_table, i_table, i_relation)
@@ -30,7 +30,7 @@ begin
         from londiste.capture_used_columns(i_capture, i_table, i_relation) c;
         return format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n%s;\nend if;\nreturn null;',
                       londiste.capture_sql_changes('old', 'new', v_columns), '',
-                      londiste.capture_insert(i_event_table, i_table,
+                      londiste.capture_insert(i_event_table, i_capture.table_name,
                           format('select %L::pg_catalog.text as ev_type, %s as ev_data', 'U',
                                  londiste.capture_sql_update('v_changes', 'old', v_key))));
     end if;

@@ -3,44 +3,40 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_check_key(2)
 --     Raises unless the rows of a table can be told apart: by the columns asked for, or by a key of the table's own.
+-- Parameters: i_key_columns - as in londiste.capture
 -- ----------------------------------------------------------------------
 declare
-    v_missing text;
+    v_fault record;
 begin
     if i_key_columns is null then
-        if londiste.capture_key(i_table) is null then
-            raise exception using
-                errcode = 'invalid_table_definition',
-                message = 'need key column',
-                detail = format('Table %s has no primary key, and no unique index that is valid, not partial, not deferrable and '
-                                'over columns that are all not null.', i_table::regclass),
-                hint = format('alter table %s add primary key (...); or name the columns that identify a row (--key).',
-                              i_table::regclass);
+        if londiste.capture_key(i_table) is not null then
+            return;
         end if;
-        return;
-    end if;
-
-    select string_agg(quote_ident(k.name), ', ')
-    into v_missing
-    from unnest(i_key_columns) k(name)
-    where k.name not in (select c.column_name from londiste.capture_columns(i_table) c);
-    if v_missing is not null or i_key_columns = '{}' then
-        raise exception using
-            errcode = 'undefined_column',
-            message = 'key column does not exist',
-            detail = format('Table %s has no column %s that could be part of a key.', i_table::regclass, coalesce(v_missing, '')),
-            hint = 'A key has at least one column, and none of them is generated.';
-    end if;
-
-    select string_agg(format('alter column %I set not null', c.column_name), ', ')
-    into v_missing
-    from londiste.capture_columns(i_table) c
-    where c.column_name = any (i_key_columns) and c.is_nullable;
-    if v_missing is not null then
+        -- A key that only is deferrable has its own hint.
+        select f.* into v_fault
+        from londiste.capture_unique_columns(i_table) u
+        cross join lateral londiste.capture_key_fault(i_table, u.column_names) f
+        where not u.is_immediate and f.message like '%is deferrable'
+        order by u.is_primary desc, u.index_oid
+        limit 1;
         raise exception using
             errcode = 'invalid_table_definition',
-            message = format('a key column of table %s may be null', i_table::regclass),
-            hint = format('alter table %s %s', i_table::regclass, v_missing);
+            message = 'need key column',
+            detail = coalesce(v_fault.detail,
+                              format('Table %s has no primary key, and no unique index that is valid, not partial, not deferrable and '
+                                     'over columns that are all not null.', i_table::regclass)),
+            hint = coalesce(v_fault.hint,
+                            format('alter table %s add primary key (...); or name the columns that identify a row (--key).',
+                                   i_table::regclass));
+    end if;
+
+    select * into v_fault from londiste.capture_key_fault(i_table, i_key_columns);
+    if v_fault.code is not null then
+        raise exception using
+            errcode = v_fault.code,
+            message = v_fault.message,
+            detail = v_fault.detail,
+            hint = v_fault.hint;
     end if;
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

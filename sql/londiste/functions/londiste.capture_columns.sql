@@ -32,7 +32,8 @@ begin
         where b.typtype = 'd'
     )
     select l.nr, l.name::text, b.type, l.is_nullable,
-           b.typtype = 'e'
+           -- A domain over an enum has no operator =.
+           b.typtype = 'e' and l.type = b.type
                or b.type in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype, 'bool'::regtype, 'date'::regtype,
                              'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'uuid'::regtype, 'bytea'::regtype,
                              'money'::regtype)

@@ -27,8 +27,7 @@ as %L language plpgsql security definer%s',
             v_settings || case v_object.suffix when 't' then ' set row_security = off' else '' end);
         execute format('revoke all on function londiste.%I() from public', format('capture_%s_%s', i_number, v_object.suffix));
         perform londiste.capture_create_trigger(i_relation, v_object.trigger_name, v_object.trigger_clause,
-                                                format('capture_%s_%s', i_number, v_object.suffix),
-                                                londiste.capture_enabled(i_capture.table_name));
+                                                format('capture_%s_%s', i_number, v_object.suffix));
         v_wanted := v_wanted || v_object.trigger_name;
     end loop;
 

@@ -1,14 +1,14 @@
-create or replace function londiste.capture_create_trigger(
-    i_relation oid, i_trigger_name text, i_trigger_clause text, i_function text, i_enabled "char")
+create or replace function londiste.capture_create_trigger(i_relation oid, i_trigger_name text, i_trigger_clause text, i_function text)
 returns void
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_create_trigger(5)
---     Makes one capture trigger unless it is there, and sets how it is enabled.
+-- Function: londiste.capture_create_trigger(4)
+--     Makes one capture trigger unless it is there.
 -- Parameters:
 --     i_trigger_clause - as from londiste.capture_objects
 --     i_function       - name of the trigger function in schema londiste
---     i_enabled        - as from londiste.capture_enabled
+-- Locks: the table in share row exclusive mode until the end of the transaction, when the trigger is made; in access exclusive mode, when
+--     one under this name that captures the same table in another way has to be dropped
 -- ----------------------------------------------------------------------
 declare
     -- As in pg_trigger.tgtype.
@@ -20,34 +20,25 @@ declare
         + 32 * (i_trigger_clause ~ ' truncate on')::int;
     v_present record;
 begin
-    select p.proname, t.tgtype, t.tgenabled into v_present
+    select p.proname, t.tgtype, t.tgattr::text as columns, t.tgqual is not null as is_conditional into v_present
     from pg_trigger t
     join pg_proc p on p.oid = t.tgfoid
     where t.tgrelid = i_relation and t.tgname = i_trigger_name;
+    if v_present.proname = i_function and v_present.tgtype = v_type and v_present.columns = '' and not v_present.is_conditional then
+        return;
+    end if;
 
-    if v_present.proname is distinct from i_function or v_present.tgtype is distinct from v_type then
-        if v_present.proname is not null then
-            execute format('drop trigger %I on %s', i_trigger_name, i_relation::regclass);
-        end if;
-        execute format('create trigger %I %s execute procedure londiste.%I()', i_trigger_name,
-                       format(i_trigger_clause, i_relation::regclass), i_function);
-        v_present.tgenabled := 'O';
+    if v_present.proname is not null then
+        execute format('drop trigger %I on %s', i_trigger_name, i_relation::regclass);
     end if;
-    if v_present.tgenabled <> i_enabled then
-        execute format('alter table %s enable %s trigger %I', i_relation::regclass,
-                       case i_enabled when 'A' then 'always' else '' end, i_trigger_name);
-    end if;
+    execute format('create trigger %I %s execute procedure londiste.%I()', i_trigger_name,
+                   format(i_trigger_clause, i_relation::regclass), i_function);
 exception
     when insufficient_privilege then
         raise exception using
             errcode = 'insufficient_privilege',
             message = format('cannot put a capture trigger on table %s: %s', i_relation::regclass, sqlerrm),
             detail = format('Schema londiste belongs to role %I, which lacks a right on this table.', current_user),
-            hint = case i_enabled
-                when 'A' then format('This table is also subscribed to, so its triggers have to fire always, which only its owner '
-                                     'can say: grant %I to %I', (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = i_relation),
-                                     current_user)
-                else format('grant trigger on %s to %I', i_relation::regclass, current_user)
-            end;
+            hint = format('grant trigger on %s to %I', i_relation::regclass, current_user);
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -10,8 +10,7 @@ as $$
 -- ----------------------------------------------------------------------
 begin
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
-        execute format('select array(select json_object_keys(row_to_json(json_populate_record(null::%s, ''{}''))))',
-                       i_relation::regclass)
+        execute format('select array(select json_object_keys(row_to_json(r)) from (select (null::%s).*) r)', i_relation::regclass)
         into names;
         execute format('select array[%s]::oid[] from (select (null::%s).*) r',
                        (select string_agg(format('pg_typeof(r.%I)', n), ', ' order by nr)

@@ -29,10 +29,10 @@ begin
     from londiste.capture_used_columns(i_capture, i_table, i_relation) c;
 
     if i_operation = 'i' then
-        return format(E'select %s\n%s', londiste.capture_event(i_capture, i_table, 'i', v_columns, v_key, v_new),
+        return format(E'select %s\n%s', londiste.capture_event(i_capture, 'i', v_columns, v_key, v_new),
                       case i_level when 'row' then '' when 'dynamic' then 'from (select ($1).*) n' else 'from londiste_new n' end);
     elsif i_operation = 'd' then
-        return format(E'select %s\n%s', londiste.capture_event(i_capture, i_table, 'd', v_columns, v_key, v_old),
+        return format(E'select %s\n%s', londiste.capture_event(i_capture, 'd', v_columns, v_key, v_old),
                       case i_level when 'row' then '' when 'dynamic' then 'from (select ($1).*) o'
                                    when 'table' then format('from only %s o', i_relation::regclass) else 'from londiste_old o' end);
     end if;
@@ -78,10 +78,10 @@ where x.londiste_changes operator(pg_catalog.<>) %L',
 ) e
 %s',
         case i_level when 'row' then 'from' else v_rows || E'\ncross join lateral' end,
-        londiste.capture_event(i_capture, i_table, 'u', v_columns, v_key, v_new),
+        londiste.capture_event(i_capture, 'u', v_columns, v_key, v_new),
         londiste.capture_same_key(v_old, v_new, v_key), v_changed,
-        londiste.capture_event(i_capture, i_table, 'd', v_columns, v_key, v_old), londiste.capture_same_key(v_old, v_new, v_key),
-        londiste.capture_event(i_capture, i_table, 'i', v_columns, v_key, v_new), londiste.capture_same_key(v_old, v_new, v_key),
+        londiste.capture_event(i_capture, 'd', v_columns, v_key, v_old), londiste.capture_same_key(v_old, v_new, v_key),
+        londiste.capture_event(i_capture, 'i', v_columns, v_key, v_new), londiste.capture_same_key(v_old, v_new, v_key),
         case i_level when 'statement' then 'order by n.londiste_nr, e.part'
                      when 'single' then 'where not exists (select from londiste_new offset 1) order by e.part'
                      else 'order by e.part' end);

@@ -5,5 +5,7 @@ as $$
 --     Quotes a column name for use in a capture function, always: PL/pgSQL does not take words of its own, like "by" or "loop",
 --     for fields of a row, and quote_ident() leaves them bare.
 -- ----------------------------------------------------------------------
-select '"' || replace(i_name, '"', '""') || '"';
-$$ language sql strict immutable set search_path = pg_catalog, pg_temp;
+begin
+    return '"' || replace(i_name, '"', '""') || '"';
+end;
+$$ language plpgsql strict immutable set search_path = pg_catalog, pg_temp;

@@ -7,10 +7,13 @@ as $$
 --     i_template  - pieces of the template, with one % specification each
 --     i_arguments - an argument for each piece
 -- ----------------------------------------------------------------------
-select string_agg(c.call, ' operator(pg_catalog.||) ' order by c.chunk)
-from (select (p.nr - 1) / 90 as chunk,
-             format('pg_catalog.format(%L, %s)', string_agg(p.template, '' order by p.nr),
-                    string_agg(p.argument, ', ' order by p.nr)) as call
-      from unnest(i_template, i_arguments) with ordinality p(template, argument, nr)
-      group by (p.nr - 1) / 90) c;
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return (
+        select string_agg(c.call, ' operator(pg_catalog.||) ' order by c.chunk)
+        from (select (p.nr - 1) / 90 as chunk,
+                     format('pg_catalog.format(%L, %s)', string_agg(p.template, '' order by p.nr),
+                            string_agg(p.argument, ', ' order by p.nr)) as call
+              from unnest(i_template, i_arguments) with ordinality p(template, argument, nr)
+              group by (p.nr - 1) / 90) c);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -7,10 +7,13 @@ as $$
 --     one: the subscriber's PostgreSQL may reserve it. All columns at once, because to list the keywords takes long.
 -- Returns: position in i_columns, and the name
 -- ----------------------------------------------------------------------
-select c.nr, case
-                 when c.column_name ~ '^[a-z_][a-z0-9_]*$' and k.word is null then c.column_name
-                 else '"' || replace(c.column_name, '"', '""') || '"'
-             end
-from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
-left join pg_get_keywords() k on k.word = c.column_name;
-$$ language sql strict stable set search_path = pg_catalog, pg_temp;
+begin
+    return query
+    select c.nr, case
+                     when c.column_name ~ '^[a-z_][a-z0-9_]*$' and k.word is null then c.column_name
+                     else '"' || replace(c.column_name, '"', '""') || '"'
+                 end
+    from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
+    left join pg_get_keywords() k on k.word = c.column_name;
+end;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

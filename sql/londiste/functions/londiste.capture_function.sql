@@ -5,6 +5,8 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_function(5)
 --     The source of a capture function. It is not indented: a line break may be part of a name.
+--     It begins with a look at session_replication_role: in role local a session writes without replication, as with PgQ's C triggers.
+--     How triggers are enabled cannot say that: local fires the same ones as origin.
 -- Parameters:
 --     i_table, i_relation - the captured table, and the table itself or a partition of it
 --     i_suffix, i_level   - as londiste.capture_objects has them
@@ -39,6 +41,10 @@ begin
                      '    v_count pg_catalog.int4;\n'
                      '    v_size pg_catalog.int4;\n'
                 else '' end
-        || E'begin\n' || v_body || E'end;\n';
+        || E'begin\n'
+        'if pg_catalog.current_setting(''session_replication_role'') operator(pg_catalog.=) ''local'' then\n'
+        '    return null;\n'
+        'end if;\n'
+        || v_body || E'end;\n';
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

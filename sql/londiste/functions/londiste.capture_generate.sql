@@ -4,53 +4,108 @@ as $$
 -- Function: londiste.capture_generate(2)
 --     Brings the capture functions and triggers of a table up to date with the table, its partitions and its queue. Relations that
 --     are in order are not touched and not locked.
+--
+--     When changes may have gone by the triggers (londiste.capture_check), a WARNING says why, and the subscribers are told to copy the
+--     table again. That holds too when the table has no key: its events then name rows by all columns.
 -- Returns: 1 when something was changed, 0 when all was up to date
--- Writes: londiste.capture_relation, functions londiste.capture_NR_*, triggers
+-- Writes: londiste.capture, provider_table, capture_relation, capture_unlogged, functions londiste.capture_NR_*, triggers, an event T
+-- Locks: each relation that gets a trigger in share row exclusive mode, each that loses one in access exclusive mode, until the end of
+--     the transaction
 -- ----------------------------------------------------------------------
 declare
     v_capture londiste.capture;
-    v_table_oid oid;
+    v_check record;
     v_relations oid[];
     v_relation oid;
-    v_changed int := 0;
+    v_common text;
+    v_changed boolean;
 begin
     select c.* into strict v_capture
     from londiste.capture c
     where c.queue_name = i_queue_name and c.table_name = i_table_name;
 
-    v_table_oid := londiste.find_table_oid(i_table_name);
-    if v_table_oid is null then
+    select * into v_check from londiste.capture_check(i_queue_name, i_table_name);
+    if v_check.table_oid is null then
         raise exception using
             errcode = 'undefined_table',
             message = 'table not found',
             detail = format('There is no table %s in this database.', londiste.quote_fqname(i_table_name));
     end if;
-    perform londiste.capture_check_key(v_table_oid, v_capture.key_columns);
+    begin
+        perform londiste.capture_check_key(v_check.table_oid, v_capture.key_columns);
+    exception
+        when invalid_table_definition or undefined_column then
+            if v_check.loss is null then
+                raise;
+            end if;
+            raise warning using
+                errcode = '01L01',
+                message = format('table %s of queue "%s" is captured without a key: %s', i_table_name, i_queue_name, sqlerrm);
+    end;
+
     perform londiste.capture_watch_queue();
-    v_capture.is_small := londiste.capture_is_small(v_capture, v_table_oid);
+    v_capture.is_small := londiste.capture_is_small(v_capture, v_check.table_oid);
     update londiste.capture c
     set is_small = v_capture.is_small
     where c.queue_name = i_queue_name and c.table_name = i_table_name and c.is_small is distinct from v_capture.is_small;
-    -- The table last: it cannot get a row trigger while a partition has one of the same name.
-    v_relations := array(select r.oid from londiste.capture_relations(v_table_oid) r(oid) order by (r.oid = v_table_oid));
 
-    -- Functions of partitions that are gone, or of a table that was dropped and made again.
+    -- The table last: it cannot get a row trigger while a partition has one of the same name.
+    v_relations := array(select r.oid from londiste.capture_relations(v_check.table_oid) r(oid) order by (r.oid = v_check.table_oid));
+    v_common := londiste.capture_common_plan(v_capture, v_check.table_oid);
+    v_changed := v_check.loss is not null or v_check.is_restored
+        or exists (select 1
+                   from londiste.capture_relation r
+                   full join unnest(v_relations) u(relation)
+                       on r.relation = u.relation and r.queue_name = i_queue_name and r.table_name = i_table_name
+                   where (u.relation is not null or r.queue_name = i_queue_name and r.table_name = i_table_name)
+                     and (r.plan = londiste.capture_relation_plan(v_capture, v_check.table_oid, u.relation, v_common)
+                          and r.triggers = londiste.capture_made(i_queue_name, i_table_name, u.relation)) is not true);
+    if v_check.remark is not null then
+        raise warning using
+            errcode = '01L01',
+            message = format('table %s of queue "%s": %s', i_table_name, i_queue_name, v_check.remark),
+            hint = format('Rename it back, or take %s out of the set and add %s.', i_table_name, v_check.table_oid::regclass);
+    end if;
+    if not v_changed then
+        return 0;
+    end if;
+
+    -- Functions of partitions that are gone, and of a table that is not the captured one any more.
     for v_relation in
         select r.relation
         from londiste.capture_relation r
         where r.queue_name = i_queue_name and r.table_name = i_table_name
-          and r.relation <> all (v_relations)
+          and (v_check.is_restored or r.relation <> all (v_relations))
     loop
         perform londiste.capture_drop_relation(i_queue_name, i_table_name, v_relation);
-        v_changed := 1;
     end loop;
 
+    update londiste.provider_table t
+    set trigger_name = londiste.capture_trigger_name(i_queue_name, i_table_name, v_check.table_oid)
+    where t.queue_name = i_queue_name and t.table_name = i_table_name;
+    v_common := londiste.capture_common_plan(v_capture, v_check.table_oid);
     foreach v_relation in array v_relations
     loop
-        if londiste.capture_generate_relation(v_capture, v_table_oid, v_relation) then
-            v_changed := 1;
-        end if;
+        perform londiste.capture_generate_relation(v_capture, v_check.table_oid, v_relation,
+                                                   londiste.capture_relation_plan(v_capture, v_check.table_oid, v_relation, v_common));
     end loop;
-    return v_changed;
+    perform londiste.capture_enable(i_queue_name, i_table_name, v_check.table_oid);
+    update londiste.capture_relation r
+    set made_in = londiste.catalog_id(), triggers = londiste.capture_made(i_queue_name, i_table_name, r.relation),
+        is_unlogged = (select c.relpersistence = 'u' from pg_class c where c.oid = r.relation)
+    where r.queue_name = i_queue_name and r.table_name = i_table_name;
+    insert into londiste.capture_unlogged (relation)
+    select r.relation
+    from londiste.capture_relation r
+    where r.queue_name = i_queue_name and r.table_name = i_table_name and r.is_unlogged
+    on conflict do nothing;
+    if v_check.loss is not null then
+        perform londiste.provider_notify_again(i_queue_name, i_table_name);
+        raise warning using
+            errcode = '01L01',
+            message = format('table %s of queue "%s" has to be copied again: %s', i_table_name, i_queue_name, v_check.loss),
+            hint = 'It is captured anew, and subscribers copy it by themselves.';
+    end if;
+    return 1;
 end;
-$$ language plpgsql set search_path = pg_catalog, pg_temp;
+$$ language plpgsql set search_path = pg_catalog, pg_temp set quote_all_identifiers = off;

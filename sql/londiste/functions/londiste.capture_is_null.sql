@@ -4,9 +4,11 @@ as $$
 -- Function: londiste.capture_is_null(2)
 --     The condition under which a column is null. "is null" also holds for a composite value all of whose fields are null.
 -- ----------------------------------------------------------------------
-select case
-           when exists (select 1 from pg_type t where t.oid = i_column.column_type and t.typtype = 'c')
-           then format('pg_catalog.num_nulls(%s.%s) operator(pg_catalog.=) 1', i_row, londiste.capture_field(i_column.column_name))
-           else format('%s.%s is null', i_row, londiste.capture_field(i_column.column_name))
-       end;
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return case
+        when exists (select 1 from pg_type t where t.oid = i_column.column_type and t.typtype = 'c')
+        then format('pg_catalog.num_nulls(%s.%s) operator(pg_catalog.=) 1', i_row, londiste.capture_field(i_column.column_name))
+        else format('%s.%s is null', i_row, londiste.capture_field(i_column.column_name))
+    end;
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

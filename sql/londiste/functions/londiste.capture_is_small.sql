@@ -12,11 +12,14 @@ as $$
 --     i_table   - the captured table
 -- Returns: true or false; the last answer while the number of rows is not known (never analyzed, or just truncated)
 -- ----------------------------------------------------------------------
-select case
-           when c.relkind <> 'r' then false
-           when c.relpages = 0 or c.reltuples < 0 then coalesce(i_capture.is_small, false)
-           else c.reltuples <= case when i_capture.is_small then 20000 else 10000 end
-       end
-from pg_class c
-where c.oid = i_table;
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return (
+        select case
+                   when c.relkind <> 'r' then false
+                   when c.relpages = 0 or c.reltuples < 0 then coalesce(i_capture.is_small, false)
+                   else c.reltuples <= case when i_capture.is_small then 20000 else 10000 end
+               end
+        from pg_class c
+        where c.oid = i_table);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

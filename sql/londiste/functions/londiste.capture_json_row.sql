@@ -5,16 +5,19 @@ as $$
 --     The expression that makes a row of format json, one object: integers, booleans and null as JSON has them, timestamps with a
 --     T, every other type as a string of its text.
 -- ----------------------------------------------------------------------
-select londiste.capture_format(
-    array_agg(case when c.nr = 1 then '{' else ',' end || replace(to_json(c.column_name)::text, '%', '%%') || ':%s'
-              || case when c.nr = cardinality(i_columns) then '}' else '' end order by c.nr),
-    array_agg(format('case when %s then %L else %s end', londiste.capture_is_null(i_row, i_columns[c.nr]), 'null',
-                     format(case
-                                when c.column_type in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'bool'::regtype)
-                                then '%s.%s::pg_catalog.text'
-                                when c.column_type in ('timestamp'::regtype, 'timestamptz'::regtype)
-                                then 'pg_catalog.to_json(%s.%s)::pg_catalog.text'
-                                else 'pg_catalog.to_json(pg_catalog.concat(%s.%s))::pg_catalog.text'
-                            end, i_row, londiste.capture_field(c.column_name))) order by c.nr))
-from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr);
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return (
+        select londiste.capture_format(
+            array_agg(case when c.nr = 1 then '{' else ',' end || replace(to_json(c.column_name)::text, '%', '%%') || ':%s'
+                      || case when c.nr = cardinality(i_columns) then '}' else '' end order by c.nr),
+            array_agg(format('case when %s then %L else %s end', londiste.capture_is_null(i_row, i_columns[c.nr]), 'null',
+                             format(case
+                                        when c.column_type in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'bool'::regtype)
+                                        then '%s.%s::pg_catalog.text'
+                                        when c.column_type in ('timestamp'::regtype, 'timestamptz'::regtype)
+                                        then 'pg_catalog.to_json(%s.%s)::pg_catalog.text'
+                                        else 'pg_catalog.to_json(pg_catalog.concat(%s.%s))::pg_catalog.text'
+                                    end, i_row, londiste.capture_field(c.column_name))) order by c.nr))
+        from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr));
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -21,8 +21,8 @@ as $$
 --     Row is cheaper for updates and deletes of a few rows, so a small table has it (londiste.capture_is_small): no statement can
 --     change many rows there.
 --     And it is what it takes when
---       - the table has inheritance children or parents: a statement's transition tables mix the rows of all of them; or foreign
---         tables as partitions, which have no transition tables;
+--       - statement triggers do not see all changes of just this table: londiste.capture_bypass;
+--       - the table has foreign tables as partitions, which have no transition tables;
 --       - the table is partitioned: only row triggers are at once on a partition that is made or attached, and gone from one that is
 --         detached; and after a MERGE some servers (16 to 18) have the row that it inserted last in the transition table of new rows,
 --         in place of each row that it updates. Version 10 has row triggers on single partitions only;
@@ -40,10 +40,7 @@ declare
     v_change text := v_base;
     v_user record;
 begin
-    if exists (select 1
-               from pg_inherits h
-               join pg_class p on p.oid = h.inhparent
-               where (h.inhparent = i_table or h.inhrelid = i_table) and p.relkind = 'r')
+    if londiste.capture_bypass(i_table) is not null
         or exists (select 1
                    from pg_inherits h
                    join pg_class c on c.oid = h.inhrelid
@@ -74,8 +71,9 @@ begin
       and t.tgenabled <> 'D'
       and t.tgtype & 66 = 0                 -- neither before nor instead of
       and not t.tginitdeferred
-      and not londiste.is_own_trigger(t.tgname)
-      and (t.tgtype & 1 <> 0 or t.tgname < londiste.trigger_name(i_capture.queue_name));
+      and not londiste.is_own_trigger(t.oid)
+      and (t.tgtype & 1 <> 0 or t.tgname < (select x.trigger_name from londiste.provider_table x
+                                            where x.queue_name = i_capture.queue_name and x.table_name = i_capture.table_name));
 
     op_insert := case when v_user.on_insert then 'early' else v_base end;
     op_update := case when v_user.on_update or v_early_update then 'early' when v_base = 'row' then v_base else v_change end;

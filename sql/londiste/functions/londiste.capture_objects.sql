@@ -17,7 +17,8 @@ as $$
 --     trigger_level  - row or statement
 -- ----------------------------------------------------------------------
 declare
-    v_name text := londiste.trigger_name(i_capture.queue_name);
+    v_name text := (select t.trigger_name from londiste.provider_table t
+                    where t.queue_name = i_capture.queue_name and t.table_name = i_capture.table_name);
     v_holds_rows boolean := (select c.relkind = 'r' from pg_class c where c.oid = i_relation);
     v_has_row_triggers boolean := case when current_setting('server_version_num')::int >= 110000 then i_relation = i_table
                                        else v_holds_rows end;

@@ -5,5 +5,5 @@ as $$
 --     The settings that the text of values depends on, and what they are while events are made.
 -- ----------------------------------------------------------------------
 values ('search_path', 'pg_catalog, pg_temp'), ('DateStyle', 'ISO, YMD'), ('TimeZone', 'UTC'), ('IntervalStyle', 'postgres'),
-       ('extra_float_digits', '3'), ('bytea_output', 'hex'), ('lc_monetary', 'C');
+       ('extra_float_digits', '3'), ('bytea_output', 'hex'), ('lc_monetary', 'C'), ('quote_all_identifiers', 'off');
 $$ language sql immutable set search_path = pg_catalog, pg_temp;

@@ -39,6 +39,11 @@ begin
         return -1;
     end if;
 
+    if to_regclass('pgq.queue') is null then
+        -- londiste.capture_statement says what to do about it.
+        return -1;
+    end if;
+
     -- Seen by a query that is not read-only, and so as of now, not as of the start of the writer's statement.
     select q.* into v_queue
     from londiste.capture_queue(i_queue_id) q;

@@ -8,18 +8,21 @@ as $$
 --
 --     Foreign tables are left out: row triggers come to them from the table, and they need no others.
 -- ----------------------------------------------------------------------
-with recursive tree as (
-    select c.oid, c.relkind
-    from pg_class c
-    where c.oid = i_table
-    union all
-    select c.oid, c.relkind
+begin
+    return query
+    with recursive tree as (
+        select c.oid, c.relkind
+        from pg_class c
+        where c.oid = i_table
+        union all
+        select c.oid, c.relkind
+        from tree t
+        join pg_inherits i on i.inhparent = t.oid
+        join pg_class c on c.oid = i.inhrelid
+        where t.relkind = 'p'
+    )
+    select t.oid
     from tree t
-    join pg_inherits i on i.inhparent = t.oid
-    join pg_class c on c.oid = i.inhrelid
-    where t.relkind = 'p'
-)
-select t.oid
-from tree t
-where t.relkind in ('r', 'p');
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+    where t.relkind in ('r', 'p');
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

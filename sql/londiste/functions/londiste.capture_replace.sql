@@ -11,14 +11,10 @@ as $$
 declare
     v_table_name text := londiste.full_name(i_table_name);
     v_relation oid;
-    v_trigger_name text;
 begin
     perform londiste.check_provider_queue(i_queue_name);
-    update londiste.provider_table t
-    set trigger_name = coalesce(t.trigger_name, londiste.trigger_name(i_queue_name))
-    where t.queue_name = i_queue_name and t.table_name = v_table_name
-    returning t.trigger_name into v_trigger_name;
-    if not found then
+    if not exists (select 1 from londiste.provider_table t
+                   where t.queue_name = i_queue_name and t.table_name = v_table_name) then
         raise exception using
             errcode = 'undefined_object',
             message = 'no such table registered',
@@ -32,10 +28,7 @@ begin
     loop
         perform londiste.capture_drop_relation(i_queue_name, v_table_name, v_relation);
     end loop;
-    if exists (select 1 from pg_trigger t
-               where t.tgrelid = londiste.find_table_oid(v_table_name) and t.tgname = v_trigger_name) then
-        execute format('drop trigger %I on %s', v_trigger_name, londiste.quote_fqname(v_table_name));
-    end if;
+    perform londiste.capture_drop_classic(i_queue_name, londiste.find_table_oid(v_table_name));
 
     delete from londiste.capture c where c.queue_name = i_queue_name and c.table_name = v_table_name;
     insert into londiste.capture (queue_name, table_name, capture, event_format, key_columns, ignored_columns)

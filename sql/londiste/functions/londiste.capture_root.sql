@@ -5,13 +5,17 @@ as $$
 --     The captured table that a relation's trigger works for: the relation itself, or for a partition the table above it that was
 --     added. A renamed table is found by its oid; one that a dump brought back, by its name.
 -- ----------------------------------------------------------------------
-select coalesce(
-    (select r.table_oid from londiste.capture_relation r
-     where r.queue_name = i_queue_name and r.table_name = i_table_name and r.relation = i_relation
-       and exists (select 1 from pg_class c where c.oid = r.table_oid)),
-    londiste.find_table_oid(i_table_name),
-    (select max(r.table_oid) from londiste.capture_relation r
-     where r.queue_name = i_queue_name and r.table_name = i_table_name
-       and exists (select 1 from pg_class c where c.oid = r.table_oid)),
-    i_relation);
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return coalesce(
+        (select r.table_oid from londiste.capture_relation r
+         where r.queue_name = i_queue_name and r.table_name = i_table_name and r.relation = i_relation
+           and coalesce(r.made_in = londiste.catalog_id(), true)
+           and exists (select 1 from pg_class c where c.oid = r.table_oid)),
+        londiste.find_table_oid(i_table_name),
+        (select max(r.table_oid) from londiste.capture_relation r
+         where r.queue_name = i_queue_name and r.table_name = i_table_name
+           and coalesce(r.made_in = londiste.catalog_id(), true)
+           and exists (select 1 from pg_class c where c.oid = r.table_oid)),
+        i_relation);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

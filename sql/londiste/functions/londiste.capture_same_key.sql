@@ -4,6 +4,9 @@ as $$
 -- Function: londiste.capture_same_key(3)
 --     The condition under which an update has not changed a row's key. It is never null.
 -- ----------------------------------------------------------------------
-select string_agg('(' || londiste.capture_same(i_old, i_new, c) || ')', ' and ' order by c.column_nr)
-from unnest(i_key) c;
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return (
+        select string_agg('(' || londiste.capture_same(i_old, i_new, c) || ')', ' and ' order by c.column_nr)
+        from unnest(i_key) c);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

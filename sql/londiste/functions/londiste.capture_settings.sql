@@ -10,35 +10,38 @@ as $$
 --     in it: every function, operator, type and table in a generated function is written with its schema.
 -- Returns: set clauses
 -- ----------------------------------------------------------------------
-with types as (
-    select coalesce(nullif(t.typelem, 0), t.oid) as oid
-    from unnest(i_columns) c
-    join pg_type t on t.oid = c.column_type
-), needs as (
-    select case
-               when t.oid in ('date'::regtype, 'timestamp'::regtype) then array['DateStyle']
-               when t.oid = 'timestamptz'::regtype then array['DateStyle', 'TimeZone']
-               when t.oid = 'interval'::regtype then array['IntervalStyle']
-               when t.oid in ('float4'::regtype, 'float8'::regtype, 'point'::regtype) then array['extra_float_digits']
-               when t.oid = 'bytea'::regtype then array['bytea_output']
-               when t.oid = 'money'::regtype then array['lc_monetary']
-               when t.oid in ('bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype,
-                              'numeric'::regtype, 'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'char'::regtype,
-                              '"char"'::regtype, 'name'::regtype, 'uuid'::regtype, 'json'::regtype, 'jsonb'::regtype,
-                              'time'::regtype, 'timetz'::regtype, 'inet'::regtype, 'cidr'::regtype, 'macaddr'::regtype,
-                              'macaddr8'::regtype, 'bit'::regtype, 'varbit'::regtype, 'tsvector'::regtype,
-                              'tsquery'::regtype, 'xml'::regtype)
-                    or p.typtype = 'e'
-               then '{}'
-               else array['search_path', 'DateStyle', 'TimeZone', 'IntervalStyle', 'extra_float_digits', 'bytea_output',
-                          'lc_monetary']
-           end as names
-    from types t
-    join pg_type p on p.oid = t.oid
-)
-select coalesce(string_agg(distinct case s.name when 'search_path' then ' set search_path = pg_catalog, pg_temp'
-                                           else format(' set %I = %L', s.name, s.value) end, ''), '')
-from needs n
-cross join lateral unnest(n.names) u(name)
-join londiste.capture_pins() s on s.name = u.name;
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return (
+        with types as (
+            select coalesce(nullif(t.typelem, 0), t.oid) as oid
+            from unnest(i_columns) c
+            join pg_type t on t.oid = c.column_type
+        ), needs as (
+            select case
+                       when t.oid in ('date'::regtype, 'timestamp'::regtype) then array['DateStyle']
+                       when t.oid = 'timestamptz'::regtype then array['DateStyle', 'TimeZone']
+                       when t.oid = 'interval'::regtype then array['IntervalStyle']
+                       when t.oid in ('float4'::regtype, 'float8'::regtype, 'point'::regtype) then array['extra_float_digits']
+                       when t.oid = 'bytea'::regtype then array['bytea_output']
+                       when t.oid = 'money'::regtype then array['lc_monetary']
+                       when t.oid in ('bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype,
+                                      'numeric'::regtype, 'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'char'::regtype,
+                                      '"char"'::regtype, 'name'::regtype, 'uuid'::regtype, 'json'::regtype, 'jsonb'::regtype,
+                                      'time'::regtype, 'timetz'::regtype, 'inet'::regtype, 'cidr'::regtype, 'macaddr'::regtype,
+                                      'macaddr8'::regtype, 'bit'::regtype, 'varbit'::regtype, 'tsvector'::regtype,
+                                      'tsquery'::regtype, 'xml'::regtype)
+                            or p.typtype = 'e'
+                       then '{}'
+                       else array['search_path', 'DateStyle', 'TimeZone', 'IntervalStyle', 'extra_float_digits', 'bytea_output',
+                                  'lc_monetary', 'quote_all_identifiers']
+                   end as names
+            from types t
+            join pg_type p on p.oid = t.oid
+        )
+        select coalesce(string_agg(distinct case s.name when 'search_path' then ' set search_path = pg_catalog, pg_temp'
+                                                   else format(' set %I = %L', s.name, s.value) end, ''), '')
+        from needs n
+        cross join lateral unnest(n.names) u(name)
+        join londiste.capture_pins() s on s.name = u.name);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

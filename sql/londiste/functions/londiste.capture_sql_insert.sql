@@ -8,16 +8,19 @@ as $$
 --     i_row     - prefix of the row's columns, e.g. "n"
 --     i_columns - columns that go into the event
 -- ----------------------------------------------------------------------
-select londiste.capture_format(
-    array_agg(case when c.nr = 1 then replace(h.head, '%', '%%') else ',' end
-              || case when c.is_nullable then '%s' else '%L' end
-              || case when c.nr = cardinality(i_columns) then ')' else '' end order by c.nr),
-    array_agg(case when c.is_nullable
-                   then format('case when %s then %L else pg_catalog.format(%L, %s.%s) end',
-                               londiste.capture_is_null(i_row, i_columns[c.nr]), 'null', '%L', i_row, londiste.capture_field(c.column_name))
-                   else format('%s.%s', i_row, londiste.capture_field(c.column_name))
-              end order by c.nr))
-from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
-cross join (select '(' || string_agg(n.quoted, ',' order by n.nr) || ') values (' as head
-            from londiste.capture_fragment_names(i_columns) n) h;
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return (
+        select londiste.capture_format(
+            array_agg(case when c.nr = 1 then replace(h.head, '%', '%%') else ',' end
+                      || case when c.is_nullable then '%s' else '%L' end
+                      || case when c.nr = cardinality(i_columns) then ')' else '' end order by c.nr),
+            array_agg(case when c.is_nullable
+                           then format('case when %s then %L else pg_catalog.format(%L, %s.%s) end',
+                                       londiste.capture_is_null(i_row, i_columns[c.nr]), 'null', '%L', i_row, londiste.capture_field(c.column_name))
+                           else format('%s.%s', i_row, londiste.capture_field(c.column_name))
+                      end order by c.nr))
+        from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
+        cross join (select '(' || string_agg(n.quoted, ',' order by n.nr) || ') values (' as head
+                    from londiste.capture_fragment_names(i_columns) n) h);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

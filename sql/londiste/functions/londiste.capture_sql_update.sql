@@ -8,12 +8,15 @@ as $$
 --     i_row     - prefix of the old row's columns
 --     i_key     - columns of the key
 -- ----------------------------------------------------------------------
-select case
-           when cardinality(k.arguments) <= 90
-           then format('pg_catalog.format(%L, pg_catalog.substr(%s, 2), %s)', '%s where ' || k.template, i_changes,
-                       array_to_string(k.arguments, ', '))
-           else format('pg_catalog.substr(%s, 2) operator(pg_catalog.||) %L operator(pg_catalog.||) %s', i_changes, ' where ',
-                       londiste.capture_sql_delete(i_row, i_key))
-       end
-from londiste.capture_sql_key(i_row, i_key) k;
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return (
+        select case
+                   when cardinality(k.arguments) <= 90
+                   then format('pg_catalog.format(%L, pg_catalog.substr(%s, 2), %s)', '%s where ' || k.template, i_changes,
+                               array_to_string(k.arguments, ', '))
+                   else format('pg_catalog.substr(%s, 2) operator(pg_catalog.||) %L operator(pg_catalog.||) %s', i_changes, ' where ',
+                               londiste.capture_sql_delete(i_row, i_key))
+               end
+        from londiste.capture_sql_key(i_row, i_key) k);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

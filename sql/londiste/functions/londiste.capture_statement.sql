@@ -25,8 +25,10 @@ begin
         -- Triggers of a table that is no longer in the set, for instance in a restored dump.
         return 'select 1';
     end if;
-    select q.* into v_queue from pgq.queue q where q.queue_name = i_queue_name;
-    if not found then
+    if to_regclass('pgq.queue') is not null then
+        select q.* into v_queue from pgq.queue q where q.queue_name = i_queue_name;
+    end if;
+    if to_regclass('pgq.queue') is null or not found then
         raise exception using
             errcode = 'undefined_object',
             message = format('cannot capture changes of table %s: queue "%s" does not exist', i_table_name, i_queue_name),
@@ -41,11 +43,8 @@ begin
     if (select q.is_special from londiste.capture_queue(v_queue.queue_id) q) then
         -- insert_event() knows what these mean.
         return format('select pgq.insert_event(%L, e.ev_type, e.ev_data, %L, null, null, null) from (%s) e',
-                      i_queue_name,
-                      (select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                       where c.oid = v_table),
-                      v_source);
+                      i_queue_name, i_table_name, v_source);
     end if;
-    return londiste.capture_insert(v_queue.queue_data_pfx || '_' || v_queue.queue_cur_table, v_table, v_source);
+    return londiste.capture_insert(v_queue.queue_data_pfx || '_' || v_queue.queue_cur_table, i_table_name, v_source);
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -4,6 +4,9 @@ as $$
 -- Function: londiste.capture_truncate(2)
 --     The expressions for ev_type and ev_data of the event that tells that a table was emptied.
 -- ----------------------------------------------------------------------
-select londiste.capture_event(i_capture, i_table, 't', u.all_columns, u.key_columns, '')
-from londiste.capture_used_columns(i_capture, i_table, i_table) u;
-$$ language sql stable set search_path = pg_catalog, pg_temp;
+begin
+    return (
+        select londiste.capture_event(i_capture, 't', u.all_columns, u.key_columns, '')
+        from londiste.capture_used_columns(i_capture, i_table, i_table) u);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -4,17 +4,17 @@ create or replace function londiste.capture_used_columns(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_used_columns(3)
---     The columns of a relation that go into events, and those by which events name a row: the ones that were asked for, else the
---     table's own key; when DDL has taken away what there was, all columns.
+--     The columns of a relation that go into events, and those by which events name a row: londiste.capture_usable_key, or all that go
+--     into events, when DDL has taken away every key.
 -- ----------------------------------------------------------------------
 declare
     -- Not in the query, which would look it up for each column.
-    v_key text[] := coalesce(i_capture.key_columns, londiste.capture_key(i_table));
+    v_key text[] := londiste.capture_usable_key(i_table, i_capture.key_columns);
 begin
     select array_agg(c order by c.column_nr)
                filter (where c.column_name <> all (i_capture.ignored_columns) or c.column_name = any (v_key)),
            coalesce(array_agg(c order by c.column_nr) filter (where c.column_name = any (v_key)),
-                    array_agg(c order by c.column_nr))
+                    array_agg(c order by c.column_nr) filter (where c.column_name <> all (i_capture.ignored_columns)))
     into all_columns, key_columns
     from londiste.capture_columns(i_relation) c;
 end;

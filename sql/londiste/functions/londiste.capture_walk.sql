@@ -42,7 +42,7 @@ if v_count operator(pg_catalog.>) 0 then
 end if;',
         londiste.capture_sql_changes('v_old', 'v_new', v_columns), '', londiste.capture_sql_update('v_changes', 'v_old', v_key),
         s.insert, s.insert)
-    from (select londiste.capture_insert(i_event_table, i_table, format(
+    from (select londiste.capture_insert(i_event_table, i_capture.table_name, format(
               E'select %L::pg_catalog.text as ev_type, u.ev_data\nfrom pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)\norder by u.nr',
               'U')) as insert) s);
 end;

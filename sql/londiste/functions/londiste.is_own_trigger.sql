@@ -1,9 +1,26 @@
-create or replace function londiste.is_own_trigger(i_trigger_name text) returns boolean
+create or replace function londiste.is_own_trigger(i_trigger oid) returns boolean
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.is_own_trigger(1)
---     Tells replication's triggers from the user's by their names.
--- Returns: true for `<queue>_logger`, `<queue>_logger_i`, `_u`, `_d`, `_t` and `_londiste_...`
+--     Tells replication's triggers from the user's: by the function that a trigger calls, never by its name.
+-- Parameters: i_trigger - pg_trigger.oid
+-- Returns: true for a trigger that calls a generated capture function, of any queue, and for one that calls a trigger function of PgQ
+--     with a queue that has the table in its set (as the original tools make them)
 -- ----------------------------------------------------------------------
-select i_trigger_name ~ '_logger(_[iudt])?$' or i_trigger_name ~ '^_londiste_';
-$$ language sql strict immutable set search_path = pg_catalog, pg_temp;
+begin
+    return exists (
+        select 1
+        from pg_trigger t
+        join pg_proc p on p.oid = t.tgfoid
+        join pg_namespace n on n.oid = p.pronamespace
+        where t.oid = i_trigger
+          and (n.nspname = 'londiste' and p.proname ~ '^capture_[0-9]+_[a-z]$'
+        or n.nspname = 'pgq'
+            and exists (select 1
+                        from londiste.provider_table x
+                        join pg_class c on c.oid = t.tgrelid
+                        join pg_namespace s on s.oid = c.relnamespace
+                        where x.queue_name = londiste.trigger_queue(t.oid)
+                          and x.table_name = s.nspname || '.' || c.relname)));
+end;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

@@ -6,20 +6,34 @@ as $$
 --     to new partitions. The ticker's maintenance and provider install call it. A table that is in use, or that cannot be captured
 --     now, is left for the next round: its writers meanwhile go the slower, generic way and lose nothing. Hence the short
 --     lock_timeout: whoever waits for a table's lock makes its writers wait too.
+--
+--     When changes of the table may have gone by its triggers there is a WARNING, and subscribers are told to copy the table again: see
+--     londiste.capture_generate. Such warnings have SQLSTATE 01L01; the program logs them.
 -- Returns: 1 when the table was brought up to date, else 0
+-- Locks: as londiste.capture_generate, each waited for at most 100 ms
 -- ----------------------------------------------------------------------
+declare
+    v_problem text;
 begin
     if not exists (select 1 from londiste.capture c where c.queue_name = i_queue_name and c.table_name = i_table_name) then
-        -- The original tools added it: pgq.logtriga captures it.
-        return 0;
+        return londiste.capture_maintain_classic(i_queue_name, i_table_name);
     end if;
     return londiste.capture_generate(i_queue_name, i_table_name);
 exception
     when lock_not_available then
-        raise notice 'table % is in use, its capture functions are refreshed later', i_table_name;
+        v_problem := londiste.capture_problem(i_queue_name, i_table_name);
+        if v_problem is null then
+            raise notice 'table % is in use, its capture functions are refreshed later', i_table_name;
+        else
+            raise warning using
+                errcode = '01L01',
+                message = format('table %s of queue "%s" is in use and cannot be captured anew yet: %s', i_table_name, i_queue_name, v_problem);
+        end if;
         return 0;
     when undefined_table or undefined_column or invalid_table_definition or insufficient_privilege then
-        raise warning 'cannot refresh the capture functions of table %: %', i_table_name, sqlerrm;
+        raise warning using
+            errcode = '01L01',
+            message = format('cannot refresh the capture functions of table %s: %s', i_table_name, sqlerrm);
         return 0;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms';
@@ -36,11 +50,11 @@ declare
     v_count int := 0;
 begin
     for v_table_name in
-        select c.table_name
-        from londiste.capture c
-        join pgq.queue q on q.queue_name = c.queue_name
-        where c.queue_name = i_queue_name
-        order by c.table_name
+        select t.table_name
+        from londiste.provider_table t
+        join pgq.queue q on q.queue_name = t.queue_name
+        where t.queue_name = i_queue_name
+        order by t.table_name
     loop
         v_count := v_count + londiste.provider_maintain(i_queue_name, v_table_name);
     end loop;

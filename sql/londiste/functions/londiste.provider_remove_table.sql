@@ -5,10 +5,10 @@ as $$
 --     Takes a table out of a queue's set and drops its capture triggers and functions. The table may be gone already.
 -- Returns: 1
 -- Writes: londiste.provider_table and what hangs on it, triggers on the table
+-- Locks: the table and its partitions in access exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);
-    v_stored_name text;
     v_relation oid;
 begin
     if londiste.link_source(i_queue_name) is not null then
@@ -18,7 +18,7 @@ begin
             detail = format('Queue "%s" repeats queue "%s".', i_queue_name, londiste.link_source(i_queue_name));
     end if;
 
-    select t.trigger_name into v_stored_name
+    perform 1
     from londiste.provider_table t
     where t.queue_name = i_queue_name and t.table_name = v_table_name
     for update;
@@ -36,11 +36,7 @@ begin
     loop
         perform londiste.capture_drop_relation(i_queue_name, v_table_name, v_relation);
     end loop;
-    -- The trigger of a table that the original tools added.
-    if exists (select 1 from pg_trigger t
-               where t.tgrelid = londiste.find_table_oid(v_table_name) and t.tgname = v_stored_name) then
-        execute format('drop trigger %I on %s', v_stored_name, londiste.quote_fqname(v_table_name));
-    end if;
+    perform londiste.capture_drop_classic(i_queue_name, londiste.find_table_oid(v_table_name));
 
     delete from londiste.provider_table t
     where t.queue_name = i_queue_name and t.table_name = v_table_name;

@@ -5,6 +5,7 @@ as $$
 --     Subscribes to a table. Its state is null: the copy has not begun.
 -- Returns: 1, or 0 when it is subscribed already
 -- Writes: londiste.subscriber_table
+-- Locks: when the table is captured here too, the table and its partitions in share row exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);
@@ -14,6 +15,10 @@ begin
     insert into londiste.subscriber_table (queue_name, table_name)
     values (i_queue_name, v_table_name)
     on conflict do nothing;
-    return case when found then 1 else 0 end;
+    if not found then
+        return 0;
+    end if;
+    perform londiste.capture_enable_subscribed(v_table_name);
+    return 1;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

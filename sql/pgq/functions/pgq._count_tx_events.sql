@@ -3,13 +3,15 @@ create or replace function pgq._count_tx_events(
 returns void as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._count_tx_events(4)
---     Counts the events that this transaction puts into a queue and stops it at the queue's limit. The count lives in
---     a setting that ends with the transaction and goes back with its savepoints.
+--     Counts the events that this transaction puts into a queue, and raises an error when there are more than the queue's
+--     limit. The count is kept in a setting of the transaction, which rolling back to a savepoint sets back too.
 -- Parameters:
 --     i_queue_id   - id of the queue
 --     i_queue_name - name of the queue, for the message
 --     i_limit      - queue_per_tx_limit
---     i_count      - events to add
+--     i_count      - number of events to add
+-- Raises:
+--     program_limit_exceeded
 -- ----------------------------------------------------------------------
 declare
     v_setting   text := 'pgq.tx_events_' || i_queue_id::text;

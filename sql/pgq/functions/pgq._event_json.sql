@@ -2,13 +2,13 @@ create or replace function pgq._event_json(i_names text[], i_types oid[], i_used
 returns text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._event_json(4)
---     Writes a row as one JSON object. Integers, booleans and nulls are JSON's; every other value is a string of its
---     text, timestamps in the form of ISO 8601.
+--     Writes a row as one JSON object. Integers, booleans and nulls become JSON's own; a timestamp becomes a string in the
+--     form of ISO 8601, every other value a string with the text that its type prints.
 -- Parameters:
 --     i_names  - the columns
---     i_types  - their types
+--     i_types  - types of the columns
 --     i_used   - whether a column goes into events
---     i_values - texts of their values
+--     i_values - the values as text
 -- Returns:
 --     the object
 -- ----------------------------------------------------------------------

@@ -6,7 +6,7 @@ returns text as $$
 -- Parameters:
 --     i_op              - INSERT, UPDATE, DELETE, or TRUNCATE
 --     i_schema, i_table - the table
---     i_keys            - its key columns
+--     i_keys            - key columns of the table
 -- Returns:
 --     a JSON object
 -- ----------------------------------------------------------------------

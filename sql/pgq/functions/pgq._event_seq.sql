@@ -2,12 +2,12 @@ create or replace function pgq._event_seq(i_seq_name text)
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._event_seq(1)
---     Reads where a queue's event sequence stands: the last id that was given out, 0 before the first. last_value
---     alone is 1 in both cases, and would not show the first event of a queue.
+--     Reads the last event id that a queue's sequence has given out. Column last_value alone does not tell: it is 1 both
+--     before and after the first id.
 -- Parameters:
 --     i_seq_name - pgq.queue.queue_event_seq
 -- Returns:
---     the position
+--     the id, 0 before the first
 -- ----------------------------------------------------------------------
 declare
     v_value     bigint;

@@ -6,9 +6,9 @@ returns text as $$
 -- Parameters:
 --     i_names  - the columns
 --     i_used   - whether a column goes into events
---     i_values - texts of their values
+--     i_values - the values as text
 -- Returns:
---     the row, encoded
+--     the encoded row
 -- ----------------------------------------------------------------------
 declare
     v_items     text[] := '{}';

@@ -2,14 +2,14 @@ create or replace function pgq._field_value(i_expression text, i_computed text, 
 returns text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._field_value(4)
---     Gives the value of an expression in a trigger's arguments: that of the column which it names, or the computed
---     one.
+--     Returns the value of an expression in a trigger's arguments: the column's value when the expression is the name of a
+--     column, else the computed value.
 -- Parameters:
 --     i_expression - the expression
---     i_computed   - its value as pgq._trigger_expressions(2) computes it
---     i_names, i_values - the row
+--     i_computed   - the value that the query of pgq._trigger_expressions(2) has computed
+--     i_names, i_values - the row: names of the columns, values as text
 -- Returns:
---     text of the value
+--     the value as text
 -- ----------------------------------------------------------------------
 begin
     for v_nr in 1 .. cardinality(i_names) loop

@@ -4,13 +4,16 @@ create or replace function pgq._find_batch_event(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._find_batch_event(2)
---     Finds one event of a batch and whose batch it is. Reads the batch: meant for the few events that a consumer puts
---     aside, not for all of them.
+--     Finds one event of a batch, and the subscription that the batch belongs to. Each call reads the whole batch: a call is
+--     meant for the few events that a consumer puts aside, not for each event.
 -- Parameters:
 --     x_batch_id - id of an active batch
 --     x_event_id - id of the event
 -- Returns:
---     the subscription, its queue, and the event
+--     sub_id, sub_queue - the subscription and its queue
+--     event             - the event, with sub_id as ev_owner
+-- Raises:
+--     undefined_object when the batch is not active or the event is not in it
 -- Calls:
 --     pgq.batch_event_sql(1)
 -- ----------------------------------------------------------------------

@@ -2,17 +2,20 @@ create or replace function pgq._has_events_since(i_table text, i_txid bigint)
 returns boolean as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._has_events_since(2)
---     Looks into an event table that should have nothing for the caller, for an event of a transaction not older than
---     a given one. Waits while a rotation is just emptying the table.
+--     Tells whether an event table has an event of a given transaction or of a later one. Called for tables that normally
+--     have no events for the caller.
 --
---     Leaves no lock behind. A consumer may keep its transaction open while it works on a batch, and its next one
---     begins right after: a lock on the oldest table that lasted as long would leave rotation no gap to empty it in. A
---     lock goes early only with the subtransaction that took it, so the look is taken in one that ends by an error.
+--     The lock on the table is released when the function returns. A consumer may keep its transaction open while it works on
+--     a batch, and begin the next one right after it: a lock on the oldest table until then would never let rotation empty
+--     that table. A lock ends before its transaction only when the subtransaction that took it is rolled back, so the table
+--     is read in a subtransaction that ends by an error.
 -- Parameters:
 --     i_table - name of the table
---     i_txid  - the oldest transaction of interest
+--     i_txid  - id of the transaction
 -- Returns:
---     whether there is one
+--     whether the table has such an event
+-- Locks:
+--     the table in access share mode until the function returns; waits while a rotation empties the table
 -- ----------------------------------------------------------------------
 declare
     v_found     boolean;

@@ -2,13 +2,14 @@ create or replace function pgq._has_unticked_events(i_queue_id integer, i_snapsh
 returns boolean as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._has_unticked_events(2)
---     Looks for events that were committed after a tick although their ids were given out before it: those of
---     transactions that were open at the tick. The event sequence does not show them.
+--     Tells whether there are events that were committed after a tick although their ids were given out before the tick:
+--     events of transactions that were open at the tick. The event sequence does not show these events.
 -- Parameters:
 --     i_queue_id - the queue
---     i_snapshot - the snapshot of its last tick
+--     i_snapshot - the snapshot of the queue's last tick
 -- Returns:
---     whether there is one. Two looks into the index on ev_txid of the current table and of the one before it
+--     whether there are such events. Costs two searches in the index on ev_txid, of the current event table and of the one
+--     before it
 -- ----------------------------------------------------------------------
 declare
     v_running   bigint[] := array(select txid_snapshot_xip(i_snapshot));

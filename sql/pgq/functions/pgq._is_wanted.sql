@@ -2,12 +2,12 @@ create or replace function pgq._is_wanted(i_condition text, i_computed text, i_n
 returns boolean as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._is_wanted(4)
---     Decides by a trigger's when= whether a row makes an event.
+--     Tells whether a row makes an event by the trigger's argument when=.
 -- Parameters:
 --     i_condition - the expression
 --     i_computed, i_names, i_values - as in pgq._field_value(4)
 -- Returns:
---     whether it does
+--     whether the condition is true for the row
 -- ----------------------------------------------------------------------
 declare
     v_value     text;

@@ -2,12 +2,12 @@ create or replace function pgq._quote_classic(i_name text)
 returns text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._quote_classic(1)
---     Quotes a column's name as PgQ 2.1 does: unlike quote_ident(), also when it is a keyword that is not reserved. The
---     words are listed here because asking the server for its list takes longer than the rest of a trigger's work.
+--     Quotes a column's name as PgQ 2.1 does: unlike quote_ident(), also a name that is a keyword but not a reserved one. The
+--     keywords are listed here, because asking the server for them takes longer than the rest of a trigger's work.
 -- Parameters:
 --     i_name - the name
 -- Returns:
---     the name, quoted where it needs it
+--     the name, quoted if it needs quotes
 -- ----------------------------------------------------------------------
 declare
     c_keywords  constant text :=

@@ -2,17 +2,17 @@ create or replace function pgq._row_values(i_row text)
 returns text[] as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._row_values(1)
---     Takes the text of a whole row, "(1,,"a ""b"" c")", apart into the texts of its columns: what the type of each
---     column prints. One conversion of the row by the server gives all of them, for any table.
+--     Splits the text of a whole row, such as (1,,"a ""b"" c"), into the texts of its columns as their types print them. The
+--     server makes the text of a row in one conversion, for any table.
 --
---     A field is quoted when it is empty or has a character that could be taken for structure; null is nothing
---     at all. Within quotes, quotes and backslashes are doubled. So the text is cut at every quote: pieces outside of
---     quotes and pieces within them take turns, and an empty piece outside, but at either end, is the middle of a
---     doubled quote. (A regular expression does the same in one line, ten times slower.)
+--     In such a text a field is quoted when it is empty or has a character that is part of the syntax; a null has no
+--     character at all. Within quotes, quotes and backslashes are doubled. The text is cut at every quote: pieces outside of
+--     quotes and pieces within quotes alternate, and an empty piece outside, except the first and the last, is the middle of
+--     a doubled quote. (A regular expression does the same in one line, ten times slower.)
 -- Parameters:
 --     i_row - text of a row
 -- Returns:
---     texts of its columns in order, without dropped ones; null for null
+--     texts of the row's columns in their order, without dropped columns; null when i_row is null
 -- ----------------------------------------------------------------------
 declare
     v_fields    text := substr(i_row, 2, length(i_row) - 2);

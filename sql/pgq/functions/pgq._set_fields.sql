@@ -3,12 +3,12 @@ create or replace function pgq._set_fields(
 returns text[] as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._set_fields(5)
---     Sets the fields of an event that the row itself has (columns _pgq_ev_type, _pgq_ev_data, _pgq_ev_extra1..4) or
---     that the trigger's arguments set (ev_type= and so on).
+--     Sets the fields of an event for which the row has a column (_pgq_ev_type, _pgq_ev_data, _pgq_ev_extra1..4), or the
+--     trigger's arguments an expression (ev_type= and so on). An expression wins over a column.
 -- Parameters:
 --     i_fields      - ev_type, ev_data, ev_extra1..4 as the trigger makes them
---     i_expressions - of the arguments, in the same order, or null
---     i_computed    - their values as pgq._trigger_expressions(2) computes them, or null
+--     i_expressions - the expressions of the arguments, in the same order, or null
+--     i_computed    - values of the expressions, computed by the query of pgq._trigger_expressions(2), or null
 --     i_names, i_values - the row
 -- Returns:
 --     the fields

@@ -2,12 +2,13 @@ create or replace function pgq._snapshot_with_self()
 returns txid_snapshot as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._snapshot_with_self(0)
---     The snapshot of this moment, in which the present transaction is over.
+--     Returns the snapshot of this moment, changed so that the present transaction counts as ended.
 --
---     Who repeats a queue writes the events of a batch and its end tick in one transaction. In a snapshot that is
---     taken there, the transaction itself is as a rule not begun yet: its id is at or above xmax. The events would be
---     in the batch that ends at the next tick, and who has finished this tick would not have them. So the snapshot is
---     stretched to the present transaction; all others from the old xmax on have not ended, and join the running ones.
+--     A program that repeats a queue into another one writes the events of a batch and the tick at its end in one
+--     transaction. In a snapshot that is taken in that transaction, the transaction itself usually has not begun: its id is
+--     at or above xmax. Its events would then be in the batch after the tick, and consumers that have finished the tick would
+--     not have them. So xmax is moved behind the id of the present transaction. The other transactions between the old and
+--     the new xmax have not ended; they are added to the list of running transactions.
 -- Returns:
 --     the snapshot
 -- ----------------------------------------------------------------------

@@ -2,18 +2,24 @@ create or replace function pgq._tick_due(i_queue_id integer, i_event_seq bigint)
 returns boolean as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._tick_due(2)
---     Decides whether a queue needs a tick now. With new events: when there are queue_ticker_max_count of them, or
---     when queue_ticker_max_lag has passed since the last tick, or when the last tick had so many: the rest of a burst
---     does not wait, and there are at most twice as many ticks for it. Without: when twice the pause before the last tick
---     has passed, between queue_ticker_max_lag and queue_ticker_idle_period.
+--     Tells whether a queue needs a tick now.
 --
---     New events are seen by the movement of the event sequence, and, where it stands still, in the tables: an
---     event whose transaction was open at the last tick does not move the sequence again when it commits.
+--     With new events: when there are queue_ticker_max_count new events; when queue_ticker_max_lag has passed since the last
+--     tick; and when the last tick had queue_ticker_max_count events, so that the rest of a burst does not wait (a burst gets
+--     at most twice as many ticks by that).
+--
+--     Without new events, as in PgQ 3: at once while the queue has only one tick; else when twice the pause between the last
+--     two ticks has passed, but not before half of queue_ticker_max_lag and not later than queue_ticker_idle_period.
+--
+--     There are new events when the event sequence has moved. When it has not moved for queue_ticker_max_lag, the event tables
+--     are searched: an event whose transaction was open at the last tick does not move the sequence when it commits.
+--
+--     When the last tick lies in the future, because the clock was set back, a tick is needed at once.
 -- Parameters:
 --     i_queue_id  - the queue
---     i_event_seq - where its event sequence stands
+--     i_event_seq - position of the queue's event sequence
 -- Returns:
---     whether to tick
+--     whether a tick is needed
 -- Calls:
 --     pgq._has_unticked_events(2)
 -- ----------------------------------------------------------------------
@@ -46,14 +52,19 @@ begin
     order by t.tick_id desc
     limit 1;
     v_age := now() - v_last.tick_time;
-    if i_event_seq <> v_last.tick_event_seq then
+    if v_last.tick_time > clock_timestamp() then
+        -- The clock was set back; pgq._insert_tick says so.
+        return true;
+    elsif i_event_seq <> v_last.tick_event_seq then
         return i_event_seq - v_last.tick_event_seq >= v_queue.queue_ticker_max_count
             or v_age >= v_queue.queue_ticker_max_lag
             or coalesce(v_last.tick_event_seq - v_prev.tick_event_seq >= v_queue.queue_ticker_max_count, false);
-    elsif v_age < v_queue.queue_ticker_max_lag then
+    elsif v_prev.tick_time is null then
+        return true;
+    elsif v_age < v_queue.queue_ticker_max_lag / 2 then
         return false;
     end if;
-    return v_age >= least(v_queue.queue_ticker_idle_period, coalesce(2 * (v_last.tick_time - v_prev.tick_time), '0'))
-        or pgq._has_unticked_events(i_queue_id, v_last.tick_snapshot);
+    return v_age >= least(v_queue.queue_ticker_idle_period, 2 * (v_last.tick_time - v_prev.tick_time))
+        or v_age >= v_queue.queue_ticker_max_lag and pgq._has_unticked_events(i_queue_id, v_last.tick_snapshot);
 end;
 $$ language plpgsql;

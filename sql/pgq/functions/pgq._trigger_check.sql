@@ -3,13 +3,13 @@ create or replace function pgq._trigger_check(
 returns boolean as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._trigger_check(6)
---     Checks that a trigger is attached in a way that its arguments can work with, and refuses the write when they
---     say deny.
+--     Checks that a trigger's arguments can be used with its level, time and operation. Raises an error also when the
+--     arguments say "deny", which refuses the write.
 -- Parameters:
 --     i_op, i_when, i_level, i_schema, i_table, i_args - tg_op, tg_when, tg_level, tg_table_schema, tg_table_name,
 --         tg_argv
 -- Returns:
---     whether the arguments say SKIP: the event takes the place of the write
+--     whether the arguments say "SKIP": the event is written instead of the row
 -- ----------------------------------------------------------------------
 declare
     v_options   record;

@@ -4,13 +4,14 @@ create or replace function pgq._trigger_columns(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._trigger_columns(2)
---     Describes a table's live columns, and its primary key.
+--     Returns a table's columns and its primary key.
 -- Parameters:
 --     i_relid    - the table
---     i_with_key - whether the key is asked for
+--     i_with_key - whether to look for the key
 -- Returns:
---     names, types, is_generated - the columns in order
---     key_columns                - the primary key's columns in its order, null when there is none
+--     names, types, is_generated - the columns in the table's order, without dropped ones
+--     key_columns                - the columns of the primary key in the key's order; null when there is no key or i_with_key
+--                                  is false
 -- ----------------------------------------------------------------------
 declare
     v_numbers   smallint[];

@@ -4,11 +4,11 @@ returns text as $$
 -- Function: pgq._trigger_expressions(2)
 --     Makes the query that computes a trigger's when= and ev_...= expressions from a row, given as $1.
 --
---     The trigger functions run with the rights of the owner of schema pgq, so that writers need no right there; and
---     an expression runs with the rights of the function around it. So expressions are computed only for tables whose
---     owner has these rights anyway: one who is a member of the owner of schema pgq, or of pgq_admin. Otherwise whoever
---     may create a trigger could run anything as that owner. An expression that is just the name of a column is not
---     computed: its text is there already (pgq._trigger_insert), and everybody may use it.
+--     The trigger functions run with the rights of the owner of schema pgq, so that writers need no right there, and an
+--     expression runs with the rights of the function around it. So expressions are computed only for tables whose owner has
+--     the rights of the schema's owner or the right "admin". Otherwise any role that may create a trigger could run anything
+--     as the owner of the schema. An expression that is just the name of a column is not computed, because the column's text
+--     is known already (pgq._trigger_insert): the owner of any table may use such expressions.
 -- Parameters:
 --     i_relid - the table
 --     i_args  - the trigger's arguments
@@ -43,7 +43,10 @@ begin
                 message = format('expression in the arguments of a queue trigger on %s refused', i_relid::regclass),
                 detail = format('Expression: %s. It would run with the rights of %s, which %s, the table''s owner, does'
                                 ' not have.', v_expr, current_user, pg_get_userbyid(v_owner)),
-                hint = format('Use the name of a column instead, or: grant pgq_admin to %I.', pg_get_userbyid(v_owner));
+                hint = format(case when to_regrole('pgq_admin') is null
+                                   then 'Use the name of a column instead, or: select pgq.grant_right(%L, ''admin'').'
+                                   else 'Use the name of a column instead, or: grant pgq_admin to %I.' end,
+                              pg_get_userbyid(v_owner));
         end if;
         v_needed := v_needed or not v_is_column;
     end loop;

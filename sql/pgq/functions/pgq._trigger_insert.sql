@@ -4,8 +4,7 @@ create or replace function pgq._trigger_insert(
 returns void as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._trigger_insert(9)
---     Puts the event of one changed row, or of one truncate, into the queue: the part that sqltriga, logutriga and
---     jsontriga have in common.
+--     Puts the event of one changed row, or of one truncate, into the queue. sqltriga, logutriga and jsontriga call it.
 -- Parameters:
 --     i_format     - sql, urlenc, or json: how ev_type and ev_data are written
 --     i_op         - INSERT, UPDATE, DELETE, or TRUNCATE
@@ -15,7 +14,7 @@ returns void as $$
 --     i_computed   - result of the query of pgq._trigger_expressions(2), or null
 -- Calls:
 --     pgq._trigger_options(1), pgq._trigger_columns(2), pgq._row_values(1), pgq._event_sql(9), pgq._event_urlenc(3),
---     pgq._event_json(4), pgq._set_fields(5), pgq.insert_event_raw(11)
+--     pgq._event_json(4), pgq._set_fields(5), pgq.insert_event(7), which users may have replaced
 -- Writes:
 --     the current event table of the queue
 -- ----------------------------------------------------------------------
@@ -84,7 +83,6 @@ begin
     if i_op <> 'TRUNCATE' and (v_options.fields is not null or v_columns.names && c_special) then
         v_fields := pgq._set_fields(v_fields, v_options.fields, i_computed, v_columns.names, v_row);
     end if;
-    perform pgq.insert_event_raw(v_options.queue_name, null::bigint, now(), null::integer, null::integer,
-                                 v_fields[1], v_fields[2], v_fields[3], v_fields[4], v_fields[5], v_fields[6]);
+    perform pgq.insert_event(v_options.queue_name, v_fields[1], v_fields[2], v_fields[3], v_fields[4], v_fields[5], v_fields[6]);
 end;
 $$ language plpgsql;

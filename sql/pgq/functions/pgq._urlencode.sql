@@ -3,11 +3,11 @@ returns text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._urlencode(1)
 --     Encodes a text for use in name=value&...: letters of ASCII, digits and "._-" stay, a space becomes "+", every
---     other byte %xx.
+--     other byte becomes %xx.
 -- Parameters:
 --     i_value - the text
 -- Returns:
---     the text, encoded
+--     the encoded text
 -- ----------------------------------------------------------------------
 declare
     v_encoded   text := i_value;

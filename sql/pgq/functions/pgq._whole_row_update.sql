@@ -3,15 +3,16 @@ create or replace function pgq._whole_row_update(
 returns boolean as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._whole_row_update(6)
---     Looks at an update for a format whose events have the whole new row.
+--     Tells whether an update makes an event in a format whose events have the whole new row. An update that changes only
+--     columns to ignore makes none. Raises an error when the update changes the key: consumers of these formats could not find
+--     the old row.
 -- Parameters:
 --     i_names, i_types - the columns
---     i_watched        - whether a change of the column is one of the row: false for those to ignore
+--     i_watched        - false for columns to ignore
 --     i_keys           - the key columns
 --     i_old, i_new     - texts of the rows
 -- Returns:
---     whether it makes an event: not when it changes only columns to ignore. Refuses one that changes the key, since
---     consumers of these formats could not find the old row
+--     whether the update makes an event
 -- ----------------------------------------------------------------------
 declare
     v_watched   boolean := false;

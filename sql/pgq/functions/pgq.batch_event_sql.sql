@@ -3,26 +3,26 @@ returns text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.batch_event_sql(1)
 --     Makes the query that reads a batch's events: one select, in order of ev_id, with the columns ev_id, ev_time,
---     ev_txid, ev_retry, ev_type, ev_data, ev_extra1..4. It can stand in "declare ... cursor for" and in "copy (...)".
+--     ev_txid, ev_retry, ev_type, ev_data, ev_extra1..4. The query can be used in "declare ... cursor for" and in "copy (...)".
 --
 --     A batch is what was committed between two ticks, prev and cur: the events whose transaction is visible in the
 --     snapshot of cur and not visible in that of prev. Written down like that,
 --
 --         where txid_visible_in_snapshot(ev_txid, cur) and not txid_visible_in_snapshot(ev_txid, prev)
 --
---     it reads every event of the queue. Bounds let the index on ev_txid help: nothing below prev's xmin (all over
---     before prev) or from cur's xmax on (not begun at cur) can be in the batch. But xmin is the oldest transaction
---     that was still running. One transaction that stays open for an hour holds it back for an hour, and each of the
---     hour's batches reads the whole hour: the slower the consumer, the more there is to read, and it never catches up.
+--     the query reads every event of the queue. With bounds the index on ev_txid can be used: transactions below prev's xmin
+--     (ended before prev) and from cur's xmax on (not begun at cur) cannot be in the batch. But xmin is the oldest
+--     transaction that was still running. One transaction that stays open for an hour holds xmin back for an hour, and each
+--     batch of that hour reads the events of the whole hour: the slower the consumer, the more it has to read, and it never
+--     catches up.
 --
---     A snapshot is more than its bounds. "Not visible in prev" means one of two things, for each of which the index
---     has an exact answer:
---       1. the transaction began after prev: ev_txid >= prev's xmax. With the upper bound, and without those that cur
---          lists as running, this is one range that no long transaction can stretch;
---       2. the transaction was running at prev, and is in prev's list: of these, the ones that are over at cur, named
---          one by one. A long transaction is in this list once: in the batch whose end tick first sees it ended.
---     As xmax of prev <= xmax of cur, and every transaction is either below prev's xmax or not, the two parts share
---     nothing and miss nothing.
+--     "Not visible in prev" means one of two things, and the index finds the events of each exactly:
+--       1. the transaction began after prev: ev_txid >= prev's xmax. With cur's xmax as the upper bound, and without the
+--          transactions that cur lists as running, this is one range, whose size does not depend on long transactions;
+--       2. the transaction was running at prev, and so is in prev's list: of that list, the transactions that have ended at
+--          cur, named one by one. A long transaction is named in one batch only: the one whose end tick first sees it ended.
+--     Each transaction is either below prev's xmax or not, and prev's xmax <= cur's xmax: so no event is in both parts, and
+--     none of the batch is in neither.
 -- Parameters:
 --     x_batch_id - id of an active batch
 -- Returns:
@@ -62,7 +62,7 @@ begin
     from txid_snapshot_xip(v_batch.prev) x
     where txid_visible_in_snapshot(x, v_batch.cur);
 
-    -- Retried events are for their own consumer alone.
+    -- A retried event is read only by the consumer that has asked for it.
     v_owner := format('(ev_owner is null or ev_owner = %s)', v_batch.sub_id);
     for v_table in
         select t from pgq.batch_event_tables(x_batch_id) t
@@ -75,7 +75,7 @@ begin
                 c_columns, v_table::regclass, v_ended, v_owner);
         end if;
     end loop;
-    -- Both ticks lie before the current table's time, and no other table has anything.
+    -- No event table can have an event of this batch.
     if v_parts = '{}' then
         return format('select %s from pgq.event_template where false order by 1', c_columns);
     end if;

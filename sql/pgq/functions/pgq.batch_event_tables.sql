@@ -4,14 +4,14 @@ returns setof text as $$
 -- Function: pgq.batch_event_tables(1)
 --     Lists the event tables that may hold events of a batch.
 --
---     The last rotation tells most of it. The current table has nothing for a batch whose end tick does not know the
---     rotation's transaction (switch_step1) yet; the one before it has nothing when the begin tick is past
---     switch_step2, the moment at which the rotation was visible to every statement; older tables have nothing.
+--     The last rotation decides for most events. The current table has no event of a batch whose end tick is older than the
+--     rotation's transaction (switch_step1). The table before it has none when the tick at the begin of the batch is newer
+--     than switch_step2, the transaction at which the rotation was visible to every statement. Older tables have none.
 --
---     Stragglers are the exception: a transaction that works on an old snapshot (repeatable read, or a statement
---     that was held up) reads the queue's row as it was before the rotation, gets its transaction id after
---     switch_step2, and leaves its event in the old table. So the tables that the rule leaves out are asked for
---     events that are not older than the batch's begin: one look into the index on ev_txid each.
+--     Stragglers are the exception: a transaction with an old snapshot (repeatable read, or a statement that was held up)
+--     reads the queue's row as it was before the rotation, gets its transaction id after switch_step2, and writes its event
+--     into the old table. So the tables that the rule leaves out are searched for events that are not older than the batch's
+--     begin: one search in the index on ev_txid each.
 -- Parameters:
 --     x_batch_id - id of an active batch
 -- Returns:

@@ -2,12 +2,12 @@ create or replace function pgq.batch_retry(i_batch_id bigint, i_retry_seconds in
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.batch_retry(2)
---     Puts all events of a batch aside, to come again after some time, for this consumer only.
+--     Puts all events of a batch into the retry queue: this consumer gets them again after some time.
 -- Parameters:
 --     i_batch_id      - id of an active batch
---     i_retry_seconds - after how many seconds they are to come again
+--     i_retry_seconds - after how many seconds the events come again
 -- Returns:
---     number of events put aside; those that wait already do not count
+--     number of events that were added; events that are in the retry queue already do not count
 -- Calls:
 --     pgq.batch_event_sql(1)
 -- Writes:

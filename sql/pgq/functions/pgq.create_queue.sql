@@ -9,9 +9,11 @@ returns integer as $$
 --     1 - created
 --     0 - a queue of this name exists already
 -- Calls:
---     pgq.tune_storage(queue), pgq.grant_perms(queue)
+--     pgq._check_name(2), pgq.tune_storage(1), pgq.grant_perms(1)
 -- Writes:
 --     pgq.queue, pgq.tick; creates pgq.event_N, its children and sequences
+-- Locks:
+--     the name: another session that creates a queue of this name waits until this transaction ends
 -- ----------------------------------------------------------------------
 declare
     v_id        integer;
@@ -24,9 +26,12 @@ begin
             errcode = 'null_value_not_allowed',
             message = 'Invalid NULL value',
             hint = 'Give the queue a name.';
+    elsif exists (select 1 from pgq.queue q where q.queue_name = i_queue_name) then
+        return 0;
     end if;
+    perform pgq._check_name('queue', i_queue_name);
 
-    -- A second creator of the same name waits here for the first one to commit, and then finds it there.
+    -- A second session that creates a queue of the same name waits here until the first one has ended.
     v_id := nextval('pgq.queue_queue_id_seq'::regclass);
     v_parent := format('event_%s', v_id);
     insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)

@@ -2,7 +2,7 @@ create or replace function pgq.current_event_table(x_queue_name text)
 returns text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.current_event_table(1)
---     Names the table that takes the queue's new events now. The answer holds until the next rotation only.
+--     Returns the table that takes the queue's new events now. The next rotation makes another table current.
 -- Parameters:
 --     x_queue_name - name of the queue
 -- Returns:

@@ -2,13 +2,14 @@ create or replace function pgq.event_failed(x_batch_id bigint, x_event_id bigint
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.event_failed(3)
---     Keeps an event of a batch as failed, for a person to look at.
+--     Puts an event of a batch into the failed queue, where it stays until pgq.failed_event_retry(3) or
+--     pgq.failed_event_delete(3) is called.
 -- Parameters:
 --     x_batch_id - id of an active batch
 --     x_event_id - id of the event
---     x_reason   - why it failed
+--     x_reason   - why the event failed
 -- Returns:
---     1, or 0 when the event is there already
+--     1, or 0 when the event is in the failed queue already
 -- Calls:
 --     pgq._find_batch_event(2)
 -- Writes:

@@ -2,13 +2,13 @@ create or replace function pgq.event_retry(x_batch_id bigint, x_event_id bigint,
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.event_retry(3)
---     Puts an event of a batch aside, to come again at a given time, for this consumer only.
+--     Puts an event of a batch into the retry queue: this consumer gets it again at a given time.
 -- Parameters:
 --     x_batch_id   - id of an active batch
 --     x_event_id   - id of the event
---     x_retry_time - when it is to come again
+--     x_retry_time - when the event comes again
 -- Returns:
---     1, or 0 when the event waits already
+--     1, or 0 when the event is in the retry queue already
 -- Calls:
 --     pgq._find_batch_event(2)
 -- Writes:
@@ -30,13 +30,13 @@ create or replace function pgq.event_retry(x_batch_id bigint, x_event_id bigint,
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.event_retry(3)
---     Puts an event of a batch aside, to come again after some time, for this consumer only.
+--     Puts an event of a batch into the retry queue: this consumer gets it again after some time.
 -- Parameters:
 --     x_batch_id      - id of an active batch
 --     x_event_id      - id of the event
---     x_retry_seconds - after how many seconds it is to come again
+--     x_retry_seconds - after how many seconds the event comes again
 -- Returns:
---     1, or 0 when the event waits already
+--     1, or 0 when the event is in the retry queue already
 -- Calls:
 --     pgq.event_retry(3) with a time
 -- ----------------------------------------------------------------------

@@ -4,11 +4,11 @@ create or replace function pgq.event_retry_raw(
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.event_retry_raw(12)
---     Puts an event, every field given, among those that wait to come again to a consumer.
+--     Puts an event, with every field given, into the retry queue of a consumer.
 -- Parameters:
---     x_queue, x_consumer - for whom
---     x_retry_after       - when it is to come
---     x_ev_id             - id of the event, or null for the next one
+--     x_queue, x_consumer - names of the queue and of the consumer that gets the event
+--     x_retry_after       - when the consumer gets it
+--     x_ev_id             - id of the event, or null for the next id of the queue
 --     x_ev_time ... x_ev_extra4 - the event
 -- Returns:
 --     the event's id

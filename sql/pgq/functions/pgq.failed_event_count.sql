@@ -7,7 +7,7 @@ returns integer as $$
 --     x_queue_name    - name of the queue
 --     x_consumer_name - name of the consumer
 -- Returns:
---     how many there are
+--     the number of events
 -- ----------------------------------------------------------------------
 declare
     v_count     integer;

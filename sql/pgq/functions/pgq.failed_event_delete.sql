@@ -2,7 +2,7 @@ create or replace function pgq.failed_event_delete(x_queue_name text, x_consumer
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.failed_event_delete(3)
---     Forgets a failed event.
+--     Deletes a failed event.
 -- Parameters:
 --     x_queue_name    - name of the queue
 --     x_consumer_name - name of the consumer

@@ -24,8 +24,8 @@ returns setof pgq.failed_queue as $$
 -- Parameters:
 --     x_queue_name    - name of the queue
 --     x_consumer_name - name of the consumer
---     x_count         - how many; null: all
---     x_offset        - how many to leave out before them
+--     x_count         - largest number of events; null: all
+--     x_offset        - number of events to leave out before them
 -- Returns:
 --     the events, in order of ev_id
 -- ----------------------------------------------------------------------

@@ -2,7 +2,7 @@ create or replace function pgq.failed_event_retry(x_queue_name text, x_consumer_
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.failed_event_retry(3)
---     Puts a failed event back into its queue, with its id and for its own consumer.
+--     Puts a failed event back into its queue with its old id. Only the consumer that has given it up gets it again.
 -- Parameters:
 --     x_queue_name    - name of the queue
 --     x_consumer_name - name of the consumer
@@ -13,6 +13,8 @@ returns bigint as $$
 --     pgq.insert_event_raw(11)
 -- Writes:
 --     pgq.failed_queue, the current event table of the queue
+-- Locks:
+--     the row of pgq.failed_queue
 -- ----------------------------------------------------------------------
 declare
     v_event     record;

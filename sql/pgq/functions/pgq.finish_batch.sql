@@ -6,11 +6,11 @@ returns integer as $$
 -- Parameters:
 --     x_batch_id - id of an active batch
 -- Returns:
---     1, or 0 with a warning when the batch is not active (safe to repeat)
+--     1; 0 with a warning when the batch is not active, so that the call may be repeated
 -- Writes:
 --     pgq.subscription
 -- Locks:
---     the subscription's row
+--     the subscription's row until the end of the transaction
 -- ----------------------------------------------------------------------
 begin
     update pgq.subscription

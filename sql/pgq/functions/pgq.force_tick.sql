@@ -2,16 +2,16 @@ create or replace function pgq.force_tick(i_queue_name text)
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.force_tick(1)
---     Makes the next call of the ticker tick, whatever the queue's settings, by moving the event sequence over the
---     limit; and wakes a ticker that listens on channel rlondiste_force_tick. Makes no tick itself: a tick is worth
---     something to its caller only when it was made after this transaction.
+--     Has the next call of the ticker make a tick, whatever the queue's settings: moves the event sequence by more than
+--     queue_ticker_max_count, and notifies a ticker that listens on channel rlondiste_force_tick. Makes no tick itself: the
+--     caller waits for a tick that sees the caller's transaction, which only a tick after its commit does.
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
 --     id of the last tick there is now, null when there is no such queue
 -- Writes:
 --     advances the event sequence by 2 * queue_ticker_max_count + 1. By nextval() and not by setval(): between reading
---     a sequence and setting it others may have gone past that value, which would then be given out twice
+--     a sequence and setting it, other sessions may have taken higher values, which would then be given out twice
 -- ----------------------------------------------------------------------
 declare
     v_queue     record;

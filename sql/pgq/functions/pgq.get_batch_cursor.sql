@@ -5,7 +5,7 @@ create or replace function pgq.get_batch_cursor(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_batch_cursor(3)
---     Opens a cursor on a batch's events, and returns the first of them.
+--     Opens a cursor on a batch's events, and returns the first events.
 -- Parameters:
 --     as pgq.get_batch_cursor(4)
 -- Returns:
@@ -26,16 +26,16 @@ create or replace function pgq.get_batch_cursor(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_batch_cursor(4)
---     Opens a cursor on a batch's events, and returns the first of them. The cursor stands after those and is read
---     with fetch, until the end of the transaction. Runs with the rights and the search_path of its caller, as the
---     condition is the caller's SQL.
+--     Opens a cursor on a batch's events, and returns the first events. The cursor stands after these and is read with
+--     "fetch" until the end of the transaction. The function runs with the rights and the search_path of its caller, because
+--     the condition is the caller's SQL.
 -- Parameters:
 --     i_batch_id    - id of an active batch
 --     i_cursor_name - name for the cursor
---     i_quick_limit - how many events to return at once
+--     i_quick_limit - number of events to return
 --     i_extra_where - condition on the event's columns, or null
 -- Returns:
---     the first events, in order of ev_id; fewer than i_quick_limit: that was all
+--     the first events, in order of ev_id; when there are fewer than i_quick_limit, these are all events of the batch
 -- Calls:
 --     pgq.batch_event_sql(1)
 -- ----------------------------------------------------------------------

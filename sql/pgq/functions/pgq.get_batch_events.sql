@@ -5,8 +5,8 @@ create or replace function pgq.get_batch_events(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_batch_events(1)
---     Reads all events of a batch, in order of ev_id. The server gathers them before the first one is given out; for
---     big batches use the query of pgq.batch_event_sql() with a cursor or copy.
+--     Reads all events of a batch, in order of ev_id. The server collects all events before it sends the first one; for big
+--     batches use the query of pgq.batch_event_sql(1) with a cursor or copy.
 -- Parameters:
 --     x_batch_id - id of an active batch
 -- Returns:

@@ -5,15 +5,15 @@ create or replace function pgq.get_batch_info(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_batch_info(1)
---     Tells whose batch this is and which ticks it lies between.
+--     Returns the queue, the consumer and the ticks of a batch.
 -- Parameters:
 --     x_batch_id - id of an active batch
 -- Returns:
---     queue_name, consumer_name - whose batch
---     batch_start, batch_end    - times of its ticks
---     prev_tick_id, tick_id     - ids of its ticks
---     lag                       - age of its end tick
---     seq_start, seq_end        - where the event sequence stood at its ticks
+--     queue_name, consumer_name - names of the queue and of the consumer
+--     batch_start, batch_end    - times of the ticks at the begin and at the end
+--     prev_tick_id, tick_id     - ids of these ticks
+--     lag                       - age of the tick at the end
+--     seq_start, seq_end        - positions of the event sequence at these ticks
 --     All null when the batch is not active
 -- ----------------------------------------------------------------------
 begin

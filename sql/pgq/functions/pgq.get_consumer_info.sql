@@ -4,7 +4,7 @@ create or replace function pgq.get_consumer_info(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_consumer_info(0)
---     Tells where all consumers of all queues stand.
+--     Returns the positions of all consumers of all queues.
 -- Returns:
 --     as pgq.get_consumer_info(2)
 -- ----------------------------------------------------------------------
@@ -21,7 +21,7 @@ create or replace function pgq.get_consumer_info(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_consumer_info(1)
---     Tells where the consumers of a queue stand.
+--     Returns the positions of the consumers of a queue.
 -- Parameters:
 --     i_queue_name - name of the queue, or null for all
 -- Returns:
@@ -40,18 +40,18 @@ create or replace function pgq.get_consumer_info(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_consumer_info(2)
---     Tells where a consumer of a queue stands.
+--     Returns the position of a consumer of a queue.
 -- Parameters:
 --     i_queue_name    - name of the queue, or null for all
 --     i_consumer_name - name of the consumer, or null for all
 -- Returns:
---     queue_name, consumer_name - who
---     lag            - age of the last event it can have seen
---     last_seen      - time since it last asked for or finished a batch
---     last_tick      - the tick up to which it has finished
---     current_batch  - the active batch, or null
---     next_tick      - the tick that ends the active batch, or null
---     pending_events - events it has not finished, by the event sequence
+--     queue_name, consumer_name - names of the queue and of the consumer
+--     lag            - age of the tick at the end of the last finished batch
+--     last_seen      - time since the consumer asked for or finished a batch
+--     last_tick      - id of the tick at the end of the last finished batch
+--     current_batch  - id of the active batch, or null
+--     next_tick      - id of the tick at the end of the active batch, or null
+--     pending_events - number of events after last_tick, by the event sequence
 -- ----------------------------------------------------------------------
 begin
     return query

@@ -6,7 +6,7 @@ create or replace function pgq.get_queue_info(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_queue_info(0)
---     Tells the settings and the state of all queues, by name.
+--     Returns the settings and the state of all queues, in order of their names.
 -- Returns:
 --     as pgq.get_queue_info(1)
 -- ----------------------------------------------------------------------
@@ -27,13 +27,14 @@ create or replace function pgq.get_queue_info(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.get_queue_info(1)
---     Tells the settings and the state of a queue.
+--     Returns the settings and the state of a queue.
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
 --     columns of pgq.queue, and
 --     ticker_lag   - age of the last tick
---     ev_per_sec   - events a second over the last 20 minutes of ticks, by the event sequence
+--     ev_per_sec   - events a second over the last 20 minutes of ticks, by the event sequence; null when there is one tick,
+--                    or the clock was set back in that time
 --     ev_new       - events since the last tick, by the event sequence
 --     last_tick_id - the last tick
 --     No row when there is no such queue
@@ -70,8 +71,10 @@ begin
     queue_ticker_max_lag := v_queue.queue_ticker_max_lag;
     queue_ticker_idle_period := v_queue.queue_ticker_idle_period;
     ticker_lag := now() - v_last.tick_time;
-    ev_per_sec := (v_last.tick_event_seq - v_first.tick_event_seq)
-                  / nullif(extract(epoch from v_last.tick_time - v_first.tick_time), 0)::double precision;
+    if v_last.tick_time > v_first.tick_time then
+        ev_per_sec := (v_last.tick_event_seq - v_first.tick_event_seq)
+                      / extract(epoch from v_last.tick_time - v_first.tick_time)::double precision;
+    end if;
     ev_new := pgq._event_seq(v_queue.queue_event_seq) - v_last.tick_event_seq;
     last_tick_id := v_last.tick_id;
     return next;

@@ -4,7 +4,8 @@ create or replace function pgq.insert_event_raw(
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.insert_event_raw(11)
---     Puts an event into a queue, every field given. All writers but the generated capture triggers come through here.
+--     Puts an event into a queue, every field given. pgq.insert_event(7), and so the generic triggers, retried and failed
+--     events come through here; generated capture functions do not.
 --
 --     Takes no lock that anybody waits for: it reads the queue's row as of the statement's snapshot and inserts into
 --     the table which that row names. A rotation in between does no harm: the reader looks for stragglers in the
@@ -36,7 +37,9 @@ begin
             errcode = 'undefined_object',
             message = 'No such queue',
             detail = pg_catalog.format('Queue: %s', coalesce(queue_name, 'null')),
-            hint = 'Create it with pgq.create_queue().';
+            hint = 'Create it with pgq.create_queue()'
+                   || coalesce((select ', or end what writes to it: ' || pg_catalog.string_agg(t.remedy, '; ')
+                                from pgq._queue_triggers(queue_name) t), '') || '.';
     end if;
     if v_queue.queue_disable_insert
        and pg_catalog.current_setting('session_replication_role') <> 'replica' then

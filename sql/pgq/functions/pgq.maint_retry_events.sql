@@ -2,14 +2,16 @@ create or replace function pgq.maint_retry_events()
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.maint_retry_events(0)
---     Puts events whose time has come back into their queues, with their ids and for their own consumers. At most
---     1000 in one call, so that a transaction stays short: call it until it returns 0.
+--     Puts events of the retry queue whose time has come back into their queues, with their old ids; only the consumers that
+--     have asked for them get them. At most 1000 in one call, so that a transaction stays short: call it until it returns 0.
 -- Returns:
 --     number of events put back
 -- Calls:
 --     pgq.insert_event_raw(11)
 -- Writes:
 --     pgq.retry_queue, event tables
+-- Locks:
+--     the rows of pgq.retry_queue that it moves; leaves out those that others have locked
 -- ----------------------------------------------------------------------
 declare
     v_event     record;
@@ -18,8 +20,7 @@ begin
     for v_event in
         select q.queue_name, r.*
         from pgq.retry_queue r
-            join pgq.subscription s on s.sub_id = r.ev_owner
-            join pgq.queue q on q.queue_id = s.sub_queue
+            join pgq.queue q on q.queue_id = r.ev_queue
         where r.ev_retry_after <= now()
           and not q.queue_disable_insert
         order by r.ev_retry_after, r.ev_id

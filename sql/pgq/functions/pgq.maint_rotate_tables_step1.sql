@@ -2,17 +2,18 @@ create or replace function pgq.maint_rotate_tables_step1(i_queue_name text)
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.maint_rotate_tables_step1(1)
---     Rotates a queue when its rotation period is over: empties the oldest event table, lets new events go there, and
---     removes the ticks whose events are gone. Must be committed before pgq.maint_rotate_tables_step2() is called.
+--     Rotates a queue when its rotation period is over, or when the last rotation lies in the future because the clock was
+--     set back: empties the oldest event table, lets new events go there, and removes the ticks whose events are gone. Must be committed before pgq.maint_rotate_tables_step2() is called.
 --
---     With three tables, the one to be emptied took events until the rotation before the last one. It is free when
---       1. all transactions that began before the last rotation was visible to all (switch_step2) are over: none can
+--     With three tables, the table to be emptied took events until the rotation before the last one. It can be emptied when
+--       1. all transactions that began before the last rotation was visible to all (switch_step2) have ended: none can
 --          still write into it;
---       2. every consumer's position is past switch_step2: none can still need an event from it;
---       3. nobody has it locked, and no straggler (see pgq.batch_event_tables) has left an unread event in it.
+--       2. every consumer's position is past switch_step2: none can still need an event from it. A subconsumer between
+--          batches has no position and needs nothing;
+--       3. no session has a lock on it, and no straggler (see pgq.batch_event_tables) has left an unread event in it.
 --     When one of these does not hold, the rotation is put off to the next call; the event tables grow meanwhile.
---     pgq.rotation_blockers() tells who is in the way. Nothing here waits: the lock on the table is asked for without
---     waiting, and who asks for it later waits only until this transaction ends.
+--     pgq.rotation_blockers() tells who is in the way. Rotation does not wait: it asks for the lock on the table with nowait.
+--     Sessions that ask for a lock on the table later wait until this transaction ends.
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
@@ -20,7 +21,8 @@ returns integer as $$
 -- Writes:
 --     pgq.queue, pgq.tick; truncates an event table
 -- Locks:
---     the queue's row against other rotations, registering, and dropping; the event table that it empties
+--     the queue's row for no key update, which keeps out other rotations, registering and dropping; the event table that it
+--     empties in access exclusive mode. Both without waiting, until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_queue     record;
@@ -45,7 +47,9 @@ begin
                      ' another cluster.',
             hint = 'Run "pgqadm rebase QUEUE", or select pgq.rebase_queue(QUEUE).';
     end if;
-    if now() < v_queue.queue_switch_time + v_queue.queue_rotation_period or v_queue.queue_switch_step2 is null then
+    if v_queue.queue_switch_step2 is null
+       or now() - v_queue.queue_switch_time < v_queue.queue_rotation_period
+          and v_queue.queue_switch_time <= clock_timestamp() then
         return 0;
     end if;
 
@@ -57,7 +61,8 @@ begin
     select min(coalesce(txid_snapshot_xmin(t.tick_snapshot), 0)) into v_oldest
     from pgq.subscription s
         left join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
-    where s.sub_queue = v_queue.queue_id;
+    where s.sub_queue = v_queue.queue_id
+      and s.sub_last_tick is not null;
     if v_oldest <= v_queue.queue_switch_step2 then
         return 0;
     end if;

@@ -2,14 +2,14 @@ create or replace function pgq.maint_rotate_tables_step2()
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.maint_rotate_tables_step2(0)
---     Notes, for each queue that has rotated, a transaction id that was given out when the rotation was visible. Must
---     run in a later transaction than pgq.maint_rotate_tables_step1().
+--     Stores in pgq.queue, for each queue that has rotated, a transaction id that was given out after the rotation was
+--     visible (queue_switch_step2). Must run in a later transaction than pgq.maint_rotate_tables_step1(1).
 -- Returns:
 --     0
 -- Writes:
 --     pgq.queue
 -- Locks:
---     the rows of these queues; leaves out those that others have locked
+--     the rows of these queues; leaves out rows that other sessions have locked
 -- ----------------------------------------------------------------------
 begin
     update pgq.queue

@@ -2,19 +2,18 @@ create or replace function pgq.maint_tables_to_vacuum()
 returns setof text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.maint_tables_to_vacuum(0)
---     Lists the small tables whose rows change all the time: vacuumed in each round of maintenance, they stay small.
+--     Lists the tables that a ticker should vacuum in each round of maintenance. As in PgQ 3 there are none where autovacuum
+--     is on. Our own ticker takes pgq._busy_tables(0) instead: autovacuum comes once a minute at best, and these tables need
+--     it more often.
 -- Returns:
 --     schema-qualified names, for use in "vacuum"
+-- Calls:
+--     pgq._busy_tables(0)
 -- ----------------------------------------------------------------------
 begin
-    return query
-    select t.name
-    from unnest(array[
-        'pgq.subscription', 'pgq.consumer', 'pgq.queue', 'pgq.tick', 'pgq.retry_queue',
-        'txid.epoch', 'londiste.completed',
-        'pgq_ext.completed_tick', 'pgq_ext.completed_batch', 'pgq_ext.completed_event', 'pgq_ext.partial_batch'])
-        with ordinality as t (name, nr)
-    where to_regclass(t.name) is not null
-    order by t.nr;
+    if not current_setting('autovacuum')::boolean then
+        return query
+        select t from pgq._busy_tables() t;
+    end if;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -2,12 +2,12 @@ create or replace function pgq.next_batch(i_queue_name text, i_consumer_name tex
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.next_batch(2)
---     Makes the next block of events active.
+--     Makes the next batch of a consumer active, and returns an active batch until it is finished.
 -- Parameters:
 --     i_queue_name    - name of the queue
 --     i_consumer_name - name of the consumer
 -- Returns:
---     the batch's id, or null when there is nothing to read yet
+--     the batch's id, or null when there is no tick after the consumer's position yet
 -- Calls:
 --     pgq.next_batch_custom(5)
 -- ----------------------------------------------------------------------

@@ -7,30 +7,30 @@ create or replace function pgq.next_batch_custom(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.next_batch_custom(5)
---     Makes the next block of events active, of a size that the consumer can tell: one batch may span many ticks.
---     The sequence values are a hint at how big the batch may be. They do not say whether it has events at all.
+--     Makes the next batch of a consumer active, with a size that the consumer asks for: one batch may span many ticks.
+--     The sequence values are a hint at how big the batch may be. A batch may have no events at all.
 -- Parameters:
 --     i_queue_name    - name of the queue
 --     i_consumer_name - name of the consumer
---     i_min_lag       - only ticks that are at least so old; null: any
---     i_min_count     - at least about so many events; null: one tick
---     i_min_interval  - at least so much time from the first tick to the last; null: one tick
+--     i_min_lag       - smallest age of the tick at the end; null: no such bound
+--     i_min_count     - smallest number of events, about; null: one tick
+--     i_min_interval  - smallest time from the first tick to the last; null: one tick
 -- Returns:
---     the batch's id and ticks; batch_id is null when there is nothing to read yet. While a batch is active, that
---     batch, whatever the other arguments say
+--     the batch's id and ticks; batch_id is null when there is no such batch yet. While a batch is active, that batch,
+--     whatever the other arguments say
 -- Calls:
 --     pgq.find_tick_helper(6)
 -- Writes:
 --     pgq.subscription, only when it makes a batch
 -- Locks:
---     the subscription's row
+--     the subscription's row until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_sub       record;
     v_prev      record;
     v_cur       record;
 begin
-    select s.sub_id, s.sub_queue, s.sub_last_tick, s.sub_next_tick, s.sub_batch into v_sub
+    select s.sub_queue, s.sub_consumer, s.sub_last_tick, s.sub_next_tick, s.sub_batch into v_sub
     from pgq.queue q
         join pgq.subscription s on s.sub_queue = q.queue_id
         join pgq.consumer c on c.co_id = s.sub_consumer
@@ -67,7 +67,8 @@ begin
         set sub_batch = nextval('pgq.batch_id_seq'::regclass),
             sub_next_tick = v_cur.tick_id,
             sub_active = now()
-        where sub_id = v_sub.sub_id
+        where sub_queue = v_sub.sub_queue
+          and sub_consumer = v_sub.sub_consumer
         returning sub_batch into batch_id;
     else
         batch_id := v_sub.sub_batch;

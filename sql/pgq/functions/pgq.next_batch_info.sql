@@ -6,13 +6,13 @@ create or replace function pgq.next_batch_info(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.next_batch_info(2)
---     Makes the next block of events active: those up to the tick after the consumer's position. An active batch
---     is given again until it is finished.
+--     Makes the next batch of a consumer active: the events up to the tick after the consumer's position. Returns an active
+--     batch again until it is finished.
 -- Parameters:
 --     i_queue_name    - name of the queue
 --     i_consumer_name - name of the consumer
 -- Returns:
---     the batch's id and ticks; batch_id is null when there is nothing to read yet
+--     the batch's id and ticks; batch_id is null when there is no tick after the consumer's position yet
 -- Calls:
 --     pgq.next_batch_custom(5)
 -- ----------------------------------------------------------------------

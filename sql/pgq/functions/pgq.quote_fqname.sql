@@ -6,7 +6,7 @@ returns text as $$
 -- Parameters:
 --     i_name - schema.name, or a name in schema public
 -- Returns:
---     both parts, quoted where they need it
+--     schema.name, each part quoted if it needs quotes
 -- ----------------------------------------------------------------------
 declare
     v_dot       integer := position('.' in i_name);

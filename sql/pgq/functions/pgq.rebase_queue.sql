@@ -2,20 +2,20 @@ create or replace function pgq.rebase_queue(i_queue_name text)
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.rebase_queue(1)
---     Makes a queue usable again after its database was restored into a cluster whose transaction counter is behind
---     the one it comes from. There, new events get transaction ids that look older than the last tick: they would
---     never be delivered. Nobody's unread events are lost, and consumers stay at their ticks.
+--     Makes a queue usable again after its database was restored into a cluster whose transaction counter is behind the
+--     counter of the old cluster. There, new events get transaction ids that look older than the last tick, so that no
+--     consumer would ever get them. Consumers keep their positions and their unread events.
 --
---     Only the order matters: between which two ticks an event lies. The ticks at which consumers stand, from the
---     oldest to the newest, are P1 .. Pk. An event that is not visible in the first m of them is unread by the
---     consumers at these, and is given the m-th of k transaction ids that are over in this cluster; Pm gets a snapshot
---     that ends right before that id. Events that all have read go, and so do all other ticks. Events written
---     since the restore come after Pk. A new tick ends them all.
+--     Only the order matters: between which two ticks an event lies. The ticks that are positions of consumers, from the
+--     oldest to the newest, are P1 .. Pk. An event that is not visible in the first m of these ticks is unread by the
+--     consumers at these ticks; it gets the m-th of k transaction ids that have ended in this cluster, and Pm gets a snapshot
+--     that ends right before that id. Events that every consumer has read are deleted, and so are all other ticks. Events
+--     written since the restore come after Pk. A new tick comes after all events.
 --
---     The transaction ids of events written since the restore look as if they were over at all the ticks. Two facts
---     tell these events apart: their ids come after the place of the sequence at the last tick; and, when the id was
---     given or is that of a retried event, their row is of the transaction that ev_txid names (a restored one is of
---     the transaction that restored it).
+--     The transaction ids of events written since the restore look as if they had ended before all the ticks. Two facts tell
+--     these events apart: their ids are higher than the position of the sequence at the last tick; and, when the id was given
+--     by the writer or is that of a retried event, the transaction that wrote the row is the one that ev_txid names (a
+--     restored row was written by the transaction that restored it).
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
@@ -25,7 +25,8 @@ returns integer as $$
 -- Writes:
 --     pgq.queue, pgq.tick, the event tables
 -- Locks:
---     the event tables against everybody: waits for open transactions that have written to them
+--     until the end of the transaction: the queue's row for update; the lock of pgq._lock_ticks(2); the event tables in access
+--     exclusive mode, for which it waits for open transactions that have read or written them
 -- ----------------------------------------------------------------------
 declare
     v_queue     record;

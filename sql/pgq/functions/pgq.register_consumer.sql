@@ -2,13 +2,13 @@ create or replace function pgq.register_consumer(x_queue_name text, x_consumer_i
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.register_consumer(2)
---     Registers a consumer on a queue; it gets the events that come after the last tick.
+--     Registers a consumer on a queue. The consumer gets the events after the last tick.
 -- Parameters:
 --     x_queue_name  - name of the queue
 --     x_consumer_id - name of the consumer
 -- Returns:
 --     1 - registered
---     0 - it was registered already; its position stays
+--     0 - it was registered already; its position is not changed
 -- Calls:
 --     pgq.register_consumer_at(3)
 -- ----------------------------------------------------------------------
@@ -21,14 +21,15 @@ create or replace function pgq.register_consumer(x_queue_name text, x_consumer_n
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.register_consumer(3)
---     Registers a consumer at a given tick, or moves it there, as PgQ 2.1 did: not while it has an active batch.
+--     Registers a consumer at a given tick, or moves a registered consumer to it. As in PgQ 2.1 a consumer is not moved while
+--     it has an active batch.
 -- Parameters:
 --     x_queue_name    - name of the queue
 --     x_consumer_name - name of the consumer
 --     x_tick_pos      - the tick, or null for the last one
 -- Returns:
 --     1 - registered
---     0 - it was registered already; moved if x_tick_pos is given
+--     0 - it was registered already, and was moved if x_tick_pos is not null
 -- Calls:
 --     pgq.register_consumer_at(3)
 -- ----------------------------------------------------------------------

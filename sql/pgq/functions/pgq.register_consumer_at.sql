@@ -2,8 +2,8 @@ create or replace function pgq.register_consumer_at(x_queue_name text, x_consume
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.register_consumer_at(3)
---     Registers a consumer on a queue, or moves a registered one to another tick. An active batch is closed by the
---     move: what its reader does afterwards finds no batch.
+--     Registers a consumer on a queue, or moves a registered consumer to another tick. The move closes an active batch: its
+--     reader's next call, such as pgq.finish_batch(1), finds no such batch.
 -- Parameters:
 --     x_queue_name    - name of the queue
 --     x_consumer_name - name of the consumer
@@ -12,11 +12,13 @@ returns integer as $$
 -- Returns:
 --     1 - registered
 --     0 - it was registered already
+-- Calls:
+--     pgq._check_name(2)
 -- Writes:
 --     pgq.consumer, pgq.subscription
 -- Locks:
---     the queue's row against rotation, which would take away the tick and its events between the look and the
---     insert; rotation does not wait for it but tries again later
+--     the queue's row for share until the end of the transaction: rotation, which could remove the tick and its events
+--     before the consumer is registered, does not wait for the lock but is put off
 -- ----------------------------------------------------------------------
 declare
     v_queue_id      integer;
@@ -51,8 +53,12 @@ begin
             detail = format('Queue: %s', x_queue_name);
     end if;
 
-    insert into pgq.consumer (co_name) values (x_consumer_name) on conflict (co_name) do nothing;
     select c.co_id into v_consumer_id from pgq.consumer c where c.co_name = x_consumer_name;
+    if not found then
+        perform pgq._check_name('consumer', x_consumer_name);
+        insert into pgq.consumer (co_name) values (x_consumer_name) on conflict (co_name) do nothing;
+        select c.co_id into v_consumer_id from pgq.consumer c where c.co_name = x_consumer_name;
+    end if;
 
     insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick)
     values (v_queue_id, v_consumer_id, v_tick_id)

@@ -2,7 +2,7 @@ create or replace function pgq.rlondiste_version()
 returns text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.rlondiste_version(0)
---     Tells which version of rlondiste installed this schema.
+--     Returns the version of the rlondiste that installed this schema.
 -- ----------------------------------------------------------------------
 begin
     return '0.1.0';

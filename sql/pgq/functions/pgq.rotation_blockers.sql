@@ -5,12 +5,12 @@ create or replace function pgq.rotation_blockers(
 returns setof record as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.rotation_blockers(1)
---     Tells who keeps a queue from being rotated now. Sees of other users' sessions what pg_stat_activity shows to
---     the caller.
+--     Tells who keeps a queue from being rotated now. Of other users' sessions it shows what pg_stat_activity shows to the
+--     caller.
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
---     no row when the rotation is not due, or nothing is in its way; else a row for each
+--     no row when the rotation is not due or can be done; else a row for each blocker
 --     blocker       - transaction: it began before the last rotation was visible, and is still open
 --                     prepared transaction: the same, waiting for "commit prepared"
 --                     lock: holds a lock on the table that is to be emptied
@@ -29,7 +29,7 @@ begin
     from pgq.queue q
     where q.queue_name = i_queue_name
       and q.queue_switch_step2 is not null
-      and q.queue_switch_time + q.queue_rotation_period <= now();
+      and (now() - q.queue_switch_time >= q.queue_rotation_period or q.queue_switch_time > clock_timestamp());
     if not found then
         return;
     end if;
@@ -63,11 +63,12 @@ begin
     order by l.pid, l.mode;
     return query
     select 'consumer'::text, null::integer, c.co_name, null::text, null::text, s.sub_active, null::timestamptz,
-           format('stands at tick %s, %s behind', coalesce(s.sub_last_tick::text, 'null'), now() - t.tick_time)
+           format('stands at tick %s, %s behind', s.sub_last_tick, now() - t.tick_time)
     from pgq.subscription s
         join pgq.consumer c on c.co_id = s.sub_consumer
         left join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
     where s.sub_queue = v_queue.queue_id
+      and s.sub_last_tick is not null
       and coalesce(txid_snapshot_xmin(t.tick_snapshot), 0) <= v_queue.queue_switch_step2
     order by c.co_name;
 end;

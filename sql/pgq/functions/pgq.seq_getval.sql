@@ -2,7 +2,7 @@ create or replace function pgq.seq_getval(i_seq_name text)
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.seq_getval(1)
---     Reads where a sequence stands, without advancing it.
+--     Reads the position of a sequence, without advancing it.
 -- Parameters:
 --     i_seq_name - schema.name of the sequence, unquoted; public when without schema
 -- Returns:

@@ -5,9 +5,9 @@ returns bigint as $$
 --     Moves a sequence forward, never back.
 -- Parameters:
 --     i_seq_name  - schema.name of the sequence, unquoted; public when without schema
---     i_new_value - where it is to stand at least
+--     i_new_value - smallest position that the sequence is to have
 -- Returns:
---     where it stands now
+--     position of the sequence now
 -- ----------------------------------------------------------------------
 declare
     v_value     bigint;

@@ -2,22 +2,24 @@ create or replace function pgq.ticker()
 returns bigint as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.ticker(0)
---     Makes a tick in every queue where one is due, but in those that are paused or ticked from outside. A queue that
---     cannot be ticked costs a warning and does not hold up the others.
+--     Makes a tick in every queue where one is due, except in queues that are paused or ticked from outside. A queue that
+--     cannot be ticked is named in a warning, and the other queues are ticked.
 -- Returns:
 --     number of queues that got a tick
 -- Calls:
---     pgq._lock_ticks(2), pgq._tick_due(2), pgq._insert_tick(5)
+--     pgq._need_read_committed(0), pgq._tick_due(2), pgq._lock_ticks(2), pgq._insert_tick(5)
 -- Writes:
 --     pgq.tick
+-- Locks:
+--     as pgq._lock_ticks(2), without waiting
 -- ----------------------------------------------------------------------
 declare
     v_queue     record;
-    v_seq       bigint;
     v_due       boolean;
     v_message   text;
     v_count     bigint := 0;
 begin
+    perform pgq._need_read_committed();
     for v_queue in
         select q.queue_id, q.queue_name, q.queue_event_seq
         from pgq.queue q
@@ -25,10 +27,8 @@ begin
           and not q.queue_ticker_paused
         order by q.queue_name
     loop
-        continue when not pgq._lock_ticks(v_queue.queue_id, false);
         begin
-            v_seq := pgq._event_seq(v_queue.queue_event_seq);
-            v_due := pgq._tick_due(v_queue.queue_id, v_seq);
+            v_due := pgq._tick_due(v_queue.queue_id, pgq._event_seq(v_queue.queue_event_seq));
         exception
             -- Restored into another cluster; dropped in between.
             when object_not_in_prerequisite_state or undefined_table then
@@ -36,7 +36,11 @@ begin
                 raise warning '%', v_message;
                 v_due := false;
         end;
-        if v_due and pgq._insert_tick(v_queue.queue_id, v_queue.queue_name, null::bigint, now(), null::bigint) is not null then
+        -- As in pgq.ticker(1).
+        if v_due
+           and pgq._lock_ticks(v_queue.queue_id, false)
+           and pgq._tick_due(v_queue.queue_id, pgq._event_seq(v_queue.queue_event_seq)) then
+            perform pgq._insert_tick(v_queue.queue_id, v_queue.queue_name, null::bigint, now(), null::bigint);
             v_count := v_count + 1;
         end if;
     end loop;
@@ -52,15 +56,16 @@ returns bigint as $$
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
---     the tick's id, or null when none is due, or when another ticker is at this queue
+--     the tick's id; null when no tick is due, or another ticker has the queue locked
 -- Calls:
---     pgq._lock_ticks(2), pgq._tick_due(2), pgq._insert_tick(5)
+--     pgq._need_read_committed(0), pgq._tick_due(2), pgq._lock_ticks(2), pgq._insert_tick(5)
 -- Writes:
 --     pgq.tick
+-- Locks:
+--     as pgq._lock_ticks(2), without waiting
 -- ----------------------------------------------------------------------
 declare
     v_queue     record;
-    v_seq       bigint;
 begin
     select q.* into v_queue from pgq.queue q where q.queue_name = i_queue_name;
     if not found then
@@ -81,11 +86,12 @@ begin
             hint = 'pgq.set_queue_config(QUEUE, ''ticker_paused'', ''false'') lets it go on.';
     end if;
 
-    if not pgq._lock_ticks(v_queue.queue_id, false) then
-        return null;
-    end if;
-    v_seq := pgq._event_seq(v_queue.queue_event_seq);
-    if not pgq._tick_due(v_queue.queue_id, v_seq) then
+    perform pgq._need_read_committed();
+    -- The lock is written to the newest tick's row, so it is taken only when there is a tick to make; another ticker may have
+    -- made that tick in the meantime.
+    if not pgq._tick_due(v_queue.queue_id, pgq._event_seq(v_queue.queue_event_seq))
+       or not pgq._lock_ticks(v_queue.queue_id, false)
+       or not pgq._tick_due(v_queue.queue_id, pgq._event_seq(v_queue.queue_event_seq)) then
         return null;
     end if;
     return pgq._insert_tick(v_queue.queue_id, i_queue_name, null::bigint, now(), null::bigint);
@@ -120,13 +126,15 @@ returns bigint as $$
 --     i_queue_name     - name of the queue
 --     i_tick_id        - id of the tick
 --     i_orig_timestamp - time of the tick
---     i_event_seq      - where the event sequence stood at the tick; null: where this queue's own stands
+--     i_event_seq      - position of the event sequence at the tick; null: the position of this queue's own sequence
 -- Returns:
 --     the tick's id
 -- Calls:
 --     pgq._lock_ticks(2), pgq._insert_tick(5), pgq.seq_setval(2)
 -- Writes:
 --     pgq.tick; moves the queue's sequences forward to the given values
+-- Locks:
+--     as pgq._lock_ticks(2); waits for another ticker's transaction
 -- ----------------------------------------------------------------------
 declare
     v_queue     record;

@@ -2,14 +2,14 @@ create or replace function pgq.tune_storage(i_queue_name text)
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.tune_storage(1)
---     Sets the storage parameters of a queue's event tables. Rows are only added until the whole table is
---     truncated: full pages waste nothing, and vacuum would read everything to find nothing.
+--     Sets the storage parameters of a queue's event tables. Rows are only added until the whole table is truncated: pages
+--     can be filled, and vacuum would read the whole table and find nothing to remove.
 -- Parameters:
 --     i_queue_name - name of the queue
 -- Returns:
 --     1, or 0 when there is no such queue
 -- Locks:
---     each event table against DDL and vacuum, not against inserts or reads
+--     each event table in share update exclusive mode, which keeps out DDL and vacuum, not inserts or reads
 -- ----------------------------------------------------------------------
 declare
     v_table     regclass;

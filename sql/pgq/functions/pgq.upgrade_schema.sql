@@ -2,7 +2,7 @@ create or replace function pgq.upgrade_schema()
 returns integer as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.upgrade_schema(0)
---     Does nothing: installing brings older schemas up to date. It is here for installers of PgQ that call it.
+--     Does nothing: the installation brings older schemas up to date. Installers of PgQ call this function.
 -- Returns:
 --     0
 -- ----------------------------------------------------------------------

@@ -2,7 +2,7 @@ create or replace function pgq.version()
 returns text as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq.version(0)
---     Tells which version of PgQ's interface this schema provides.
+--     Returns the version of PgQ whose interface this schema provides.
 -- ----------------------------------------------------------------------
 begin
     return '3.5';

@@ -11,7 +11,9 @@ returns trigger as $$
 --        update of only these makes no event
 --     3. name of the table, as a note to the reader: events have the table's name of the moment
 -- Calls:
---     pgq._row_values(1), pgq._trigger_columns(2), pgq._event_sql(9), pgq.insert_event_raw(11)
+--     pgq._row_values(1), pgq._trigger_columns(2), pgq._event_sql(9), pgq.insert_event(7), which
+--     users may have replaced
+-- Silent, whatever the arguments say, in sessions whose session_replication_role is local: the way to write without replication.
 -- Rights:
 --     runs as the owner of schema pgq: a writer needs no right there. The settings that shape the text of values
 --     are pinned, so that events do not depend on the writer's session
@@ -25,7 +27,9 @@ declare
     v_new       text[];
     v_data      text := '';
 begin
-    if tg_nargs not in (2, 3) then
+    if current_setting('session_replication_role') = 'local' then
+        return null;
+    elsif tg_nargs not in (2, 3) then
         raise exception using
             errcode = 'invalid_parameter_value',
             message = 'pgq.logtriga must be used with 2 or 3 args';
@@ -70,9 +74,8 @@ begin
             return null;
         end if;
     end if;
-    perform pgq.insert_event_raw(tg_argv[0], null::bigint, now(), null::integer, null::integer,
-        case tg_op when 'TRUNCATE' then 'R' else left(tg_op, 1) end, v_data,
-        format('%s.%s', tg_table_schema, tg_table_name), null::text, null::text, null::text);
+    perform pgq.insert_event(tg_argv[0], case tg_op when 'TRUNCATE' then 'R' else left(tg_op, 1) end, v_data,
+                             format('%s.%s', tg_table_schema, tg_table_name), null::text, null::text, null::text);
     return null;
 end;
 $$ language plpgsql security definer

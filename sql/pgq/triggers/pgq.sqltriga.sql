@@ -14,11 +14,12 @@ returns trigger as $$
 --     deny               refuse every write
 --     when=EXPR          make an event only when EXPR, over the columns of the new row (in deletes the old one), holds
 --     ev_type=EXPR, ev_data=EXPR, ev_extra1=EXPR .. ev_extra4=EXPR
---                        set a field of the event; see pgq._trigger_expressions(2) for who may use expressions. In
---                        them, functions other than the server's own need their schema's name
+--                        set a field of the event. Functions in expressions are written with their schema, except the
+--                        server's own; pgq._trigger_expressions(2) says for which tables expressions are computed
 -- Columns named _pgq_ev_type, _pgq_ev_data, _pgq_ev_extra1 .. _pgq_ev_extra4 set these fields and are no data.
 -- Calls:
 --     pgq._trigger_check(6), pgq._trigger_expressions(2), pgq._trigger_insert(9)
+-- Silent, whatever the arguments say, in sessions whose session_replication_role is local: the way to write without replication.
 -- Rights:
 --     runs as the owner of schema pgq: a writer needs no right there. The settings that shape the text of values
 --     are pinned, so that events do not depend on the writer's session
@@ -31,6 +32,16 @@ declare
     v_old       text;
     v_new       text;
 begin
+    if current_setting('session_replication_role') = 'local' then
+        -- Servers before 11 have no OLD in an insert and no NEW in a delete.
+        if tg_level <> 'ROW' then
+            return null;
+        elsif tg_op = 'DELETE' then
+            return old;
+        end if;
+        return new;
+    end if;
+
     -- The usual trigger has the queue's name only; it should not pay for the options.
     if tg_nargs <> 1 or tg_level <> 'ROW' then
         v_skip := pgq._trigger_check(tg_op, tg_when, tg_level, tg_table_schema, tg_table_name, v_args);

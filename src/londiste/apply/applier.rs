@@ -7,35 +7,38 @@ use futures_util::Stream;
 use tokio::sync::{Mutex, mpsc};
 
 use super::applied::Applied;
-use super::catalog::Catalog;
-use super::feed::Feed;
-use super::read::Reader;
+use super::feed::{ChunkFeed, Exchange};
+use super::read::EventReader;
 use super::settings::{Filter, Settings};
-use super::write::Writer;
-use crate::config::{Apply, ApplyRole};
+use super::table_cache::TableCache;
+use super::write::ChunkWriter;
+use crate::config::ApplyRole;
 use crate::error::Result;
 use crate::pg::{Db, FqName};
 use crate::pgq::event::Event;
 
-/// Applies batches, and keeps between them what it has learned of the subscriber's tables.
+/// Applies batches. Keeps what it has read of the subscriber's catalog from batch to batch.
 #[derive(Debug)]
 pub struct Applier {
     settings: Settings,
-    catalog: Catalog,
-    /// [`Applier::prepare`] was called for the transaction to come.
+    tables: TableCache,
+    /// [`Applier::prepare`] was called for the next transaction.
     prepared: bool,
-    absent: Absent,
+    missing_rows: MissingRowsLog,
 }
 
-/// Rows that were to be updated or deleted and were not there, for the log.
+/// Updates and deletes that found no row, by table, for the log.
 #[derive(Debug, Default)]
-struct Absent {
+struct MissingRowsLog {
     counts: BTreeMap<String, u64>,
     reported: Option<Instant>,
 }
 
-impl Absent {
-    /// Adds rows by table. Logs them, with those not logged before, at most once a minute.
+/// Rows that were not found are logged at most this often.
+const MISSING_ROWS_PAUSE: Duration = Duration::from_mins(1);
+
+impl MissingRowsLog {
+    /// Adds numbers of rows by table. Logs them, with the numbers that are not logged yet, at most once a minute.
     fn report(&mut self, tables: impl Iterator<Item = (String, u64)>) {
         for (table, count) in tables {
             *self.counts.entry(table).or_default() += count;
@@ -50,40 +53,42 @@ impl Absent {
     }
 }
 
-/// A chunk is at most this part of the memory: three chunks, the statement being sent, and what their fold takes.
-const CHUNKS_IN_MEMORY: u64 = 8;
-/// Missing rows are logged at most this often.
-const MISSING_ROWS_PAUSE: Duration = Duration::from_mins(1);
-
 impl Applier {
-    /// An applier that knows no table yet.
+    /// An applier that has read no table yet.
     pub fn new(settings: Settings) -> Applier {
-        Applier { settings, catalog: Catalog::default(), prepared: false, absent: Absent::default() }
+        let missing_rows = MissingRowsLog::default();
+        Applier { settings, tables: TableCache::default(), prepared: false, missing_rows }
     }
 
-    /// Forgets the subscriber's tables. To be called when the session is another one.
+    /// Forgets the subscriber's tables. Must be called before a batch is applied in another session.
     pub fn forget(&mut self) {
-        self.catalog.clear();
+        self.tables.clear();
         self.prepared = false;
     }
 
-    /// Does, in the transaction that [`Applier::apply`] is then given, what can be done before the first event is there.
-    /// It need not be called.
+    /// Does what can be done before the first event is there: sets `session_replication_role` for the transaction, and
+    /// looks whether the tables of the last batch have changed. `tx` is the open transaction that [`Applier::apply`] is
+    /// then given. Takes no lock on tables. Calling it is optional; [`Applier::apply`] makes up for it.
     pub async fn prepare(&mut self, tx: &Db) -> Result<()> {
         if self.settings.role == ApplyRole::Replica {
             tx.batch("switch off foreign keys and triggers", "set local session_replication_role = replica").await?;
         }
-        self.catalog.start();
-        self.catalog.check(tx, None, self.settings.role).await?;
+        self.tables.start();
+        self.tables.check(tx, None, self.settings.role).await?;
         self.prepared = true;
         Ok(())
     }
 
-    /// Applies the events inside the transaction that is open. After an error, the transaction can only be rolled back.
+    /// Applies the events, which must come in the order of their ids, inside the open transaction `tx`. Events of tables
+    /// that `filters` does not name are counted as ignored.
+    ///
+    /// Rows and tables stay locked as by the same statements of any client, until the caller ends the transaction. An
+    /// event that cannot be applied is an [`Error::Apply`](crate::Error::Apply), which names it. After any error the
+    /// transaction can only be rolled back.
     pub async fn apply(
         &mut self,
         events: impl Stream<Item = Result<Event>> + Unpin,
-        tables: &HashMap<FqName, Filter>,
+        filters: &HashMap<FqName, Filter>,
         tx: &Db,
     ) -> Result<Applied> {
         if !std::mem::take(&mut self.prepared) {
@@ -91,23 +96,21 @@ impl Applier {
             self.prepared = false;
         }
         let settings = self.settings;
-        let memory = usize::try_from(settings.memory / CHUNKS_IN_MEMORY).unwrap_or(usize::MAX);
-        // The session is the writer's for the time of a chunk, and the reader's when it has to look at a table.
-        let session = Mutex::new(());
-        let (full, chunks) = mpsc::channel(1);
-        let (spent, empty) = mpsc::channel(4);
-        let reader = Reader::new(&mut self.catalog, tables, settings.apply == Apply::Set, tx.target());
-        let feed = Feed::new(reader, tx, &session, settings, memory, full, empty);
-        let writer = Writer::new(tx, settings, memory);
-        let (mut applied, counts) = tokio::try_join!(feed.run(events), writer.run(chunks, spent, &session))?;
+        // The writing task has the session while it applies a chunk, the reading task while it looks at a table.
+        let session = Mutex::new(tx);
+        let (filled, to_apply) = mpsc::channel(1);
+        let (emptied, to_fill) = mpsc::channel(4);
+        let reader = EventReader::new(&mut self.tables, filters, settings.apply, tx.target());
+        let feed = ChunkFeed::new(reader, &session, settings, Exchange { filled, to_fill });
+        let writer = ChunkWriter::new(&session, settings);
+        let (mut applied, counts) = tokio::try_join!(feed.run(events), writer.run(to_apply, emptied))?;
         (applied.missing_rows, applied.row_by_row) = (counts.missing.total(), counts.row_by_row);
         if applied.scripts.count() > 0 {
             tracing::warn!("event of type EXECUTE is skipped, scripts are not replicated: {}", applied.scripts);
         }
         if applied.missing_rows > 0 {
-            let tables =
-                counts.missing.tables().map(|(id, count)| (self.catalog.get(id).table.name.to_string(), count));
-            self.absent.report(tables);
+            let tables = counts.missing.tables();
+            self.missing_rows.report(tables.map(|(id, count)| (self.tables.get(id).table.name.to_string(), count)));
         }
         Ok(applied)
     }

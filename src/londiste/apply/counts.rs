@@ -1,10 +1,10 @@
-//! How many rows the writer did not find, and how many events it applied one by one.
+//! How many rows the writing task did not find, and how many events it applied one by one.
 
 use std::collections::HashMap;
 
 use super::shape::TableId;
 
-/// Updates and deletes that found no row, by table.
+/// By table, how many updates and deletes found no row.
 #[derive(Debug, Default)]
 pub(super) struct MissingRows(HashMap<TableId, u64>);
 
@@ -24,7 +24,7 @@ impl MissingRows {
     }
 }
 
-/// What the writer counts in a batch.
+/// What the writing task counts in a batch.
 #[derive(Debug, Default)]
 pub(super) struct WriteCounts {
     pub(super) missing: MissingRows,

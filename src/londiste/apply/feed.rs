@@ -1,4 +1,4 @@
-//! Reads events into chunks, and hands each chunk with its plan to the writer.
+//! The reading task: reads events into chunks, and hands each chunk with its plan to the writing task.
 
 use std::collections::VecDeque;
 
@@ -8,51 +8,55 @@ use tokio::sync::{Mutex, mpsc};
 use super::applied::Applied;
 use super::chunk::Chunk;
 use super::plan::{self, Plan};
-use super::read::{Read, Reader};
+use super::read::{EventReader, ReadOutcome};
 use super::settings::Settings;
-use crate::config::{Apply, ApplyRole};
+use crate::config::Apply;
 use crate::error::Result;
 use crate::pg::Db;
 use crate::pgq::event::Event;
-use crate::pgq::value_buffer;
+use crate::pgq::value_buffer::BIG;
 
-/// The reader waits when chunks under way are as big as this many full ones: only big values make them so.
-const MOST_UNDER_WAY: usize = 3;
-/// The first chunk of a batch is this small, so that the subscriber gets something to do; each next one is twice as big.
+/// The reading task waits while the chunks that are not applied yet are as big as so many full ones. They can be bigger
+/// because of big values only.
+const MAX_FULL_CHUNKS: usize = 3;
+/// The size of the first chunk of a batch, in bytes: small, so that the subscriber soon gets something to do. Each next
+/// chunk is twice as big, up to the size that the settings give.
 const FIRST_CHUNK: usize = 256 * 1024;
-/// After so many events the reader lets the writer see what its server has answered.
-const BREATH: u64 = 256;
+/// Events between two yields. Both tasks run in one task of the runtime, so the writing task is polled only then.
+const EVENTS_PER_YIELD: u64 = 256;
 
-/// The reading end.
-pub(super) struct Feed<'a> {
-    reader: Reader<'a>,
-    tx: &'a Db,
-    session: &'a Mutex<()>,
+/// The channels between the two tasks, as the reading task has them.
+pub(super) struct Exchange {
+    /// Takes chunks to be applied.
+    pub(super) filled: mpsc::Sender<(Chunk, Plan)>,
+    /// Gives chunks that were applied back, in the same order, to be filled again.
+    pub(super) to_fill: mpsc::Receiver<Chunk>,
+}
+
+/// The reading task.
+pub(super) struct ChunkFeed<'a> {
+    reader: EventReader<'a>,
+    session: &'a Mutex<&'a Db>,
     settings: Settings,
-    full: mpsc::Sender<(Chunk, Plan)>,
-    /// Chunks that were applied, to be filled again.
-    empty: mpsc::Receiver<Chunk>,
-    /// The size of the present chunk.
+    exchange: Exchange,
+    /// How big the present chunk may become, in bytes.
     limit: usize,
-    memory: usize,
-    /// Of the chunks that are not applied yet.
+    /// The sizes of the chunks that are not applied yet, in bytes.
     sizes: VecDeque<usize>,
 }
 
-impl<'a> Feed<'a> {
+impl<'a> ChunkFeed<'a> {
     pub(super) fn new(
-        reader: Reader<'a>,
-        tx: &'a Db,
-        session: &'a Mutex<()>,
+        reader: EventReader<'a>,
+        session: &'a Mutex<&'a Db>,
         settings: Settings,
-        memory: usize,
-        full: mpsc::Sender<(Chunk, Plan)>,
-        empty: mpsc::Receiver<Chunk>,
-    ) -> Feed<'a> {
-        let limit = FIRST_CHUNK.min(memory);
-        Feed { reader, tx, session, settings, full, empty, limit, memory, sizes: VecDeque::new() }
+        exchange: Exchange,
+    ) -> ChunkFeed<'a> {
+        let limit = FIRST_CHUNK.min(settings.chunk_size());
+        ChunkFeed { reader, session, settings, exchange, limit, sizes: VecDeque::new() }
     }
 
+    /// Reads all events.
     pub(super) async fn run(mut self, mut events: impl Stream<Item = Result<Event>> + Unpin) -> Result<Applied> {
         let mut count: u64 = 0;
         while let Some(event) = events.next().await {
@@ -61,7 +65,7 @@ impl<'a> Feed<'a> {
                 self.pass_on().await;
             }
             count += 1;
-            if count.is_multiple_of(BREATH) {
+            if count.is_multiple_of(EVENTS_PER_YIELD) {
                 tokio::task::yield_now().await;
             }
         }
@@ -72,18 +76,19 @@ impl<'a> Feed<'a> {
     async fn take(&mut self, event: &Event) -> Result<()> {
         loop {
             match self.reader.read(event)? {
-                Read::Done => return Ok(()),
-                Read::Truncate(table) => {
-                    if !self.reader.chunk.slots.is_empty() {
+                ReadOutcome::Done => return Ok(()),
+                ReadOutcome::Truncate(table) => {
+                    // A chunk begins with the tables that are emptied.
+                    if !self.reader.chunk.events.is_empty() {
                         self.pass_on().await;
                     }
                     self.reader.chunk.truncates.push((event.id.0, table));
                     return Ok(());
                 }
-                Read::Load(name) => {
-                    let _guard = self.session.lock().await;
-                    self.reader.catalog.check(self.tx, Some(&name), self.settings.role).await?;
-                    if self.reader.catalog.find(&name).is_none() {
+                ReadOutcome::Load(name) => {
+                    let tx = self.session.lock().await;
+                    self.reader.tables.check(&tx, Some(&name), self.settings.role).await?;
+                    if self.reader.tables.find(&name).is_none() {
                         return Err(self.reader.missing_table(event, &name));
                     }
                 }
@@ -91,40 +96,39 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Hands the chunk to the writer and begins another one.
+    /// Hands the chunk to the writing task and begins another one.
     async fn pass_on(&mut self) {
         if self.reader.chunk.is_empty() {
             return;
         }
         let chunk = self.reader.take_chunk();
-        let settings = &self.settings;
-        let plan = if settings.apply == Apply::Row
-            || (chunk.slots.len() <= settings.few && chunk.size() < value_buffer::BIG)
-        {
+        let settings = self.settings;
+        let is_small = chunk.events.len() <= settings.small_chunk && chunk.size() < BIG;
+        let plan = if settings.apply == Apply::Row || is_small {
             Plan::by_row(&chunk)
         } else {
-            // Worked out here, while the server has something else to do.
-            plan::plan(&chunk, settings.role == ApplyRole::Origin, &[])
+            // Worked out in this task, while the server works on the chunk before.
+            plan::plan(&chunk, settings.role, &[])
         };
         self.sizes.push_back(chunk.size());
-        // The writer ends early only with an error, which ends this side too.
-        let _ = self.full.send((chunk, plan)).await;
-        self.reader.chunk = self.spent().await.unwrap_or_default();
-        self.limit = (self.limit * 2).min(self.memory);
+        // The writing task ends early only with an error, which ends this task too.
+        let _ = self.exchange.filled.send((chunk, plan)).await;
+        self.reader.chunk = self.empty_chunk().await.unwrap_or_default();
+        self.limit = (self.limit * 2).min(settings.chunk_size());
     }
 
-    /// A chunk to be filled again. Waits while those that are under way are so big that no other should be read.
-    async fn spent(&mut self) -> Option<Chunk> {
-        let mut spent = None;
+    /// A chunk to be filled again, if there is one. Waits while the chunks that are not applied yet are too big.
+    async fn empty_chunk(&mut self) -> Option<Chunk> {
+        let mut empty = None;
         loop {
-            let chunk = match self.empty.try_recv() {
+            let in_use: usize = self.sizes.iter().sum();
+            let chunk = match self.exchange.to_fill.try_recv() {
                 Ok(chunk) => chunk,
-                Err(_) if self.sizes.iter().sum::<usize>() <= self.memory * MOST_UNDER_WAY => return spent,
-                Err(_) => self.empty.recv().await?,
+                Err(_) if in_use <= self.settings.chunk_size() * MAX_FULL_CHUNKS => return empty,
+                Err(_) => self.exchange.to_fill.recv().await?,
             };
-            // They come back in their order.
             self.sizes.pop_front();
-            spent = Some(chunk);
+            empty = Some(chunk);
         }
     }
 }

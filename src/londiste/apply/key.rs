@@ -1,14 +1,14 @@
-//! Keys of rows as bytes: equal when the server would call the keys equal, and in an order in which integers and times
-//! are near their neighbours.
+//! Keys of rows as bytes. Two keys have the same bytes exactly when the server would find them equal; integers and times
+//! have bytes in their own order.
 //!
-//! The fold must know that two events speak of the same row. It sees only the text of values, and for some types equal
-//! values have several texts (`1.0` and `1.00`): those are brought to one form here, or, where that is not possible, the
-//! table has to be applied row by row.
+//! Net changes need to know whether two events change the same row, and events have only the texts of values. For some
+//! types equal values have several texts (`1.0` and `1.00`): they are encoded in one form here. Where that is not
+//! possible, the events of the table are applied one by one.
 
-/// How the texts of a type relate to its equality.
+/// How the texts of a type's values tell whether the values are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// Integers.
+pub(super) enum KeyClass {
+    /// Integers: by value.
     Integer,
     /// Equal values have equal texts.
     Text,
@@ -20,49 +20,49 @@ pub(super) enum Class {
     Numeric,
     /// `date` and `timestamp` in ISO form.
     Time,
-    /// `timestamptz` in ISO form: depends on the time zone it was written in.
+    /// `timestamptz` in ISO form: by the time in UTC, since the text depends on the writer's time zone.
     ZonedTime,
     /// `bytea` in hex form.
     Bytes,
-    /// All others: nothing is known.
+    /// Any other type: the texts do not tell.
     Other,
 }
 
-impl Class {
-    /// The class of a type by its object id, which must not be a domain's.
-    pub(super) fn of(oid: u32, is_enum: bool) -> Class {
+impl KeyClass {
+    /// The class of a built-in type by its object id.
+    pub(super) fn of(oid: u32) -> KeyClass {
         match oid {
-            _ if is_enum => Class::Text,
-            20 | 21 | 23 | 26 => Class::Integer,
+            20 | 21 | 23 | 26 => KeyClass::Integer,
             // "char", name, text, varchar, uuid
-            18 | 19 | 25 | 1043 | 2950 => Class::Text,
-            1042 => Class::Padded,
-            16 => Class::Boolean,
-            1700 => Class::Numeric,
-            1082 | 1114 => Class::Time,
-            1184 => Class::ZonedTime,
-            17 => Class::Bytes,
-            _ => Class::Other,
+            18 | 19 | 25 | 1043 | 2950 => KeyClass::Text,
+            1042 => KeyClass::Padded,
+            16 => KeyClass::Boolean,
+            1700 => KeyClass::Numeric,
+            1082 | 1114 => KeyClass::Time,
+            1184 => KeyClass::ZonedTime,
+            17 => KeyClass::Bytes,
+            _ => KeyClass::Other,
         }
     }
 }
 
-/// Adds the form of a value to `key`; false when it has none. The bytes of several values in a row are unambiguous.
-pub(super) fn encode(class: Class, value: &[u8], key: &mut Vec<u8>) -> bool {
+/// Adds a value to `key`; false when its text is not of the form that is known. Several values one after the other stay
+/// unambiguous.
+pub(super) fn encode(class: KeyClass, value: &[u8], key: &mut Vec<u8>) -> bool {
     match class {
-        Class::Integer => encode_integer(parse_integer(value), key),
-        Class::ZonedTime => encode_zoned_time(value, key),
-        Class::Text => encode_text(value, key),
-        Class::Padded => encode_text(value.trim_ascii_end_blanks(), key),
-        Class::Boolean => match value {
+        KeyClass::Integer => encode_integer(parse_integer(value), key),
+        KeyClass::ZonedTime => encode_zoned_time(value, key),
+        KeyClass::Text => encode_text(value, key),
+        KeyClass::Padded => encode_text(value.trim_ascii_end_blanks(), key),
+        KeyClass::Boolean => match value {
             b"t" | b"true" => encode_text(b"t", key),
             b"f" | b"false" => encode_text(b"f", key),
             _ => false,
         },
-        Class::Numeric => encode_numeric(value, key),
-        Class::Time => encode_time(value, key),
-        Class::Bytes => value.starts_with(b"\\x") && encode_text(value, key),
-        Class::Other => false,
+        KeyClass::Numeric => encode_numeric(value, key),
+        KeyClass::Time => encode_time(value, key),
+        KeyClass::Bytes => value.starts_with(b"\\x") && encode_text(value, key),
+        KeyClass::Other => false,
     }
 }
 
@@ -215,7 +215,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 mod tests {
     use super::*;
 
-    fn key(class: Class, value: &str) -> Option<Vec<u8>> {
+    fn key(class: KeyClass, value: &str) -> Option<Vec<u8>> {
         let mut key = Vec::new();
         encode(class, value.as_bytes(), &mut key).then_some(key)
     }
@@ -223,16 +223,16 @@ mod tests {
     #[test]
     fn equal_values_have_equal_keys() {
         for (class, one, other) in [
-            (Class::Numeric, "1.0", "1.00"),
-            (Class::Numeric, "100", "100.000"),
-            (Class::Numeric, "0.00", "0"),
-            (Class::Padded, "ab", "ab  "),
-            (Class::Padded, "", "   "),
-            (Class::Boolean, "t", "true"),
-            (Class::Time, "2020-01-31T12:00:00", "2020-01-31 12:00:00"),
-            (Class::ZonedTime, "2020-01-31 12:00:00+00", "2020-01-31 13:30:00+01:30"),
-            (Class::ZonedTime, "2020-01-31 12:00:00.5+00", "2020-01-31T12:00:00.500000+00:00"),
-            (Class::ZonedTime, "2020-02-29 23:30:00-01", "2020-03-01 00:30:00+00"),
+            (KeyClass::Numeric, "1.0", "1.00"),
+            (KeyClass::Numeric, "100", "100.000"),
+            (KeyClass::Numeric, "0.00", "0"),
+            (KeyClass::Padded, "ab", "ab  "),
+            (KeyClass::Padded, "", "   "),
+            (KeyClass::Boolean, "t", "true"),
+            (KeyClass::Time, "2020-01-31T12:00:00", "2020-01-31 12:00:00"),
+            (KeyClass::ZonedTime, "2020-01-31 12:00:00+00", "2020-01-31 13:30:00+01:30"),
+            (KeyClass::ZonedTime, "2020-01-31 12:00:00.5+00", "2020-01-31T12:00:00.500000+00:00"),
+            (KeyClass::ZonedTime, "2020-02-29 23:30:00-01", "2020-03-01 00:30:00+00"),
         ] {
             assert_eq!(key(class, one).expect(one), key(class, other).expect(other), "{one} {other}");
         }
@@ -241,12 +241,12 @@ mod tests {
     #[test]
     fn different_values_have_different_keys() {
         for (class, one, other) in [
-            (Class::Numeric, "10", "1"),
-            (Class::Numeric, "1.5", "15"),
-            (Class::Text, "a", "a "),
-            (Class::ZonedTime, "2020-01-31 12:00:00+00", "2020-01-31 12:00:00.000001+00"),
-            (Class::ZonedTime, "2020-01-31 12:00:00+00", "2020-01-31 12:00:00+01"),
-            (Class::Time, "infinity", "-infinity"),
+            (KeyClass::Numeric, "10", "1"),
+            (KeyClass::Numeric, "1.5", "15"),
+            (KeyClass::Text, "a", "a "),
+            (KeyClass::ZonedTime, "2020-01-31 12:00:00+00", "2020-01-31 12:00:00.000001+00"),
+            (KeyClass::ZonedTime, "2020-01-31 12:00:00+00", "2020-01-31 12:00:00+01"),
+            (KeyClass::Time, "infinity", "-infinity"),
         ] {
             assert_ne!(key(class, one).expect(one), key(class, other).expect(other), "{one} {other}");
         }
@@ -255,24 +255,24 @@ mod tests {
     #[test]
     fn texts_of_unknown_form_have_no_key() {
         for (class, text) in [
-            (Class::Integer, ""),
-            (Class::Integer, "-"),
-            (Class::Integer, "01"),
-            (Class::Integer, "-0"),
-            (Class::Integer, "+1"),
-            (Class::Integer, "1.0"),
-            (Class::Integer, "9223372036854775808"),
-            (Class::Numeric, "1e5"),
-            (Class::Time, "31.01.2020"),
-            (Class::Time, "01/31/2020"),
-            (Class::ZonedTime, "2020-01-31 12:00:00"),
-            (Class::ZonedTime, "2020-01-31 12:00:00 CET"),
-            (Class::ZonedTime, "12020-01-31 12:00:00+00"),
-            (Class::ZonedTime, "0044-03-15 12:00:00+00 BC"),
-            (Class::Bytes, "abc"),
-            (Class::Boolean, "yes"),
-            (Class::Text, "a\0b"),
-            (Class::Other, "1"),
+            (KeyClass::Integer, ""),
+            (KeyClass::Integer, "-"),
+            (KeyClass::Integer, "01"),
+            (KeyClass::Integer, "-0"),
+            (KeyClass::Integer, "+1"),
+            (KeyClass::Integer, "1.0"),
+            (KeyClass::Integer, "9223372036854775808"),
+            (KeyClass::Numeric, "1e5"),
+            (KeyClass::Time, "31.01.2020"),
+            (KeyClass::Time, "01/31/2020"),
+            (KeyClass::ZonedTime, "2020-01-31 12:00:00"),
+            (KeyClass::ZonedTime, "2020-01-31 12:00:00 CET"),
+            (KeyClass::ZonedTime, "12020-01-31 12:00:00+00"),
+            (KeyClass::ZonedTime, "0044-03-15 12:00:00+00 BC"),
+            (KeyClass::Bytes, "abc"),
+            (KeyClass::Boolean, "yes"),
+            (KeyClass::Text, "a\0b"),
+            (KeyClass::Other, "1"),
         ] {
             assert_eq!(key(class, text), None, "{class:?} {text}");
         }
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn integers_keep_their_order() {
         let numbers = ["-9223372036854775808", "-10", "-9", "-1", "0", "1", "9", "10", "9223372036854775807"];
-        let keys: Vec<_> = numbers.iter().map(|n| key(Class::Integer, n).expect(n)).collect();
+        let keys: Vec<_> = numbers.iter().map(|n| key(KeyClass::Integer, n).expect(n)).collect();
         assert!(keys.is_sorted());
     }
 

@@ -1,48 +1,50 @@
-//! The reading end alone, without a subscriber: for benchmarks.
+//! The reading task alone, without a subscriber: for benchmarks and unit tests.
 
 use std::collections::HashMap;
 
-use super::catalog::Catalog;
-use super::key::Class;
-use super::read::{Read, Reader};
+use super::equality::Equality;
+use super::key::KeyClass;
+use super::read::{EventReader, ReadOutcome};
 use super::settings::Filter;
-use super::table::{Column, ColumnId, Table};
+use super::table_cache::TableCache;
+use super::target_table::{ColumnId, TargetColumn, TargetTable};
+use crate::config::Apply;
 use crate::error::Result;
 use crate::pg::FqName;
-use crate::pg::name::quote_ident;
+use crate::pg::Sql;
 use crate::pgq::event::Event;
 
-/// A table that exists only here: its name and columns, with their types' object ids. The first column is the key.
+/// A table that is in no database. Its first column is the key.
 #[derive(Clone, Copy, Debug)]
-pub struct Sketch<'a> {
+pub struct TableSketch<'a> {
     /// `schema.table`
     pub name: &'a str,
-    /// Names and types.
+    /// Names of columns, and the object ids of their types.
     pub columns: &'a [(&'a str, u32)],
 }
 
-/// Reads events and folds them. Returns how many rows change.
-pub fn fold(tables: &[Sketch<'_>], events: &[Event]) -> Result<usize> {
-    let mut catalog = Catalog::default();
-    catalog.start();
+/// Reads events and works out their net changes. Returns how many rows change.
+pub fn fold(tables: &[TableSketch<'_>], events: &[Event]) -> Result<usize> {
+    let mut cache = TableCache::default();
+    cache.start();
     let mut filters = HashMap::new();
     for (oid, sketch) in (1..).zip(tables) {
-        catalog.put(table(oid, sketch));
+        cache.put(table(oid, sketch));
         filters.insert(FqName::parse(sketch.name), Filter::Apply);
     }
-    let mut reader = Reader::new(&mut catalog, &filters, true, "");
+    let mut reader = EventReader::new(&mut cache, &filters, Apply::Set, "");
     for event in events {
         match reader.read(event)? {
-            Read::Done | Read::Truncate(_) | Read::Load(_) => {}
+            ReadOutcome::Done | ReadOutcome::Truncate(_) | ReadOutcome::Load(_) => {}
         }
     }
-    Ok(reader.chunk.active.iter().map(|table| reader.chunk.fold(*table).rows().len()).sum())
+    Ok(reader.chunk.active.iter().map(|table| reader.chunk.net_changes(*table).rows().len()).sum())
 }
 
-/// A table whose first column is its key, for benchmarks and tests.
-pub(super) fn table(oid: u32, sketch: &Sketch<'_>) -> Table {
-    let columns: Vec<Column> = sketch.columns.iter().map(|(name, type_oid)| column(name, *type_oid)).collect();
-    Table {
+/// The table of a sketch.
+pub(super) fn table(oid: u32, sketch: &TableSketch<'_>) -> TargetTable {
+    let columns: Vec<TargetColumn> = sketch.columns.iter().map(|(name, type_oid)| column(name, *type_oid)).collect();
+    TargetTable {
         name: FqName::parse(sketch.name),
         oid,
         version: 0,
@@ -61,12 +63,13 @@ pub(super) fn table(oid: u32, sketch: &Sketch<'_>) -> Table {
     }
 }
 
-fn column(name: &str, type_oid: u32) -> Column {
-    Column {
+fn column(name: &str, type_oid: u32) -> TargetColumn {
+    TargetColumn {
         name: name.to_owned(),
-        quoted: quote_ident(name),
-        cast: "pg_catalog.text".to_owned(),
-        class: Class::of(type_oid, false),
+        quoted: Sql::ident(name),
+        cast: "pg_catalog.text".into(),
+        equality: Equality::built_in(),
+        class: KeyClass::of(type_oid),
         integer: None,
         generated: false,
         identity_always: false,

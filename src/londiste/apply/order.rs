@@ -1,7 +1,7 @@
-//! An order of steps in which none comes before what it has to follow.
+//! An order of steps in which each step follows those that have to come before it.
 
-/// Steps `0..count` in an order that keeps every edge `(before, after)`; of the steps that are free, the lowest number
-/// comes first. `Err` has the steps that no order suits: those on a circle, and those behind one.
+/// The steps `0..count` in an order that keeps every edge `(before, after)`. Of the steps that may come next, the one with
+/// the lowest number does. `Err` has the steps that are on a circle of edges, or have to follow one that is.
 pub(super) fn sort(count: usize, edges: &[(usize, usize)]) -> Result<Vec<usize>, Vec<usize>> {
     let mut waiting_for = vec![0_usize; count];
     for (_, after) in edges {
@@ -24,22 +24,22 @@ pub(super) fn sort(count: usize, edges: &[(usize, usize)]) -> Result<Vec<usize>,
     Err((0..count).filter(|step| waiting_for[*step] > 0).collect())
 }
 
-/// Sets of things that belong together.
-pub(super) struct Sets {
+/// A partition of the numbers from 0 into sets, which can be joined.
+pub(super) struct DisjointSets {
     parent: Vec<usize>,
 }
 
-impl Sets {
-    pub(super) fn new(count: usize) -> Sets {
-        Sets { parent: (0..count).collect() }
+impl DisjointSets {
+    pub(super) fn new(count: usize) -> DisjointSets {
+        DisjointSets { parent: (0..count).collect() }
     }
 
-    /// The representative of the set of `thing`.
-    pub(super) fn find(&self, mut thing: usize) -> usize {
-        while self.parent[thing] != thing {
-            thing = self.parent[thing];
+    /// The number that stands for the set of `member`.
+    pub(super) fn find(&self, mut member: usize) -> usize {
+        while self.parent[member] != member {
+            member = self.parent[member];
         }
-        thing
+        member
     }
 
     pub(super) fn join(&mut self, one: usize, other: usize) {
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn sets_grow_together() {
-        let mut sets = Sets::new(4);
+        let mut sets = DisjointSets::new(4);
         sets.join(0, 1);
         sets.join(2, 1);
         assert_eq!(sets.find(0), sets.find(2));

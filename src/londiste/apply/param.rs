@@ -6,13 +6,14 @@ use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 
 use super::key::parse_integer;
-use super::table::Integer;
+use super::target_table::IntegerType;
 
-/// A value as a literal without a type: the server takes it for what the place needs.
+/// A value in text form, to be sent with an unknown type: the server gives it the type that its place in the statement
+/// asks for.
 #[derive(Debug)]
-pub(super) struct Untyped<'a>(pub(super) Option<&'a [u8]>);
+pub(super) struct UntypedParam<'a>(pub(super) Option<&'a [u8]>);
 
-impl ToSql for Untyped<'_> {
+impl ToSql for UntypedParam<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         Ok(self.0.map_or(IsNull::Yes, |value| {
             out.put_slice(value);
@@ -31,9 +32,9 @@ impl ToSql for Untyped<'_> {
     to_sql_checked!();
 }
 
-/// A column of values, as an array in the binary format.
+/// The values of a column, as an array in binary form.
 #[derive(Debug)]
-pub(super) struct Array<'a> {
+pub(super) struct ArrayParam<'a> {
     /// The array's type.
     pub(super) ty: Type,
     elements: Elements<'a>,
@@ -43,33 +44,38 @@ pub(super) struct Array<'a> {
 enum Elements<'a> {
     /// The array as it is sent.
     Encoded(Vec<u8>),
-    /// Texts go from where they are into the message: they may be big.
+    /// Texts are copied only when the message is made: they may be big.
     Texts(Vec<Option<&'a [u8]>>),
 }
 
-impl<'a> Array<'a> {
-    /// An array of integers where the column is one and all values are; otherwise of texts.
+impl<'a> ArrayParam<'a> {
+    /// An array of integers, when the column is of an integer type and all values are integers as the server writes them;
+    /// an array of texts otherwise.
     pub(super) fn of(
-        integer: Option<Integer>,
+        integer: Option<IntegerType>,
         count: usize,
         values: impl Iterator<Item = Option<&'a [u8]>> + Clone,
-    ) -> Array<'a> {
+    ) -> ArrayParam<'a> {
         integer
-            .and_then(|integer| Array::integers(integer, count, values.clone()))
-            .unwrap_or_else(|| Array { ty: Type::TEXT_ARRAY, elements: Elements::Texts(values.collect()) })
+            .and_then(|integer| ArrayParam::integers(integer, count, values.clone()))
+            .unwrap_or_else(|| ArrayParam { ty: Type::TEXT_ARRAY, elements: Elements::Texts(values.collect()) })
     }
 
     /// An array of booleans.
-    pub(super) fn booleans(count: usize, values: impl Iterator<Item = bool>) -> Array<'a> {
+    pub(super) fn booleans(count: usize, values: impl Iterator<Item = bool>) -> ArrayParam<'a> {
         let mut bytes = Vec::with_capacity(HEADER + count * 5);
         header(&Type::BOOL, count, &mut bytes);
         for value in values {
             push(&[u8::from(value)], &mut bytes);
         }
-        Array { ty: Type::BOOL_ARRAY, elements: Elements::Encoded(bytes) }
+        ArrayParam { ty: Type::BOOL_ARRAY, elements: Elements::Encoded(bytes) }
     }
 
-    fn integers(integer: Integer, count: usize, values: impl Iterator<Item = Option<&'a [u8]>>) -> Option<Array<'a>> {
+    fn integers(
+        integer: IntegerType,
+        count: usize,
+        values: impl Iterator<Item = Option<&'a [u8]>>,
+    ) -> Option<ArrayParam<'a>> {
         let mut bytes = Vec::with_capacity(HEADER + count * 12);
         header(&integer.element(), count, &mut bytes);
         for value in values {
@@ -78,21 +84,21 @@ impl<'a> Array<'a> {
                 Some(value) => {
                     let value = parse_integer(value)?;
                     match integer {
-                        Integer::Int2 => push(&i16::try_from(value).ok()?.to_be_bytes(), &mut bytes),
-                        Integer::Int4 => push(&i32::try_from(value).ok()?.to_be_bytes(), &mut bytes),
-                        Integer::Int8 => push(&value.to_be_bytes(), &mut bytes),
+                        IntegerType::Int2 => push(&i16::try_from(value).ok()?.to_be_bytes(), &mut bytes),
+                        IntegerType::Int4 => push(&i32::try_from(value).ok()?.to_be_bytes(), &mut bytes),
+                        IntegerType::Int8 => push(&value.to_be_bytes(), &mut bytes),
                     }
                 }
             }
         }
-        Some(Array { ty: integer.array(), elements: Elements::Encoded(bytes) })
+        Some(ArrayParam { ty: integer.array(), elements: Elements::Encoded(bytes) })
     }
 }
 
-/// The length of what [`header`] writes.
+/// The length of what [`header`] writes, in bytes.
 const HEADER: usize = 20;
 
-/// One dimension from 1, in which NULLs may be.
+/// Writes the head of an array with one dimension, which begins at 1, and with nulls.
 fn header(element: &Type, count: usize, out: &mut impl BufMut) {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     for field in [1, 1, element.oid(), count, 1] {
@@ -109,7 +115,7 @@ fn push_null(out: &mut impl BufMut) {
     out.put_u32(u32::MAX);
 }
 
-impl ToSql for Array<'_> {
+impl ToSql for ArrayParam<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         match &self.elements {
             Elements::Encoded(bytes) => out.put_slice(bytes),

@@ -1,76 +1,89 @@
-//! Which changes of a chunk can be applied as sets, and in which order.
+//! Which net changes of a chunk can be applied as sets of rows, and in which order.
 //!
-//! A step is one verb on one table. Steps have to follow each other where
+//! A step is one verb on one table. There are two rules for the order of steps:
 //!
-//! * a row is inserted under a key, or with another unique value, that a deleted or updated row gives up: deletes of a
-//!   table come first, then updates, then inserts;
-//! * a foreign key leads from a child to a parent: the parent's inserts come before the child's inserts, and before those
-//!   updates of the child that set the foreign key; the child's deletes, and those updates, come before the parent's
-//!   deletes. So no row is seen without its parent, and no `on delete` action reaches a row that was to be kept. Such
-//!   actions also go through tables that have no events here.
+//! * A row may be inserted under a key, or with another unique value, that a deleted or updated row gives up. So deletes
+//!   of a table come first, then updates, then inserts.
+//! * A foreign key leads from a child to a parent. The parent's inserts come before the child's inserts, and before
+//!   updates of the child that set the foreign key. The child's deletes, and such updates, come before the parent's
+//!   deletes. So no row is ever without its parent, and no `on delete` action reaches a row that is to be kept. Such an
+//!   action may also go through tables without events in the chunk.
 //!
-//! Tables for which no such order exists, which have triggers or rules, or whose events could not be folded, are applied
-//! row by row, together with all tables that foreign keys tie to them.
+//! The events of a table go one by one when no order keeps the rules, when the table has triggers or rules, or when it has
+//! no net changes. So do the events of all tables that foreign keys tie to such a table.
 
 use std::collections::HashMap;
 
 use super::chunk::Chunk;
-use super::fold::{Change, Fold};
-use super::order::{self, Sets};
+use super::net_changes::{NetAction, NetChanges};
+use super::order::{self, DisjointSets};
 use super::shape::TableId;
-use super::table::{ColumnId, End, ForeignKey};
+use super::target_table::{ColumnId, ForeignKey, ForeignKeyEnd};
+use crate::config::ApplyRole;
 use crate::pgq::fragment::Verb;
 
 /// How to apply a chunk.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// What to apply as sets, in this order.
+    /// What to apply as sets of rows, in this order.
     pub(super) steps: Vec<Step>,
     /// Tables whose events are to be applied one by one.
     pub(super) by_row: Vec<TableId>,
 }
 
 impl Plan {
-    /// All events one by one.
+    /// The plan that applies all events one by one.
     pub(super) fn by_row(chunk: &Chunk) -> Plan {
         Plan { steps: Vec::new(), by_row: chunk.active.clone() }
     }
 }
 
 /// One verb on one table.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Step {
     pub(super) table: TableId,
     pub(super) verb: Verb,
-    pub(super) groups: Vec<Group>,
+    pub(super) row_sets: Vec<RowSet>,
 }
 
-/// Rows that one statement can change.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Group {
-    /// Places in the table's fold. Of updates and deletes in the order of their keys, so that neighbours in the index, and
-    /// mostly in the table, come one after the other.
+/// Rows that one statement changes.
+#[derive(Debug)]
+pub(super) struct RowSet {
+    /// Indexes of the table's net changes. Updates and deletes are in the order of their keys, so that neighbours in the
+    /// index, and mostly in the table, come one after the other.
     pub(super) rows: Vec<u32>,
-    /// The updates do not all set the same columns.
-    pub(super) mixed: bool,
+    pub(super) columns: SetColumns,
 }
 
-/// More groups of updates than this become one when they have, on average, fewer rows than [`SMALL_GROUP`]: a statement
-/// costs as much as some tens of rows.
-const MANY_GROUPS: usize = 4;
-const SMALL_GROUP: usize = 50;
-/// A statement with such a mixed group has at most so many values. It has one for each row and column, also where the row
-/// does not set the column: their number is not bounded by the size of the events.
-const MIXED_VALUES: usize = 100_000;
+/// Whether the rows of a row set set the same columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SetColumns {
+    /// All rows set the same columns.
+    Same,
+    /// Some rows set columns that others do not: the statement says for each row and column whether to set it.
+    Different,
+}
 
-/// Works out the plan. `foreign_keys` says whether they are checked at all; the tables in `refused` go by row.
-pub(super) fn plan(chunk: &Chunk, foreign_keys: bool, refused: &[TableId]) -> Plan {
-    let mut tables: Vec<Changes> = chunk.active.iter().map(|id| Changes::collect(chunk, *id)).collect();
+/// When the updates of a table would be more statements than this, with fewer rows each than [`FEW_ROWS`] on average, they
+/// become statements whose rows set different columns. A statement costs as much as some tens of rows.
+const MANY_STATEMENTS: usize = 4;
+const FEW_ROWS: usize = 50;
+/// Such a statement has at most so many values. It has one for each row and column, also where the row does not set the
+/// column, so their number is not bounded by the size of the events.
+const MAX_VALUES: usize = 100_000;
+
+/// Works out the plan of a chunk. The events of the tables in `refused` go one by one. With `session_replication_role`
+/// replica, which `role` tells, the server checks no foreign keys.
+pub(super) fn plan(chunk: &Chunk, role: ApplyRole, refused: &[TableId]) -> Plan {
+    let mut tables: Vec<TableChanges> = chunk.active.iter().map(|id| TableChanges::collect(chunk, *id)).collect();
     for table in &mut tables {
         table.by_row |= refused.contains(&table.id);
     }
-    let links = if foreign_keys { links(chunk, &mut tables) } else { Vec::new() };
-    let mut sets = Sets::new(tables.len());
+    let links = match role {
+        ApplyRole::Origin => links(chunk, &mut tables),
+        ApplyRole::Replica => Vec::new(),
+    };
+    let mut sets = DisjointSets::new(tables.len());
     for link in &links {
         sets.join(link.child, link.parent);
     }
@@ -96,45 +109,48 @@ pub(super) fn plan(chunk: &Chunk, foreign_keys: bool, refused: &[TableId]) -> Pl
     }
 }
 
-/// What applies row by row takes with it all it is tied to.
-fn spread(tables: &mut [Changes], sets: &Sets) {
+/// Lets the tables that are in one set with a table whose events go one by one go one by one too.
+fn spread(tables: &mut [TableChanges], sets: &DisjointSets) {
     let by_row: Vec<usize> = (0..tables.len()).filter(|i| tables[*i].by_row).map(|i| sets.find(i)).collect();
     for (i, table) in tables.iter_mut().enumerate() {
         table.by_row |= by_row.contains(&sets.find(i));
     }
 }
 
-fn finish(chunk: &Chunk, mut tables: Vec<Changes>, order: &[(usize, Verb)]) -> Plan {
+fn finish(chunk: &Chunk, mut tables: Vec<TableChanges>, order: &[(usize, Verb)]) -> Plan {
     let mut plan = Plan::default();
     for (i, verb) in order {
         let table = &mut tables[*i];
         let mut groups = std::mem::take(&mut table.groups[*verb as usize]);
         let count: usize = groups.iter().map(Vec::len).sum();
-        let mixed = *verb == Verb::Update && groups.len() > MANY_GROUPS && count / groups.len() < SMALL_GROUP;
-        if mixed {
+        let mut columns = SetColumns::Same;
+        let mut limit = usize::MAX;
+        if *verb == Verb::Update && groups.len() > MANY_STATEMENTS && count / groups.len() < FEW_ROWS {
             groups = vec![groups.concat()];
+            columns = SetColumns::Different;
+            limit = (MAX_VALUES / table.updated.len().max(1)).max(1);
         }
         if *verb != Verb::Insert {
-            let fold = chunk.fold(table.id);
+            let changes = chunk.net_changes(table.id);
             for rows in &mut groups {
-                sort(rows, fold);
+                sort(rows, changes);
             }
         }
-        let limit = if mixed { (MIXED_VALUES / table.updated.len().max(1)).max(1) } else { usize::MAX };
-        let groups = groups.iter().flat_map(|rows| rows.chunks(limit));
-        let groups = groups.map(|rows| Group { rows: rows.to_vec(), mixed }).collect();
-        plan.steps.push(Step { table: table.id, verb: *verb, groups });
+        let row_sets = groups.iter().flat_map(|rows| rows.chunks(limit));
+        let row_sets = row_sets.map(|rows| RowSet { rows: rows.to_vec(), columns }).collect();
+        plan.steps.push(Step { table: table.id, verb: *verb, row_sets });
     }
     plan.by_row = tables.iter().filter(|table| table.by_row).map(|table| table.id).collect();
     plan
 }
 
-fn sort(rows: &mut [u32], fold: &Fold) {
-    let key = |row: &u32| fold.key(&fold.rows()[*row as usize]);
+/// Sorts rows by their keys.
+fn sort(rows: &mut [u32], changes: &NetChanges) {
+    let key = |row: &u32| changes.key(&changes.rows()[*row as usize]);
     if rows.is_sorted_by(|one, other| key(one) <= key(other)) {
         return;
     }
-    // The first bytes are enough for a good order, and all of an integer.
+    // The first eight bytes are enough for a good order; an integer has no more.
     rows.sort_by_cached_key(|row| {
         let key = key(row);
         let mut prefix = [0; 8];
@@ -144,31 +160,32 @@ fn sort(rows: &mut [u32], fold: &Fold) {
     });
 }
 
-/// The net changes of a table.
-struct Changes {
+/// The net changes of a table, by statement.
+struct TableChanges {
     id: TableId,
     by_row: bool,
-    /// By verb.
+    /// By verb, the rows that one statement can change.
     groups: [Vec<Vec<u32>>; 3],
     /// All columns that updates set, ascending.
     updated: Vec<ColumnId>,
 }
 
-impl Changes {
-    fn collect(chunk: &Chunk, id: TableId) -> Changes {
-        let fold = chunk.fold(id);
-        let mut changes = Changes { id, by_row: fold.by_row, groups: Default::default(), updated: Vec::new() };
-        if fold.by_row {
+impl TableChanges {
+    fn collect(chunk: &Chunk, id: TableId) -> TableChanges {
+        let net_changes = chunk.net_changes(id);
+        let mut changes =
+            TableChanges { id, by_row: net_changes.by_row, groups: Default::default(), updated: Vec::new() };
+        if net_changes.by_row {
             return changes;
         }
         let mut group_places: HashMap<u32, usize> = HashMap::new();
         let mut last = None;
-        for (row, net) in fold.rows().iter().enumerate() {
-            let verb = match net.change {
-                Change::Insert => Verb::Insert,
-                Change::Update => Verb::Update,
-                Change::Delete => Verb::Delete,
-                Change::Nothing => continue,
+        for (row, net) in net_changes.rows().iter().enumerate() {
+            let verb = match net.action {
+                NetAction::Insert => Verb::Insert,
+                NetAction::Update => Verb::Update,
+                NetAction::Delete => Verb::Delete,
+                NetAction::Nothing => continue,
             };
             let groups = &mut changes.groups[verb as usize];
             let place = if verb == Verb::Delete {
@@ -180,7 +197,7 @@ impl Changes {
             } else {
                 let shape = chunk.shape(net.shape);
                 if shape.written.is_empty() && verb == Verb::Update {
-                    // Only columns that the subscriber generates itself.
+                    // The update sets only columns that the subscriber computes itself.
                     continue;
                 }
                 let place = *group_places.entry(shape.group).or_insert(groups.len());
@@ -209,18 +226,19 @@ impl Changes {
     }
 }
 
-/// A foreign key between two tables of the chunk, which may be one.
-struct Link {
+/// A foreign key between two tables of the chunk, which may be the same.
+struct ForeignKeyLink {
     child: usize,
     parent: usize,
-    /// The child's updates set the foreign key.
+    /// Updates of the child set the foreign key.
     set_by_updates: bool,
-    /// The foreign key refers to the parent itself, not to a table in between.
+    /// The foreign key refers to the parent itself, not to a table that in its turn refers to the parent.
     direct: bool,
 }
 
-/// The foreign keys between tables of the chunk. A parent whose referenced columns are set by updates has to go by row.
-fn links(chunk: &Chunk, tables: &mut [Changes]) -> Vec<Link> {
+/// The foreign keys between tables of the chunk. The events of a parent whose referenced columns are set by updates have
+/// to go one by one.
+fn links(chunk: &Chunk, tables: &mut [TableChanges]) -> Vec<ForeignKeyLink> {
     let places: HashMap<u32, usize> =
         tables.iter().enumerate().map(|(i, table)| (chunk.table(table.id).oid, i)).collect();
     let mut links = Vec::new();
@@ -229,33 +247,35 @@ fn links(chunk: &Chunk, tables: &mut [Changes]) -> Vec<Link> {
             let (Some(child), Some(parent)) = (places.get(from), places.get(to)) else { continue };
             let set_by_updates = table.updates_any(columns);
             match end {
-                End::Child => links.push(Link { child: *child, parent: *parent, set_by_updates, direct: true }),
-                End::Parent => table.by_row |= set_by_updates,
+                ForeignKeyEnd::Child => {
+                    links.push(ForeignKeyLink { child: *child, parent: *parent, set_by_updates, direct: true });
+                }
+                ForeignKeyEnd::Parent => table.by_row |= set_by_updates,
             }
         }
         let (foreign_keys, ancestors) = (&chunk.table(table.id).foreign_keys, &chunk.table(table.id).ancestors);
-        let mut own = foreign_keys.iter().filter(|key| key.end == End::Child);
+        let mut own = foreign_keys.iter().filter(|key| key.end == ForeignKeyEnd::Child);
         let set_by_updates = own.any(|key| table.updates_any(&key.columns));
         let child = places[&chunk.table(table.id).oid];
         for parent in ancestors.iter().filter_map(|oid| places.get(oid)) {
-            links.push(Link { child, parent: *parent, set_by_updates, direct: false });
+            links.push(ForeignKeyLink { child, parent: *parent, set_by_updates, direct: false });
         }
     }
     links
 }
 
-/// The steps of all tables that are applied as sets.
+/// The steps of all tables that have steps.
 struct Steps {
     list: Vec<(usize, Verb)>,
     numbers: HashMap<(usize, Verb), usize>,
 }
 
 impl Steps {
-    fn new(tables: &[Changes]) -> Steps {
-        // Without other reasons: deletes, then updates, then inserts, each table by table.
+    fn new(tables: &[TableChanges]) -> Steps {
+        // The order where no rule asks for another one: deletes, then updates, then inserts, each table by table.
         let mut list = Vec::new();
         for verb in [Verb::Delete, Verb::Update, Verb::Insert] {
-            let of_verb = |(_, table): &(usize, &Changes)| !table.by_row && table.has(verb);
+            let of_verb = |(_, table): &(usize, &TableChanges)| !table.by_row && table.has(verb);
             list.extend(tables.iter().enumerate().filter(of_verb).map(|(i, _)| (i, verb)));
         }
         let numbers = list.iter().enumerate().map(|(number, step)| (*step, number)).collect();
@@ -268,10 +288,10 @@ impl Steps {
         }
     }
 
-    fn order_table(&self, i: usize, changes: &Changes, chunk: &Chunk, edges: &mut Vec<(usize, usize)>) {
-        let (fold, table) = (chunk.fold(changes.id), chunk.table(changes.id));
-        let updates_unique = fold.moved || changes.updates_any(&table.unique_columns);
-        if fold.moved || fold.reinserted || table.unique_indexes > 1 {
+    fn order_table(&self, i: usize, changes: &TableChanges, chunk: &Chunk, edges: &mut Vec<(usize, usize)>) {
+        let (net_changes, table) = (chunk.net_changes(changes.id), chunk.table(changes.id));
+        let updates_unique = net_changes.moved || changes.updates_any(&table.unique_columns);
+        if net_changes.moved || net_changes.reinserted || table.unique_indexes > 1 {
             self.edge((i, Verb::Delete), (i, Verb::Insert), edges);
         }
         if updates_unique {
@@ -280,12 +300,12 @@ impl Steps {
         }
     }
 
-    fn order_link(&self, link: &Link, tables: &[Changes], edges: &mut Vec<(usize, usize)>) {
-        let Link { child, parent, set_by_updates, direct } = *link;
+    fn order_link(&self, link: &ForeignKeyLink, tables: &[TableChanges], edges: &mut Vec<(usize, usize)>) {
+        let ForeignKeyLink { child, parent, set_by_updates, direct } = *link;
         if tables[child].by_row {
             return;
         }
-        // Within one statement, a table's references to itself are checked at the end.
+        // A table's references to itself are checked at the end of each statement.
         if child != parent {
             self.edge((child, Verb::Delete), (parent, Verb::Delete), edges);
         }

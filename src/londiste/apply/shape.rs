@@ -1,62 +1,74 @@
 //! Which columns the values of an event belong to.
 //!
-//! Events of one table come in few shapes. A shape is worked out once; afterwards an event is a shape and the index of
-//! its first value.
+//! Many events of a table have values for the same columns. What follows from the columns is worked out once and is a
+//! shape; an event of a chunk is then only the id of a shape and the index of its first value.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::table::{ColumnId, Table};
+use super::target_table::{ColumnId, TargetTable};
 use crate::pgq::fragment::Verb;
 
-/// The index of a table in the applier's list.
+/// The index of a table in the [`TableCache`](super::table_cache::TableCache).
 pub(super) type TableId = u32;
-/// The index of a shape in [`Shapes`].
+/// The index of a shape in its [`ShapeList`].
 pub(super) type ShapeId = u32;
 
-/// An event: what happened, to which columns, and where its values begin.
+/// An event that is in a chunk: a change of one row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
-    pub(super) event: i64,
+pub(super) struct ChunkEvent {
+    /// `ev_id`
+    pub(super) id: i64,
     pub(super) shape: ShapeId,
+    /// The index of the event's first value in the chunk's values.
     pub(super) values: u32,
 }
 
 /// What the values of an event mean.
 ///
-/// In an update and a delete, the values of the condition follow those of the columns.
+/// First come the values of `columns`. In an update and a delete, those of the condition follow, in the order of `key`.
+/// A value's place is its index among all these.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(super) struct StatementShape {
     pub(super) table: TableId,
     pub(super) verb: Verb,
-    /// The columns of the values, in their order.
+    /// The columns of the first values, in their order.
     pub(super) columns: Vec<ColumnId>,
-    /// The columns that a statement sets, ascending.
+    /// The columns that a statement sets, ascending: `columns` without those that the subscriber computes itself.
     pub(super) written: Vec<ColumnId>,
-    /// The columns of the condition.
+    /// The columns of the condition, ascending.
     pub(super) key: Vec<ColumnId>,
-    /// Where among all values the key is that the row has afterwards. Empty when a fold is not possible: an insert
-    /// without a key column, or a condition on other columns than the table's key.
+    /// The places of the key that the row has after the event, by column of the table's key. Empty when there is no net
+    /// change: an insert without a column of the key, or a condition on other columns than the table's key.
     pub(super) key_places: Vec<u32>,
-    /// An update that sets a column of its key.
+    /// The event is an update that sets a column of its condition.
     pub(super) moves_key: bool,
-    /// The same for shapes of one table and verb that write the same columns.
+    /// The same number for all shapes of one table and verb that write the same columns.
     pub(super) group: u32,
-    /// Place of each column's value, by column; [`NOWHERE`] for the others.
+    /// The place of each column's value, by column; [`NOWHERE`] for a column that is not in `columns`.
     places: Vec<u32>,
 }
 
 const NOWHERE: u32 = u32::MAX;
 
-impl Shape {
-    /// Where among the event's values the column's is.
+impl StatementShape {
+    /// The place of a column's new value.
     pub(super) fn place(&self, column: ColumnId) -> Option<u32> {
         self.places.get(usize::from(column)).copied().filter(|place| *place != NOWHERE)
     }
 
-    /// How many values belong to columns.
+    /// How many values come before those of the condition.
     pub(super) fn width(&self) -> u32 {
         count(self.columns.len())
+    }
+
+    /// About how many bytes of memory the shape takes, with what finds it in a list.
+    fn size(&self) -> usize {
+        let columns = 2 * self.columns.len() + 2 * self.written.len() + 2 * self.key.len();
+        size_of::<StatementShape>()
+            + 2 * size_of::<ShapeKey>()
+            + size_of::<ColumnId>() * columns
+            + size_of::<u32>() * (self.places.len() + self.key_places.len())
     }
 }
 
@@ -65,79 +77,76 @@ fn count(len: usize) -> u32 {
     len as u32
 }
 
-/// What a shape is made of.
+/// What decides the shape of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Form {
+pub(super) struct ShapeKey {
     pub(super) table: TableId,
     pub(super) verb: Verb,
     pub(super) columns: Vec<ColumnId>,
     pub(super) key: Vec<ColumnId>,
-    pub(super) kind: FormKind,
+    pub(super) value_set: ValueSet,
 }
 
-/// How complete the values of a form are.
+/// Whether an event has values for all columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum FormKind {
-    /// Only columns that are to be set.
-    Changes,
-    /// All columns of the row, those of the key among them.
-    FullRow,
+pub(super) enum ValueSet {
+    /// An update has the columns that it sets.
+    ChangedColumns,
+    /// An update has all columns of the row, those of the key among them, whatever it has changed. The key has not.
+    WholeRow,
 }
 
-/// All shapes seen so far.
+/// The shapes that were met so far.
 #[derive(Debug, Default)]
-pub(super) struct Shapes {
-    list: Vec<Arc<Shape>>,
-    ids: HashMap<Form, ShapeId>,
+pub(super) struct ShapeList {
+    list: Vec<Arc<StatementShape>>,
+    ids: HashMap<ShapeKey, ShapeId>,
     groups: HashMap<(TableId, Verb, Vec<ColumnId>), u32>,
-    /// About how many bytes all this takes.
     size: usize,
 }
 
-impl Shapes {
-    pub(super) fn get(&self, id: ShapeId) -> &Arc<Shape> {
+impl ShapeList {
+    pub(super) fn get(&self, id: ShapeId) -> &Arc<StatementShape> {
         &self.list[id as usize]
     }
 
-    /// About how many bytes all shapes take.
+    /// All shapes, by their ids.
+    pub(super) fn all(&self) -> &[Arc<StatementShape>] {
+        &self.list
+    }
+
+    /// About how many bytes of memory all shapes take.
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// All shapes, by their ids.
-    pub(super) fn all(&self) -> &[Arc<Shape>] {
-        &self.list
-    }
-
-    /// The shape of a form. `row_key` is the table's key, by which its rows are told apart.
-    pub(super) fn intern(&mut self, form: Form, table: &Table, row_key: Option<&[ColumnId]>) -> ShapeId {
-        if let Some(id) = self.ids.get(&form) {
+    /// The id of the shape, which is made if it is not in the list. `row_key` is the key by which the table's rows are
+    /// told apart, if there is one.
+    pub(super) fn intern(&mut self, key: ShapeKey, table: &TargetTable, row_key: Option<&[ColumnId]>) -> ShapeId {
+        if let Some(id) = self.ids.get(&key) {
             return *id;
         }
         let id = count(self.list.len());
-        let shape = self.build(form.clone(), table, row_key);
-        // A shape's lists are in the shape, in its form, and in its group.
-        let lists =
-            4 * shape.columns.len() + 3 * shape.written.len() + 2 * shape.key.len() + 2 * shape.key_places.len();
-        self.size += size_of::<Shape>() + 2 * size_of::<Form>() + 2 * lists + size_of::<u32>() * shape.places.len();
+        let shape = self.build(key.clone(), table, row_key);
+        self.size += shape.size();
         self.list.push(Arc::new(shape));
-        self.ids.insert(form, id);
+        self.ids.insert(key, id);
         id
     }
 
-    /// Forgets how events of a table are read, because its key is another one now. Known ids stay valid.
+    /// Lets the next events of a table have new shapes, because its key is another one now. Ids stay valid.
     pub(super) fn forget_table(&mut self, table: TableId) {
-        self.ids.retain(|form, _| form.table != table);
+        self.ids.retain(|key, _| key.table != table);
     }
 
-    fn build(&mut self, form: Form, table: &Table, row_key: Option<&[ColumnId]>) -> Shape {
-        let Form { table: table_id, verb, columns, key, kind } = form;
+    fn build(&mut self, key: ShapeKey, table: &TargetTable, row_key: Option<&[ColumnId]>) -> StatementShape {
+        let ShapeKey { table: table_id, verb, columns, key, value_set } = key;
         let mut places = vec![NOWHERE; table.columns.len()];
         for (place, column) in columns.iter().enumerate() {
             places[usize::from(*column)] = count(place);
         }
         let mut written: Vec<ColumnId> = columns.iter().copied().filter(|c| !table.column(*c).generated).collect();
-        if kind == FormKind::FullRow && verb == Verb::Update {
+        if value_set == ValueSet::WholeRow && verb == Verb::Update {
             // An identity column that is always generated cannot be set, and has not changed.
             written.retain(|c| !key.contains(c) && !table.column(*c).identity_always);
         }
@@ -152,8 +161,9 @@ impl Shapes {
             Verb::Update => row_key.iter().map(|c| set(c).or_else(|| condition(c))).collect(),
             Verb::Delete => row_key.iter().map(condition).collect(),
         });
-        Shape {
-            moves_key: kind == FormKind::Changes && verb == Verb::Update && key.iter().any(|c| columns.contains(c)),
+        let is_change = value_set == ValueSet::ChangedColumns && verb == Verb::Update;
+        StatementShape {
+            moves_key: is_change && key.iter().any(|c| columns.contains(c)),
             key_places: key_places.unwrap_or_default(),
             table: table_id,
             verb,

@@ -1,64 +1,70 @@
-//! Applies chunks.
+//! The writing task: applies chunks.
 
 use tokio::sync::{Mutex, mpsc};
 
 use super::chunk::Chunk;
 use super::counts::{MissingRows, WriteCounts};
 use super::plan::{self, Plan};
-use super::set::Failed;
+use super::set::FailedStep;
 use super::settings::Settings;
-use super::shape::{Slot, TableId};
+use super::shape::{ChunkEvent, TableId};
+use super::truncate::truncate;
 use super::{row, set};
-use crate::config::{ApplyRole, MissingRow};
+use crate::config::MissingRow;
 use crate::error::{Error, Report, Result};
 use crate::pg::Db;
 
-/// The writing end.
-pub(super) struct Writer<'a> {
-    tx: &'a Db,
+/// The writing task.
+pub(super) struct ChunkWriter<'a> {
+    session: &'a Mutex<&'a Db>,
     settings: Settings,
-    /// How much memory a spent chunk may keep.
-    memory: usize,
     counts: WriteCounts,
-    /// Whether constraints wait for the end of the transaction.
-    deferred: bool,
+    constraints: Constraints,
 }
 
-impl<'a> Writer<'a> {
-    pub(super) fn new(tx: &'a Db, settings: Settings, memory: usize) -> Writer<'a> {
-        Writer { tx, settings, memory, counts: WriteCounts::default(), deferred: false }
+/// When deferrable constraints are checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Constraints {
+    /// As they were declared.
+    AsDeclared,
+    /// When the transaction commits.
+    Deferred,
+}
+
+impl<'a> ChunkWriter<'a> {
+    pub(super) fn new(session: &'a Mutex<&'a Db>, settings: Settings) -> ChunkWriter<'a> {
+        ChunkWriter { session, settings, counts: WriteCounts::default(), constraints: Constraints::AsDeclared }
     }
 
-    /// Applies chunks until there are no more, and gives them back empty.
+    /// Applies chunks until no more come, and gives each back empty.
     pub(super) async fn run(
         mut self,
         mut chunks: mpsc::Receiver<(Chunk, Plan)>,
-        spent: mpsc::Sender<Chunk>,
-        session: &Mutex<()>,
+        emptied: mpsc::Sender<Chunk>,
     ) -> Result<WriteCounts> {
         while let Some((mut chunk, plan)) = chunks.recv().await {
-            let guard = session.lock().await;
-            self.apply(&chunk, plan).await?;
-            drop(guard);
-            chunk.clear(self.memory);
-            // The reader may have ended.
-            let _ = spent.try_send(chunk);
+            let tx = self.session.lock().await;
+            tx.with_users_path(self.apply(&tx, &chunk, plan)).await?;
+            drop(tx);
+            chunk.clear(self.settings.chunk_size());
+            // The reading task may have ended.
+            let _ = emptied.try_send(chunk);
         }
         Ok(self.counts)
     }
 
-    async fn apply(&mut self, chunk: &Chunk, mut plan: Plan) -> Result<()> {
+    async fn apply(&mut self, tx: &Db, chunk: &Chunk, mut plan: Plan) -> Result<()> {
         if !chunk.truncates.is_empty() {
-            row::truncate(self.tx, chunk).await?;
+            truncate(tx, chunk).await?;
         }
         let mut refused = Vec::new();
         while !plan.steps.is_empty() {
-            match self.apply_sets(chunk, &plan).await? {
+            match self.apply_steps(tx, chunk, &plan).await? {
                 Outcome::Applied => break,
-                // Row by row, in the order of the events, the same changes either succeed, or show what is refused.
-                Outcome::Refused(table) if refused.len() < REFUSALS => {
+                // One by one, in the order of the events, the same changes either succeed or show which one is refused.
+                Outcome::Refused(table) if refused.len() < MAX_REFUSALS => {
                     refused.push(table);
-                    plan = plan::plan(chunk, self.settings.role == ApplyRole::Origin, &refused);
+                    plan = plan::plan(chunk, self.settings.role, &refused);
                 }
                 Outcome::Refused(_) | Outcome::MissingRows => plan = Plan::by_row(chunk),
             }
@@ -66,46 +72,48 @@ impl<'a> Writer<'a> {
         if plan.by_row.is_empty() {
             return Ok(());
         }
-        self.defer(chunk, &plan).await?;
-        let by_row = |slot: &Slot| plan.by_row.contains(&chunk.shape(slot.shape).table);
-        row::apply(self.tx, chunk, self.settings.on_missing_row, by_row, &mut self.counts).await
+        self.defer(tx, chunk, &plan).await?;
+        let by_row = |event: &ChunkEvent| plan.by_row.contains(&chunk.shape(event.shape).table);
+        row::apply(tx, chunk, self.settings.on_missing_row, by_row, &mut self.counts).await
     }
 
-    /// What one statement has changed on the provider, or several under `set constraints`, comes as events of single
-    /// rows: between them a deferrable constraint may be broken. It holds at the end of the batch, as of any transaction.
-    async fn defer(&mut self, chunk: &Chunk, plan: &Plan) -> Result<()> {
-        if !self.deferred && plan.by_row.iter().any(|table| chunk.table(*table).deferrable) {
-            self.tx.batch("defer constraints", "set constraints all deferred").await?;
-            self.deferred = true;
+    /// Lets deferrable constraints of tables whose events go one by one be checked when the transaction commits. On the
+    /// provider, one statement changes many rows, and a transaction may have deferred constraints; between the events of
+    /// single rows such a constraint may not hold.
+    async fn defer(&mut self, tx: &Db, chunk: &Chunk, plan: &Plan) -> Result<()> {
+        let is_deferrable = plan.by_row.iter().any(|table| chunk.table(*table).deferrable);
+        if is_deferrable && self.constraints == Constraints::AsDeclared {
+            tx.batch("defer constraints", "set constraints all deferred").await?;
+            self.constraints = Constraints::Deferred;
         }
         Ok(())
     }
 
-    /// Carries out the steps. When they are not carried out, everything is as it was before them.
-    async fn apply_sets(&mut self, chunk: &Chunk, plan: &Plan) -> Result<Outcome> {
+    /// Carries out the steps under a savepoint. Unless the outcome is [`Outcome::Applied`], nothing was changed.
+    async fn apply_steps(&mut self, tx: &Db, chunk: &Chunk, plan: &Plan) -> Result<Outcome> {
         const ACTION: &str = "set a savepoint";
         const UNDO: &str = "rollback to savepoint londiste_chunk; release savepoint londiste_chunk";
-        self.tx.batch(ACTION, "savepoint londiste_chunk").await?;
+        tx.batch(ACTION, "savepoint londiste_chunk").await?;
         let mut missing = MissingRows::default();
         for table in chunk.active.iter().filter(|table| !plan.by_row.contains(table)) {
-            missing.add(*table, chunk.fold(*table).missing);
+            missing.add(*table, chunk.net_changes(*table).missing);
         }
-        match set::apply(self.tx, chunk, &plan.steps, &mut missing).await {
+        match set::apply(tx, chunk, &plan.steps, &mut missing).await {
             Ok(()) if missing.total() > 0 && self.settings.on_missing_row == MissingRow::Stop => {
-                self.tx.batch(ACTION, UNDO).await?;
+                tx.batch(ACTION, UNDO).await?;
                 Ok(Outcome::MissingRows)
             }
             Ok(()) => {
-                self.tx.batch(ACTION, "release savepoint londiste_chunk").await?;
+                tx.batch(ACTION, "release savepoint londiste_chunk").await?;
                 missing.tables().for_each(|(table, count)| self.counts.missing.add(table, count));
                 Ok(Outcome::Applied)
             }
-            Err(Failed { table, error }) if is_refusal(&error) => {
+            Err(FailedStep { table, error }) if is_refusal(&error) => {
                 tracing::debug!("events go row by row: {}", Report(&error));
-                self.tx.batch(ACTION, UNDO).await?;
+                tx.batch(ACTION, UNDO).await?;
                 Ok(Outcome::Refused(table))
             }
-            Err(Failed { error, .. }) => Err(error),
+            Err(FailedStep { error, .. }) => Err(error),
         }
     }
 }
@@ -113,17 +121,17 @@ impl<'a> Writer<'a> {
 /// What became of the steps of a plan.
 enum Outcome {
     Applied,
-    /// The server refused a change of this table; nothing was applied.
+    /// The server refused a change of this table.
     Refused(TableId),
-    /// Rows are missing and the configuration says to stop then; nothing was applied.
+    /// Rows to update or delete were not found, and the settings say to stop then.
     MissingRows,
 }
 
-/// After so many refusals in a chunk all of it goes row by row.
-const REFUSALS: usize = 2;
+/// After more refusals than this, all events of a chunk go one by one.
+const MAX_REFUSALS: usize = 2;
 
-/// Whether the server refused the change itself, which another order of changes may avoid.
+/// Whether the server refused a change, which it may not refuse in another order of changes. Class 57 says that the
+/// statement was cancelled or the server stops.
 fn is_refusal(error: &Error) -> bool {
-    // 57: cancelled, or the server ends.
     error.code().is_some_and(|code| !error.is_transient() && !code.code().starts_with("57"))
 }

@@ -150,7 +150,7 @@ fn warn_of_triggers(context: &Context<'_>, table: &FqName, capture: config::Capt
             config::Capture::Statement => trigger.each_row || trigger.name < ours,
             config::Capture::Row => trigger.each_row && trigger.name < ours,
         };
-        if trigger.after && trigger.enabled != 'D' && runs_first && !is_replication_trigger(&trigger.name) {
+        if trigger.after && trigger.enabled != 'D' && runs_first && !is_replication_function(&trigger.function) {
             tracing::warn!(
                 "Table {table} has AFTER trigger '{}' which runs before Londiste trigger.  \
                  If it modifies data, then events will appear in queue in wrong order.",
@@ -165,9 +165,18 @@ fn trigger_name(queue: &str) -> String {
     format!("{}_logger", queue.to_lowercase().replace('.', "_"))
 }
 
-fn is_replication_trigger(name: &str) -> bool {
-    let base = ["_i", "_u", "_d", "_t"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
-    name.starts_with("_londiste_") || name.ends_with("_logger") || base.ends_with("_logger")
+/// Whether a trigger that calls this function only writes events: a generated capture function, or a trigger function of `PgQ`.
+/// `londiste.is_own_trigger()` says the same in the database.
+fn is_replication_function(function: &FqName) -> bool {
+    let generated = |name: &str| {
+        let (number, suffix) = name.strip_prefix("capture_").and_then(|rest| rest.split_once('_')).unwrap_or_default();
+        number.parse::<u32>().is_ok() && suffix.len() == 1
+    };
+    match function.schema.as_str() {
+        "londiste" => generated(&function.name),
+        "pgq" => ["logtriga", "sqltriga", "logutriga", "jsontriga"].contains(&function.name.as_str()),
+        _ => false,
+    }
 }
 
 async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
@@ -224,13 +233,19 @@ mod tests {
     #[test]
     fn own_triggers_are_told_from_those_of_users() {
         for (name, expected) in [
-            ("db1-londiste-queue_logger", true),
-            ("other_logger_u", true),
-            ("_londiste_x", true),
-            ("aaa", false),
-            ("audit_i", false),
+            ("londiste.capture_1_i", true),
+            ("londiste.capture_12345_r", true),
+            ("pgq.logtriga", true),
+            ("pgq.jsontriga", true),
+            ("public.capture_1_i", false),
+            ("public.logtriga", false),
+            ("pgq.insert_event", false),
+            ("londiste.capture_pin", false),
+            ("londiste.capture_1", false),
+            ("londiste.capture__i", false),
+            ("londiste.queue_changed", false),
         ] {
-            assert_eq!(is_replication_trigger(name), expected, "{name}");
+            assert_eq!(is_replication_function(&FqName::parse(name)), expected, "{name}");
         }
         assert_eq!(trigger_name("My.Queue"), "my_queue_logger");
     }

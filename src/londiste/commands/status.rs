@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::context::Context;
+use super::super::context::{Context, Job};
 use super::super::state::parking::Parked;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::SubscribedTable;
-use super::super::state::{completed, skips, tables};
+use super::super::state::{completed, conditions, skips, tables};
 use super::listing::as_text;
 use crate::error::Result;
 use crate::job::{self, LastError, Output};
@@ -26,6 +26,8 @@ struct Status {
     position: Option<Position>,
     /// Last tick that is applied on the subscriber.
     applied_tick: Option<i64>,
+    /// What is wrong with the position that the `ok` tables rest on.
+    problem: Option<String>,
     /// The last error in the end of the job's log file, if that can be read here.
     last_error: Option<LastError>,
     /// Events that `skip-event` was called for and replay has not come to yet.
@@ -60,12 +62,14 @@ struct TableStatus {
     parked: Option<String>,
     /// What to do about it.
     mend: Option<String>,
+    /// Why changes on the provider are not captured, or may not have been.
+    problem: Option<String>,
 }
 
 impl TableStatus {
-    fn of(table: SubscribedTable) -> TableStatus {
+    fn of(problem: Option<String>, table: SubscribedTable) -> TableStatus {
         let (parked, mend) = table.parked.map_or((None, None), |Parked { reason, mend }| (Some(reason), mend));
-        TableStatus { table: table.name, state: table.state, parked, mend }
+        TableStatus { table: table.name, state: table.state, parked, mend, problem }
     }
 }
 
@@ -74,6 +78,12 @@ pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let applied = completed::last_tick(&subscriber, context.consumer()).await?;
     let tables = tables::load(&subscriber, context.queue()).await?;
+    let problem = if tables.iter().any(|t| t.state == TableState::Ok) {
+        conditions::position_objection(&provider, &subscriber, &Job::of(context.config).main_consumer()).await?
+    } else {
+        None
+    };
+    let mut problems = conditions::capture_problems(&provider, context.queue()).await?;
     Ok(Output::of(&Status {
         queue: context.queue().to_owned(),
         consumer: context.consumer().to_owned(),
@@ -81,9 +91,10 @@ pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
         subscriber: subscriber.target().to_owned(),
         position: position(context, &provider).await?,
         applied_tick: applied.map(|TickId(tick)| tick),
+        problem,
         last_error: context.config.common.logfile.as_deref().and_then(job::last_error),
         events_to_skip: skips::ordered(&subscriber, context.consumer()).await?,
-        tables: tables.into_iter().map(TableStatus::of).collect(),
+        tables: tables.into_iter().map(|table| TableStatus::of(problems.remove(&table.name), table)).collect(),
     }))
 }
 
@@ -130,6 +141,9 @@ impl fmt::Display for Status {
             Some(position) => position.fmt(f)?,
         }
         writeln!(f, "Applied:     tick {}", or_dash(self.applied_tick))?;
+        if let Some(problem) = &self.problem {
+            writeln!(f, "Problem:     {problem}")?;
+        }
         if let Some(LastError { time, message }) = &self.last_error {
             writeln!(f, "Last error:  {time} {message}")?;
         }
@@ -146,6 +160,9 @@ impl fmt::Display for Status {
             writeln!(f, "{:<30}   {state:>20}{parked}", table.table.to_string())?;
             if let Some(mend) = &table.mend {
                 writeln!(f, "    HINT: {mend}")?;
+            }
+            if let Some(problem) = &table.problem {
+                writeln!(f, "    Changes may be missing: {problem}")?;
             }
         }
         Ok(())

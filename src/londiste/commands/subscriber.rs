@@ -12,7 +12,7 @@ use super::super::foreign_keys::Restored;
 use super::super::state::foreign_keys as stored_fkeys;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
-use super::super::state::{completed, provider_queue, triggers};
+use super::super::state::{conditions, provider_queue, triggers};
 use super::super::table_lock::TableLock;
 use super::command::{Selection, Subscriber};
 use super::listing::as_text;
@@ -137,25 +137,30 @@ async fn check(context: &Context<'_>) -> Result<Output> {
     let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
     let tables = provider_queue::tables(&provider_db, context.queue()).await?;
     let found = structure::compare_all(context, &provider_db, &db, &tables).await?;
-    let failed = found.different().next().is_some() | is_unregistered(context, &provider_db, &db).await?;
+    let failed = found.different().next().is_some() | !ok_holds(context, &provider_db, &db).await?;
     Ok(Output::of(&found).failed(failed))
 }
 
-/// Whether tables are `ok` up to a position whose consumer is not registered any more; says so.
-async fn is_unregistered(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool> {
-    let consumer = Job::of(context.config).main_consumer();
-    let some_ok = tables::load(db, context.queue()).await?.iter().any(|t| t.state == TableState::Ok);
-    let unregistered = some_ok
-        && completed::last_tick(db, &consumer.name).await?.is_some()
-        && consumer.registration(provider).await?.is_none();
-    if unregistered {
-        tracing::error!(
-            "Tables are ok, but consumer {} is not registered on queue {} on provider any more: events may be lost",
-            consumer.name,
-            consumer.queue
-        );
+/// Whether what the `ok` tables rest on holds; says what does not.
+async fn ok_holds(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool> {
+    let mut ok = tables::load(db, context.queue()).await?;
+    ok.retain(|t| t.state == TableState::Ok);
+    if ok.is_empty() {
+        return Ok(true);
     }
-    Ok(unregistered)
+    let objection = conditions::position_objection(provider, db, &Job::of(context.config).main_consumer()).await?;
+    if let Some(objection) = &objection {
+        tracing::error!("Tables are ok, but {objection}");
+    }
+    let problems = conditions::capture_problems(provider, context.queue()).await?;
+    let mut holds = objection.is_none();
+    for table in ok {
+        if let Some(problem) = problems.get(&table.name) {
+            holds = false;
+            tracing::error!("Table {} is ok, but changes may be missing: {problem}", table.name);
+        }
+    }
+    Ok(holds)
 }
 
 async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {

@@ -78,8 +78,10 @@ fn query(compare_sql: &str, name: &FqName, kind: RelationKind) -> Sql {
 
 /// The values of the query's first row, separated by commas.
 async fn first_row(db: &Db, sql: &Sql, table: &FqName) -> Result<String> {
-    let answers =
-        db.simple_query("compare a table", sql).await.map_err(|e| e.about(format!("table {table}, compare_sql")))?;
+    let answers = db
+        .with_users_path(db.simple_query("compare a table", sql))
+        .await
+        .map_err(|e| e.about(format!("table {table}, compare_sql")))?;
     let row = answers.iter().find_map(|answer| match answer {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,

@@ -114,9 +114,9 @@ impl<'a> Executor<'a> {
         let mut ordered: Vec<&RowFix> = changes.iter().collect();
         ordered.sort_by_key(order);
         // They are sent without waiting for each other's answer.
-        try_join_all(ordered.into_iter().map(async |change| {
+        tx.with_users_path(try_join_all(ordered.into_iter().map(async |change| {
             tx.batch("repair a row", change.sql(self.compared)).await.map_err(|e| e.about(self.describe(change)))
-        }))
+        })))
         .await?;
         self.context.end(tx).await?;
         Ok(changes)

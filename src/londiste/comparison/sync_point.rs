@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::pg::{Db, Tx, sql, text};
 use crate::pgq::consumer::Consumer;
 use crate::pgq::{TickId, consumer};
+use crate::text::{Lines, shown};
 
 use super::super::context::{Context, Outcome};
 use super::super::table_lock::TableLock;
@@ -132,17 +133,15 @@ impl<'a> SyncPoints<'a> {
             )
             .await?;
         let Some(row) = row else {
-            tracing::error!(
-                "No such consumer: {} on provider ({})\nHINT: Run \"subscriber register\", or start replay once.",
-                self.consumer,
-                self.provider.target()
-            );
+            let text = format!("No such consumer: {} on provider ({})", self.consumer, self.provider.target());
+            let hint = "HINT: Run \"subscriber register\", or start replay once.";
+            tracing::error!("{}", Lines(format!("{}\n{hint}", shown(text))));
             return Ok(false);
         };
         let (lag, ticker_lag): (f64, Option<f64>) = (row.get(0), row.get(1));
         let close = self.force || lag <= ticker_lag.unwrap_or(0.0) + MOST_LAG;
         if !close {
-            tracing::error!("Consumer lagging too much, cannot proceed\n{LAG_HINT}");
+            tracing::error!("{}", Lines(format!("Consumer lagging too much, cannot proceed\n{LAG_HINT}")));
         }
         Ok(close)
     }
@@ -177,7 +176,7 @@ impl<'a> SyncPoints<'a> {
         let started = Instant::now();
         while self.consumer.position(&self.provider).await?.is_none_or(|position| position < tick) {
             if !self.force && self.context.config.lock_timeout.is_some_and(|limit| started.elapsed() > limit) {
-                tracing::error!("Consumer lagging too much, exiting\n{LAG_HINT}");
+                tracing::error!("{}", Lines(format!("Consumer lagging too much, exiting\n{LAG_HINT}")));
                 return Ok(false);
             }
             self.context.pause(POLL).await?;

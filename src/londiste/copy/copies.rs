@@ -26,6 +26,7 @@ use crate::job::Control;
 use crate::pg::{Db, FqName, text_array};
 use crate::pgq::consumer::Consumer;
 use crate::task::Abort;
+use crate::text::Lines;
 
 /// Pause after the first failure of a table's copy; doubled with each further one, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -143,10 +144,10 @@ impl Copies {
         let pause = last.map_or(FIRST_PAUSE, |f| (f.pause * 2).min(LONGEST_PAUSE));
         let seconds = pause.as_secs();
         if !parks {
-            crate::job::critical(format_args!("copy of {table} failed, next try in {seconds} s: {text}"));
+            crate::job::critical(format_args!("copy of {table} failed, next try in {seconds} s: {}", Lines(&text)));
         } else if last.is_none_or(|f| f.text != text) {
             // The table waits for a person: to say so once is enough.
-            crate::job::critical(format_args!("Table {table} is parked, the other tables go on: {text}"));
+            crate::job::critical(format_args!("Table {table} is parked, the other tables go on: {}", Lines(&text)));
         }
         self.failures.insert(table, Failure { pause, again_at: Instant::now() + pause, text });
     }

@@ -40,14 +40,15 @@ pub(super) async fn copy_table(
     let dependents = catalog::dependent_objects(tx, name).await?;
     for dependent in dependents.iter().rev() {
         tracing::info!("Dropping {}", dependent.name);
-        tx.batch("drop an index or constraint", &dependent.drop_sql).await.map_err(about)?;
+        tx.with_users_path(tx.batch("drop an index or constraint", &dependent.drop_sql)).await.map_err(about)?;
     }
     if table.skip_truncate {
         tracing::info!("{name}: skipping truncate");
     } else {
         tracing::info!("{name}: truncating");
         let only = if Relation::of(tx, name).await?.partitioned { "" } else { "only " };
-        tx.batch("truncate", sql!("truncate {only}{table}", only = only, table = name)).await.map_err(about)?;
+        let truncate = sql!("truncate {only}{table}", only = only, table = name);
+        tx.with_users_path(tx.batch("truncate", truncate)).await.map_err(about)?;
     }
     copy_rows(&snapshot_tx, tx, config, &shared.throttle, table, &columns).await?;
     snapshot_tx.commit("end the copy's snapshot").await?;
@@ -58,8 +59,11 @@ pub(super) async fn copy_table(
 
 /// Runs ANALYZE, so that the planner has statistics for the next batch. Locks the table against other maintenance.
 pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
-    let sql = sql!("analyze {table}", table = name);
-    subscriber.batch("analyze", sql).await.map_err(|e| e.about(format!("table {name}")))
+    let about = |e: Error| e.about(format!("table {name}"));
+    let tx = subscriber.begin("analyze", "begin").await?;
+    // Indexes may have expressions.
+    tx.with_users_path(tx.batch("analyze", sql!("analyze {table}", table = name))).await.map_err(about)?;
+    tx.commit("analyze").await
 }
 
 async fn prepare(tx: &Db, config: &config::Londiste) -> Result<()> {
@@ -121,7 +125,7 @@ async fn copy_rows(
         progress_delay: config.copy_progress_delay,
         throttle,
     };
-    let done = transfer.run(provider, tx).await?;
+    let done = provider.with_users_path(tx.with_users_path(transfer.run(provider, tx))).await?;
     tracing::info!("{name}: copy finished: {} bytes, {} rows", done.bytes, done.rows);
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(super) async fn create(tx: &Db, dependents: &[Dependent], follower: &Followe
     for dependent in dependents {
         tracing::info!("Creating {}", dependent.name);
         tokio::select! {
-            done = tx.batch("create an index or constraint", &dependent.create_sql) => done?,
+            done = tx.with_users_path(tx.batch("create an index or constraint", &dependent.create_sql)) => done?,
             never = follower.tell(&dependent.name) => match never {},
         }
     }

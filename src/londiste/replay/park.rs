@@ -25,6 +25,7 @@ use crate::error::{ApplyFault, Error, Report, Result};
 use crate::pg::FqName;
 use crate::pgq::Batch;
 use crate::pgq::consumer::Consumer;
+use crate::text::Lines;
 
 impl Replay {
     /// Steps 1 to 4.
@@ -53,7 +54,7 @@ impl Replay {
             parking::store(&tx, &queue, &name, &fault).await?;
             tx.commit("park a table").await?;
             let text = Report(&Error::Apply(fault)).to_string();
-            crate::job::critical(format_args!("Table {name} is parked, the other tables go on: {text}"));
+            crate::job::critical(format_args!("Table {name} is parked, the other tables go on: {}", Lines(&text)));
             self.copies.note_parked(name, text);
         }
         Ok(())

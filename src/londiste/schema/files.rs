@@ -13,6 +13,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.find_table_oid", include_str!("../../../sql/londiste/functions/londiste.find_table_oid.sql")),
     ("londiste.find_seq_oid", include_str!("../../../sql/londiste/functions/londiste.find_seq_oid.sql")),
     ("londiste.find_column_types", include_str!("../../../sql/londiste/functions/londiste.find_column_types.sql")),
+    ("londiste.trigger_queue", include_str!("../../../sql/londiste/functions/londiste.trigger_queue.sql")),
     ("londiste.is_own_trigger", include_str!("../../../sql/londiste/functions/londiste.is_own_trigger.sql")),
     ("londiste.find_table_fkeys", include_str!("../../../sql/londiste/functions/londiste.find_table_fkeys.sql")),
     ("londiste.find_table_triggers", include_str!("../../../sql/londiste/functions/londiste.find_table_triggers.sql")),
@@ -27,12 +28,25 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.link_del", include_str!("../../../sql/londiste/functions/londiste.link_del.sql")),
     // Group: Capture: what a table looks like
     ("londiste.trigger_name", include_str!("../../../sql/londiste/functions/londiste.trigger_name.sql")),
+    ("londiste.catalog_id", include_str!("../../../sql/londiste/functions/londiste.catalog_id.sql")),
+    ("londiste.capture_tree", include_str!("../../../sql/londiste/functions/londiste.capture_tree.sql")),
+    ("londiste.capture_triggers", include_str!("../../../sql/londiste/functions/londiste.capture_triggers.sql")),
+    (
+        "londiste.capture_trigger_name",
+        include_str!("../../../sql/londiste/functions/londiste.capture_trigger_name.sql"),
+    ),
     ("londiste.capture_letters", include_str!("../../../sql/londiste/functions/londiste.capture_letters.sql")),
     ("londiste.capture_relations", include_str!("../../../sql/londiste/functions/londiste.capture_relations.sql")),
     ("londiste.capture_declared", include_str!("../../../sql/londiste/functions/londiste.capture_declared.sql")),
     ("londiste.capture_field", include_str!("../../../sql/londiste/functions/londiste.capture_field.sql")),
     ("londiste.capture_columns", include_str!("../../../sql/londiste/functions/londiste.capture_columns.sql")),
+    (
+        "londiste.capture_unique_columns",
+        include_str!("../../../sql/londiste/functions/londiste.capture_unique_columns.sql"),
+    ),
     ("londiste.capture_key", include_str!("../../../sql/londiste/functions/londiste.capture_key.sql")),
+    ("londiste.capture_key_fault", include_str!("../../../sql/londiste/functions/londiste.capture_key_fault.sql")),
+    ("londiste.capture_usable_key", include_str!("../../../sql/londiste/functions/londiste.capture_usable_key.sql")),
     (
         "londiste.capture_used_columns",
         include_str!("../../../sql/londiste/functions/londiste.capture_used_columns.sql"),
@@ -45,8 +59,16 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../sql/londiste/functions/londiste.capture_check_snapshot.sql"),
     ),
     ("londiste.capture_enabled", include_str!("../../../sql/londiste/functions/londiste.capture_enabled.sql")),
+    ("londiste.capture_bypass", include_str!("../../../sql/londiste/functions/londiste.capture_bypass.sql")),
     ("londiste.capture_is_small", include_str!("../../../sql/londiste/functions/londiste.capture_is_small.sql")),
     ("londiste.capture_levels", include_str!("../../../sql/londiste/functions/londiste.capture_levels.sql")),
+    ("londiste.capture_made", include_str!("../../../sql/londiste/functions/londiste.capture_made.sql")),
+    ("londiste.capture_check", include_str!("../../../sql/londiste/functions/londiste.capture_check.sql")),
+    (
+        "londiste.capture_check_classic",
+        include_str!("../../../sql/londiste/functions/londiste.capture_check_classic.sql"),
+    ),
+    ("londiste.capture_problem", include_str!("../../../sql/londiste/functions/londiste.capture_problem.sql")),
     // Group: Capture: the queue
     ("londiste.capture_queue", include_str!("../../../sql/londiste/functions/londiste.capture_queue.sql")),
     ("londiste.queue_changed", include_str!("../../../sql/londiste/functions/londiste.queue_changed.sql")),
@@ -97,18 +119,40 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "londiste.capture_create_trigger",
         include_str!("../../../sql/londiste/functions/londiste.capture_create_trigger.sql"),
     ),
+    ("londiste.capture_enable", include_str!("../../../sql/londiste/functions/londiste.capture_enable.sql")),
+    (
+        "londiste.capture_enable_subscribed",
+        include_str!("../../../sql/londiste/functions/londiste.capture_enable_subscribed.sql"),
+    ),
     ("londiste.capture_create", include_str!("../../../sql/londiste/functions/londiste.capture_create.sql")),
+    ("londiste.capture_common_plan", include_str!("../../../sql/londiste/functions/londiste.capture_common_plan.sql")),
+    (
+        "londiste.capture_relation_plan",
+        include_str!("../../../sql/londiste/functions/londiste.capture_relation_plan.sql"),
+    ),
     (
         "londiste.capture_generate_relation",
         include_str!("../../../sql/londiste/functions/londiste.capture_generate_relation.sql"),
     ),
     (
+        "londiste.capture_drop_classic",
+        include_str!("../../../sql/londiste/functions/londiste.capture_drop_classic.sql"),
+    ),
+    (
         "londiste.capture_drop_relation",
         include_str!("../../../sql/londiste/functions/londiste.capture_drop_relation.sql"),
+    ),
+    (
+        "londiste.provider_notify_again",
+        include_str!("../../../sql/londiste/functions/londiste.provider_notify_again.sql"),
     ),
     ("londiste.capture_generate", include_str!("../../../sql/londiste/functions/londiste.capture_generate.sql")),
     ("londiste.capture_add", include_str!("../../../sql/londiste/functions/londiste.capture_add.sql")),
     ("londiste.capture_replace", include_str!("../../../sql/londiste/functions/londiste.capture_replace.sql")),
+    (
+        "londiste.capture_maintain_classic",
+        include_str!("../../../sql/londiste/functions/londiste.capture_maintain_classic.sql"),
+    ),
     // Group: Provider
     (
         "londiste.check_provider_queue",
@@ -132,6 +176,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../sql/londiste/functions/londiste.provider_create_trigger.sql"),
     ),
     ("londiste.provider_maintain", include_str!("../../../sql/londiste/functions/londiste.provider_maintain.sql")),
+    (
+        "londiste.provider_get_problems",
+        include_str!("../../../sql/londiste/functions/londiste.provider_get_problems.sql"),
+    ),
     (
         "londiste.provider_remove_table",
         include_str!("../../../sql/londiste/functions/londiste.provider_remove_table.sql"),
@@ -227,5 +275,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../sql/londiste/functions/londiste.subscriber_restore_all_table_triggers.sql"),
     ),
     // Group: Rights
+    ("londiste.admin_functions", include_str!("../../../sql/londiste/functions/londiste.admin_functions.sql")),
+    ("londiste.grant_admin", include_str!("../../../sql/londiste/functions/londiste.grant_admin.sql")),
+    ("londiste.revoke_admin", include_str!("../../../sql/londiste/functions/londiste.revoke_admin.sql")),
     ("grants", include_str!("../../../sql/londiste/grants.sql")),
 ];

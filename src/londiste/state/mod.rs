@@ -6,6 +6,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod completed;
+pub(crate) mod conditions;
 pub(crate) mod copy_consumer;
 pub(crate) mod foreign_keys;
 pub(crate) mod parking;

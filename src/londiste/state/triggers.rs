@@ -34,14 +34,18 @@ pub(crate) async fn put_aside(tx: &Db, table: &FqName) -> Result<()> {
 /// Brings back all triggers of the table that were put aside. Locks the table against writers.
 pub(crate) async fn restore_all(tx: &Db, table: &FqName) -> Result<()> {
     let sql = "select londiste.subscriber_restore_all_table_triggers($1)";
-    let done = tx.query("restore the triggers of a table", sql, &[text(&table.to_string())]).await;
+    let name = table.to_string();
+    // SkyTools has stored definitions without schemas.
+    let done = tx.with_users_path(tx.query("restore the triggers of a table", sql, &[text(&name)])).await;
     done.map(drop).map_err(|e| e.about(table))
 }
 
 /// Brings back one trigger. Locks the table against writers.
 pub(crate) async fn restore(tx: &Db, table: &FqName, trigger: &str) -> Result<()> {
     let sql = "select londiste.subscriber_restore_table_trigger($1, $2)";
-    let done = tx.query("restore a trigger", sql, &[text(&table.to_string()), text(&trigger)]).await;
+    let name = table.to_string();
+    let params = [text(&name), text(&trigger)];
+    let done = tx.with_users_path(tx.query("restore a trigger", sql, &params)).await;
     done.map(drop).map_err(|e| e.about(format!("{table}, trigger {trigger}")))
 }
 

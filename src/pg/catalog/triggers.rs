@@ -19,6 +19,8 @@ pub struct Trigger {
     pub each_row: bool,
     /// `pg_trigger.tgenabled`: `O`, `D`, `R` or `A`.
     pub enabled: char,
+    /// The function that it calls.
+    pub function: FqName,
     /// Its definition.
     pub definition: String,
 }
@@ -27,11 +29,14 @@ pub struct Trigger {
 pub async fn triggers(db: &Db, tables: &[FqName]) -> Result<Vec<Trigger>> {
     // tgtype: 1 = for each row, 2 = before, 64 = instead of.
     let sql = "select n.nspname::text, c.relname::text, t.tgname::text, \
-                   t.tgtype & 66 = 0 and not t.tginitdeferred, t.tgtype & 1 = 1, t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid) \
+                   t.tgtype & 66 = 0 and not t.tginitdeferred, t.tgtype & 1 = 1, t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid), \
+                   fn.nspname::text, f.proname::text \
                from unnest($1, $2) w(schema, name) \
                join pg_catalog.pg_namespace n on n.nspname = w.schema \
                join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name \
                join pg_catalog.pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal \
+               join pg_catalog.pg_proc f on f.oid = t.tgfoid \
+               join pg_catalog.pg_namespace fn on fn.oid = f.pronamespace \
                order by 1, 2, 3";
     let wanted = Names::of(tables);
     let rows = db.query("read triggers", sql, &wanted.params()).await?;
@@ -42,6 +47,7 @@ pub async fn triggers(db: &Db, tables: &[FqName]) -> Result<Vec<Trigger>> {
         each_row: r.get(4),
         enabled: u8::try_from(r.get::<_, i8>(5)).map_or('O', char::from),
         definition: r.get(6),
+        function: fq_name(r, 7),
     };
     Ok(rows.iter().map(trigger).collect())
 }

@@ -23,14 +23,17 @@ declare
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
 begin
+if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+    return null;
+end if;
 loop
     if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
 insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-from (
-select 'D'::pg_catalog.text as ev_type, pg_catalog.format('id=%L', o."id") as ev_data
+        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
+        from (
+        select 'D'::pg_catalog.text as ev_type, pg_catalog.format('id=%L', o."id") as ev_data
 from londiste_old o
-) e;
+        ) e;
 return null;
     elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
@@ -51,14 +54,17 @@ declare
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
 begin
+if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+    return null;
+end if;
 loop
     if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
 insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-from (
-select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(id,v) values (%L,%s)', n."id", case when n."v" is null then 'null' else pg_catalog.format('%L', n."v") end) as ev_data
+        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
+        from (
+        select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(id,v) values (%L,%s)', n."id", case when n."v" is null then 'null' else pg_catalog.format('%L', n."v") end) as ev_data
 from londiste_new n
-) e;
+        ) e;
 return null;
     elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
@@ -79,6 +85,9 @@ declare
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
 begin
+if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+    return null;
+end if;
 execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 't', 'statement');
 return null;
 end;
@@ -90,15 +99,18 @@ declare
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
 begin
+if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+    return null;
+end if;
 loop
     if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
 v_changes := pg_catalog.concat(case when old."id" operator(pg_catalog.=) new."id" then null else pg_catalog.format(',id=%L', new."id") end, case when coalesce(old."v" operator(pg_catalog.=) new."v", old."v" is null and new."v" is null) then null else pg_catalog.format(',v=%L', new."v") end);
 if v_changes operator(pg_catalog.<>) '' then
 insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-from (
-select 'U'::pg_catalog.text as ev_type, pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id") as ev_data
-) e;
+        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
+        from (
+        select 'U'::pg_catalog.text as ev_type, pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id") as ev_data
+        ) e;
 end if;
 return null;
     elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then

@@ -22,14 +22,17 @@ declare
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
 begin
+if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+    return null;
+end if;
 loop
     if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
 insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-from (
-select 'D'::pg_catalog.text as ev_type, pg_catalog.format('region=%L and "day"=%L', o."region", o."day") as ev_data
+        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
+        from (
+        select 'D'::pg_catalog.text as ev_type, pg_catalog.format('region=%L and "day"=%L', o."region", o."day") as ev_data
 from londiste_old o
-) e;
+        ) e;
 return null;
     elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
@@ -50,14 +53,17 @@ declare
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
 begin
+if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+    return null;
+end if;
 loop
     if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
 insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-from (
-select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(region,"day",mood,price,paid) values (%L,%L,%s,%s,%s)', n."region", n."day", case when n."mood" is null then 'null' else pg_catalog.format('%L', n."mood") end, case when n."price" is null then 'null' else pg_catalog.format('%L', n."price") end, case when n."paid" is null then 'null' else pg_catalog.format('%L', n."paid") end) as ev_data
+        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
+        from (
+        select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(region,"day",mood,price,paid) values (%L,%L,%s,%s,%s)', n."region", n."day", case when n."mood" is null then 'null' else pg_catalog.format('%L', n."mood") end, case when n."price" is null then 'null' else pg_catalog.format('%L', n."price") end, case when n."paid" is null then 'null' else pg_catalog.format('%L', n."paid") end) as ev_data
 from londiste_new n
-) e;
+        ) e;
 return null;
     elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
@@ -78,6 +84,9 @@ declare
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
 begin
+if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+    return null;
+end if;
 execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 't', 'statement');
 return null;
 end;
@@ -95,19 +104,22 @@ declare
     v_count pg_catalog.int4;
     v_size pg_catalog.int4;
 begin
+if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+    return null;
+end if;
 loop
     if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
 insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-from (
-select 'U'::pg_catalog.text as ev_type, pg_catalog.format('%s where region=%L and "day"=%L', pg_catalog.substr(x.londiste_changes, 2), x."region", x."day") as ev_data
+        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
+        from (
+        select 'U'::pg_catalog.text as ev_type, pg_catalog.format('%s where region=%L and "day"=%L', pg_catalog.substr(x.londiste_changes, 2), x."region", x."day") as ev_data
 from (
     select pg_catalog.concat(case when o."region" operator(pg_catalog.=) n."region" then null else pg_catalog.format(',region=%L', n."region") end, case when o."day" operator(pg_catalog.=) n."day" then null else pg_catalog.format(',"day"=%L', n."day") end, case when coalesce(o."mood" operator(pg_catalog.=) n."mood", o."mood" is null and n."mood" is null) then null else pg_catalog.format(',mood=%L', n."mood") end, case when row(o."price")::pg_catalog.record operator(pg_catalog.*=) row(n."price")::pg_catalog.record then null else pg_catalog.format(',price=%L', n."price") end, case when coalesce(o."paid" operator(pg_catalog.=) n."paid", o."paid" is null and n."paid" is null) then null else pg_catalog.format(',paid=%L', n."paid") end) as londiste_changes, o."region", o."day"
     from londiste_old o, londiste_new n
     where not exists (select from londiste_new offset 1) offset 0
 ) x
 where x.londiste_changes operator(pg_catalog.<>) ''
-) e;
+        ) e;
 if not found then
 v_count := 0;
 v_size := 0;
@@ -122,12 +134,12 @@ for v_old in select * from londiste_old loop
         v_events[v_count] := v_changes;
         if v_count operator(pg_catalog.=) 1000 or v_size operator(pg_catalog.>) 1000000 then
 insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-from (
-select 'U'::pg_catalog.text as ev_type, u.ev_data
+        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
+        from (
+        select 'U'::pg_catalog.text as ev_type, u.ev_data
 from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
 order by u.nr
-) e;
+        ) e;
             v_events := null;
             v_count := 0;
             v_size := 0;
@@ -137,12 +149,12 @@ end loop;
 close v_rows;
 if v_count operator(pg_catalog.>) 0 then
 insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-from (
-select 'U'::pg_catalog.text as ev_type, u.ev_data
+        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
+        from (
+        select 'U'::pg_catalog.text as ev_type, u.ev_data
 from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
 order by u.nr
-) e;
+        ) e;
 end if;
 end if;
 return null;

@@ -1,59 +1,62 @@
-//! What the applier needs to know of a table on the subscriber, from its catalog.
+//! A table on the subscriber, as far as the applier needs to know it, and how it is read from the catalog.
 
 use std::collections::HashMap;
 
 use tokio_postgres::types::Type;
 
-use super::key::Class;
+use super::equality::{self, Equality};
+use super::key::KeyClass;
 use crate::config::ApplyRole;
 use crate::error::Result;
-use crate::pg::name::quote_ident;
-use crate::pg::{Db, FqName, Sql, text_array};
+use crate::pg::{Db, FqName, Sql, sql, text_array};
 
-/// The position of a column in [`Table::columns`].
+/// The position of a column in [`TargetTable::columns`].
 pub(super) type ColumnId = u16;
 
 /// A table on the subscriber.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct TargetTable {
     pub(super) name: FqName,
     pub(super) oid: u32,
-    /// Changes with what is known here.
+    /// A number that is another one after each change in the catalog that concerns the table.
     pub(super) version: i64,
-    /// The root of partitions: `only` would find no row.
+    /// The table is the root of partitions, where `only` finds no row.
     pub(super) partitioned: bool,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<TargetColumn>,
     pub(super) by_name: HashMap<String, ColumnId>,
-    /// The columns of the primary key in column order.
+    /// The columns of the primary key, ascending.
     pub(super) primary_key: Option<Vec<ColumnId>>,
-    /// The columns of each unique index that could serve as key, in column order.
+    /// The columns of each unique index that can serve as a key, ascending.
     pub(super) keys: Vec<Vec<ColumnId>>,
-    /// How many indexes forbid values that another row has: unique and exclusion.
+    /// How many indexes forbid values because of other rows: those of unique and exclusion constraints too.
     pub(super) unique_indexes: usize,
-    /// Columns in any such index; all columns when one of them has expressions.
+    /// The columns in any such index; all columns when one of the indexes has expressions.
     pub(super) unique_columns: Vec<ColumnId>,
     pub(super) foreign_keys: Vec<ForeignKey>,
-    /// The tables that foreign keys lead to, directly or through other tables.
+    /// The object ids of the tables that foreign keys lead to, directly or through other tables.
     pub(super) ancestors: Vec<u32>,
-    /// Whether a constraint of it, or of another table to it, may be checked at the end of the transaction.
+    /// Whether a constraint of the table, or a foreign key to it, is deferrable.
     pub(super) deferrable: bool,
-    /// Whether policies decide which of its rows this user sees.
+    /// Whether policies decide which rows of the table this user sees.
     pub(super) row_security: bool,
-    /// Why each event has to be applied by itself, in order.
+    /// Why events have to be applied one by one.
     pub(super) by_row: Option<&'static str>,
 }
 
 /// A column of a table.
 #[derive(Debug)]
-pub(super) struct Column {
+pub(super) struct TargetColumn {
     pub(super) name: String,
-    pub(super) quoted: String,
-    /// The type as the target of a cast, without length: an assignment then checks the length, a cast would cut.
-    pub(super) cast: String,
-    /// How values of the type are compared, for keys.
-    pub(super) class: Class,
-    /// The integer type with which the column's values can be sent, when it is exactly that.
-    pub(super) integer: Option<Integer>,
+    pub(super) quoted: Sql,
+    /// The type, for a cast, without length: a cast to a length cuts the value, an assignment checks it.
+    pub(super) cast: Sql,
+    /// How a column of a key finds its row.
+    pub(super) equality: Equality,
+    /// How values of the type are compared in keys.
+    pub(super) class: KeyClass,
+    /// The built-in integer type that the column has.
+    pub(super) integer: Option<IntegerType>,
+    /// The subscriber computes the column.
     pub(super) generated: bool,
     /// `generated always as identity`
     pub(super) identity_always: bool,
@@ -61,7 +64,7 @@ pub(super) struct Column {
 
 /// The built-in integer types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Integer {
+pub(super) enum IntegerType {
     Int2,
     Int4,
     Int8,
@@ -72,56 +75,64 @@ pub(super) enum Integer {
 pub(super) struct ForeignKey {
     pub(super) from: u32,
     pub(super) to: u32,
-    /// Which end of it this table is. A table that references itself has it twice.
-    pub(super) end: End,
-    /// The columns in this table.
+    /// Which end this table is. A table that refers to itself has the foreign key twice.
+    pub(super) end: ForeignKeyEnd,
+    /// The columns of this table.
     pub(super) columns: Vec<ColumnId>,
 }
 
 /// The ends of a foreign key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ForeignKeyEnd {
     /// The table with the constraint.
     Child,
     /// The table that is referred to.
     Parent,
 }
 
-impl Table {
-    /// The name in SQL, with `only` where that is right.
-    pub(super) fn only(&self) -> String {
-        if self.partitioned { self.name.quoted() } else { format!("only {}", self.name.quoted()) }
+impl TargetTable {
+    /// The name for UPDATE and DELETE: with `only`, unless the table is the root of partitions.
+    pub(super) fn only(&self) -> Sql {
+        let name = Sql::from(&self.name);
+        if self.partitioned { name } else { sql!("only {name}", name = name) }
     }
 
-    pub(super) fn column(&self, id: ColumnId) -> &Column {
+    pub(super) fn column(&self, id: ColumnId) -> &TargetColumn {
         &self.columns[usize::from(id)]
     }
 
-    /// Whether an insert has to say that it overrides an identity column.
+    /// The names of columns, for a list in SQL.
+    pub(super) fn column_list(&self, columns: &[ColumnId]) -> Sql {
+        Sql::join(columns.iter().map(|column| self.column(*column).quoted.clone()), ", ")
+    }
+
+    /// What an insert has to say so that it may set an identity column.
     pub(super) fn overriding(&self) -> &'static str {
         if self.columns.iter().any(|c| c.identity_always) { " overriding system value" } else { "" }
     }
 }
 
-/// Changes when anything changes that [`load`] reads: columns, indexes, triggers (a foreign key has some on both of its
-/// tables) and rules each have their rows in the catalog, and each row the transaction that wrote it. Whether policies
-/// concern this user depends on the user too.
-const VERSION: &str = "(c.xmin::text::bigint + pg_catalog.row_security_active(c.oid)::int
+/// The version of a table. Columns, indexes, triggers (a foreign key has some on both of its tables) and rules have rows in
+/// the catalog, each with the transaction that wrote it; the sum of these is the version. Whether policies concern the
+/// user depends on the user too.
+const VERSION: Sql = Sql::from_static(
+    "(c.xmin::text::bigint + pg_catalog.row_security_active(c.oid)::int
       + (select sum(a.xmin::text::bigint) from pg_catalog.pg_attribute a where a.attrelid = c.oid)
       + (select coalesce(sum(i.xmin::text::bigint), 0) from pg_catalog.pg_index i where i.indrelid = c.oid)
       + (select coalesce(sum(t.xmin::text::bigint), 0) from pg_catalog.pg_trigger t where t.tgrelid = c.oid)
-      + (select coalesce(sum(r.xmin::text::bigint), 0) from pg_catalog.pg_rewrite r where r.ev_class = c.oid))::bigint";
+      + (select coalesce(sum(r.xmin::text::bigint), 0) from pg_catalog.pg_rewrite r where r.ev_class = c.oid))::bigint",
+);
 
 const TABLES: &str = "
-    select c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', VERSION,
+    select c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', {version},
            case when c.relkind not in ('r', 'p') then 'is not a plain table'
                 when exists (select from pg_catalog.pg_rewrite r
-                              where r.ev_class = c.oid and r.ev_type <> '1' and r.ev_enabled in ('A', $3))
+                              where r.ev_class = c.oid and r.ev_type <> '1' and r.ev_enabled in ('A', {enabled}))
                      then 'has rules'
                 when exists (select from pg_catalog.pg_trigger t
                                join pg_catalog.pg_proc p on p.oid = t.tgfoid
                                join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
-                              where not t.tgisinternal and t.tgenabled in ('A', $3)
+                              where not t.tgisinternal and t.tgenabled in ('A', {enabled})
                                 and pn.nspname not in ('pgq', 'londiste')
                                 and t.tgrelid in (with recursive tree as (
                                         select c.oid as relid
@@ -138,7 +149,7 @@ const TABLES: &str = "
            join unnest($1, $2) w(nspname, relname) on w.nspname::name = n.nspname and w.relname::name = c.relname
      where c.relkind in ('r', 'p', 'v', 'f')";
 
-// attgenerated came with PostgreSQL 12, collisdeterministic too: so they are read from the rows' JSON.
+// attgenerated and collisdeterministic are there from PostgreSQL 12 on, so they are read from the JSON of the rows.
 const COLUMNS: &str = "
     select a.attrelid, a.attnum, a.attname::text, a.attidentity = 'a',
            coalesce(to_jsonb(a) ->> 'attgenerated', '') <> '',
@@ -171,7 +182,7 @@ const FOREIGN_KEYS: &str = "
       from pg_catalog.pg_constraint k
      where k.contype = 'f' and (k.conrelid = any($1) or k.confrelid = any($1))";
 
-// "union" drops what was found before, so that circles end.
+// "union" leaves out what was found before, so that circles of foreign keys end.
 const ANCESTORS: &str = "
     with recursive ancestor as (
         select k.conrelid as relid, k.confrelid as ancestor_id
@@ -182,16 +193,16 @@ const ANCESTORS: &str = "
           from ancestor a join pg_catalog.pg_constraint k on k.conrelid = a.ancestor_id and k.contype = 'f')
     select relid, ancestor_id from ancestor";
 
-/// Reads the tables that exist among `names`.
-pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<Vec<Table>> {
+/// Reads the tables that exist among `names`. Takes no lock on them.
+pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<Vec<TargetTable>> {
     const ACTION: &str = "read the structure of the tables";
     let schemas: Vec<&str> = names.iter().map(|n| n.schema.as_str()).collect();
     let relations: Vec<&str> = names.iter().map(|n| n.name.as_str()).collect();
     // pg_trigger.tgenabled and pg_rewrite.ev_enabled: 'O' fires as origin, 'R' as replica.
-    let enabled = if role == ApplyRole::Replica { "R" } else { "O" };
-    let tables = TABLES.replace("$3", &format!("'{enabled}'")).replace("VERSION", VERSION);
-    let rows = tx.query(ACTION, Sql::from_server(tables), &[text_array(&schemas), text_array(&relations)]).await?;
-    let mut tables: Vec<Table> = rows.iter().map(table).collect();
+    let enabled = if role == ApplyRole::Replica { "'R'" } else { "'O'" };
+    let tables = sql!(TABLES, enabled = enabled, version = &VERSION);
+    let rows = tx.query(ACTION, tables, &[text_array(&schemas), text_array(&relations)]).await?;
+    let mut tables: Vec<TargetTable> = rows.iter().map(table).collect();
     let oids: Vec<u32> = tables.iter().map(|t| t.oid).collect();
     let oids = [(&oids as &(dyn tokio_postgres::types::ToSql + Sync), Type::OID_ARRAY)];
     let (columns, indexes, foreign_keys, ancestors) = futures_util::try_join!(
@@ -200,13 +211,19 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
         tx.query(ACTION, FOREIGN_KEYS, &oids),
         tx.query(ACTION, ANCESTORS, &oids)
     )?;
+    let base = |row: &tokio_postgres::Row| row.get::<_, u32>(8);
+    let mut looked_up: Vec<u32> = columns.iter().map(base).filter(|base| !equality::is_built_in(*base)).collect();
+    looked_up.sort_unstable();
+    looked_up.dedup();
+    let equalities = equality::look_up(tx, &looked_up).await?;
     for table in &mut tables {
         let oid = table.oid;
         let mut numbers = HashMap::new();
         for row in columns.iter().filter(|r| r.get::<_, u32>(0) == oid) {
             let id = ColumnId::try_from(table.columns.len()).unwrap_or(ColumnId::MAX);
             numbers.insert(row.get::<_, i16>(1), id);
-            let column = column(row);
+            let equality = equalities.get(&base(row)).cloned().unwrap_or_else(Equality::built_in);
+            let column = column(row, equality);
             table.by_name.insert(column.name.clone(), id);
             table.columns.push(column);
         }
@@ -221,30 +238,30 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
     Ok(tables)
 }
 
-/// Object id and version of each table that exists: whether what [`load`] gave is still good enough.
+/// The object id and version of each table that exists among `names`. While they are the same, so is what [`load`] gives.
 pub(super) async fn versions(tx: &Db, names: &[&FqName]) -> Result<HashMap<FqName, (u32, i64)>> {
     let schemas: Vec<&str> = names.iter().map(|n| n.schema.as_str()).collect();
     let relations: Vec<&str> = names.iter().map(|n| n.name.as_str()).collect();
-    let sql = format!(
-        "select n.nspname::text, c.relname::text, c.oid, {VERSION}
+    let sql = sql!(
+        "select n.nspname::text, c.relname::text, c.oid, {version}
            from unnest($1, $2) w(nspname, relname)
                 join pg_catalog.pg_namespace n on n.nspname = w.nspname::name
-                join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.relname::name"
+                join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.relname::name",
+        version = &VERSION
     );
-    let rows = tx
-        .query("look for changed tables", Sql::from_server(sql), &[text_array(&schemas), text_array(&relations)])
-        .await?;
+    let params = [text_array(&schemas), text_array(&relations)];
+    let rows = tx.query("look for changed tables", sql, &params).await?;
     Ok(rows.iter().map(|r| (FqName { schema: r.get(0), name: r.get(1) }, (r.get(2), r.get(3)))).collect())
 }
 
-fn table(row: &tokio_postgres::Row) -> Table {
+fn table(row: &tokio_postgres::Row) -> TargetTable {
     let by_row = match row.get::<_, Option<&str>>(5) {
         None => None,
         Some("has triggers") => Some("has triggers"),
         Some("has rules") => Some("has rules"),
         Some(_) => Some("is not a plain table"),
     };
-    Table {
+    TargetTable {
         name: FqName { schema: row.get(1), name: row.get(2) },
         oid: row.get(0),
         version: row.get(4),
@@ -263,20 +280,26 @@ fn table(row: &tokio_postgres::Row) -> Table {
     }
 }
 
-fn column(row: &tokio_postgres::Row) -> Column {
+fn column(row: &tokio_postgres::Row, equality: Equality) -> TargetColumn {
     let name: String = row.get(2);
     let (type_schema, type_name): (&str, &str) = (row.get(5), row.get(6));
     let integer = match row.get::<_, u32>(7) {
-        21 => Some(Integer::Int2),
-        23 => Some(Integer::Int4),
-        20 => Some(Integer::Int8),
+        21 => Some(IntegerType::Int2),
+        23 => Some(IntegerType::Int4),
+        20 => Some(IntegerType::Int8),
         _ => None,
     };
-    let class = if row.get(10) { Class::Other } else { Class::of(row.get(8), row.get(9)) };
-    Column {
-        quoted: quote_ident(&name),
+    let (base, is_enum, is_nondeterministic): (u32, bool, bool) = (row.get(8), row.get(9), row.get(10));
+    let class = match (is_nondeterministic, is_enum) {
+        (true, _) => KeyClass::Other,
+        (false, true) => KeyClass::Text,
+        (false, false) => KeyClass::of(base),
+    };
+    TargetColumn {
+        quoted: Sql::ident(&name),
         name,
-        cast: format!("{}.{}", quote_ident(type_schema), quote_ident(type_name)),
+        cast: sql!("{schema}.{name}", schema = Sql::ident(type_schema), name = Sql::ident(type_name)),
+        equality,
         class,
         integer,
         identity_always: row.get(3),
@@ -284,7 +307,7 @@ fn column(row: &tokio_postgres::Row) -> Column {
     }
 }
 
-fn add_index(table: &mut Table, row: &tokio_postgres::Row, numbers: &HashMap<i16, ColumnId>) {
+fn add_index(table: &mut TargetTable, row: &tokio_postgres::Row, numbers: &HashMap<i16, ColumnId>) {
     let attnums: Vec<i16> = row.get(3);
     table.unique_indexes += 1;
     let ids: Option<Vec<ColumnId>> = attnums.iter().map(|n| numbers.get(n).copied()).collect();
@@ -303,9 +326,10 @@ fn add_index(table: &mut Table, row: &tokio_postgres::Row, numbers: &HashMap<i16
     }
 }
 
-fn add_foreign_key(table: &mut Table, row: &tokio_postgres::Row, numbers: &HashMap<i16, ColumnId>) {
+fn add_foreign_key(table: &mut TargetTable, row: &tokio_postgres::Row, numbers: &HashMap<i16, ColumnId>) {
     let (from, to): (u32, u32) = (row.get(0), row.get(1));
-    let ends: [(u32, End, Vec<i16>); 2] = [(from, End::Child, row.get(2)), (to, End::Parent, row.get(3))];
+    let ends: [(u32, ForeignKeyEnd, Vec<i16>); 2] =
+        [(from, ForeignKeyEnd::Child, row.get(2)), (to, ForeignKeyEnd::Parent, row.get(3))];
     for (oid, end, attnums) in ends {
         if oid == table.oid {
             let columns = attnums.iter().filter_map(|n| numbers.get(n).copied()).collect();
@@ -314,39 +338,22 @@ fn add_foreign_key(table: &mut Table, row: &tokio_postgres::Row, numbers: &HashM
     }
 }
 
-/// The fault's sentence about what to do when the table does not exist.
-pub(super) fn mend_missing_table(name: &FqName) -> String {
-    format!(
-        "Bring table {} back with its rows, or create it as it is on the provider and run \"rlondiste INI subscriber \
-         resync {name}\".",
-        name.quoted()
-    )
-}
-
-/// The fault's sentence about what to do when a column does not exist.
-pub(super) fn mend_missing_column(name: &FqName, column: &str) -> String {
-    format!(
-        "Run on the subscriber, with the provider's type: alter table {} add column {} ...",
-        name.quoted(),
-        quote_ident(column)
-    )
-}
-
-/// The parameter types that an array of texts or integers is sent as.
-impl Integer {
+impl IntegerType {
+    /// The type of an array of such integers.
     pub(super) fn array(self) -> Type {
         match self {
-            Integer::Int2 => Type::INT2_ARRAY,
-            Integer::Int4 => Type::INT4_ARRAY,
-            Integer::Int8 => Type::INT8_ARRAY,
+            IntegerType::Int2 => Type::INT2_ARRAY,
+            IntegerType::Int4 => Type::INT4_ARRAY,
+            IntegerType::Int8 => Type::INT8_ARRAY,
         }
     }
 
+    /// The type of one such integer.
     pub(super) fn element(self) -> Type {
         match self {
-            Integer::Int2 => Type::INT2,
-            Integer::Int4 => Type::INT4,
-            Integer::Int8 => Type::INT8,
+            IntegerType::Int2 => Type::INT2,
+            IntegerType::Int4 => Type::INT4,
+            IntegerType::Int8 => Type::INT8,
         }
     }
 }

@@ -1,0 +1,30 @@
+create or replace function londiste.capture_bypass(i_table oid) returns text
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_bypass(1)
+--     Why statement triggers are not enough to capture a table, in words; null: they are.
+--
+--     A statement fires the statement triggers of the table that it names, and of no other: rows that come through a table above go by
+--     those of a partition or an inheritance child. Of a table with inheritance children a statement's transition tables hold the rows
+--     of all of them. Logical replication fires only row triggers.
+-- ----------------------------------------------------------------------
+begin
+    return coalesce(
+        (select format('logical replication writes to table %s', s.srrelid::regclass)
+         from londiste.capture_tree(i_table) t(relation)
+         join pg_subscription_rel s on s.srrelid = t.relation
+         order by s.srrelid
+         limit 1),
+        (select format('rows can be written through table %s', i.inhparent::regclass)
+         from pg_inherits i
+         where i.inhrelid = i_table
+         order by i.inhseqno
+         limit 1),
+        (select format('statements on it also write to table %s, which inherits from it', i.inhrelid::regclass)
+         from pg_inherits i
+         join pg_class c on c.oid = i.inhparent
+         where i.inhparent = i_table and c.relkind = 'r'
+         order by i.inhrelid
+         limit 1));
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,28 @@
+create or replace function londiste.capture_enable_subscribed(i_table_name text) returns void
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_enable_subscribed(1)
+--     When a table that is being subscribed to is captured here too, in the middle of a chain, has its capture triggers fire always from now
+--     on: also for what replay writes with session_replication_role = replica.
+-- Parameters: i_table_name - name of the table as in londiste.subscriber_table
+-- Writes: londiste.capture_relation
+-- Locks: as londiste.capture_enable
+-- ----------------------------------------------------------------------
+declare
+    v_capture record;
+begin
+    for v_capture in
+        select distinct r.queue_name, r.table_name, r.table_oid
+        from londiste.capture_tree(londiste.find_table_oid(i_table_name)) t(relation)
+        join londiste.capture_relation r on r.table_oid = t.relation
+    loop
+        perform londiste.capture_enable(v_capture.queue_name, v_capture.table_name, v_capture.table_oid);
+        update londiste.capture_relation r
+        set triggers = londiste.capture_made(r.queue_name, r.table_name, r.relation)
+        where r.queue_name = v_capture.queue_name and r.table_name = v_capture.table_name and r.triggers is not null;
+    end loop;
+exception
+    when insufficient_privilege then
+        raise warning using errcode = '01L01', message = sqlerrm;
+end;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

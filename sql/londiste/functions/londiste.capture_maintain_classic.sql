@@ -1,0 +1,34 @@
+create or replace function londiste.capture_maintain_classic(i_queue_name text, i_table_name text) returns int
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_maintain_classic(2)
+--     Looks after a table that the original tools added. When its trigger is disabled, it is enabled; when there is none (the table was
+--     dropped and created again, say), the table gets generated capture functions. In both cases there is a WARNING, and subscribers
+--     are told to copy the table again.
+-- Returns: 1 when something was done, else 0
+-- Locks: the table in share row exclusive mode until the end of the transaction, when something is done
+-- ----------------------------------------------------------------------
+declare
+    v_check record;
+begin
+    select * into v_check from londiste.capture_check_classic(i_queue_name, i_table_name);
+    if v_check.table_oid is null then
+        raise exception using
+            errcode = 'undefined_table',
+            message = 'table not found',
+            detail = format('There is no table %s in this database.', londiste.quote_fqname(i_table_name));
+    elsif v_check.loss is null then
+        return 0;
+    elsif v_check.trigger_name is null then
+        perform londiste.capture_replace(i_queue_name, i_table_name, 'statement', 'sql', null, '{}');
+    else
+        execute format('alter table %s enable trigger %I', v_check.table_oid::regclass, v_check.trigger_name);
+    end if;
+    perform londiste.provider_notify_again(i_queue_name, i_table_name);
+    raise warning using
+        errcode = '01L01',
+        message = format('table %s of queue "%s" has to be copied again: %s', i_table_name, i_queue_name, v_check.loss),
+        hint = 'It is captured anew, and subscribers copy it by themselves.';
+    return 1;
+end;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

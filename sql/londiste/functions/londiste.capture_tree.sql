@@ -1,0 +1,27 @@
+create or replace function londiste.capture_tree(i_table oid) returns setof oid
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_tree(1)
+--     The tables through which rows of a table can be written: the table, what it is a partition of or inherits from, on all levels, and
+--     what is a partition of it or inherits from it.
+-- ----------------------------------------------------------------------
+begin
+    return query
+    with recursive above as (
+        select i_table as relation
+        union
+        select i.inhparent
+        from above a
+        join pg_inherits i on i.inhrelid = a.relation
+    ), below as (
+        select i_table as relation
+        union
+        select i.inhrelid
+        from below b
+        join pg_inherits i on i.inhparent = b.relation
+    )
+    select relation from above
+    union
+    select relation from below;
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -1,0 +1,36 @@
+create or replace function londiste.capture_trigger_name(i_queue_name text, i_table_name text, i_table oid) returns text
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_trigger_name(3)
+--     The name that a table's capture triggers are made with: the name that they have already, else the classic one (see
+--     londiste.trigger_name), else one with the queue's id in it.
+--     A name is passed over when a trigger that is not this table's and queue's stands under it, or under one made from it, on the table,
+--     on one of its partitions or on what it is a partition of; the classic name also when it had to be cut. So two queues can capture one table, whatever their names, and a
+--     trigger of the user's is never replaced.
+-- ----------------------------------------------------------------------
+declare
+    v_queue_id int := (select q.queue_id from pgq.queue q where q.queue_name = i_queue_name);
+    v_name text;
+begin
+    for v_name in
+        select *
+        from (select t.trigger_name
+              from londiste.provider_table t
+              where t.queue_name = i_queue_name and t.table_name = i_table_name and t.trigger_name is not null
+              union all
+              select t.name from londiste.trigger_name(i_queue_name, '') t where not t.is_cut
+              union all
+              select (londiste.trigger_name(i_queue_name, concat_ws('_', '', v_queue_id, nullif(n.nr, 1)))).name
+              from generate_series(1, 1000) n(nr)) candidate(name)
+    loop
+        exit when not exists (
+            select 1
+            from londiste.capture_tree(i_table) r(relation)
+            join pg_trigger t on t.tgrelid = r.relation
+            where t.tgname in (v_name, v_name || '_i', v_name || '_u', v_name || '_d', v_name || '_t', '0_' || v_name || '_i',
+                               '0_' || v_name || '_u', '0_' || v_name || '_d', '0_' || v_name || '_t')
+              and t.oid not in (select c.trigger_oid from londiste.capture_triggers(i_queue_name, i_table_name, r.relation) c));
+    end loop;
+    return v_name;
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pg_temp;

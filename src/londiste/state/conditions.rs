@@ -1,0 +1,110 @@
+//! What a table's `ok` rests on, and who finds out when it does not hold any more.
+//!
+//! | condition | who looks | what follows |
+//! |---|---|---|
+//! | the position and the consumer's registration fit, and name the same tick | replay at its start and at each batch; [`position_objection`] for `check` and `status` | replay stops |
+//! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key is one | `londiste.capture_check()` at each maintenance; [`capture_problems`] for `check` and `status` | captured anew, copied again |
+//! | the rows can be seen, the columns and the key are there | replay, at the table's first event after a change of it | the table is parked |
+//! | the queue, the schemas and the subscription are there | each statement about them | replay stops |
+//!
+//! Nothing here changes anything.
+
+use std::collections::HashMap;
+
+use super::completed::{self, Position};
+use crate::error::Result;
+use crate::pg::{Db, FqName, text};
+use crate::pgq::TickId;
+use crate::pgq::consumer::{self, Consumer, Registration};
+
+/// How often to read again when replay moves on meanwhile.
+const TRIES: usize = 5;
+
+/// What is wrong with them, in words; `None` when they fit, or when replay moves on too fast to be looked at.
+pub(crate) async fn position_objection(provider: &Db, subscriber: &Db, consumer: &Consumer) -> Result<Option<String>> {
+    for _ in 0..TRIES {
+        let Some(stored) = completed::position(subscriber, &consumer.name).await? else { return Ok(None) };
+        let Some(registered) = consumer.registration(provider).await? else {
+            return Ok(Some(format!(
+                "consumer {} is not registered on queue {} on provider any more: events may be lost",
+                consumer.name, consumer.queue
+            )));
+        };
+        let newest = consumer::newest_tick(provider, &consumer.queue).await?;
+        let time = consumer::tick_time(provider, &consumer.queue, stored.tick).await?;
+        // Two servers are read one after the other. What was read belongs together when the first answer still holds.
+        if completed::position(subscriber, &consumer.name).await?.as_ref() == Some(&stored) {
+            return Ok(compare(consumer, &stored, &registered, newest, time.as_deref()));
+        }
+    }
+    Ok(None)
+}
+
+fn compare(
+    consumer: &Consumer,
+    stored: &Position,
+    registered: &Registration,
+    newest: TickId,
+    time: Option<&str>,
+) -> Option<String> {
+    let Position { tick, time: made } = stored;
+    if *tick > newest {
+        return Some(format!(
+            "the subscriber is ahead of the provider: it has applied tick {tick}, and the newest tick of queue {} is {newest}",
+            consumer.queue
+        ));
+    }
+    if let (Some(made), Some(time)) = (made.as_deref(), time)
+        && made != time
+    {
+        return Some(format!(
+            "tick {tick} of the subscriber was made at {made} UTC, and the provider's at {time}: they are not the same tick"
+        ));
+    }
+    let fits = *tick == registered.last_tick || Some(*tick) == registered.next_tick;
+    (!fits).then(|| {
+        format!(
+            "the subscriber has applied tick {tick}, but consumer {} stands at tick {} on provider: somebody has moved one of \
+             them",
+            consumer.name, registered.last_tick
+        )
+    })
+}
+
+/// Why changes of the queue's tables are not captured, or may not have been since the last maintenance, by table. Empty
+/// where the provider's schema cannot tell: that of Londiste 2.1, or of an older rlondiste.
+pub(crate) async fn capture_problems(provider: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
+    const ACTION: &str = "look for tables that are not captured";
+    const KNOWN: &str = "select pg_catalog.to_regprocedure('londiste.provider_get_problems(text)') is not null";
+    const PROBLEMS: &str = "select p.table_name, p.problem from londiste.provider_get_problems($1) p";
+    if !provider.query_one(ACTION, KNOWN, &[]).await?.get::<_, bool>(0) {
+        return Ok(HashMap::new());
+    }
+    let rows = provider.query(ACTION, PROBLEMS, &[text(&queue)]).await?;
+    Ok(rows.iter().map(|row| (FqName::parse(row.get(0)), row.get(1))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn position_fits_at_either_end_of_the_open_batch() {
+        let consumer = Consumer { queue: "q".to_owned(), name: "c".to_owned() };
+        let registered = Registration { last_tick: TickId(10), next_tick: Some(TickId(12)) };
+        let check = |tick, made: Option<&str>, time| {
+            let stored = Position { tick: TickId(tick), time: made.map(str::to_owned) };
+            compare(&consumer, &stored, &registered, TickId(15), time).unwrap_or_default()
+        };
+        for tick in [10, 12] {
+            assert_eq!(check(tick, None, Some("t1")), "");
+            assert_eq!(check(tick, Some("t1"), None), "");
+            assert_eq!(check(tick, Some("t1"), Some("t1")), "");
+            assert!(check(tick, Some("t1"), Some("t2")).contains("not the same tick"));
+        }
+        for tick in [9, 11, 13, 15] {
+            assert!(check(tick, None, None).contains("stands at tick 10"));
+        }
+        assert!(check(16, None, None).contains("ahead of the provider"));
+    }
+}
