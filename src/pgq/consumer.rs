@@ -1,5 +1,7 @@
 //! One consumer of one queue: registration, batches, position. Works with the `pgq` schema of every generation.
 
+use tokio_postgres::error::SqlState;
+
 use crate::error::Result;
 use crate::pg::{Db, Sql, int8, text, text_array};
 
@@ -126,17 +128,14 @@ impl Consumer {
         Ok(())
     }
 
-    /// Ends the registration. Fails when there is none.
+    /// Ends the registration. Done as well when there is none: of two processes that end it at the same moment, one comes
+    /// too late. A transaction that came too late can only be rolled back.
     pub(crate) async fn unregister(&self, provider: &Db) -> Result<()> {
-        provider
-            .query_one(
-                "unregister the consumer",
-                "select pgq.unregister_consumer($1, $2)",
-                &[text(&self.queue), text(&self.name)],
-            )
-            .await
-            .map_err(|e| e.about(self))?;
-        Ok(())
+        let sql = "select pgq.unregister_consumer($1, $2)";
+        match provider.query_one("unregister the consumer", sql, &[text(&self.queue), text(&self.name)]).await {
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => Ok(()),
+            done => done.map(drop).map_err(|e| e.about(self)),
+        }
     }
 
     /// Where the consumer stands; `None` when it is not registered.

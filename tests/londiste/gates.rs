@@ -73,6 +73,10 @@ pub(super) fn close(r: &Replication, side: Side, stage: &str, key: u32) -> Sessi
     gate
 }
 
+pub(super) fn open(gate: &Session, key: u32) {
+    gate.sql(&format!("delete from gate.closed where key = {key}; select pg_advisory_unlock({key})"));
+}
+
 pub(super) fn wait_until_held(gate: &Session, key: u32) {
     let sql = format!(
         "select (select string_agg(stage, ' ') from gate.closed where key = {key}), count(*) from pg_locks

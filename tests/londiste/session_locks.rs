@@ -1,11 +1,11 @@
 //! No session that waits holds an advisory lock: behind a transaction pooler the lock would stay with a server session that
 //! somebody else is given next.
 
-use super::gates::{GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, wait_until_held};
+use super::gates::{GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, open, wait_until_held};
+use super::original;
 use crate::support::{Database, Replication, wait_until};
 
 const KEY: u32 = 4723;
-const OPEN: &str = "delete from gate.closed; select pg_advisory_unlock(4723)";
 
 /// Sessions of a job that are in no transaction, and the advisory locks that they hold.
 fn held_while_idle(r: &Replication, database: &Database) -> Vec<Vec<String>> {
@@ -53,12 +53,22 @@ fn ready() -> Replication {
 #[test]
 fn table_that_catches_up_leaves_no_lock_with_a_waiting_session() {
     let r = ready();
-    let gate = close(&r, Side::Provider, "finish batch", KEY);
+    let copied = close(&r, Side::Subscriber, "ddl alter table%add constraint%t_pkey%", KEY);
     r.add("t");
+    wait_until_held(&copied, KEY);
+    // More ticks than a copy hands over with at once.
+    for id in 2..16 {
+        r.provider.sql(&format!("insert into t values ({id}, 'behind')"));
+        original::tick(&r.provider);
+    }
+    r.replay_until_in_sync();
+    let finish = close(&r, Side::Provider, "finish batch", KEY + 1);
+    open(&copied, KEY);
     // The copy has committed the batch on the subscriber, and the provider has still to finish it.
-    wait_until_held(&gate, KEY);
+    wait_until_held(&finish, KEY + 1);
+    wait_for_state(&r, "catching-up");
     assert_nothing_held(&r, "catching up");
-    gate.sql(OPEN);
+    open(&finish, KEY + 1);
     r.wait_until_ok();
     r.replay_until_in_sync();
     assert_nothing_held(&r, "in sync");
@@ -78,7 +88,7 @@ fn table_that_waits_for_replay_leaves_no_lock_with_a_waiting_session() {
         let sql = "select count(*) from pg_locks where relation = 'other'::regclass and not granted";
         if r.subscriber.value(sql) == "0" { Err("it does not") } else { Ok(()) }
     });
-    gate.sql(OPEN);
+    open(&gate, KEY);
     wait_for_state(&r, "wanna-sync");
     // The statement that stored the state has ended.
     assert_nothing_held(&r, "waiting for replay");
@@ -96,7 +106,7 @@ fn copy_that_was_cut_or_killed_leaves_no_lock() {
         r.add("t");
         wait_until_held(&gate, KEY);
         end(&r);
-        gate.sql(OPEN);
+        open(&gate, KEY);
         r.wait_until_ok();
         r.assert_in_sync();
         assert_nothing_held(&r, "in sync");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::gates::{GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, wait_until_held};
+use super::gates::{GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, open, wait_until_held};
 use super::original;
 use super::row_lock::RowLock;
 use crate::support::{Cluster, Job, QUEUE, Replication, Session, wait_until, wait_within};
@@ -364,10 +364,6 @@ fn with_gates() -> Replication {
     r.londiste.run("subscriber add other");
     r.wait_until_ok();
     r
-}
-
-fn open(gate: &Session, key: u32) {
-    gate.sql(&format!("delete from gate.closed where key = {key}; select pg_advisory_unlock({key})"));
 }
 
 /// Begins the copy of `t`, and holds it at the gate.

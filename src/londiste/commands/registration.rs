@@ -57,14 +57,15 @@ pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
             Ok(())
         })
         .await?;
-    context
-        .change(&provider, async |tx: &Db| {
-            for consumer in &consumers {
-                consumer.unregister(tx).await?;
-            }
-            Ok(())
-        })
-        .await?;
+    for consumer in &consumers {
+        // Not in one transaction: a copy that ends at this moment unregisters its consumer itself. The job's own consumer
+        // is the last one, so that a command that was cut off can be repeated.
+        if context.config.fake {
+            context.change(&provider, async |tx: &Db| consumer.unregister(tx).await).await?;
+        } else {
+            consumer.unregister(&provider).await?;
+        }
+    }
     if context.config.fake {
         return Ok(Output::none());
     }
