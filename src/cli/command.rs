@@ -92,8 +92,8 @@ mod tests {
     use super::*;
     use crate::cli::options;
     use crate::cli::spec::EVERYWHERE;
-    use crate::londiste::{Command as L, CopyMode, Provider, Selection, Shown, Subscriber};
-    use crate::pgqadm::{Command as P, FailedAction};
+    use crate::londiste::{Command as L, CopyMode, Problems, Provider, Selection, Shown, Subscriber};
+    use crate::pgqadm::{Command as P, Consumers, FailedAction};
 
     fn parse_line(program: Program, line: &str) -> Result<Parsed, String> {
         let args = format!("prog {line}");
@@ -129,7 +129,7 @@ mod tests {
         for (line, command) in [
             ("ticker", P::Ticker),
             ("create q", P::Create { queue: queue.clone() }),
-            ("drop q --force", P::Drop { queue: queue.clone(), force: true }),
+            ("drop q --force", P::Drop { queue: queue.clone(), consumers: Consumers::Unregister }),
             ("register q c", P::Register { queue: queue.clone(), consumer: consumer.clone() }),
             ("config", P::Config { queue: None, changes: vec![] }),
             ("config q a=1 b=2", P::Config { queue: Some(queue.clone()), changes: vec!["a=1".into(), "b=2".into()] }),
@@ -152,11 +152,19 @@ mod tests {
             ),
             (
                 "subscriber add t u --expect-sync",
-                L::Subscriber(Subscriber::Add { tables: names(&["t", "u"]), force: false, mode: CopyMode::ExpectSync }),
+                L::Subscriber(Subscriber::Add {
+                    tables: names(&["t", "u"]),
+                    problems: Problems::LeaveOut,
+                    mode: CopyMode::ExpectSync,
+                }),
             ),
             (
                 "subscriber add --all --expect-sync --skip-truncate --force",
-                L::Subscriber(Subscriber::Add { tables: all, force: true, mode: CopyMode::Contradiction }),
+                L::Subscriber(Subscriber::Add {
+                    tables: all,
+                    problems: Problems::Ignore,
+                    mode: CopyMode::Contradiction,
+                }),
             ),
             ("subscriber fkeys", L::Subscriber(Subscriber::Fkeys(vec![Shown::Pending, Shown::Active]))),
             ("subscriber triggers active", L::Subscriber(Subscriber::Triggers(vec![Shown::Active]))),

@@ -3,7 +3,9 @@
 use super::failure::Failure;
 use super::options::Options;
 use super::spec::{Args, Command, Kind, Spec, Suffix};
-use crate::londiste::{Command as Londiste, Compare, CopyMode, Provider, Repair, Selection, Shown, Subscriber, Tables};
+use crate::londiste::{
+    Command as Londiste, Compare, CopyMode, Lag, Problems, Provider, Repair, Selection, Shown, Subscriber, Tables,
+};
 
 const SETUP: Suffix = Suffix::Text(".setup");
 
@@ -99,7 +101,8 @@ pub(super) static SPECS: [Spec; 30] = [
                     (false, true) => CopyMode::SkipTruncate,
                     (false, false) => CopyMode::Copy,
                 };
-                subscriber(Subscriber::Add { tables: selection(args, options), force: options.force, mode })
+                let problems = if options.force { Problems::Ignore } else { Problems::LeaveOut };
+                subscriber(Subscriber::Add { tables: selection(args, options), problems, mode })
             },
         )
     },
@@ -215,7 +218,8 @@ fn selection(args: &mut Args, options: &Options) -> Selection {
 }
 
 fn tables(args: &mut Args, options: &Options) -> Tables {
-    Tables { names: args.rest(), force: options.force }
+    let lag = if options.force { Lag::WaitedFor } else { Lag::Limited };
+    Tables { names: args.rest(), lag }
 }
 
 fn shown(args: &mut Args) -> Result<Vec<Shown>, Failure> {

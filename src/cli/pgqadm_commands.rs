@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::options::Options;
 use super::spec::{Args, Command, Kind, Spec, Suffix};
-use crate::pgqadm::{Command as Pgqadm, FailedAction, Right};
+use crate::pgqadm::{Command as Pgqadm, Consumers, FailedAction, Right};
 
 const ADMIN: Suffix = Suffix::Text(".admin");
 
@@ -51,7 +51,10 @@ pub(super) static SPECS: [Spec; 13] = [
         options: &["force"],
         pidfile: ADMIN,
         kind: Kind::Step,
-        build: |args, options| Ok(Command::Pgqadm(Pgqadm::Drop { queue: queue(args)?, force: options.force })),
+        build: |args, options| {
+            let consumers = if options.force { Consumers::Unregister } else { Consumers::Refuse };
+            Ok(Command::Pgqadm(Pgqadm::Drop { queue: queue(args)?, consumers }))
+        },
     },
     Spec {
         words: "register",

@@ -67,7 +67,7 @@ impl Bars {
         }
         let width = bars.iter().map(|bar| shown(&bar.name).chars().count()).max().unwrap_or(0);
         for (line, bar) in self.shown.iter().zip(bars) {
-            line.set_style(style(bar.share.is_some()));
+            line.set_style(style(if bar.share.is_some() { WITH_BAR } else { WITHOUT_BAR }));
             line.set_prefix(format!("{:width$}", shown(&bar.name)));
             line.set_message(shown(&bar.text));
             line.set_position(position(bar.share.unwrap_or(0.0)));
@@ -81,8 +81,10 @@ impl Drop for Bars {
     }
 }
 
-fn style(with_bar: bool) -> ProgressStyle {
-    let template = if with_bar { "{prefix} [{bar:24}] {wide_msg}" } else { "{prefix} {wide_msg}" };
+const WITH_BAR: &str = "{prefix} [{bar:24}] {wide_msg}";
+const WITHOUT_BAR: &str = "{prefix} {wide_msg}";
+
+fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 

@@ -44,16 +44,17 @@ impl Faults {
         self.in_a_row = 0;
     }
 
-    /// How long to wait after one more error. For one that stays: 20 s. For one that may pass by itself: up to 2 s, 4 s,
-    /// and so on to 20 s, of which `chance`, from 0 to 1, takes away up to half, so that many jobs do not come back to a
-    /// restarted server at once.
-    pub(crate) fn wait(&mut self, transient: bool, chance: f64) -> Duration {
-        if !transient {
-            return LONGEST;
-        }
+    /// How long to wait after one more error that may pass by itself: up to 2 s, 4 s, and so on to 20 s, of which `chance`,
+    /// from 0 to 1, takes away up to half, so that many jobs do not come back to a restarted server at once.
+    pub(crate) fn wait_after_transient(&mut self, chance: f64) -> Duration {
         let longest = FIRST.saturating_mul(2 << self.in_a_row.min(5)).min(LONGEST);
         self.in_a_row += 1;
         longest.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
+    }
+
+    /// How long to wait after an error that does not pass by itself: 20 s.
+    pub(crate) fn wait_after_lasting() -> Duration {
+        LONGEST
     }
 
     /// Whether to log a text now.
@@ -82,22 +83,22 @@ mod tests {
     #[test]
     fn waits_double_up_to_twenty_seconds() {
         let mut faults = Faults::default();
-        let waits: Vec<u64> = (0..6).map(|_| faults.wait(true, 0.0).as_secs()).collect();
+        let waits: Vec<u64> = (0..6).map(|_| faults.wait_after_transient(0.0).as_secs()).collect();
         assert_eq!(waits, [2, 4, 8, 16, 20, 20]);
         faults.clear();
-        assert_eq!(faults.wait(true, 0.0), seconds(2));
+        assert_eq!(faults.wait_after_transient(0.0), seconds(2));
     }
 
     #[test]
     fn chance_takes_away_up_to_half() {
         let mut faults = Faults::default();
-        let waits: Vec<u64> = (0..6).map(|_| faults.wait(true, 1.0).as_secs()).collect();
+        let waits: Vec<u64> = (0..6).map(|_| faults.wait_after_transient(1.0).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 10, 10]);
     }
 
     #[test]
     fn error_that_stays_waits_longest_at_once() {
-        assert_eq!(Faults::default().wait(false, 0.9), seconds(20));
+        assert_eq!(Faults::wait_after_lasting(), seconds(20));
     }
 
     #[test]

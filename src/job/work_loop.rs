@@ -65,7 +65,12 @@ pub(crate) async fn run_loop(job: &mut impl Work, control: &Control) -> Result<(
             Err(error) => {
                 job.disconnect();
                 report(job.name(), &error, &mut faults);
-                pause(control, generation, faults.wait(error.is_transient(), rand::random())).await;
+                let wait = if error.is_transient() {
+                    faults.wait_after_transient(rand::random())
+                } else {
+                    Faults::wait_after_lasting()
+                };
+                pause(control, generation, wait).await;
             }
         }
     }

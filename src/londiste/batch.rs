@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 
 use super::apply::{Applied, Applier, Filter};
-use super::state::completed::{self, Position, Standing};
+use super::state::completed::{self, Advanced, Position, Standing};
 use super::state::skips::{self, Skips};
 use crate::config;
 use crate::error::{Error, Result};
@@ -145,9 +145,12 @@ pub(crate) async fn process<E: BatchExtras>(
         reading.commit("read the events of the batch").await?;
     }
     let from = stored.map(|position| position.tick);
-    if !completed::advance(&tx, &consumer.name, from, batch.cur_tick, ends.cur_time.as_deref()).await? {
-        tx.rollback("give up the batch").await?;
-        return Ok(Processed::Overtaken);
+    match completed::advance(&tx, &consumer.name, from, batch.cur_tick, ends.cur_time.as_deref()).await? {
+        Advanced::Moved => {}
+        Advanced::Overtaken => {
+            tx.rollback("give up the batch").await?;
+            return Ok(Processed::Overtaken);
+        }
     }
     tx.commit("commit the batch").await?;
     extras.committed(found);

@@ -12,8 +12,8 @@ mod schema;
 mod state;
 mod table_lock;
 
-pub(crate) use commands::command::{Command, CopyMode, Provider, Selection, Shown, Subscriber};
-pub(crate) use comparison::{Compare, Repair, Tables};
+pub(crate) use commands::command::{Command, CopyMode, Problems, Provider, Selection, Shown, Subscriber};
+pub(crate) use comparison::{Compare, Lag, Repair, Tables};
 
 use crate::config;
 use crate::error::Result;

@@ -3,6 +3,7 @@
 use tracing::info;
 
 use super::captured_tables;
+use super::command::Consumers;
 use crate::error::{Error, Result};
 use crate::job::Output;
 use crate::pg::{Db, boolean, text};
@@ -23,8 +24,8 @@ pub(super) async fn create(db: &Db, queue: &str) -> Result<Output> {
     Ok(Output::none())
 }
 
-/// Drops a queue; with `force` its consumers too.
-pub(super) async fn drop_queue(db: &Db, queue: &str, force: bool) -> Result<Output> {
+/// Drops a queue.
+pub(super) async fn drop_queue(db: &Db, queue: &str, consumers: Consumers) -> Result<Output> {
     const ACTION: &str = "drop the queue";
     const HAS_FORCE: &str = "select pg_catalog.to_regprocedure('pgq.drop_queue(text, boolean)') is not null";
     const UNREGISTER: &str = "select pgq.unregister_consumer(q.queue_name, c.co_name)
@@ -36,7 +37,7 @@ where q.queue_name = $1";
     info!("Dropping queue: {queue}");
     let about = |e: Error| e.about(format!("queue \"{queue}\""));
     refuse_captured(db, queue).await?;
-    if !force {
+    if consumers == Consumers::Refuse {
         db.query(ACTION, "select pgq.drop_queue($1)", &[text(&queue)]).await.map_err(about)?;
         return Ok(Output::none());
     }

@@ -2,6 +2,15 @@
 
 use super::rights::Right;
 
+/// What `drop` does with a queue that has consumers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consumers {
+    /// Refuse to drop the queue.
+    Refuse,
+    /// `--force`: unregister the consumers and drop the queue.
+    Unregister,
+}
+
 /// A command of the ticker program, as the command line gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -20,8 +29,8 @@ pub(crate) enum Command {
     Drop {
         /// Its name.
         queue: String,
-        /// Unregister its consumers too.
-        force: bool,
+        /// What happens to its consumers.
+        consumers: Consumers,
     },
     /// Register a consumer at the newest tick.
     Register {

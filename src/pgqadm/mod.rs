@@ -22,7 +22,7 @@ mod tick_rule;
 mod ticker;
 mod warnings;
 
-pub(crate) use command::{Command, FailedAction};
+pub(crate) use command::{Command, Consumers, FailedAction};
 
 use crate::config;
 use crate::error::{Result, Role};
@@ -43,7 +43,7 @@ pub(crate) async fn run(command: Command, config: &config::Pgqadm, control: &Con
         Command::Ticker | Command::Status => Ok(Output::of(&status::read(&db).await?)),
         Command::Install => admin::install(&db).await,
         Command::Create { queue } => admin::create(&db, &queue).await,
-        Command::Drop { queue, force } => admin::drop_queue(&db, &queue, force).await,
+        Command::Drop { queue, consumers } => admin::drop_queue(&db, &queue, consumers).await,
         Command::Register { queue, consumer } => admin::register(&db, &queue, &consumer).await,
         Command::Unregister { queue, consumer } => admin::unregister(&db, &queue, &consumer).await,
         Command::Grant { role, right } => rights::grant(&db, &role, right).await,

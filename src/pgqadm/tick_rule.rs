@@ -52,16 +52,27 @@ pub(super) fn pause(loop_delay: Duration, dues: impl Iterator<Item = Instant>, n
     dues.filter_map(|due| due.checked_duration_since(now)).fold(loop_delay, Duration::min)
 }
 
+/// The server's answer to a request for a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ticked {
+    /// A tick was made.
+    Made,
+    /// None is due by the server's own count.
+    NotDue,
+}
+
 impl LastTick {
-    /// The state after the server was asked for a tick and has `made` one or found that none is due by its own count.
-    pub(super) fn after(rule: &Rule, last: Option<LastTick>, event_seq: i64, made: bool, now: Instant) -> LastTick {
+    /// The state after the server was asked for a tick.
+    pub(super) fn after(rule: &Rule, last: Option<LastTick>, event_seq: i64, ticked: Ticked, now: Instant) -> LastTick {
         let tick = LastTick { event_seq, at: now, idle_ticks: 0, full: false };
         match last {
             None => tick,
             Some(last) if last.event_seq == event_seq => {
-                LastTick { idle_ticks: last.idle_ticks + u32::from(made), ..tick }
+                LastTick { idle_ticks: last.idle_ticks + u32::from(ticked == Ticked::Made), ..tick }
             }
-            Some(last) if made => LastTick { full: event_seq.abs_diff(last.event_seq) >= rule.max_count, ..tick },
+            Some(last) if ticked == Ticked::Made => {
+                LastTick { full: event_seq.abs_diff(last.event_seq) >= rule.max_count, ..tick }
+            }
             // The server counts from its own reading of the sequence, which is a little later than ours. Ask again at
             // the next check.
             Some(last) => last,
@@ -93,7 +104,7 @@ mod tests {
             let now = start + seconds(second);
             if need_tick(&RULE, last.as_ref(), 7, now) {
                 ticks.push(second);
-                last = Some(LastTick::after(&RULE, last, 7, true, now));
+                last = Some(LastTick::after(&RULE, last, 7, Ticked::Made, now));
             }
         }
         assert_eq!(ticks, [0, 3, 6, 9, 12, 15, 75, 135, 195]);
@@ -125,7 +136,7 @@ mod tests {
     fn event_starts_the_quick_idle_ticks_again() {
         let start = Instant::now();
         let last = LastTick { event_seq: 100, at: start, idle_ticks: 9, full: false };
-        let last = LastTick::after(&RULE, Some(last), 101, true, start + seconds(3));
+        let last = LastTick::after(&RULE, Some(last), 101, Ticked::Made, start + seconds(3));
         assert_eq!(last, LastTick { event_seq: 101, at: start + seconds(3), idle_ticks: 0, full: false });
     }
 
@@ -137,7 +148,7 @@ mod tests {
             let now = start + Duration::from_millis(100 * look);
             if need_tick(&RULE, Some(&last), event_seq, now) {
                 ticks.push(event_seq);
-                last = LastTick::after(&RULE, Some(last), event_seq, true, now);
+                last = LastTick::after(&RULE, Some(last), event_seq, Ticked::Made, now);
             }
         }
         assert_eq!(ticks, [800, 830, 1331, 1340]);
@@ -159,9 +170,9 @@ mod tests {
     fn refused_tick_is_asked_for_again_at_once_with_events_and_later_without() {
         let start = Instant::now();
         let last = LastTick { event_seq: 100, at: start, idle_ticks: 2, full: false };
-        assert_eq!(LastTick::after(&RULE, Some(last), 700, false, start + seconds(1)), last);
+        assert_eq!(LastTick::after(&RULE, Some(last), 700, Ticked::NotDue, start + seconds(1)), last);
         assert_eq!(
-            LastTick::after(&RULE, Some(last), 100, false, start + seconds(3)),
+            LastTick::after(&RULE, Some(last), 100, Ticked::NotDue, start + seconds(3)),
             LastTick { event_seq: 100, at: start + seconds(3), idle_ticks: 2, full: false }
         );
     }

@@ -15,7 +15,7 @@ use super::database_settings::DatabaseSettings;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
 use super::tick_lock::{self, Wait};
-use super::tick_rule::{LastTick, Rule, need_tick, pause};
+use super::tick_rule::{LastTick, Rule, Ticked, need_tick, pause};
 use crate::error::{Error, Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::{Db, Sql, int4, sql};
@@ -107,23 +107,23 @@ impl<'a> Ticker<'a> {
             if let Some(queue) = self.queues.get_mut(&row.id) {
                 queue.due = queue.last.map(|last| last.at + row.rule.max_lag);
             }
-            let made = *ticked.as_ref().unwrap_or(&false);
+            let made = matches!(ticked, Ok(Ticked::Made));
             if let Err(error) = ticked {
                 self.set_aside(session, &row, error).await?;
             }
-            self.watch_wait(session, &row, has_events && !made).await?;
+            if has_events && !made {
+                self.watch_wait(session, &row).await?;
+            } else if let Some(queue) = self.queues.get_mut(&row.id) {
+                queue.wait.end();
+            }
         }
         Ok(())
     }
 
     /// Says who keeps a queue whose events wait from being ticked.
-    async fn watch_wait(&mut self, session: &Session, row: &Row, waits: bool) -> Result<()> {
+    async fn watch_wait(&mut self, session: &Session, row: &Row) -> Result<()> {
         let now = Instant::now();
         let Some(queue) = self.queues.get_mut(&row.id) else { return Ok(()) };
-        if !waits {
-            queue.wait.end();
-            return Ok(());
-        }
         let Some(waited) = queue.wait.went_on(now).filter(|_| session.schema.is_own()) else { return Ok(()) };
         if let Some(warning) = tick_lock::blocked(&session.db, &row.name, waited).await?
             && self.reminders.due(&warning.about, now)
@@ -133,16 +133,16 @@ impl<'a> Ticker<'a> {
         Ok(())
     }
 
-    /// Asks for a tick; whether one was made.
-    async fn tick(&mut self, session: &Session, row: &Row) -> Result<bool> {
+    /// Asks for a tick of a queue whose counter is right.
+    async fn tick(&mut self, session: &Session, row: &Row) -> Result<Ticked> {
         if !self.counter_is_right(session, row).await? {
-            return Ok(false);
+            return Ok(Ticked::NotDue);
         }
-        let made = session.tick(&row.name).await?;
+        let ticked = session.tick(&row.name).await?;
         let queue = self.queues.entry(row.id).or_default();
-        queue.last = Some(LastTick::after(&row.rule, queue.last, row.event_seq, made, Instant::now()));
-        self.stats.add("ticks", u64::from(made));
-        Ok(made)
+        queue.last = Some(LastTick::after(&row.rule, queue.last, row.event_seq, ticked, Instant::now()));
+        self.stats.add("ticks", u64::from(ticked == Ticked::Made));
+        Ok(ticked)
     }
 
     /// Whether the queue's last tick and rotation lie in the past of this server's transaction counter. They do not
@@ -358,8 +358,8 @@ order by q.queue_name",
         Ok(self.db.query_opt("look for a queue", sql, &[int4(&id)]).await?.is_some())
     }
 
-    /// Asks for a tick. Whether one was made: PgQ 3 and our own schema make none that is not due by their own count.
-    async fn tick(&self, queue: &str) -> Result<bool> {
+    /// Asks for a tick. PgQ 3 and our own schema make none that is not due by their own count.
+    async fn tick(&self, queue: &str) -> Result<Ticked> {
         let name = Sql::literal(queue);
         let sql = if self.schema.is_own() {
             sql!("{limit}; select pgq.ticker({name})", limit = LOCK_TIMEOUT, name = name)
@@ -372,7 +372,9 @@ order by q.queue_name",
             )
         };
         let messages = self.db.simple_query("tick", sql).await.map_err(|e| e.about(format!("queue \"{queue}\"")))?;
-        Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0).is_some())))
+        let is_made =
+            |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(row) if row.get(0).is_some());
+        Ok(if messages.iter().any(is_made) { Ticked::Made } else { Ticked::NotDue })
     }
 }
 

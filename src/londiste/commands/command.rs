@@ -61,6 +61,15 @@ pub(crate) enum Provider {
     Seqs,
 }
 
+/// What `subscriber add` does with tables that are not offered, or whose structures differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Problems {
+    /// Log the problem and leave the table out.
+    LeaveOut,
+    /// `--force`: log the problem and add the table.
+    Ignore,
+}
+
 /// How `subscriber add` treats the data that is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum CopyMode {
@@ -93,8 +102,8 @@ pub(crate) enum Subscriber {
     Add {
         /// Which.
         tables: Selection,
-        /// `--force`: in spite of differences.
-        force: bool,
+        /// What happens to tables with problems.
+        problems: Problems,
         /// What to do with the data that is there.
         mode: CopyMode,
     },

@@ -6,7 +6,7 @@ use super::super::context::{Context, Outcome};
 use super::super::state::tables::{self, Rows};
 use super::super::state::{provider_queue, triggers};
 use super::super::table_lock::TableLock;
-use super::command::{CopyMode, Selection};
+use super::command::{CopyMode, Problems, Selection};
 use super::selection::Pattern;
 use super::structure;
 use crate::error::Result;
@@ -61,20 +61,18 @@ impl Sides {
         ordered
     }
 
-    /// Leaves out what the provider does not offer, or with `--force` only says so.
-    fn keep_offered(&self, wanted: &mut Vec<FqName>, force: bool) {
+    /// Logs the tables that the provider does not offer, and leaves them out unless their problems are ignored.
+    fn keep_offered(&self, wanted: &mut Vec<FqName>, problems: Problems) {
         let offered: BTreeSet<&FqName> = self.offered.iter().collect();
-        let mut problems = false;
-        wanted.retain(|table| {
-            let known = offered.contains(table) || self.subscribed.contains(table);
-            if !known {
-                tracing::error!("Table {table} not attached to queue");
-                problems = true;
-            }
-            known || force
-        });
-        if problems && force {
-            warn_of_force();
+        let not_offered = |table: &FqName| !offered.contains(table) && !self.subscribed.contains(table);
+        let unknown: Vec<FqName> = wanted.iter().filter(|table| not_offered(table)).cloned().collect();
+        for table in &unknown {
+            tracing::error!("Table {table} not attached to queue");
+        }
+        match problems {
+            Problems::LeaveOut => wanted.retain(|table| !unknown.contains(table)),
+            Problems::Ignore if unknown.is_empty() => {}
+            Problems::Ignore => warn_of_force(),
         }
     }
 }
@@ -83,19 +81,24 @@ fn warn_of_force() {
     tracing::warn!("--force used, ignoring errors");
 }
 
-/// Adds the tables. Tables whose structures differ are left out, unless `force`.
-pub(super) async fn add(context: &Context<'_>, tables: &Selection, force: bool, mode: CopyMode) -> Result<Output> {
+/// Adds the tables. Tables that are not offered, or whose structures differ, are left out unless their problems are ignored.
+pub(super) async fn add(
+    context: &Context<'_>,
+    tables: &Selection,
+    problems: Problems,
+    mode: CopyMode,
+) -> Result<Output> {
     if tables.is_empty() {
         return Ok(Output::none());
     }
     let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
     let sides = Sides::read(context, &provider_db, &db).await?;
     let mut wanted = sides.select(tables);
-    sides.keep_offered(&mut wanted, force);
+    sides.keep_offered(&mut wanted, problems);
     let found = structure::compare_all(context, &provider_db, &db, &wanted).await?;
     let mut bad: BTreeSet<FqName> = found.different().collect();
     let mut failed = false;
-    if !bad.is_empty() && force {
+    if !bad.is_empty() && problems == Problems::Ignore {
         warn_of_force();
         bad.clear();
     }

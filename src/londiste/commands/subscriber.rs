@@ -26,7 +26,7 @@ use crate::pg::{Db, FqName};
 pub(crate) async fn run(command: Subscriber, context: &Context<'_>) -> Result<Output> {
     match command {
         Subscriber::Install => install::subscriber(context).await.map(|()| Output::none()),
-        Subscriber::Add { tables, force, mode } => subscribe::add(context, &tables, force, mode).await,
+        Subscriber::Add { tables, problems, mode } => subscribe::add(context, &tables, problems, mode).await,
         Subscriber::Remove(tables) => remove(context, &tables).await,
         Subscriber::Tables { progress: false } => list(context).await,
         Subscriber::Tables { progress: true } => list_progress(context).await,
@@ -176,7 +176,7 @@ async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
         tracing::info!("Removing: {table}");
         let state = subscribed.iter().find(|t| t.name == table).map(|t| t.state);
         let removed = if existing.contains_key(&table) {
-            remove_existing(context, &db, &table, state == Some(TableState::Ok)).await
+            remove_existing(context, &db, &table, state).await
         } else {
             context.change(&db, async |tx: &Db| tables::unsubscribe(tx, context.queue(), &table).await).await
         };
@@ -193,7 +193,8 @@ async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
     Ok(Output::none().failed(failed))
 }
 
-async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, is_ok: bool) -> Result<()> {
+async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, state: Option<TableState>) -> Result<()> {
+    let is_ok = state == Some(TableState::Ok);
     let unsubscribe = async |tx: &Db| tables::unsubscribe(tx, context.queue(), table).await;
     // A running copy holds ACCESS EXCLUSIVE on the table; replay ends the copy when the table is not subscribed any more.
     if !is_ok {

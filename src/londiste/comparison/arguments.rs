@@ -2,13 +2,23 @@
 
 use std::path::PathBuf;
 
+/// How long `compare` and `repair` wait for replay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lag {
+    /// Not at all when replay is far behind, and at most `lock_timeout` for the tick of the comparison.
+    #[default]
+    Limited,
+    /// `--force`: without a limit.
+    WaitedFor,
+}
+
 /// Which tables `compare` and `repair` are for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tables {
     /// Their names; all subscribed ones when empty.
     pub(crate) names: Vec<String>,
-    /// `--force`: in spite of lag, waiting for replay without a limit.
-    pub(crate) force: bool,
+    /// How long to wait for replay.
+    pub(crate) lag: Lag,
 }
 
 /// What `compare` takes.

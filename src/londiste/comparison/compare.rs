@@ -16,7 +16,7 @@ const PLACE: &str = "_TABLE_";
 
 /// Compares the tables. The output is failed when any of them differs or could not be compared.
 pub(super) async fn run(wanted: &Tables, context: Context<'_>) -> Result<Output> {
-    let points = SyncPoints::open(context, wanted.force).await?;
+    let points = SyncPoints::open(context, wanted.lag).await?;
     if !points.is_close().await? {
         return Ok(Output::none().failed(true));
     }

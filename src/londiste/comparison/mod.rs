@@ -19,7 +19,7 @@ mod subject;
 mod sync_point;
 mod walk;
 
-pub(crate) use arguments::{Compare, Repair, Tables};
+pub(crate) use arguments::{Compare, Lag, Repair, Tables};
 
 use super::context::Context;
 use crate::error::Result;

@@ -17,8 +17,8 @@ use super::walk::{Merge, Pair};
 
 /// Repairs the tables. The output is failed when a table could not be compared, or a statement not executed.
 pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output> {
-    let points = SyncPoints::open(context, wanted.tables.force).await?;
-    let applying = if wanted.apply { Some(SyncPoints::open(context, wanted.tables.force).await?) } else { None };
+    let points = SyncPoints::open(context, wanted.tables.lag).await?;
+    let applying = if wanted.apply { Some(SyncPoints::open(context, wanted.tables.lag).await?) } else { None };
     if !points.is_close().await? {
         return Ok(Output::none().failed(true));
     }

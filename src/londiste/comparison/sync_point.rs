@@ -16,6 +16,7 @@ use crate::text::{Lines, shown};
 
 use super::super::context::{Context, Outcome};
 use super::super::table_lock::TableLock;
+use super::arguments::Lag;
 use super::subject::{Subject, source};
 
 /// How often to look for the tick and for replay.
@@ -42,8 +43,8 @@ const LAG_HINT: &str = "HINT: Wait until replay has caught up, or use --force to
 pub(super) struct SyncPoints<'a> {
     context: Context<'a>,
     consumer: Consumer,
-    /// Wait for replay without a limit.
-    force: bool,
+    /// How long to wait for replay.
+    lag: Lag,
     locker: Db,
     provider: Db,
     subscriber: Db,
@@ -65,14 +66,14 @@ pub(super) enum Reached<T> {
 }
 
 impl<'a> SyncPoints<'a> {
-    pub(super) async fn open(context: Context<'a>, force: bool) -> Result<Self> {
+    pub(super) async fn open(context: Context<'a>, lag: Lag) -> Result<Self> {
         Ok(SyncPoints {
             locker: context.provider().await?,
             provider: context.provider().await?,
             subscriber: context.subscriber().await?,
             consumer: Consumer { queue: context.queue().to_owned(), name: context.consumer().to_owned() },
             context,
-            force,
+            lag,
         })
     }
 
@@ -139,7 +140,7 @@ impl<'a> SyncPoints<'a> {
             return Ok(false);
         };
         let (lag, ticker_lag): (f64, Option<f64>) = (row.get(0), row.get(1));
-        let close = self.force || lag <= ticker_lag.unwrap_or(0.0) + MOST_LAG;
+        let close = self.lag == Lag::WaitedFor || lag <= ticker_lag.unwrap_or(0.0) + MOST_LAG;
         if !close {
             tracing::error!("{}", Lines(format!("Consumer lagging too much, cannot proceed\n{LAG_HINT}")));
         }
@@ -161,7 +162,7 @@ impl<'a> SyncPoints<'a> {
             if tick > last {
                 last = tick;
                 asked = Instant::now();
-            } else if !self.force && asked.elapsed() > TICKER_PATIENCE {
+            } else if self.lag == Lag::Limited && asked.elapsed() > TICKER_PATIENCE {
                 return Err(Error::blocked(
                     format!("Ticker seems dead: queue {} got no tick in 10 s", self.consumer.queue),
                     "Start it with \"rlondiste TICKER-INI ticker -d\", or look into its log.",
@@ -175,7 +176,9 @@ impl<'a> SyncPoints<'a> {
     async fn replay_reaches(&self, tick: TickId) -> Result<bool> {
         let started = Instant::now();
         while self.consumer.position(&self.provider).await?.is_none_or(|position| position < tick) {
-            if !self.force && self.context.config.lock_timeout.is_some_and(|limit| started.elapsed() > limit) {
+            if self.lag == Lag::Limited
+                && self.context.config.lock_timeout.is_some_and(|limit| started.elapsed() > limit)
+            {
                 tracing::error!("{}", Lines(format!("Consumer lagging too much, exiting\n{LAG_HINT}")));
                 return Ok(false);
             }

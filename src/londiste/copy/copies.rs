@@ -57,6 +57,15 @@ struct Running {
     stop: Abort,
 }
 
+/// What happens to a table whose copy has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AfterFailure {
+    /// The copy is tried again after a pause.
+    Retry,
+    /// The table is parked until a person has mended its structure.
+    Park,
+}
+
 struct Failure {
     pause: Duration,
     again_at: Instant,
@@ -111,9 +120,10 @@ impl Copies {
                 Ok((id, Ok(()))) => (id, None),
                 Ok((id, Err(error))) => {
                     let parks = matches!(&error, Error::Apply(fault) if fault.is_structure());
-                    (id, Some((Report(&error).to_string(), parks)))
+                    let next = if parks { AfterFailure::Park } else { AfterFailure::Retry };
+                    (id, Some((Report(&error).to_string(), next)))
                 }
-                Err(error) => (error.id(), Some((error.to_string(), false))),
+                Err(error) => (error.id(), Some((error.to_string(), AfterFailure::Retry))),
             };
             let Some(Running { table, stop, .. }) = self.running.remove(&id) else { continue };
             match failure {
@@ -121,7 +131,7 @@ impl Copies {
                     self.failures.remove(&table);
                 }
                 Some(_) if stop.is_cancelled() => {}
-                Some((text, parks)) => self.note_failure(table, text, parks),
+                Some((text, next)) => self.note_failure(table, text, next),
             }
         }
     }
@@ -139,15 +149,19 @@ impl Copies {
         self.failures.retain(|name, _| tables.iter().any(|t| t.name == *name && t.state.is_copying()));
     }
 
-    fn note_failure(&mut self, table: FqName, text: String, parks: bool) {
+    fn note_failure(&mut self, table: FqName, text: String, next: AfterFailure) {
         let last = self.failures.get(&table);
         let pause = last.map_or(FIRST_PAUSE, |f| (f.pause * 2).min(LONGEST_PAUSE));
         let seconds = pause.as_secs();
-        if !parks {
-            crate::job::critical(format_args!("copy of {table} failed, next try in {seconds} s: {}", Lines(&text)));
-        } else if last.is_none_or(|f| f.text != text) {
+        match next {
+            AfterFailure::Retry => {
+                crate::job::critical(format_args!("copy of {table} failed, next try in {seconds} s: {}", Lines(&text)));
+            }
             // The table waits for a person: to say so once is enough.
-            crate::job::critical(format_args!("Table {table} is parked, the other tables go on: {}", Lines(&text)));
+            AfterFailure::Park if last.is_some_and(|f| f.text == text) => {}
+            AfterFailure::Park => {
+                crate::job::critical(format_args!("Table {table} is parked, the other tables go on: {}", Lines(&text)));
+            }
         }
         self.failures.insert(table, Failure { pause, again_at: Instant::now() + pause, text });
     }

@@ -116,8 +116,17 @@ const WITH_TIME: &str = ", timed as (
            on conflict (consumer_id) do update set tick_id = excluded.tick_id, tick_time = excluded.tick_time)
        select pg_catalog.count(*) from moved";
 
-/// Moves the tick of a consumer on, in the transaction that applies the batch. Returns false, and the transaction is to be
-/// rolled back, when the tick is not `from` any more:
+/// Whether a batch's transaction may be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Advanced {
+    /// Yes: the consumer's tick was moved to the end of the batch.
+    Moved,
+    /// No, the transaction is to be rolled back: another process has applied the batch. The log says so.
+    Overtaken,
+}
+
+/// Moves the tick of a consumer from `from` to `to`, in the transaction that applies the batch. The row of the consumer in
+/// `londiste.completed` is locked until that transaction ends. The tick may be another than `from` by now:
 ///
 /// 1. A process is killed while its commit is under way on the server.
 /// 2. The next process reads the old tick and begins to apply the same batch.
@@ -130,17 +139,17 @@ pub(crate) async fn advance(
     from: Option<TickId>,
     to: TickId,
     time: Option<&str>,
-) -> Result<bool> {
+) -> Result<Advanced> {
     let first = if from.is_none() { FIRST } else { NEXT };
     let sql = sql!("{first}{then}", first = first, then = WITH_TIME);
     let from = from.map(|t| t.0);
     let params = [text(&consumer), int8(&to.0), int8(&from), text(&time)];
     let row = tx.query_one("store the last applied tick", sql, &params).await?;
-    let moved = row.get::<_, i64>(0) > 0;
-    if !moved {
-        tracing::warn!("the batch up to tick {to} was applied by a process that has ended since");
+    if row.get::<_, i64>(0) > 0 {
+        return Ok(Advanced::Moved);
     }
-    Ok(moved)
+    tracing::warn!("the batch up to tick {to} was applied by a process that has ended since");
+    Ok(Advanced::Overtaken)
 }
 
 #[cfg(test)]
