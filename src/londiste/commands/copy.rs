@@ -7,7 +7,7 @@ use super::super::context::{Context, Job};
 use super::super::copy::{Copies, Goal};
 use super::super::schema;
 use super::super::state::changes::StateChanges;
-use super::super::state::copy_consumer;
+use super::super::state::copy_consumer::{self, Heirs};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::bars;
@@ -37,7 +37,7 @@ async fn copy_all(
 ) -> Result<()> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     schema::take_over(&subscriber).await?;
-    copy_consumer::adopt(&subscriber, &job.queue, &job.consumer).await?;
+    copy_consumer::adopt(&subscriber, &job.queue, &job.consumer, Heirs::Copying).await?;
     let config = Arc::new(context.config.clone());
     loop {
         let mut changed = changes.listener();

@@ -13,9 +13,10 @@
 use std::time::Instant;
 
 use super::super::schema;
+use super::super::state::copy_consumer::{self, Heirs};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
-use super::super::state::{completed, copy_consumer, queue_consumer};
+use super::super::state::{completed, queue_consumer};
 use super::main_loop::Replay;
 use super::sessions::Sessions;
 use crate::error::{Error, Result, Role};
@@ -33,11 +34,9 @@ impl Replay {
         schema::take_over(&subscriber).await?;
         let queue = &self.job.queue;
         tables::spell_ok(&subscriber, queue).await?;
-        copy_consumer::adopt(&subscriber, queue, &self.job.consumer).await?;
         let former_copy = Consumer { queue: queue.clone(), name: copy_consumer::base_name(&self.job.consumer) };
-        if former_copy.position(&provider).await?.is_some() {
-            copy_consumer::adopt_left_behind(&subscriber, queue, &self.job.consumer).await?;
-        }
+        let heirs = if former_copy.position(&provider).await?.is_some() { Heirs::Any } else { Heirs::Copying };
+        copy_consumer::adopt(&subscriber, queue, &self.job.consumer, heirs).await?;
         let abilities = Abilities::of(&provider).await?;
         self.find_position(&provider, &subscriber).await?;
         let position = self.consumer.position(&provider).await?.ok_or_else(|| {

@@ -4,7 +4,7 @@
 //! transaction that takes the table. So two processes that begin copies at the same moment get different names.
 
 use crate::error::Result;
-use crate::pg::{Db, FqName, int8, text};
+use crate::pg::{Db, FqName, boolean, int8, text};
 
 /// The name under which the copies of a job read the queue: `ID_copy`, `ID_copy2`, ...
 pub(crate) fn base_name(job: &str) -> String {
@@ -75,33 +75,30 @@ pub(crate) async fn take(tx: &Db, queue: &str, name: &FqName, job: &str) -> Resu
     }
 }
 
-/// Gives a consumer name to each table that SkyTools has left in the middle of a copy: it has one such table at a time,
-/// under the first name.
-pub(crate) async fn adopt(db: &Db, queue: &str, job: &str) -> Result<()> {
-    let sql = "insert into londiste.table_position (queue_name, table_name, consumer_id)
-               select t.queue_name, t.table_name, $2 from londiste.subscriber_table t
-                where t.queue_name = $1 and t.merge_state not in ('ok', '?')
-                  and not exists (select from londiste.table_position p
-                                   where p.queue_name = t.queue_name and p.table_name = t.table_name)
-                order by t.nr
-               on conflict do nothing";
-    let base = base_name(job);
-    db.execute("store the copy's consumer", sql, &[text(&queue), text(&base)]).await.map(drop)
+/// Which tables may get the consumer of a copy that SkyTools has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heirs {
+    /// The table in the middle of its copy.
+    Copying,
+    /// The table in the middle of its copy, else one that needs none: then the consumer is found among the [`unused`] ones
+    /// and unregistered.
+    Any,
 }
 
-/// Gives the consumer that an ended copy of SkyTools has left registered to a table that needs none, so that it is found
-/// among the [`unused`] ones.
-pub(crate) async fn adopt_left_behind(db: &Db, queue: &str, job: &str) -> Result<()> {
+/// Gives the consumer of the copy that SkyTools has begun to a table. SkyTools copies one table at a time, and all of its
+/// copies have the first name.
+pub(crate) async fn adopt(db: &Db, queue: &str, job: &str, heirs: Heirs) -> Result<()> {
     let sql = "insert into londiste.table_position (queue_name, table_name, consumer_id)
                select t.queue_name, t.table_name, $2 from londiste.subscriber_table t
-                where t.queue_name = $1 and coalesce(t.merge_state, 'ok') in ('ok', '?')
+                where t.queue_name = $1 and ($3 or t.merge_state not in ('ok', '?'))
                   and not exists (select from londiste.table_position p
                                    where p.queue_name = t.queue_name and p.table_name = t.table_name)
-                order by t.nr
+                order by coalesce(t.merge_state, 'ok') in ('ok', '?'), t.nr
                 limit 1
                on conflict do nothing";
-    let base = base_name(job);
-    db.execute("store the consumer of a former copy", sql, &[text(&queue), text(&base)]).await.map(drop)
+    let (base, any) = (base_name(job), heirs == Heirs::Any);
+    let params = [text(&queue), text(&base), boolean(&any)];
+    db.execute("store the copy's consumer", sql, &params).await.map(drop)
 }
 
 /// Locks the consumer's row until the transaction ends, so that no copy can begin under this name. Returns whether the
