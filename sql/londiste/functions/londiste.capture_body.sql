@@ -4,8 +4,9 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_body(5)
---     The PL/pgSQL statements of a capture function for one operation: a branch for each event table, and the generic way.
---     londiste.capture_ready decides between them. As the server computes it beforehand, the right condition is the constant true.
+--     Returns the PL/pgSQL statements of a capture function for one operation: a branch for each event table, and behind the
+--     branches the generic way. The conditions of the branches are calls of londiste.capture_ready, which the server computes
+--     when it plans them: the right condition becomes the constant true.
 -- Parameters:
 --     i_operation - i, u, d
 --     i_level     - statement or row

@@ -4,7 +4,7 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_branch(6)
---     The PL/pgSQL statements by which a capture function puts the events of one operation into one event table.
+--     Returns the PL/pgSQL statements with which a capture function inserts the events of one operation into one event table.
 -- Parameters:
 --     i_event_table - name of the event table
 --     i_operation   - i, u, d

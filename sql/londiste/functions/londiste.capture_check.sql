@@ -4,15 +4,14 @@ create or replace function londiste.capture_check(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_check(2)
---     Whether all changes of a captured table have become events since its triggers were made. Changes nothing and takes no lock but that
---     of a reader of the catalog.
--- Parameters:
---     i_table_name - name of the table as in londiste.capture
+--     Tells whether all changes of a captured table have become events since its triggers were created. Changes nothing, and
+--     takes only the locks of a reader of the catalog.
+-- Parameters: i_table_name - name of the table as in londiste.capture
 -- Returns:
 --     table_oid   - the table to capture from now on; null: there is none
 --     is_restored - the oids in londiste.capture_relation are those of another catalog
---     loss        - why changes may be missing, so that subscribers have to copy the table again; null: none are
---     remark      - what else somebody should know; null: nothing
+--     loss        - why changes may be missing, so that subscribers have to copy the table again; null: none are missing
+--     remark      - a fact that an operator should know although no change is missing; null: none
 -- ----------------------------------------------------------------------
 declare
     v_named oid := londiste.find_table_oid(i_table_name);

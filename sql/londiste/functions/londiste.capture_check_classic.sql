@@ -4,12 +4,13 @@ create or replace function londiste.capture_check_classic(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_check_classic(2)
---     As londiste.capture_check for a table that the original tools added: it has one row trigger that calls a trigger function of PgQ.
---     A trigger of the stored name that calls a function of the user's own is taken for what captures the table.
+--     Tells for a table that the original tools added what londiste.capture_check tells for a captured table. Such a table has
+--     one row trigger, which calls a trigger function of PgQ. A trigger of the stored name that calls a function of the user's
+--     own counts as the capture trigger too.
 -- Returns:
 --     table_oid    - the table; null: there is none
 --     trigger_name - the trigger; null: there is none
---     loss         - why changes may be missing, so that subscribers have to copy the table again; null: none are
+--     loss         - why changes may be missing, so that subscribers have to copy the table again; null: none are missing
 -- ----------------------------------------------------------------------
 declare
     v_stored_name text;

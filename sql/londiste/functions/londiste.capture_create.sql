@@ -2,9 +2,12 @@ create or replace function londiste.capture_create(i_number int, i_capture londi
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_create(4)
---     Makes the capture functions and triggers of a relation as they should be now, and drops those that are too many. Triggers
---     that are right stay, so that mostly only functions change and no writer is locked out.
--- Parameters: i_number - number of the relation's functions
+--     Creates the capture functions and triggers of a relation as they should be now, and drops superfluous ones. Triggers that
+--     are right stay: usually only functions change, and no lock keeps writers out.
+-- Parameters: i_number - londiste.capture_relation.nr
+-- Raises: as londiste.capture_create_trigger
+-- Locks: as londiste.capture_create_trigger; the relation in access exclusive mode until the end of the transaction, when a
+--     trigger is dropped
 -- ----------------------------------------------------------------------
 declare
     v_object record;

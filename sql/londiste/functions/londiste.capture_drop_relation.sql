@@ -4,6 +4,7 @@ as $$
 -- Function: londiste.capture_drop_relation(3)
 --     Drops the capture functions of a relation and the triggers that use them.
 -- Writes: londiste.capture_relation
+-- Locks: the tables of the triggers, and their partitions, in access exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_number int;

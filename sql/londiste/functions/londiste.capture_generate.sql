@@ -2,15 +2,19 @@ create or replace function londiste.capture_generate(i_queue_name text, i_table_
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_generate(2)
---     Brings the capture functions and triggers of a table up to date with the table, its partitions and its queue. Relations that
---     are in order are not touched and not locked.
+--     Brings the capture functions and triggers of a table up to date with the table, its partitions and its queue. Relations
+--     that are up to date are neither changed nor locked.
 --
---     When changes may have gone by the triggers (londiste.capture_check), a WARNING says why, and the subscribers are told to copy the
---     table again. That holds too when the table has no key: its events then name rows by all columns.
+--     When changes may have been written without events (londiste.capture_check), a WARNING says why, and the subscribers are
+--     told to copy the table again. That is done even when the table has no key: its events then name rows by all columns.
 -- Returns: 1 when something was changed, 0 when all was up to date
--- Writes: londiste.capture, provider_table, capture_relation, capture_unlogged, functions londiste.capture_NR_*, triggers, an event T
--- Locks: each relation that gets a trigger in share row exclusive mode, each that loses one in access exclusive mode, until the end of
---     the transaction
+-- Raises: undefined_table when there is no table of this name; as londiste.capture_check_key, as
+--     londiste.capture_create_trigger, as londiste.capture_enable
+-- Warns: 01L01 for changes without events, a table without key, a renamed table
+-- Writes: londiste.capture, provider_table, capture_relation, capture_unlogged; functions londiste.capture_NR_*, triggers, an
+--     event T
+-- Locks: until the end of the transaction each relation that gets or enables a trigger in share row exclusive mode, each that
+--     loses one in access exclusive mode; pgq.queue as londiste.capture_watch_queue
 -- ----------------------------------------------------------------------
 declare
     v_capture londiste.capture;

@@ -4,9 +4,9 @@ create or replace function londiste.capture_key_fault(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_key_fault(2)
---     Why columns cannot serve as the key by which events name a row.
+--     Returns why columns cannot serve as the key by which events name a row.
 -- Parameters: i_key_columns - names of the columns
--- Returns: the parts of an error, all null when the columns can serve
+-- Returns: name of the SQLSTATE, message, detail and hint of an error; all null when the columns can serve
 -- ----------------------------------------------------------------------
 declare
     v_columns text;

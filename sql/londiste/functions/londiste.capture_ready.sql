@@ -6,25 +6,28 @@ as $$
 -- Function: londiste.capture_ready(6)
 --     Tells a generated capture function whether it still fits its table, and which event table is current.
 --
---     It is declared immutable although it reads tables. A generated function calls it with constants only, in an expression of
---     its own: so the server runs it once, when it plans that expression, and keeps the answer. The server plans the expression
---     again when one of the relations that stand in it as regclass constants changes its definition, which is just when the answer
---     may be another:
---       - the table, and the relation whose trigger it is, by DDL;
---       - the queue's event tables: rotation truncates one, and a trigger on pgq.queue (londiste.queue_changed) touches the
---         parent of all when something changes that a writer has to know.
---     So the check costs nothing as long as nothing changed.
+--     The function is declared immutable although it reads tables. Generated functions call it with constants only, in an
+--     expression of its own, so the server runs it once, when it plans that expression, and keeps the result. The server plans
+--     the expression again when the definition of one of the relations changes that the expression names as regclass constants.
+--     Each change that gives another result changes one of these definitions:
+--       - DDL changes the table, or the relation whose trigger has fired;
+--       - rotation truncates one of the queue's event tables;
+--       - the trigger londiste.queue_changed touches the parent of the event tables when a property of the queue changes that a
+--         writer has to know.
+--     So the check costs nothing as long as nothing has changed.
 --
---     A backend learns of such a change when it next takes a lock that it does not hold yet. Until then it may write into the
---     event table that was current before; readers expect that of transactions that were open at the rotation.
+--     A session learns of such a change when it next takes a lock that it does not hold yet. Until then it may write into the
+--     event table that was current before. Readers expect such events of transactions that were open at the rotation.
 -- Parameters:
 --     i_queue       - the parent of the event tables, the event tables in order, and the event sequence
---     i_key_columns - as in table londiste.capture
+--     i_key_columns - as in londiste.capture
 --     i_plan        - md5 of londiste.capture_plan
--- Returns: number of the current event table;
---     -1 when the function does not fit, or only pgq.insert_event() can tell whether it may insert;
---     -2 when it fits, but the queue has to be looked at each time: schema pgq is not rlondiste's, or this transaction sees the queue
---     as it was when the transaction began
+-- Returns:
+--     0 or more - the function fits: number of the current event table
+--     -1 - the function does not fit, or only pgq.insert_event() can tell whether an event may be inserted
+--     -2 - the function fits, but the queue has to be looked up each time: schema pgq is not rlondiste's, or this transaction
+--          sees the queue as it was when the transaction began
+-- Writes: setting jit, off until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_queue record;

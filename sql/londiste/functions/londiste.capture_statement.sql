@@ -4,13 +4,14 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_statement(5)
---     The statement with which a capture function takes its events now, made for the table as it is at this moment. Capture
---     functions execute it when they find that they no longer fit: DDL never loses a column and never stops a writer, it makes
---     writes slower until the functions are generated again.
+--     Returns a statement that inserts the events of a capture function, made for the table as it is at this moment. A capture
+--     function executes it when the function no longer fits the table (the generic way): after DDL no column is lost and no
+--     writer is stopped, but writes are slower until the functions are generated anew.
 -- Parameters:
---     i_relation  - relation whose trigger fired
+--     i_relation  - relation whose trigger has fired
 --     i_operation - i, u, d or t
---     i_level     - as for londiste.capture_event_source, which makes the query
+--     i_level     - as for londiste.capture_event_source
+-- Raises: undefined_object when the queue does not exist
 -- ----------------------------------------------------------------------
 declare
     v_capture londiste.capture;

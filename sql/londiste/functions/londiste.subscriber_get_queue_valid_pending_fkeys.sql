@@ -3,8 +3,8 @@ returns setof londiste.subscriber_pending_fkeys
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_get_queue_valid_pending_fkeys(1)
---     Returns the dropped foreign keys of a queue that can be created again: neither of their tables is being copied or waits
---     for a copy.
+--     Returns the dropped foreign keys of a queue that can be created again: neither of their tables waits for a copy, is being
+--     copied, or still needs the snapshot of its copy.
 --
 --     A table that is not subscribed has no state and does not hold its foreign keys back. A foreign key belongs to the queues
 --     of its two tables; when neither table is subscribed any more, to every queue, so that it is created again all the same.
