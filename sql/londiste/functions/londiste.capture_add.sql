@@ -38,8 +38,7 @@ begin
             hint = 'Capture is statement or row, the format is sql, urlenc or json.';
     end if;
 
-    -- The events of a queue that is ticked from outside are written by whoever repeats another queue here, in the
-    -- transaction that changes the tables. Triggers would write them a second time.
+    -- Triggers would write the events of such a queue a second time.
     v_repeats := exists (select 1 from pgq.queue q where q.queue_name = i_queue_name and q.queue_external_ticker);
 
     insert into londiste.provider_table (queue_name, table_name, trigger_name)

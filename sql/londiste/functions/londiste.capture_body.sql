@@ -14,7 +14,8 @@ as $$
 declare
     v_queue record;
     v_ready text;
-    -- Stands for the event table's name, and occurs nowhere else: the branches differ in nothing else, and to make one is slow.
+    -- A placeholder for the event table's name that cannot occur elsewhere. The branches differ only in that name, so one branch
+    -- is made, which is slow, and the name is replaced.
     v_mark text := md5(random()::text || clock_timestamp());
     v_branch text;
     v_branches text;

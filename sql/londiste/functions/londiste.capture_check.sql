@@ -27,7 +27,7 @@ begin
     limit 1;
     is_restored := coalesce(v_made_in <> londiste.catalog_id(), false);
 
-    -- 1. Which table it is.
+    -- 1. Which table is to be captured.
     table_oid := v_named;
     if v_known is null then
         return;
@@ -49,9 +49,9 @@ begin
         return;
     end if;
 
-    -- 2. Whether its triggers are those that were made.
+    -- 2. Whether the table's triggers are those that were created.
     if is_restored or v_made_in is null then
-        -- What was made is not known. At least the table came with triggers of its own, and none is disabled or gone.
+        -- Which triggers were created is not known. The table must have enabled capture triggers, and none disabled or dropped.
         if not exists (select 1
                        from londiste.capture_triggers(i_queue_name, i_table_name, capture_check.table_oid) c
                        join pg_trigger t on t.oid = c.trigger_oid
@@ -91,13 +91,13 @@ begin
         return;
     end if;
 
-    -- 3. Whether all changes fire them.
+    -- 3. Whether all changes fire the triggers.
     v_bypass := londiste.capture_bypass(table_oid);
     v_enabled := londiste.capture_enabled(table_oid);
     if exists (select 1
                from londiste.capture_triggers(i_queue_name, i_table_name, capture_check.table_oid) c
                join pg_trigger t on t.oid = c.trigger_oid
-               -- A statement trigger for insert, delete or update; or one that does not fire for a replica.
+               -- A statement trigger for insert, delete or update; or a trigger that does not fire in role replica.
                where v_bypass is not null and t.tgtype & 1 = 0 and t.tgtype & 28 <> 0
                   or v_enabled = 'A' and t.tgenabled <> 'A')
     then

@@ -21,7 +21,7 @@ begin
     from londiste.provider_table t
     where t.queue_name = i_queue_name and t.table_name = i_table_name;
     if v_stored_name is null or table_oid is null then
-        -- Without a stored name the events come from elsewhere.
+        -- Without a stored name no trigger captures the table: another program writes the events.
         return;
     end if;
 

@@ -14,7 +14,7 @@ begin
         if londiste.capture_key(i_table) is not null then
             return;
         end if;
-        -- A key that only is deferrable has its own hint.
+        -- A key whose only fault is that it is deferrable has its own hint.
         select f.* into v_fault
         from londiste.capture_unique_columns(i_table) u
         cross join lateral londiste.capture_key_fault(i_table, u.column_names) f

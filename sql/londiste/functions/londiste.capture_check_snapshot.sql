@@ -24,7 +24,8 @@ begin
     v_is_newest := not exists (
         select 1 from txid_snapshot_xip(v_snapshot) x(txid) where coalesce(txid_status(x.txid), 'committed') = 'committed');
     begin
-        -- The snapshot does not know which transaction ids were given since; the first that was not yet is an error.
+        -- The snapshot does not tell which transaction ids were assigned since. txid_status() of an id that is not assigned yet
+        -- raises an error, which ends the loop.
         while v_is_newest loop
             v_is_newest := coalesce(txid_status(v_txid), 'committed') <> 'committed';
             v_txid := v_txid + 1;

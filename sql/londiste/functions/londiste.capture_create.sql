@@ -26,7 +26,7 @@ E'create or replace function londiste.%I() returns trigger
 as %L language plpgsql security definer%s',
             format('capture_%s_%s', i_number, v_object.suffix),
             londiste.capture_function(i_capture, i_table, i_relation, v_object.suffix, v_object.trigger_level),
-            -- A partition's rows are read when it is truncated: an error, where policies would hide some of them.
+            -- TRUNCATE of a partition reads the partition's rows. Policies that hide rows must raise an error here.
             v_settings || case v_object.suffix when 't' then ' set row_security = off' else '' end);
         execute format('revoke all on function londiste.%I() from public', format('capture_%s_%s', i_number, v_object.suffix));
         perform londiste.capture_create_trigger(i_relation, v_object.trigger_name, v_object.trigger_clause,

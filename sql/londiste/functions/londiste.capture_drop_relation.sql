@@ -26,7 +26,7 @@ begin
             select t.tgname, t.tgrelid
             from pg_trigger t
             where t.tgfoid = v_func.oid
-              -- Partitions lose theirs with the table's.
+              -- The server drops the copy on a partition together with the trigger of the table.
               and not exists (select 1
                               from pg_inherits h
                               join pg_trigger p on p.tgrelid = h.inhparent

@@ -66,7 +66,7 @@ where x.londiste_changes operator(pg_catalog.<>) %L',
             '');
     end if;
 
-    -- Formats that hold the whole row cannot say what a row's key was before: a changed key is a delete and an insert.
+    -- An update event with the whole row does not have the old key, so a changed key becomes a delete and an insert.
     return format(
 'select e.ev_type, e.ev_data
 %s (

@@ -53,7 +53,7 @@ begin
     set is_small = v_capture.is_small
     where c.queue_name = i_queue_name and c.table_name = i_table_name and c.is_small is distinct from v_capture.is_small;
 
-    -- The table last: it cannot get a row trigger while a partition has one of the same name.
+    -- The table comes last: a table cannot get a row trigger while a partition has a trigger of the same name.
     v_relations := array(select r.oid from londiste.capture_relations(v_check.table_oid) r(oid) order by (r.oid = v_check.table_oid));
     v_common := londiste.capture_common_plan(v_capture, v_check.table_oid);
     v_changed := v_check.loss is not null or v_check.is_restored
@@ -74,7 +74,7 @@ begin
         return 0;
     end if;
 
-    -- Functions of partitions that are gone, and of a table that is not the captured one any more.
+    -- Drops the functions of partitions that no longer exist, and of a table that is no longer the captured one.
     for v_relation in
         select r.relation
         from londiste.capture_relation r

@@ -41,7 +41,7 @@ begin
                where u.is_immediate and u.is_certain and u.column_names <@ i_key_columns) then
         return;
     end if;
-    -- With no unique index at all, whoever names the columns knows that they identify a row.
+    -- Without any unique index over these columns they are accepted: whoever names them knows that they identify a row.
     select u.index_oid, u.column_names, u.is_primary into v_constraint
     from londiste.capture_unique_columns(i_table) u
     where u.column_names <@ i_key_columns

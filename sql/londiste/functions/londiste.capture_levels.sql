@@ -75,7 +75,7 @@ begin
     where t.tgrelid = any (v_relations)
       and not t.tgisinternal
       and t.tgenabled <> 'D'
-      and t.tgtype & 66 = 0                 -- neither before nor instead of
+      and t.tgtype & 66 = 0                 -- neither BEFORE nor INSTEAD OF
       and not t.tginitdeferred
       and not londiste.is_own_trigger(t.oid)
       and (t.tgtype & 1 <> 0 or t.tgname < (select x.trigger_name from londiste.provider_table x

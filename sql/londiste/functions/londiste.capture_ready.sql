@@ -32,8 +32,8 @@ as $$
 declare
     v_queue record;
 begin
-    -- What is planned after this expression is planned for any number of rows, also where the first time brings many. Compiling it
-    -- would cost each later call, however few its rows, a hundred times the call.
+    -- The session keeps the plans that it makes after this expression. When the first statement has many rows, their cost would
+    -- have the server compile them, and each later call, also for one row, would take a hundred times as long.
     if current_setting('server_version_num')::integer >= 110000 then
         perform set_config('jit', 'off', true);
     end if;
@@ -43,11 +43,11 @@ begin
     end if;
 
     if to_regclass('pgq.queue') is null then
-        -- londiste.capture_statement says what to do about it.
+        -- The error that londiste.capture_statement raises says what to do.
         return -1;
     end if;
 
-    -- Seen by a query that is not read-only, and so as of now, not as of the start of the writer's statement.
+    -- londiste.capture_queue is volatile, so it sees the queue as of now, not as of the start of the writer's statement.
     select q.* into v_queue
     from londiste.capture_queue(i_queue_id) q;
     if v_queue.relations is distinct from i_queue then

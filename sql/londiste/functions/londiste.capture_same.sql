@@ -14,7 +14,7 @@ as $$
 begin
     return case
         when not i_column.is_fixed
-        -- The casts keep the server from taking this for a comparison of the columns one by one.
+        -- Without the casts the server would apply the operator to the columns one by one.
         then format('row(%1$s.%3$s)::pg_catalog.record operator(pg_catalog.*=) row(%2$s.%3$s)::pg_catalog.record', i_old, i_new, londiste.capture_field(i_column.column_name))
         when i_column.is_nullable
         then format('coalesce(%1$s.%3$s operator(pg_catalog.=) %2$s.%3$s, %1$s.%3$s is null and %2$s.%3$s is null)',

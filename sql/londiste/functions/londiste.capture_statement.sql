@@ -23,7 +23,7 @@ begin
     from londiste.capture c
     where c.queue_name = i_queue_name and c.table_name = i_table_name;
     if not found then
-        -- Triggers of a table that is no longer in the set, for instance in a restored dump.
+        -- The triggers belong to a table that is no longer in the set, for instance in a restored dump.
         return 'select 1';
     end if;
     if to_regclass('pgq.queue') is not null then
@@ -42,7 +42,7 @@ begin
                      else londiste.capture_event_source(v_capture, v_table, i_relation, i_operation, i_level)
                 end;
     if (select q.is_special from londiste.capture_queue(v_queue.queue_id) q) then
-        -- insert_event() knows what these mean.
+        -- pgq.insert_event() refuses or counts the events.
         return format('select pgq.insert_event(%L, e.ev_type, e.ev_data, %L, null, null, null) from (%s) e',
                       i_queue_name, i_table_name, v_source);
     end if;

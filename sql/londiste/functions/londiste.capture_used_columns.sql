@@ -9,7 +9,7 @@ as $$
 --     are left out of both, except columns of the key.
 -- ----------------------------------------------------------------------
 declare
-    -- Not in the query, which would look it up for each column.
+    -- Outside of the query below, which would call the function for each column.
     v_key text[] := londiste.capture_usable_key(i_table, i_capture.key_columns);
 begin
     select array_agg(c order by c.column_nr)

@@ -16,6 +16,6 @@ select left(q.base, f.chars) || i_addition || '_logger', f.chars < length(q.base
 from (select lower(replace(i_queue_name, '.', '_')) as base) q
 cross join lateral (select coalesce(max(n.chars), 0) as chars
                     from generate_series(0, length(q.base)) n(chars)
-                    -- 63 bytes, less 0_, _logger and _i.
+                    -- An identifier has 63 bytes; 0_, _logger and _i take 11.
                     where octet_length(left(q.base, n.chars)) <= 52 - octet_length(i_addition)) f;
 $$ language sql strict stable set search_path = pg_catalog, pg_temp;
