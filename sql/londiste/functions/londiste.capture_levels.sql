@@ -8,7 +8,7 @@ as $$
 --     which subscribers can apply them.
 --
 --     statement - by a statement trigger, which fires after all row triggers of the statement. The cheapest level for many
---                 rows; right when no trigger and no foreign key of the table writes to another table.
+--                 rows; right unless level early is needed.
 --     row       - by a row trigger.
 --     early     - by a row trigger with a name that sorts before almost all others, in particular before those of foreign keys,
 --                 RI_ConstraintTrigger_...: triggers fire in the order of their names. The event of a row then comes before the
@@ -25,11 +25,11 @@ as $$
 --       - the table has foreign tables as partitions, which have no transition tables;
 --       - the table is partitioned: the server adds row triggers to a partition when it is created or attached, and drops them
 --         when it is detached, but not statement triggers; and after a MERGE some servers (16 to 18) show in the transition
---         table of new rows the row that MERGE inserted last, in place of each row that it updates. (Version 10 supports row
---         triggers on single partitions only; this reason does not count there);
---       - (updates and deletes) the table has several unique keys, since version 15: MERGE may free a value of one of them and
---         insert it again in one statement. Statement triggers of MERGE fire for inserts, then updates, then deletes; as row
---         events, updates and deletes come first.
+--         table of new rows the row that MERGE inserted last, in place of each row that it updates. Version 10 is excepted:
+--         there row triggers exist on single partitions only;
+--       - (updates and deletes, since version 15) the table has several unique keys: one MERGE may free a value of a key and
+--         insert the value again. Statement triggers of MERGE fire for inserts, then updates, then deletes; as row events,
+--         updates and deletes come first.
 --
 --     Level row is also cheaper for updates and deletes of few rows, so a small table has it for them
 --     (londiste.capture_is_small).

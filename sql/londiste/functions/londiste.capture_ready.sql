@@ -8,8 +8,8 @@ as $$
 --
 --     The function is declared immutable although it reads tables. Generated functions call it with constants only, in an
 --     expression of its own, so the server runs it once, when it plans that expression, and keeps the result. The server plans
---     the expression again when the definition of one of the relations changes that the expression names as regclass constants.
---     Each change that gives another result changes one of these definitions:
+--     the expression again when the definition changes of a relation that the expression names as a regclass constant. Each
+--     change that gives another result changes one of these definitions:
 --       - DDL changes the table, or the relation whose trigger has fired;
 --       - rotation truncates one of the queue's event tables;
 --       - the trigger londiste.queue_changed touches the parent of the event tables when a property of the queue changes that a

@@ -4,7 +4,7 @@ as $$
 -- Function: londiste.capture_settings(1)
 --     Returns the set clauses of a capture function: the text of values must not depend on the settings of the writer's
 --     session. Each clause costs up to a tenth of the capture of a row, on every call, so a function has only the clauses that
---     the types of its columns depend on. A type that is not in the list below gets all clauses.
+--     the types of its columns depend on. A type that this function does not list gets all clauses.
 --
 --     That includes search_path. A security definer function without that clause is normally a security hole. A generated
 --     function needs no clause, because it looks nothing up in search_path: every function, operator, type and table in it is

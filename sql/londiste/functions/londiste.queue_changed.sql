@@ -2,10 +2,10 @@ create or replace function londiste.queue_changed() returns trigger
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.queue_changed(0)
---     Trigger on pgq.queue. Has every session that captures into the queue run londiste.capture_ready again: changes the
---     definition of the queue's parent event table, by a setting that the column has already.
--- Locks: the parent event table, in share update exclusive mode until the end of the transaction: readers do not wait, and
---     nobody writes to that table
+--     Trigger on pgq.queue. Has every session that captures into the queue run londiste.capture_ready again, by an alter table
+--     on the queue's parent event table that changes nothing.
+-- Locks: the parent event table in share update exclusive mode until the end of the transaction; readers do not wait for that
+--     lock, and nobody writes to that table
 -- ----------------------------------------------------------------------
 begin
     if to_regclass(new.queue_data_pfx) is not null then
