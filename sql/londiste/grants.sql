@@ -1,9 +1,9 @@
 -- Rights in schema londiste.
 --
--- Reading the position and the tables is open to every role, as in Londiste 2.1. Everything that changes something is for the
--- owner, and for who administers the queues of this database: the role pgq_admin where it exists, and the holders of the right
--- "admin" (pgq.grant_right). These functions run with the owner's rights, so whoever may call them may switch replication off.
--- Writers of replicated tables need nothing here: a trigger function runs without a right of its own.
+-- Every role may read positions and tables, as in Londiste 2.1. The functions that change something may be called by the owner and
+-- by administrators of the queues of this database: the role pgq_admin where it exists, and the holders of the right "admin"
+-- (pgq.grant_right). They run with the owner's rights, so whoever may call them may switch replication off. Writers of replicated
+-- tables need no right here: the server does not check EXECUTE when a trigger fires.
 
 grant usage on schema londiste to public;
 

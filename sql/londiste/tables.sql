@@ -1,7 +1,9 @@
 -- Tables and row types of schema londiste.
 --
--- The first group has the shape of Londiste 2.1, so that an existing installation is taken over, and can be given back, as it
--- stands. The second group is rlondiste's own. Everything here may run again over an existing schema.
+-- The tables of the first two groups have the shape of Londiste 2.1, so that an installation of either program can be used by the
+-- other without a conversion. The tables of the groups "rlondiste's own" are additions. This file may run again over an existing
+-- schema.
+-- Locks: londiste.table_position in share mode until the end of the transaction
 
 do $$
 begin
@@ -30,8 +32,8 @@ create table if not exists londiste.provider_seq (
 
 -- Group: subscriber
 
--- The tick up to which a consumer has applied the queue. It is written in the transaction that applies the events, which is what
--- makes them arrive exactly once.
+-- The tick up to which a consumer has applied the queue. The row is written in the transaction that applies the events, so that
+-- each event is applied exactly once.
 create table if not exists londiste.completed (
     consumer_id     text not null,
     last_tick_id    bigint not null,
@@ -80,38 +82,38 @@ create table if not exists londiste.subscriber_pending_triggers (
 
 -- Group: rlondiste's own, provider
 
--- How a table is captured: what its triggers were asked to do. Rows of provider_table without a row here were added by the
--- original tools and have the C trigger pgq.logtriga.
+-- How a table is captured, as given when the table was added. A table of provider_table without a row here was added by the
+-- original tools, and has a trigger that calls pgq.logtriga; or its queue has an external ticker, and it has no trigger.
 create table if not exists londiste.capture (
     queue_name      text not null,
     table_name      text not null,
     capture         text not null check (capture in ('statement', 'row')),
     event_format    text not null check (event_format in ('sql', 'urlenc', 'json')),
-    -- Columns that identify a row, as asked for; null: the table's own key, looked up at each generation.
+    -- Columns that identify a row, as given when the table was added; null: the table's own key, looked up at each generation.
     key_columns     text[],
     -- Columns that are left out of the events.
     ignored_columns text[] not null default '{}',
-    -- What londiste.capture_is_small() said last.
+    -- Result of londiste.capture_is_small() at the last generation.
     is_small        boolean,
     primary key (queue_name, table_name),
     foreign key (queue_name, table_name) references londiste.provider_table on delete cascade
 );
 
--- The relations of a captured table (itself, and its partitions) and the functions generated for each. The number, not the
--- relation's oid, names the functions: oids change in a dump and restore.
--- table_oid is the captured table, relation the table or a partition of it. A captured table is the one with this oid: another table that
--- gets its name later is a new table.
+-- The relations of a captured table for which functions are generated: the table and its partitions. nr is part of the functions'
+-- names; the relation's oid is not, because oids change in a dump and restore.
+-- table_oid is the captured table, relation the table or a partition of it. The oid identifies the captured table: another table that
+-- gets the name later is a new table.
 create table if not exists londiste.capture_relation (
     nr              serial not null,
     queue_name      text not null,
     table_name      text not null,
     table_oid       oid not null,
     relation        oid not null,
-    -- What the functions were generated for, and by what; see londiste.capture_generate_relation().
+    -- All that the functions depend on, and their generator; see londiste.capture_relation_plan().
     plan            text not null,
-    -- The database whose oids these are, see londiste.catalog_id(); null: made by a release that did not note it.
+    -- The catalog that the oids belong to, see londiste.catalog_id(); null: written by a release that did not store it.
     made_in         text,
-    -- The triggers on the relation as they were left, see londiste.capture_made().
+    -- The triggers on the relation after the last generation, see londiste.capture_made().
     triggers        text,
     is_unlogged     boolean,
     primary key (nr),
@@ -119,14 +121,14 @@ create table if not exists londiste.capture_relation (
     foreign key (queue_name, table_name) references londiste.capture on delete cascade
 );
 
--- The unlogged tables and partitions that are captured. A crash of the server empties this table as it empties them.
+-- The unlogged tables and partitions that are captured. A crash of the server empties them, and empties this table too.
 create unlogged table if not exists londiste.capture_unlogged (
     relation        oid not null,
     primary key (relation)
 );
 
--- The partitioned tables that a statement of the present transaction truncates as a whole, from its first trigger to its last: see
--- londiste.capture_truncate_body(). The rows are gone again before the transaction ends.
+-- The partitioned tables that a running statement truncates as a whole: a row exists between the statement's first and last trigger
+-- on the table, so other transactions never see it. See londiste.capture_truncate_body().
 create table if not exists londiste.capture_truncation (
     relation        oid not null,
     txid            bigint not null,
@@ -135,24 +137,25 @@ create table if not exists londiste.capture_truncation (
 
 -- Group: rlondiste's own, subscriber
 
--- The consumer of a table that is being copied or is parked: such a table reads the queue by itself until it is handed over.
+-- The consumer of a table that is being copied or is parked: its events are read by this consumer until the table is handed over to
+-- replay.
 create table if not exists londiste.table_position (
     queue_name      text not null,
     table_name      text not null,
     consumer_id     text not null,
-    -- Why the table's events cannot be applied, and since when; null: nothing is in the way.
+    -- Why the table's events cannot be applied, and since when; null: the table is not parked.
     parked_reason   text,
     parked_time     timestamptz,
-    -- What to do about it.
+    -- What an operator has to do, one sentence.
     parked_mend     text,
     primary key (queue_name, table_name)
 );
 
--- A name belongs to one copy at a time, whichever queue the table is of: londiste.completed knows consumers only by name.
+-- A consumer name belongs to one copy at a time, in all queues together: londiste.completed has the name alone as its key.
 create unique index if not exists table_position_consumer_idx on londiste.table_position (consumer_id);
 
--- When the last applied tick of a consumer was made, in UTC: a provider that lost its last transactions gives the tick's number
--- to another tick. The row counts only while it has the number that londiste.completed has.
+-- When the last applied tick of a consumer was made, in UTC. The time identifies the tick: a provider that lost its last
+-- transactions gives the number to another tick. The row is valid only while its tick_id is the last_tick_id in londiste.completed.
 create table if not exists londiste.completed_tick (
     consumer_id     text not null,
     tick_id         bigint not null,
@@ -160,14 +163,14 @@ create table if not exists londiste.completed_tick (
     primary key (consumer_id)
 );
 
--- The consumer whose position the tables of a queue rest on.
+-- The consumer that applies the events of a queue: the tables in state ok are up to date with its position.
 create table if not exists londiste.queue_consumer (
     queue_name      text not null,
     consumer_id     text not null,
     primary key (queue_name)
 );
 
--- Why a foreign key of subscriber_pending_fkeys could not be made again at the last try.
+-- Why a foreign key of subscriber_pending_fkeys could not be created again at the last try.
 create table if not exists londiste.fkey_failure (
     from_table      text not null,
     fkey_name       text not null,
@@ -176,7 +179,7 @@ create table if not exists londiste.fkey_failure (
     primary key (from_table, fkey_name)
 );
 
--- Events that are left out instead of applied, by the order of an operator.
+-- Events that are skipped instead of applied, by the order of an operator.
 create table if not exists londiste.skipped_events (
     nr              bigserial not null,
     consumer        text not null,
@@ -192,7 +195,7 @@ create table if not exists londiste.skipped_events (
     ev_extra2       text,
     ev_extra3       text,
     ev_extra4       text,
-    -- The end of the batch that left the event out; null: it has still to come.
+    -- End tick of the batch in which the event was skipped; null: no batch with the event has been applied yet.
     done_tick       bigint,
     primary key (nr)
 );
@@ -201,14 +204,14 @@ create table if not exists londiste.skipped_events (
 
 do $$
 begin
-    -- A column as the generator of capture functions sees it.
+    -- A column in the generator of capture functions.
     if pg_catalog.to_regtype('londiste.capture_column') is null then
         create type londiste.capture_column as (
             column_nr       int,
             column_name     text,
-            column_type     oid,        -- a domain is resolved to the type below it
+            column_type     oid,        -- for a domain its base type
             is_nullable     boolean,
-            is_fixed        boolean     -- equal values are the same value
+            is_fixed        boolean     -- values that are equal by = have the same text
         );
     end if;
     if pg_catalog.to_regtype('londiste.ret_provider_table_list') is null then

@@ -1,8 +1,11 @@
--- What has to happen to an existing schema londiste before the rest is installed over it. Does nothing on a fresh database.
+-- Prepares an existing schema londiste for the files that are installed after this one. On a database without the schema only
+-- creates the schema.
 --
--- A schema of Londiste 2.1 keeps its tables and rows. Its functions are dropped here and made anew by the files that follow,
--- because "create or replace" refuses where the names of arguments or the result differ. A schema that belongs to something
--- else, Londiste 3 above all, is refused.
+-- A schema of Londiste 2.1 keeps its tables and rows. Its functions are dropped here and created by the files that follow, because
+-- "create or replace" raises an error where argument names or the result differ. A schema of Londiste 3 is refused.
+-- Raises: object_not_in_prerequisite_state
+-- Locks: until the end of the transaction londiste.completed in share update exclusive mode, londiste.subscriber_table and each table
+--     that gets a new column in access exclusive mode
 
 do $$
 declare
@@ -23,8 +26,9 @@ begin
 end;
 $$;
 
--- One installer at a time, until the end of the transaction: whoever creates the schema makes the others wait for its name; in a
--- schema that is there, the lock keeps them apart. Only the owner can take it, and neither readers nor writers wait for it.
+-- One installer at a time, until the end of the transaction. While one session creates the schema, the others wait for the schema's
+-- name; in an existing schema they wait for the lock on londiste.completed. Only the owner can take that lock, and neither readers nor
+-- writers wait for it.
 do $$
 begin
     if to_regnamespace('londiste') is null then
@@ -41,8 +45,8 @@ begin
 end;
 $$;
 
--- Columns and rows of older versions of rlondiste. Looked at first, because "alter table" waits for every reader also when there
--- is nothing to change.
+-- Columns that older versions of rlondiste lack, and rows that they left. The catalog is searched first, because "alter table" waits
+-- for every reader even when there is nothing to change.
 do $$
 begin
     if to_regclass('londiste.table_position') is not null then
@@ -51,7 +55,7 @@ begin
         then
             alter table londiste.table_position add column parked_mend text;
         end if;
-        -- Two tables with one consumer name: the copies that read under it begin again, all but one under another name.
+        -- Several tables with one consumer name, before the unique index: one keeps the name, the other copies begin again.
         with doubled as (
             select p.ctid, p.queue_name, p.table_name,
                    pg_catalog.row_number() over (partition by p.consumer_id order by p.queue_name, p.table_name) as nr
@@ -80,7 +84,7 @@ begin
 end;
 $$;
 
--- Functions of older rlondistes that have other arguments now.
+-- Functions of older versions of rlondiste that have other arguments now.
 drop function if exists londiste.is_own_trigger(text);
 drop function if exists londiste.trigger_name(text);
 drop function if exists londiste.capture_enabled(text);
@@ -96,7 +100,7 @@ begin
 end;
 $$;
 
--- Functions of Londiste 2.1. One that something else depends on, a view of the user's for example, stops the upgrade.
+-- Functions of Londiste 2.1. A function on which another object depends, for example a view of the user, makes the upgrade fail.
 do $$
 declare
     v_function  regprocedure;
@@ -126,7 +130,7 @@ begin
 end;
 $$;
 
--- What early releases of Londiste 2.1 do not have yet.
+-- Columns that early releases of Londiste 2.1 lack.
 do $$
 begin
     if to_regclass('londiste.subscriber_table') is null then

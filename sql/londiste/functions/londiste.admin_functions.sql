@@ -2,9 +2,10 @@ create or replace function londiste.admin_functions() returns setof regprocedure
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.admin_functions(0)
---     The functions of schema londiste that change something and run with its owner's rights: whoever may call them may switch
---     replication off. They are for the owner, and for who administers the queues.
--- Returns: the functions, those that the caller owns
+--     Returns the functions of schema londiste that change something and run with the rights of the schema's owner. Whoever may
+--     call these functions may switch replication off, so only the owner and the administrators of the queues get EXECUTE on
+--     them.
+-- Returns: the functions, as far as the caller is a member of their owner's role
 -- ----------------------------------------------------------------------
 select p.oid::regprocedure
 from pg_proc p

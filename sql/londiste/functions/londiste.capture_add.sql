@@ -4,9 +4,17 @@ returns int
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_add(6)
---     What all forms of londiste.provider_add_table come down to.
--- Returns: 1, or 0 when the table is there already
--- Writes, Locks: as londiste.capture_generate
+--     Adds a table to a queue's set and starts to capture it; called by all forms of londiste.provider_add_table. In a queue
+--     with an external ticker the table is only added: the program that repeats another queue here writes the events, in the
+--     transaction that changes the tables.
+-- Parameters: i_capture, i_event_format, i_key_columns, i_ignored_columns - as the columns of londiste.capture
+-- Returns: 1, or 0 when the table is in the set already
+-- Raises: as londiste.check_provider_queue and londiste.capture_generate; undefined_table when there is no such table;
+--     invalid_parameter_value; object_not_in_prerequisite_state when a partition of the table, or a table of which it is a
+--     partition, is in the set
+-- Warns: 01L01 for an unlogged table
+-- Writes: londiste.provider_table, and as londiste.capture_generate
+-- Locks: as londiste.capture_generate and londiste.capture_drop_classic
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);
@@ -30,8 +38,7 @@ begin
             hint = 'Capture is statement or row, the format is sql, urlenc or json.';
     end if;
 
-    -- The events of a queue that is ticked from outside are written by whoever repeats another queue here, in the
-    -- transaction that changes the tables. Triggers would write them a second time.
+    -- Triggers would write the events of such a queue a second time.
     v_repeats := exists (select 1 from pgq.queue q where q.queue_name = i_queue_name and q.queue_external_ticker);
 
     insert into londiste.provider_table (queue_name, table_name, trigger_name)

@@ -4,8 +4,9 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_body(5)
---     The PL/pgSQL statements of a capture function for one operation: a branch for each event table, and the generic way.
---     londiste.capture_ready decides between them. As the server computes it beforehand, the right condition is the constant true.
+--     Returns the PL/pgSQL statements of a capture function for one operation: a branch for each event table, and behind the
+--     branches the generic way. The conditions of the branches are calls of londiste.capture_ready, which the server computes
+--     when it plans them: the right condition becomes the constant true.
 -- Parameters:
 --     i_operation - i, u, d
 --     i_level     - statement or row
@@ -13,7 +14,8 @@ as $$
 declare
     v_queue record;
     v_ready text;
-    -- Stands for the event table's name, and occurs nowhere else: the branches differ in nothing else, and to make one is slow.
+    -- A placeholder for the event table's name that cannot occur elsewhere. The branches differ only in that name, so one branch
+    -- is made, which is slow, and the name is replaced.
     v_mark text := md5(random()::text || clock_timestamp());
     v_branch text;
     v_branches text;

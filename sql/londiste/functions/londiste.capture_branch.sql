@@ -4,7 +4,7 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_branch(6)
---     The PL/pgSQL statements by which a capture function puts the events of one operation into one event table.
+--     Returns the PL/pgSQL statements with which a capture function inserts the events of one operation into one event table.
 -- Parameters:
 --     i_event_table - name of the event table
 --     i_operation   - i, u, d
@@ -17,7 +17,7 @@ declare
     v_key londiste.capture_column[];
 begin
     if i_operation = 'u' and i_level = 'statement' then
-        -- Most statements change one row, and walking through both transition tables costs more than all the rest.
+        -- Most statements change one row, for which the loop over both transition tables would cost more than all the rest.
         return format(E'%s;\nif not found then\n%s\nend if;\nreturn null;',
                       londiste.capture_insert(i_event_table, i_capture.table_name,
                           londiste.capture_event_source(i_capture, i_table, i_relation, 'u', 'single')),

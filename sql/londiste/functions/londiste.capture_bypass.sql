@@ -2,11 +2,11 @@ create or replace function londiste.capture_bypass(i_table oid) returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_bypass(1)
---     Why statement triggers are not enough to capture a table, in words; null: they are.
+--     Returns why statement triggers are not enough to capture a table, in words; null when they are enough.
 --
---     A statement fires the statement triggers of the table that it names, and of no other: rows that come through a table above go by
---     those of a partition or an inheritance child. Of a table with inheritance children a statement's transition tables hold the rows
---     of all of them. Logical replication fires only row triggers.
+--     A statement fires the statement triggers of the table that it names, and of no other table. So rows that are written
+--     through a parent do not fire the statement triggers of a partition or an inheritance child. The transition tables of a
+--     statement on a table with inheritance children hold the children's rows too. Logical replication fires only row triggers.
 -- ----------------------------------------------------------------------
 begin
     return coalesce(

@@ -4,15 +4,14 @@ create or replace function londiste.capture_check(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_check(2)
---     Whether all changes of a captured table have become events since its triggers were made. Changes nothing and takes no lock but that
---     of a reader of the catalog.
--- Parameters:
---     i_table_name - name of the table as in londiste.capture
+--     Tells whether all changes of a captured table have become events since its triggers were created. Changes nothing, and
+--     takes only the locks of a reader of the catalog.
+-- Parameters: i_table_name - name of the table as in londiste.capture
 -- Returns:
 --     table_oid   - the table to capture from now on; null: there is none
 --     is_restored - the oids in londiste.capture_relation are those of another catalog
---     loss        - why changes may be missing, so that subscribers have to copy the table again; null: none are
---     remark      - what else somebody should know; null: nothing
+--     loss        - why changes may be missing, so that subscribers have to copy the table again; null: none are missing
+--     remark      - a fact that an operator should know although no change is missing; null: none
 -- ----------------------------------------------------------------------
 declare
     v_named oid := londiste.find_table_oid(i_table_name);
@@ -28,7 +27,7 @@ begin
     limit 1;
     is_restored := coalesce(v_made_in <> londiste.catalog_id(), false);
 
-    -- 1. Which table it is.
+    -- 1. Which table is to be captured.
     table_oid := v_named;
     if v_known is null then
         return;
@@ -50,9 +49,9 @@ begin
         return;
     end if;
 
-    -- 2. Whether its triggers are those that were made.
+    -- 2. Whether the table's triggers are those that were created.
     if is_restored or v_made_in is null then
-        -- What was made is not known. At least the table came with triggers of its own, and none is disabled or gone.
+        -- Which triggers were created is not known. The table must have enabled capture triggers, and none disabled or dropped.
         if not exists (select 1
                        from londiste.capture_triggers(i_queue_name, i_table_name, capture_check.table_oid) c
                        join pg_trigger t on t.oid = c.trigger_oid
@@ -92,13 +91,13 @@ begin
         return;
     end if;
 
-    -- 3. Whether all changes fire them.
+    -- 3. Whether all changes fire the triggers.
     v_bypass := londiste.capture_bypass(table_oid);
     v_enabled := londiste.capture_enabled(table_oid);
     if exists (select 1
                from londiste.capture_triggers(i_queue_name, i_table_name, capture_check.table_oid) c
                join pg_trigger t on t.oid = c.trigger_oid
-               -- A statement trigger for insert, delete or update; or one that does not fire for a replica.
+               -- A statement trigger for insert, delete or update; or a trigger that does not fire in role replica.
                where v_bypass is not null and t.tgtype & 1 = 0 and t.tgtype & 28 <> 0
                   or v_enabled = 'A' and t.tgenabled <> 'A')
     then

@@ -4,12 +4,13 @@ create or replace function londiste.capture_check_classic(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_check_classic(2)
---     As londiste.capture_check for a table that the original tools added: it has one row trigger that calls a trigger function of PgQ.
---     A trigger of the stored name that calls a function of the user's own is taken for what captures the table.
+--     Tells for a table that the original tools added what londiste.capture_check tells for a captured table. Such a table has
+--     one row trigger, which calls a trigger function of PgQ. A trigger of the stored name that calls a function of the user's
+--     own counts as the capture trigger too.
 -- Returns:
 --     table_oid    - the table; null: there is none
 --     trigger_name - the trigger; null: there is none
---     loss         - why changes may be missing, so that subscribers have to copy the table again; null: none are
+--     loss         - why changes may be missing, so that subscribers have to copy the table again; null: none are missing
 -- ----------------------------------------------------------------------
 declare
     v_stored_name text;
@@ -20,7 +21,7 @@ begin
     from londiste.provider_table t
     where t.queue_name = i_queue_name and t.table_name = i_table_name;
     if v_stored_name is null or table_oid is null then
-        -- Without a stored name the events come from elsewhere.
+        -- Without a stored name no trigger captures the table: another program writes the events.
         return;
     end if;
 

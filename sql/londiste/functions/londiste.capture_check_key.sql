@@ -2,8 +2,10 @@ create or replace function londiste.capture_check_key(i_table oid, i_key_columns
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_check_key(2)
---     Raises unless the rows of a table can be told apart: by the columns asked for, or by a key of the table's own.
+--     Raises an error unless the rows of a table can be told apart: by i_key_columns, or when that is null, by a key of the
+--     table.
 -- Parameters: i_key_columns - as in londiste.capture
+-- Raises: invalid_table_definition, undefined_column; message, detail and hint as londiste.capture_key_fault gives them
 -- ----------------------------------------------------------------------
 declare
     v_fault record;
@@ -12,7 +14,7 @@ begin
         if londiste.capture_key(i_table) is not null then
             return;
         end if;
-        -- A key that only is deferrable has its own hint.
+        -- A key whose only fault is that it is deferrable has its own hint.
         select f.* into v_fault
         from londiste.capture_unique_columns(i_table) u
         cross join lateral londiste.capture_key_fault(i_table, u.column_names) f

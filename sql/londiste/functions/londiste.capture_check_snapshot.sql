@@ -2,13 +2,16 @@ create or replace function londiste.capture_check_snapshot(i_relation oid) retur
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_check_snapshot(1)
---     Raises unless a query sees all committed rows of a relation that this transaction has locked against writers.
+--     Raises an error unless a query of this transaction sees all committed rows of a relation that the transaction has locked
+--     against writers.
 --
---     TRUNCATE removes what is in the table, not what its transaction sees. In read committed the trigger's query takes its snapshot
---     under the lock, so that is the same. A transaction that keeps its first snapshot may have taken it before others committed
---     rows: those would go without an event. Nothing in SQL reads with a newer snapshot, but it can be found out whether anything
---     at all was committed since: then, and only then, the transaction has to be repeated, as after any other such conflict.
--- Parameters: i_relation - for the message
+--     TRUNCATE removes all rows of the table, also rows that its transaction does not see. In isolation level read committed
+--     the trigger's query takes its snapshot under the lock and sees all committed rows. A transaction of level repeatable read
+--     or serializable may have taken its snapshot before other transactions committed rows: these rows would be removed without
+--     an event. SQL cannot read with a newer snapshot, but can find out whether any transaction has committed since the
+--     snapshot. If one has, the transaction has to be repeated, as after any serialization failure.
+-- Parameters: i_relation - the relation, for the message
+-- Raises: serialization_failure
 -- ----------------------------------------------------------------------
 declare
     v_snapshot txid_snapshot := txid_current_snapshot();
@@ -21,7 +24,8 @@ begin
     v_is_newest := not exists (
         select 1 from txid_snapshot_xip(v_snapshot) x(txid) where coalesce(txid_status(x.txid), 'committed') = 'committed');
     begin
-        -- The snapshot does not know which transaction ids were given since; the first that was not yet is an error.
+        -- The snapshot does not tell which transaction ids were assigned since. txid_status() of an id that is not assigned yet
+        -- raises an error, which ends the loop.
         while v_is_newest loop
             v_is_newest := coalesce(txid_status(v_txid), 'committed') <> 'committed';
             v_txid := v_txid + 1;

@@ -3,9 +3,8 @@ returns setof londiste.capture_column
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_columns(1)
---     The columns of a table whose values go into events: the live ones, without generated columns, which the subscriber computes
---     for itself.
--- Returns: columns in table order
+--     Returns the columns of a table whose values go into events, in table order: the live columns except generated ones, which
+--     the subscriber computes itself.
 -- ----------------------------------------------------------------------
 declare
     v_names text[];

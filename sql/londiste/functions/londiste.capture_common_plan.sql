@@ -2,8 +2,8 @@ create or replace function londiste.capture_common_plan(i_capture londiste.captu
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_common_plan(2)
---     What the functions and triggers of all relations of a captured table depend on, as one text: the generator, the queue, how the
---     table is captured, and the names of its triggers.
+--     Returns everything that the functions and triggers of all relations of a captured table depend on, as one text: the
+--     generator, the queue, how the table is captured, and the names of its triggers.
 -- ----------------------------------------------------------------------
 begin
     return (

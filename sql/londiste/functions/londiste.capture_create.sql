@@ -2,9 +2,12 @@ create or replace function londiste.capture_create(i_number int, i_capture londi
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_create(4)
---     Makes the capture functions and triggers of a relation as they should be now, and drops those that are too many. Triggers
---     that are right stay, so that mostly only functions change and no writer is locked out.
--- Parameters: i_number - number of the relation's functions
+--     Creates the capture functions and triggers of a relation as they should be now, and drops superfluous ones. Triggers that
+--     are right stay: usually only functions change, and no lock keeps writers out.
+-- Parameters: i_number - londiste.capture_relation.nr
+-- Raises: as londiste.capture_create_trigger
+-- Locks: as londiste.capture_create_trigger; the relation in access exclusive mode until the end of the transaction, when a
+--     trigger is dropped
 -- ----------------------------------------------------------------------
 declare
     v_object record;
@@ -23,7 +26,7 @@ E'create or replace function londiste.%I() returns trigger
 as %L language plpgsql security definer%s',
             format('capture_%s_%s', i_number, v_object.suffix),
             londiste.capture_function(i_capture, i_table, i_relation, v_object.suffix, v_object.trigger_level),
-            -- A partition's rows are read when it is truncated: an error, where policies would hide some of them.
+            -- TRUNCATE of a partition reads the partition's rows. Policies that hide rows must raise an error here.
             v_settings || case v_object.suffix when 't' then ' set row_security = off' else '' end);
         execute format('revoke all on function londiste.%I() from public', format('capture_%s_%s', i_number, v_object.suffix));
         perform londiste.capture_create_trigger(i_relation, v_object.trigger_name, v_object.trigger_clause,

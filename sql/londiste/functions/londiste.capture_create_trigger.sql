@@ -3,12 +3,13 @@ returns void
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_create_trigger(4)
---     Makes one capture trigger unless it is there.
+--     Creates a capture trigger unless it exists. A trigger of this name that captures in another way is dropped first.
 -- Parameters:
---     i_trigger_clause - as from londiste.capture_objects
+--     i_trigger_clause - as londiste.capture_objects returns it
 --     i_function       - name of the trigger function in schema londiste
--- Locks: the table in share row exclusive mode until the end of the transaction, when the trigger is made; in access exclusive mode, when
---     one under this name that captures the same table in another way has to be dropped
+-- Raises: insufficient_privilege
+-- Locks: until the end of the transaction the table in share row exclusive mode, when the trigger is created; in access
+--     exclusive mode, when a trigger is dropped
 -- ----------------------------------------------------------------------
 declare
     -- As in pg_trigger.tgtype.

@@ -2,11 +2,11 @@ create or replace function londiste.capture_declared(i_relation oid, out names t
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_declared(1)
---     Names and declared types of a table's live columns, in table order.
+--     Returns names and declared types of a table's live columns, in table order.
 --
---     A transaction of isolation level repeatable read sees the catalogs as of its first statement, while its statements run on
---     the table as it is now. When another session has changed the table in between, names and types are taken from the row type,
---     which is always the present one.
+--     A transaction of isolation level repeatable read sees the catalogs as of its first statement, but its statements run on
+--     the present table. Names and types are then taken from the row type, which is always the present one: another session may
+--     have changed the table in between.
 -- ----------------------------------------------------------------------
 begin
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then

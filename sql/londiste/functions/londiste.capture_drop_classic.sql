@@ -2,7 +2,8 @@ create or replace function londiste.capture_drop_classic(i_queue_name text, i_ta
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_drop_classic(2)
---     Drops the triggers of a table that call a trigger function of PgQ with this queue, as the original tools make them.
+--     Drops the triggers of a table that call a trigger function of PgQ with this queue. The original tools create such
+--     triggers.
 -- Locks: the table in access exclusive mode until the end of the transaction, when there is such a trigger
 -- ----------------------------------------------------------------------
 declare

@@ -4,6 +4,7 @@ as $$
 -- Function: londiste.capture_drop_relation(3)
 --     Drops the capture functions of a relation and the triggers that use them.
 -- Writes: londiste.capture_relation
+-- Locks: the tables of the triggers, and their partitions, in access exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_number int;
@@ -25,7 +26,7 @@ begin
             select t.tgname, t.tgrelid
             from pg_trigger t
             where t.tgfoid = v_func.oid
-              -- Partitions lose theirs with the table's.
+              -- The server drops the copy on a partition together with the trigger of the table.
               and not exists (select 1
                               from pg_inherits h
                               join pg_trigger p on p.tgrelid = h.inhparent

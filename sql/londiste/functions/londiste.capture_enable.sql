@@ -2,9 +2,10 @@ create or replace function londiste.capture_enable(i_queue_name text, i_table_na
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_enable(3)
---     Enables the capture triggers of a table, and the copies of them on its partitions, as londiste.capture_enabled says. Those that are
---     enabled so already are left alone.
--- Locks: the tables of those that are not, in share row exclusive mode until the end of the transaction
+--     Enables the capture triggers of a table, and their copies on its partitions, as londiste.capture_enabled says. Does not
+--     touch triggers that are enabled so already.
+-- Raises: insufficient_privilege
+-- Locks: the tables whose triggers change, in share row exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_enabled "char" := londiste.capture_enabled(i_table);

@@ -2,9 +2,10 @@ create or replace function londiste.capture_enable_subscribed(i_table_name text)
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_enable_subscribed(1)
---     When a table that is being subscribed to is captured here too, in the middle of a chain, has its capture triggers fire always from now
---     on: also for what replay writes with session_replication_role = replica.
+--     Sets the capture triggers of a subscribed table, in the middle of a chain, to fire always: also for changes that replay
+--     writes with session_replication_role = replica. Does nothing for a table that is not captured.
 -- Parameters: i_table_name - name of the table as in londiste.subscriber_table
+-- Warns: 01L01 when a privilege is missing; then no trigger is changed
 -- Writes: londiste.capture_relation
 -- Locks: as londiste.capture_enable
 -- ----------------------------------------------------------------------

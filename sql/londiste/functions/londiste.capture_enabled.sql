@@ -2,9 +2,9 @@ create or replace function londiste.capture_enabled(i_table oid) returns "char"
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_enabled(1)
---     How the capture triggers of a table are enabled: always, when replication itself writes to it or to one of its partitions, as
---     Londiste may and logical replication does with session_replication_role = replica. These changes have to go on along the chain.
--- Parameters: i_table - the captured table
+--     Returns how the capture triggers of a table have to be enabled. They fire always when replication itself writes to the
+--     table, or to another table through which its rows can be written (londiste.capture_tree), so that these changes go on
+--     along the chain: Londiste may write, and logical replication does write, with session_replication_role = replica.
 -- Returns: A or O, as in pg_trigger.tgenabled
 -- ----------------------------------------------------------------------
 begin

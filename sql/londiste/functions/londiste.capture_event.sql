@@ -5,8 +5,8 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_event(5)
---     The expressions for ev_type and ev_data of an event that tells one row: an insert, a delete, and except in format sql an
---     update.
+--     Returns the expressions for ev_type and ev_data of an event that describes one row (an insert, a delete and, except in
+--     format sql, an update) or a truncate.
 -- Parameters:
 --     i_operation - i, u, d or t
 --     i_columns   - columns of the row

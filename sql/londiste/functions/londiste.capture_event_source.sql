@@ -3,19 +3,19 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_event_source(5)
---     The query that makes events out of changed rows, in row order.
+--     Returns the query that makes events from changed rows, in the order of the rows.
 --
---     A statement's updated rows come as two transition tables in the same order. They are joined by position, with a full join,
---     because that is never done as a nested loop: the plan is made when the function first runs, perhaps for one row, and serves
---     later statements of any size.
+--     The rows that a statement has updated come as two transition tables in the same order. They are joined by position, and
+--     with a full join, because the server never executes a full join as a nested loop: the plan is made when the function
+--     first runs, perhaps for one row, and is used for later statements of any size.
 -- Parameters:
---     i_table, i_relation - the captured table, and the relation whose rows these are: the table or a partition
---     i_operation         - i, u or d
---     i_level             - where the rows are: statement - transition tables londiste_old and londiste_new; single - likewise,
---                           but no rows unless the statement changed just one; row - PL/pgSQL's old and new; dynamic - likewise,
---                           as parameters of an execute (an update has the old row as $1, the new one as $2); table - all rows
---                           of the relation
--- Returns: a query with columns ev_type, ev_data. It names no operator or function without its schema.
+--     i_relation  - the relation whose rows have changed
+--     i_operation - i, u or d
+--     i_level     - where the rows are: statement - transition tables londiste_old and londiste_new; single - the same, but the
+--                   query returns nothing unless the statement changed exactly one row; row - PL/pgSQL's old and new; dynamic -
+--                   parameters of an execute: $1, for an update $1 the old row and $2 the new one; table - all rows of the
+--                   relation
+-- Returns: a query with columns ev_type, ev_data, with the schema on every operator and function
 -- ----------------------------------------------------------------------
 declare
     v_columns londiste.capture_column[];
@@ -66,7 +66,7 @@ where x.londiste_changes operator(pg_catalog.<>) %L',
             '');
     end if;
 
-    -- Formats that hold the whole row cannot say what a row's key was before: a changed key is a delete and an insert.
+    -- An update event with the whole row does not have the old key, so a changed key becomes a delete and an insert.
     return format(
 'select e.ev_type, e.ev_data
 %s (

@@ -2,8 +2,8 @@ create or replace function londiste.capture_field(i_name text) returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_field(1)
---     Quotes a column name for use in a capture function, always: PL/pgSQL does not take words of its own, like "by" or "loop",
---     for fields of a row, and quote_ident() leaves them bare.
+--     Quotes a column name for use in a capture function, whether it needs quotes or not: quote_ident() does not quote words of
+--     PL/pgSQL such as "by" or "loop", which PL/pgSQL does not accept as fields of a row.
 -- ----------------------------------------------------------------------
 begin
     return '"' || replace(i_name, '"', '""') || '"';

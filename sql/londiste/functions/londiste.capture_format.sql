@@ -2,9 +2,10 @@ create or replace function londiste.capture_format(i_template text[], i_argument
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_format(2)
---     A call of format() with any number of arguments. A function takes at most 100 of them, so it may become several calls.
+--     Returns the text of a call of format() with any number of arguments. A function takes at most 100 arguments, so the
+--     result may be several calls.
 -- Parameters:
---     i_template  - pieces of the template, with one % specification each
+--     i_template  - pieces of the template, each with one % specification
 --     i_arguments - an argument for each piece
 -- ----------------------------------------------------------------------
 begin

@@ -3,8 +3,9 @@ returns table (nr bigint, quoted text)
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_fragment_names(1)
---     Column names, quoted for an event of format sql. As the C triggers of PgQ 2.1 did, every keyword is quoted, also an unreserved
---     one: the subscriber's PostgreSQL may reserve it. All columns at once, because to list the keywords takes long.
+--     Returns column names, quoted for an event of format sql. Every keyword is quoted, also an unreserved one, as the C
+--     triggers of PgQ 2.1 do: the subscriber's PostgreSQL may reserve the word. One call takes all columns, because listing the
+--     keywords takes long.
 -- Returns: position in i_columns, and the name
 -- ----------------------------------------------------------------------
 begin

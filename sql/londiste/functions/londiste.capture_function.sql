@@ -4,12 +4,11 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_function(5)
---     The source of a capture function. It is not indented: a line break may be part of a name.
---     It begins with a look at session_replication_role: in role local a session writes without replication, as with PgQ's C triggers.
---     How triggers are enabled cannot say that: local fires the same ones as origin.
--- Parameters:
---     i_table, i_relation - the captured table, and the table itself or a partition of it
---     i_suffix, i_level   - as londiste.capture_objects has them
+--     Returns the source of a capture function. The source is not indented: a line break may be part of a name.
+--
+--     The function returns at once when session_replication_role is local: such a session writes without replication, as with
+--     PgQ's C triggers. tgenabled cannot express that, since local fires the same triggers as origin.
+-- Parameters: i_suffix, i_level - as londiste.capture_objects returns them
 -- ----------------------------------------------------------------------
 declare
     v_body text;

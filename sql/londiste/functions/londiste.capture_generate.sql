@@ -2,15 +2,19 @@ create or replace function londiste.capture_generate(i_queue_name text, i_table_
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_generate(2)
---     Brings the capture functions and triggers of a table up to date with the table, its partitions and its queue. Relations that
---     are in order are not touched and not locked.
+--     Brings the capture functions and triggers of a table up to date with the table, its partitions and its queue. Relations
+--     that are up to date are neither changed nor locked.
 --
---     When changes may have gone by the triggers (londiste.capture_check), a WARNING says why, and the subscribers are told to copy the
---     table again. That holds too when the table has no key: its events then name rows by all columns.
+--     When changes may have been written without events (londiste.capture_check), a WARNING says why, and the subscribers are
+--     told to copy the table again. That is done even when the table has no key: its events then name rows by all columns.
 -- Returns: 1 when something was changed, 0 when all was up to date
--- Writes: londiste.capture, provider_table, capture_relation, capture_unlogged, functions londiste.capture_NR_*, triggers, an event T
--- Locks: each relation that gets a trigger in share row exclusive mode, each that loses one in access exclusive mode, until the end of
---     the transaction
+-- Raises: undefined_table when there is no table of this name; as londiste.capture_check_key, as
+--     londiste.capture_create_trigger, as londiste.capture_enable
+-- Warns: 01L01 for changes without events, a table without key, a renamed table
+-- Writes: londiste.capture, provider_table, capture_relation, capture_unlogged; functions londiste.capture_NR_*, triggers, an
+--     event T
+-- Locks: until the end of the transaction each relation that gets or enables a trigger in share row exclusive mode, each that
+--     loses one in access exclusive mode; pgq.queue as londiste.capture_watch_queue
 -- ----------------------------------------------------------------------
 declare
     v_capture londiste.capture;
@@ -49,7 +53,7 @@ begin
     set is_small = v_capture.is_small
     where c.queue_name = i_queue_name and c.table_name = i_table_name and c.is_small is distinct from v_capture.is_small;
 
-    -- The table last: it cannot get a row trigger while a partition has one of the same name.
+    -- The table comes last: a table cannot get a row trigger while a partition has a trigger of the same name.
     v_relations := array(select r.oid from londiste.capture_relations(v_check.table_oid) r(oid) order by (r.oid = v_check.table_oid));
     v_common := londiste.capture_common_plan(v_capture, v_check.table_oid);
     v_changed := v_check.loss is not null or v_check.is_restored
@@ -70,7 +74,7 @@ begin
         return 0;
     end if;
 
-    -- Functions of partitions that are gone, and of a table that is not the captured one any more.
+    -- Drops the functions of partitions that no longer exist, and of a table that is no longer the captured one.
     for v_relation in
         select r.relation
         from londiste.capture_relation r

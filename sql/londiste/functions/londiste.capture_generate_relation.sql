@@ -4,12 +4,10 @@ returns void
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_generate_relation(4)
---     Makes the capture functions and triggers of one relation.
--- Parameters:
---     i_table, i_relation - the captured table, and the table itself or a partition of it
---     i_plan              - as from londiste.capture_relation_plan
+--     Creates the capture functions and triggers of one relation and stores what they were made for.
+-- Parameters: i_plan - as londiste.capture_relation_plan returns it
 -- Writes: londiste.capture_relation
--- Locks: as londiste.capture_generate
+-- Raises, Locks: as londiste.capture_create
 -- ----------------------------------------------------------------------
 declare
     v_number int;

@@ -2,11 +2,13 @@ create or replace function londiste.capture_generator() returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_generator(0)
---     Which generator of capture functions this is: another one after each install that replaces its functions. So functions that an
---     older generator has made are made anew, and nobody has to think of a version number. Told by the transactions that made the
---     functions: to read all their sources would take longer than all else that maintenance looks at.
+--     Returns a text that identifies the generator of capture functions, and that changes with each installation that replaces
+--     the generator's functions. Capture functions of another generator are generated anew, so no version number has to be
+--     kept. The text is made from the transactions that created the generator's functions: reading their sources would take
+--     longer than everything else that maintenance looks at.
 --
---     Until then they go on to work: what generated functions call keeps its arguments and its meaning.
+--     Functions of an older generator work until they are generated anew: what generated functions call keeps its arguments and
+--     its meaning.
 -- ----------------------------------------------------------------------
 begin
     return md5((select string_agg(p.oid || ' ' || p.xmin, ' ' order by p.oid)

@@ -2,12 +2,12 @@ create or replace function londiste.capture_insert(i_event_table text, i_table_n
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_insert(3)
---     The statement that puts events into an event table. Their ids are left to the column's default, the next value of the queue's
---     event sequence: a volatile function in the query would cost a plan node.
+--     Returns the statement that inserts events into an event table. Event ids come from the column's default, the next value
+--     of the queue's event sequence: a volatile function in the query would cost a plan node.
 -- Parameters:
 --     i_event_table - name of the event table
---     i_table_name  - name under which the captured table is in the set: events keep it when the table is renamed
---     i_source      - query with columns ev_type, ev_data, in row order
+--     i_table_name  - name of the captured table in the set: events keep this name when the table is renamed
+--     i_source      - query with columns ev_type, ev_data, in the order of the rows
 -- ----------------------------------------------------------------------
 begin
     return (

@@ -2,7 +2,9 @@ create or replace function londiste.capture_is_null(i_row text, i_column londist
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_is_null(2)
---     The condition under which a column is null. "is null" also holds for a composite value all of whose fields are null.
+--     Returns the condition that is true when a column is null. The condition is not always "is null", which is true also for a
+--     composite value whose fields are all null.
+-- Parameters: i_row - prefix of the row's columns, e.g. "n"
 -- ----------------------------------------------------------------------
 begin
     return case

@@ -2,15 +2,14 @@ create or replace function londiste.capture_is_small(i_capture londiste.capture,
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_is_small(2)
---     Whether a table has so few rows that its updates and deletes are captured by row triggers: no statement can change many rows.
+--     Tells whether a table has so few rows that its updates and deletes are captured by row triggers: no statement can change
+--     many rows.
 --
---     A table becomes small at 10,000 rows or fewer and stays small until it has more than 20,000. With one limit for both, each
---     analyze of a table that grows and shrinks around the limit would have maintenance drop and create triggers, under a lock that
---     writers wait for.
--- Parameters:
---     i_capture - row of the table; its is_small is the answer at the last generation
---     i_table   - the captured table
--- Returns: true or false; the last answer while the number of rows is not known (never analyzed, or just truncated)
+--     A table becomes small at 10,000 rows or fewer and stays small until it has more than 20,000. With one limit for both,
+--     maintenance would drop and create triggers after each analyze of a table that grows and shrinks around the limit, under a
+--     lock that writers wait for.
+-- Parameters: i_capture - row of londiste.capture; its is_small is the result at the last generation
+-- Returns: true or false; the last result while the number of rows is not known (never analyzed, or just truncated)
 -- ----------------------------------------------------------------------
 begin
     return (

@@ -2,8 +2,9 @@ create or replace function londiste.capture_json_row(i_row text, i_columns londi
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_json_row(2)
---     The expression that makes a row of format json, one object: integers, booleans and null as JSON has them, timestamps with a
---     T, every other type as a string of its text.
+--     Returns the expression for a row in format json: one object with JSON's own integers, booleans and null, timestamps as
+--     strings with a T between date and time, and every other value as a string of its text.
+-- Parameters: i_row - prefix of the row's columns, e.g. "n"
 -- ----------------------------------------------------------------------
 begin
     return (

@@ -2,8 +2,9 @@ create or replace function londiste.capture_key(i_relation oid) returns text[]
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_key(1)
---     The columns that identify a row of a table: the primary key, else the unique index with the fewest columns among those that
---     hold for every row at every moment (valid, not partial, not deferrable, no expression, no column that may be null).
+--     Returns the columns that identify a row of a table: the primary key, else the unique index with the fewest columns among
+--     those that hold for every row at every moment (valid, not partial, not deferrable, no expression, no column that may be
+--     null).
 -- Returns: column names in table order, or null when the table has no such key
 -- ----------------------------------------------------------------------
 begin

@@ -4,9 +4,9 @@ create or replace function londiste.capture_key_fault(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_key_fault(2)
---     Why columns cannot serve as the key by which events name a row.
+--     Returns why columns cannot serve as the key by which events name a row.
 -- Parameters: i_key_columns - names of the columns
--- Returns: the parts of an error, all null when the columns can serve
+-- Returns: name of the SQLSTATE, message, detail and hint of an error; all null when the columns can serve
 -- ----------------------------------------------------------------------
 declare
     v_columns text;
@@ -41,7 +41,7 @@ begin
                where u.is_immediate and u.is_certain and u.column_names <@ i_key_columns) then
         return;
     end if;
-    -- With no unique index at all, whoever names the columns knows that they identify a row.
+    -- Without any unique index over these columns they are accepted: whoever names them knows that they identify a row.
     select u.index_oid, u.column_names, u.is_primary into v_constraint
     from londiste.capture_unique_columns(i_table) u
     where u.column_names <@ i_key_columns

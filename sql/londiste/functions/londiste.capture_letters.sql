@@ -4,8 +4,10 @@ create or replace function londiste.capture_letters(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_letters(2)
---     Turns column letters into column names, once: unlike the letters, names keep their meaning when columns come and go.
+--     Translates column letters into column names when a table is added: letters go by position, but names stay right when
+--     columns are added or dropped.
 -- Parameters: as for londiste.provider_add_table(3)
+-- Raises: invalid_parameter_value when no letter is k
 -- ----------------------------------------------------------------------
 begin
     select array_agg(c.attname::text order by c.attnum) filter (where c.letter = 'k'),

@@ -4,33 +4,39 @@ create or replace function londiste.capture_levels(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_levels(2)
---     At which level each operation on a table is captured, so that events come in an order in which they can be applied.
+--     Returns at which level each operation on a table is captured. The level decides the order of events, which must be one in
+--     which subscribers can apply them.
 --
---     statement - by a statement trigger: after all row triggers of the statement. The cheapest for many rows, and right when
---                 nothing that a row sets off writes to another table.
---     row       - by a row trigger under the classic name.
+--     statement - by a statement trigger, which fires after all row triggers of the statement. The cheapest level for many
+--                 rows; right unless level early is needed.
+--     row       - by a row trigger.
 --     early     - by a row trigger with a name that sorts before almost all others, in particular before those of foreign keys,
---                 RI_ConstraintTrigger_...: triggers fire in the order of their names. A row's event then comes before those of
---                 everything that the row sets off.
+--                 RI_ConstraintTrigger_...: triggers fire in the order of their names. The event of a row then comes before the
+--                 events of all changes that other triggers and foreign keys make for that row.
 --
---     Early is what it takes when
---       - another table's foreign key follows updates (on update cascade, set null, set default): the change of the referencing row
---         must not come before that of the referenced one;
---       - the user has an AFTER trigger for the operation, which may write anywhere: a row trigger, or a statement trigger whose
---         name sorts before ours.
---     Row is cheaper for updates and deletes of a few rows, so a small table has it (londiste.capture_is_small): no statement can
---     change many rows there.
---     And it is what it takes when
---       - statement triggers do not see all changes of just this table: londiste.capture_bypass;
+--     Level early is needed when
+--       - a foreign key that references the table follows updates (on update cascade, set null, set default): the change of the
+--         referencing row must not come before the change of the referenced row;
+--       - the user has an AFTER trigger for the operation, which may write to any table: a row trigger, or a statement trigger
+--         whose name sorts before that of the capture trigger.
+--
+--     Level row is needed when
+--       - statement triggers do not see exactly the changes of this table: londiste.capture_bypass;
 --       - the table has foreign tables as partitions, which have no transition tables;
---       - the table is partitioned: only row triggers are at once on a partition that is made or attached, and gone from one that is
---         detached; and after a MERGE some servers (16 to 18) have the row that it inserted last in the transition table of new rows,
---         in place of each row that it updates. Version 10 has row triggers on single partitions only;
---       - (updates and deletes) MERGE may free a value of one of several unique keys and insert it again in one statement: its statement triggers fire
---         for inserts, then updates, then deletes. As row events the latter two come first.
---     A partitioned table has all operations captured by statement triggers or none. When an update moves a row to another
---     partition, statement triggers see an update, row triggers a delete and an insert: of two kinds, one would miss it, or
---     both would capture it.
+--       - the table is partitioned: the server adds row triggers to a partition when it is created or attached, and drops them
+--         when it is detached, but not statement triggers; and after a MERGE some servers (16 to 18) show in the transition
+--         table of new rows the row that MERGE inserted last, in place of each row that it updates. Version 10 is excepted:
+--         there row triggers exist on single partitions only;
+--       - (updates and deletes, since version 15) the table has several unique keys: one MERGE may free a value of a key and
+--         insert the value again. Statement triggers of MERGE fire for inserts, then updates, then deletes; as row events,
+--         updates and deletes come first.
+--
+--     Level row is also cheaper for updates and deletes of few rows, so a small table has it for them
+--     (londiste.capture_is_small).
+--
+--     A partitioned table has either all operations at level statement or none. An update that moves a row to another partition
+--     is an update to statement triggers, but a delete and an insert to row triggers: with both kinds of triggers, one kind
+--     would miss the change, or both would capture it.
 -- ----------------------------------------------------------------------
 declare
     v_relations oid[] := array(select londiste.capture_relations(i_table));
@@ -69,7 +75,7 @@ begin
     where t.tgrelid = any (v_relations)
       and not t.tgisinternal
       and t.tgenabled <> 'D'
-      and t.tgtype & 66 = 0                 -- neither before nor instead of
+      and t.tgtype & 66 = 0                 -- neither BEFORE nor INSTEAD OF
       and not t.tginitdeferred
       and not londiste.is_own_trigger(t.oid)
       and (t.tgtype & 1 <> 0 or t.tgname < (select x.trigger_name from londiste.provider_table x

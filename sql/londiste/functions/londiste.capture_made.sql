@@ -2,8 +2,9 @@ create or replace function londiste.capture_made(i_queue_name text, i_table_name
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_made(3)
---     The capture triggers of a table that stand on one relation, in all that somebody could change: name, function, type, how they are
---     enabled, and the transaction that did the last such change. So also triggers that were disabled and enabled again are found out.
+--     Returns the capture triggers of a table that exist on one relation, as one text with everything that somebody could
+--     change: name, function, type, how they are enabled, and the transaction of the last change. The transaction shows also
+--     that a trigger was disabled and enabled again.
 -- ----------------------------------------------------------------------
 begin
     return (

@@ -2,11 +2,14 @@ create or replace function londiste.capture_maintain_classic(i_queue_name text, 
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_maintain_classic(2)
---     Looks after a table that the original tools added. When its trigger is disabled, it is enabled; when there is none (the table was
---     dropped and created again, say), the table gets generated capture functions. In both cases there is a WARNING, and subscribers
---     are told to copy the table again.
--- Returns: 1 when something was done, else 0
--- Locks: the table in share row exclusive mode until the end of the transaction, when something is done
+--     Maintains a table that the original tools added. A disabled trigger is enabled; when there is no trigger, for instance
+--     because the table was dropped and created again, the table gets generated capture functions. In both cases a WARNING says
+--     so, and subscribers are told to copy the table again.
+-- Returns: 1 when something was changed, else 0
+-- Raises: undefined_table when there is no table of this name
+-- Warns: 01L01
+-- Writes: an event T; as londiste.capture_replace
+-- Locks: the table in share row exclusive mode until the end of the transaction, when something is changed
 -- ----------------------------------------------------------------------
 declare
     v_check record;

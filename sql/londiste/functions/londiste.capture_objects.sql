@@ -3,17 +3,15 @@ returns table (suffix text, trigger_name text, trigger_clause text, trigger_leve
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_objects(3)
---     The triggers that capture one relation, each with a trigger function of its own.
+--     Returns the triggers that capture one relation. Each has a trigger function of its own.
 --
---     Row triggers stand on the table, also when it is partitioned: the server gives them to its partitions, to a new one at once, and
---     takes them away from one that is detached. Only version 10 wants them on the partitions themselves. Statement triggers stand on
---     every level: a statement fires only those of the table that it names.
--- Parameters:
---     i_table, i_relation - the captured table, and the table itself or a partition of it
+--     Row triggers are created on the table, also when the table is partitioned: the server copies them to the partitions, to a
+--     new one at once, and drops the copy when a partition is detached. Only in version 10 they are created on the partitions.
+--     Statement triggers are created on every level, because a statement fires only those of the table that it names.
 -- Returns:
---     suffix         - end of the function's name, after capture_NR_: i, u, d; r for all row triggers of these; t for truncate; m for
---                      what comes before the truncate of a partitioned table
---     trigger_clause - what stands in create trigger between the name and "execute"; %s for the table
+--     suffix         - end of the function's name, after capture_NR_: i, u, d; r for all operations with a row trigger in one
+--                      function; t for truncate; m for the mark before the truncate of a partitioned table
+--     trigger_clause - text of "create trigger" between the name and "execute"; %s stands for the table
 --     trigger_level  - row or statement
 -- ----------------------------------------------------------------------
 declare

@@ -2,11 +2,14 @@ create or replace function londiste.capture_pin(i_values text[]) returns text[]
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_pin(1)
---     Sets the settings of londiste.capture_pins() until the end of the transaction, for a capture function that has to go the
---     generic way: it lacks set clauses for columns that it does not know. It calls this again to put things back.
---     It cannot have a set clause for search_path, which would undo what it sets, so it names schemas throughout.
--- Parameters: i_values - values for all of them, in order; null: the pinned ones
--- Returns: the values before
+--     Sets the settings of londiste.capture_pins() until the end of the transaction, for a capture function that takes the
+--     generic way: the function has no set clauses for columns that were added after it was generated. A second call, with the
+--     result of the first, restores the settings.
+--
+--     This function itself has no set clause for search_path: the clause would undo the setting when the function returns. So
+--     it names every schema.
+-- Parameters: i_values - values of all the settings, in order; null: those of londiste.capture_pins()
+-- Returns: the values before the call
 -- ----------------------------------------------------------------------
 declare
     v_before pg_catalog.text[];

@@ -3,13 +3,10 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_plan(3)
---     Everything about a relation that its capture functions are generated for, as one text: the key and the columns. As long as this text
---     stays the same, the generated functions are right. The declared types are part of it because PL/pgSQL refuses a row's column
---     whose type is another than when a session first ran the function, a domain's base type too.
--- Parameters:
---     i_table       - the captured table
---     i_relation    - the table or one of its partitions
---     i_key_columns - key that was asked for; null: the table's own
+--     Returns everything about a relation that its capture functions are generated for, as one text: the key and the columns.
+--     The generated functions are right as long as this text stays the same. The declared types are part of it because PL/pgSQL
+--     refuses a column whose type, or whose domain's base type, is another than when the session first ran the function.
+-- Parameters: i_key_columns - as in londiste.capture
 -- ----------------------------------------------------------------------
 begin
     return format('key %s columns %s types %s',

@@ -2,10 +2,10 @@ create or replace function londiste.capture_problem(i_queue_name text, i_table_n
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_problem(2)
---     What is wrong with the capture of a table of a queue's set, in words. Changes nothing, and takes no lock but that of a reader of
---     the catalog.
+--     Returns what is wrong with the capture of a table in a queue's set, in words. Changes nothing, and takes only the locks
+--     of a reader of the catalog.
 -- Parameters: i_table_name - name of the table as in londiste.provider_table
--- Returns: why changes of the table are not captured, or may not have been; null: nothing is wrong
+-- Returns: why changes of the table are not captured, or may not have been captured; null: nothing is wrong
 -- ----------------------------------------------------------------------
 begin
     return (

@@ -4,13 +4,14 @@ create or replace function londiste.capture_queue(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_queue(1)
---     What capture has to know of a queue. Volatile, so that it sees the queue as it is now, even when called by a function that is
---     not.
+--     Returns what capture has to know of a queue. Volatile, so that it sees the queue as it is now, even when a stable or
+--     immutable function calls it.
 -- Returns:
 --     relations     - parent of the event tables, the event tables in order, the event sequence
 --     current_table - number of the current event table
---     is_special    - inserts are disabled or limited in number: only pgq.insert_event() knows what to do
---     is_watched    - londiste.queue_changed is told of changes
+--     is_special    - inserts are disabled or limited in number: only pgq.insert_event() can tell whether an event may be
+--                     inserted
+--     is_watched    - the trigger londiste.queue_changed is on pgq.queue and enabled
 -- ----------------------------------------------------------------------
 declare
     v_queue record;

@@ -2,8 +2,8 @@ create or replace function londiste.capture_queue_look(i_queue_id int) returns t
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_queue_look(1)
---     The expression that looks up the event table to write to: its number, or -1 when inserts are disabled or limited in number.
---     Schemas of PgQ 2.1 do not know the latter two.
+--     Returns the expression that looks up the event table to write to: its number, or -1 when inserts are disabled or limited
+--     in number. Schemas of PgQ 2.1 have no columns for the latter.
 -- ----------------------------------------------------------------------
 begin
     return format('(select case when %s then -1 else q.queue_cur_table end from pgq.queue q'

@@ -3,10 +3,9 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_relation_plan(4)
---     Everything that the functions and triggers of a relation depend on, as one text: it is stored with them.
--- Parameters:
---     i_table, i_relation - the captured table, and the table itself or a partition of it
---     i_common            - as from londiste.capture_common_plan
+--     Returns everything that the functions and triggers of a relation depend on, as one text. The text is stored in
+--     londiste.capture_relation.
+-- Parameters: i_common - as londiste.capture_common_plan returns it
 -- ----------------------------------------------------------------------
 begin
     return concat_ws(' ', i_common, 'relation', i_relation, (select c.relpersistence from pg_class c where c.oid = i_relation),

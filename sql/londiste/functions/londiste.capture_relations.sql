@@ -3,10 +3,10 @@ returns setof oid
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_relations(1)
---     The relations that need triggers to capture a table: the table and, when it is partitioned, its partitions on all levels. A
---     statement fires only the statement triggers of the table that it names, so each level needs its own.
+--     Returns the relations that need triggers to capture a table: the table and, when it is partitioned, its partitions on all
+--     levels. A statement fires only the statement triggers of the table that it names, so each level needs its own.
 --
---     Foreign tables are left out: row triggers come to them from the table, and they need no others.
+--     Foreign tables are left out: the server gives them the row triggers of the table, and they need no other triggers.
 -- ----------------------------------------------------------------------
 begin
     return query

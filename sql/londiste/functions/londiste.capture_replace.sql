@@ -4,9 +4,13 @@ returns int
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_replace(6)
---     Captures a table that is in the set in another way from now on. The triggers change in one transaction, which holds the
---     table's lock, so no change is captured twice or not at all.
+--     Captures a table that is in the set in another way from now on. The triggers are changed in one transaction, which holds
+--     the table's lock, so every change is captured exactly once.
+-- Parameters: i_capture, i_event_format, i_key_columns, i_ignored_columns - as the columns of londiste.capture
 -- Returns: 1
+-- Raises: as londiste.check_provider_queue and londiste.capture_generate; undefined_object when the table is not in the set
+-- Warns, Writes: as londiste.capture_generate
+-- Locks: the table and its partitions in access exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);

@@ -2,8 +2,8 @@ create or replace function londiste.capture_root(i_queue_name text, i_table_name
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_root(3)
---     The captured table that a relation's trigger works for: the relation itself, or for a partition the table above it that was
---     added. A renamed table is found by its oid; one that a dump brought back, by its name.
+--     Returns the captured table that the trigger of a relation works for: the relation itself, or for a partition the table
+--     above it that was added to the set. A renamed table is found by its oid, a table of a restored dump by its name.
 -- ----------------------------------------------------------------------
 begin
     return coalesce(

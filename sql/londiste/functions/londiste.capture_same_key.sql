@@ -2,7 +2,8 @@ create or replace function londiste.capture_same_key(i_old text, i_new text, i_k
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_same_key(3)
---     The condition under which an update has not changed a row's key. It is never null.
+--     Returns the condition that is true when an update has not changed a row's key. The condition is never null.
+-- Parameters: as for londiste.capture_same
 -- ----------------------------------------------------------------------
 begin
     return (

@@ -2,13 +2,13 @@ create or replace function londiste.capture_settings(i_columns londiste.capture_
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_settings(1)
---     The set clauses of a capture function: the text of values must not depend on the writer's session. Each clause costs on every
---     call, up to a tenth of the whole capture of a row, so a function has only those that the types of its columns look at. A type
---     that is not known here gets all of them.
+--     Returns the set clauses of a capture function: the text of values must not depend on the settings of the writer's
+--     session. Each clause costs up to a tenth of the capture of a row, on every call, so a function has only the clauses that
+--     the types of its columns depend on. A type that this function does not list gets all clauses.
 --
---     That goes for search_path too. Elsewhere a security definer function without it would be an error; here nothing is looked up
---     in it: every function, operator, type and table in a generated function is written with its schema.
--- Returns: set clauses
+--     That includes search_path. A security definer function without that clause is normally a security hole. A generated
+--     function needs no clause, because it looks nothing up in search_path: every function, operator, type and table in it is
+--     written with its schema.
 -- ----------------------------------------------------------------------
 begin
     return (

@@ -2,8 +2,10 @@ create or replace function londiste.capture_sql_changes(i_old text, i_new text, 
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_sql_changes(3)
---     The expression that makes the changed columns of an update event of format sql, each with a comma before it: ,a='1',b=NULL
---     Empty when nothing changed. concat() leaves out null, which costs less than an empty string.
+--     Returns the expression for the changed columns of an update event of format sql, each with a comma before it:
+--     ,a='1',b=NULL
+--
+--     The expression gives an empty text when nothing has changed. concat() skips null, which costs less than an empty text.
 -- ----------------------------------------------------------------------
 begin
     return (

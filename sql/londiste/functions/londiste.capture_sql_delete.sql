@@ -2,7 +2,7 @@ create or replace function londiste.capture_sql_delete(i_row text, i_key londist
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_sql_delete(2)
---     The expression that makes the data of a delete event of format sql: a='1' and b='2'
+--     Returns the expression for the data of a delete event of format sql: a='1' and b='2'
 -- ----------------------------------------------------------------------
 begin
     return (

@@ -2,8 +2,9 @@ create or replace function londiste.capture_sql_insert(i_row text, i_columns lon
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_sql_insert(2)
---     The expression that makes the data of an insert event of format sql: (a,b) values ('1',null)
---     format('%L') gives a value's text as its type's output function makes it, quoted as the server reads it back.
+--     Returns the expression for the data of an insert event of format sql: (a,b) values ('1',null)
+--
+--     format('%L') makes the text of a value with the output function of its type, and quotes the text as the server reads it.
 -- Parameters:
 --     i_row     - prefix of the row's columns, e.g. "n"
 --     i_columns - columns that go into the event

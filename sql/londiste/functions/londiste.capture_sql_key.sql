@@ -4,7 +4,7 @@ create or replace function londiste.capture_sql_key(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_sql_key(2)
---     What format() needs to make the condition on the key of format sql: a='1' and b='2'
+--     Returns the arguments of a call of format() that makes the condition on the key in format sql: a='1' and b='2'
 -- Parameters:
 --     i_row     - prefix of the row's columns, e.g. "o"
 --     i_columns - columns of the key

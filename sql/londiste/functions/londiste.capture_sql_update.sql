@@ -2,9 +2,9 @@ create or replace function londiste.capture_sql_update(i_changes text, i_row tex
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_sql_update(3)
---     The expression that makes the data of an update event of format sql: a='1',b=NULL where id='2'
+--     Returns the expression for the data of an update event of format sql: a='1',b=NULL where id='2'
 -- Parameters:
---     i_changes - expression for the changed columns, as londiste.capture_sql_changes makes it
+--     i_changes - expression for the changed columns, as londiste.capture_sql_changes returns it
 --     i_row     - prefix of the old row's columns
 --     i_key     - columns of the key
 -- ----------------------------------------------------------------------

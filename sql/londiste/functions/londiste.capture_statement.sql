@@ -4,13 +4,14 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_statement(5)
---     The statement with which a capture function takes its events now, made for the table as it is at this moment. Capture
---     functions execute it when they find that they no longer fit: DDL never loses a column and never stops a writer, it makes
---     writes slower until the functions are generated again.
+--     Returns a statement that inserts the events of a capture function, made for the table as it is at this moment. A capture
+--     function executes it when the function no longer fits the table (the generic way): after DDL no column is lost and no
+--     writer is stopped, but writes are slower until the functions are generated anew.
 -- Parameters:
---     i_relation  - relation whose trigger fired
+--     i_relation  - relation whose trigger has fired
 --     i_operation - i, u, d or t
---     i_level     - as for londiste.capture_event_source, which makes the query
+--     i_level     - as for londiste.capture_event_source
+-- Raises: undefined_object when the queue does not exist
 -- ----------------------------------------------------------------------
 declare
     v_capture londiste.capture;
@@ -22,7 +23,7 @@ begin
     from londiste.capture c
     where c.queue_name = i_queue_name and c.table_name = i_table_name;
     if not found then
-        -- Triggers of a table that is no longer in the set, for instance in a restored dump.
+        -- The triggers belong to a table that is no longer in the set, for instance in a restored dump.
         return 'select 1';
     end if;
     if to_regclass('pgq.queue') is not null then
@@ -41,7 +42,7 @@ begin
                      else londiste.capture_event_source(v_capture, v_table, i_relation, i_operation, i_level)
                 end;
     if (select q.is_special from londiste.capture_queue(v_queue.queue_id) q) then
-        -- insert_event() knows what these mean.
+        -- pgq.insert_event() refuses or counts the events.
         return format('select pgq.insert_event(%L, e.ev_type, e.ev_data, %L, null, null, null) from (%s) e',
                       i_queue_name, i_table_name, v_source);
     end if;

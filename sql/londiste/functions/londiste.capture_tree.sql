@@ -2,8 +2,8 @@ create or replace function londiste.capture_tree(i_table oid) returns setof oid
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_tree(1)
---     The tables through which rows of a table can be written: the table, what it is a partition of or inherits from, on all levels, and
---     what is a partition of it or inherits from it.
+--     Returns the tables through which rows of a table can be written: the table; on all levels, the tables of which it is a
+--     partition or from which it inherits; and the tables that are partitions of it or inherit from it.
 -- ----------------------------------------------------------------------
 begin
     return query

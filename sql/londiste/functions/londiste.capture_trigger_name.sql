@@ -2,11 +2,12 @@ create or replace function londiste.capture_trigger_name(i_queue_name text, i_ta
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_trigger_name(3)
---     The name that a table's capture triggers are made with: the name that they have already, else the classic one (see
---     londiste.trigger_name), else one with the queue's id in it.
---     A name is passed over when a trigger that is not this table's and queue's stands under it, or under one made from it, on the table,
---     on one of its partitions or on what it is a partition of; the classic name also when it had to be cut. So two queues can capture one table, whatever their names, and a
---     trigger of the user's is never replaced.
+--     Returns the name under which a table's capture triggers are created: the name that they have already, else the classic
+--     name (see londiste.trigger_name), else a name with the queue's id in it.
+--
+--     A name is not used when a trigger that does not belong to this table and queue has the name, or a name made from it, on
+--     the table, on one of its partitions or on a table above it. The classic name is not used when the queue's name had to be
+--     cut, either. So two queues with any names can capture one table, and a user's trigger is never replaced.
 -- ----------------------------------------------------------------------
 declare
     v_queue_id int := (select q.queue_id from pgq.queue q where q.queue_name = i_queue_name);

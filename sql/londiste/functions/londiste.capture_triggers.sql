@@ -3,8 +3,9 @@ returns table (trigger_oid oid, function_name text)
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_triggers(3)
---     The triggers on a relation that call the generated capture functions of a captured table, whatever their names: those that were
---     made there, and on a partition the copies that the server made of the table's row triggers.
+--     Returns the triggers on a relation that call the generated capture functions of a captured table, whatever their names:
+--     the triggers that were created on the relation, and on a partition also the copies that the server made of the table's
+--     row triggers.
 -- Parameters:
 --     i_queue_name, i_table_name - the captured table
 --     i_relation                 - any table

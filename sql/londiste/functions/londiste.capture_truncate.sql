@@ -2,7 +2,7 @@ create or replace function londiste.capture_truncate(i_capture londiste.capture,
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_truncate(2)
---     The expressions for ev_type and ev_data of the event that tells that a table was emptied.
+--     Returns the expressions for ev_type and ev_data of the event for TRUNCATE of a table.
 -- ----------------------------------------------------------------------
 begin
     return (

@@ -3,14 +3,17 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_truncate_body(4)
---     The PL/pgSQL statements of the capture functions for TRUNCATE.
+--     Returns the PL/pgSQL statements of the capture functions for TRUNCATE.
 --
---     TRUNCATE of a partitioned table is one event; the same of a partition would empty the whole table at the subscriber, so it
---     becomes deletes. As the former also truncates the partitions, the table's triggers write a mark before it and delete it
---     after it: its oid, because one statement may truncate other tables' partitions too. The mark is a row that only the schema's
---     owner can write: with anything that a session itself can set, a writer could truncate a partition without an event. A
---     partition that was detached has its trigger until the next maintenance, but its rows are no longer the table's.
--- Parameters: i_suffix - t or m, as londiste.capture_objects has them
+--     TRUNCATE of a partitioned table becomes one event. TRUNCATE of a partition becomes deletes, because the event would empty
+--     the whole table on the subscriber. TRUNCATE of the table also truncates its partitions, whose triggers must then write
+--     nothing: the table's trigger before TRUNCATE inserts a mark, and the one after TRUNCATE deletes it. The mark has the
+--     table's oid, because one statement may truncate partitions of several tables. The mark is a row that only the schema's
+--     owner can write: a setting could be set by any session, which could then truncate a partition without an event.
+--
+--     A detached partition has its trigger until the next maintenance, but its rows no longer belong to the table and make no
+--     events.
+-- Parameters: i_suffix - t or m, as londiste.capture_objects returns it
 -- ----------------------------------------------------------------------
 declare
     v_is_partitioned boolean := (select c.relkind = 'p' from pg_class c where c.oid = i_relation);

@@ -3,15 +3,16 @@ returns table (index_oid oid, column_names text[], is_primary boolean, is_immedi
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_unique_columns(1)
---     The sets of columns of a table in which no two rows are equal: the columns of each unique index that is valid, not partial and has
---     no expression.
+--     Returns the sets of columns of a table in which no two rows are equal: the columns of each unique index that is valid,
+--     not partial and has no expression.
 --
---     A transaction of isolation level repeatable read also sees indexes that another session has dropped since: rows may have become
---     equal in their columns. pg_get_indexdef() looks at the catalogs as they are now.
+--     A transaction of isolation level repeatable read still sees an index that another session has dropped since, and rows may
+--     have become equal in its columns. pg_get_indexdef() sees the catalogs as they are now.
 -- Returns:
 --     column_names - in table order
---     is_immediate - the index is checked for each row; that of a deferrable constraint is not, so that rows are equal for a while
---     is_certain   - the index is there still, and none of its columns may be null or is generated
+--     is_immediate - the index is checked for each row; false for a deferrable constraint, under which rows may be equal for a
+--                    while
+--     is_certain   - the index still exists, and none of its columns may be null or is generated
 -- ----------------------------------------------------------------------
 begin
     return query

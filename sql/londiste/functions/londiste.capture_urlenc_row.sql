@@ -2,7 +2,8 @@ create or replace function londiste.capture_urlenc_row(i_row text, i_columns lon
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_urlenc_row(2)
---     The expression that makes a row of format urlenc: a=1&b=two+words&c, where c is null.
+--     Returns the expression for a row in format urlenc: a=1&b=two+words&c, where c is null.
+-- Parameters: i_row - prefix of the row's columns, e.g. "n"
 -- ----------------------------------------------------------------------
 begin
     return (

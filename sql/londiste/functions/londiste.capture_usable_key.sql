@@ -2,8 +2,8 @@ create or replace function londiste.capture_usable_key(i_table oid, i_key_column
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_usable_key(2)
---     The columns by which events name a row now: the ones that were asked for, while they can serve as a key (londiste.capture_key_fault),
---     else the table's own key.
+--     Returns the columns by which events name a row now: i_key_columns while they can serve as a key
+--     (londiste.capture_key_fault), else the table's own key.
 -- Parameters: i_key_columns - as in londiste.capture
 -- Returns: column names, or null when events name a row by all columns
 -- ----------------------------------------------------------------------

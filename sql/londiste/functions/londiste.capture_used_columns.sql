@@ -4,11 +4,12 @@ create or replace function londiste.capture_used_columns(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_used_columns(3)
---     The columns of a relation that go into events, and those by which events name a row: londiste.capture_usable_key, or all that go
---     into events, when DDL has taken away every key.
+--     Returns the columns of a relation that go into events (all_columns), and the columns by which events name a row
+--     (key_columns): those of londiste.capture_usable_key, or all_columns when DDL has removed every key. The ignored columns
+--     are left out of both, except columns of the key.
 -- ----------------------------------------------------------------------
 declare
-    -- Not in the query, which would look it up for each column.
+    -- Outside of the query below, which would call the function for each column.
     v_key text[] := londiste.capture_usable_key(i_table, i_capture.key_columns);
 begin
     select array_agg(c order by c.column_nr)

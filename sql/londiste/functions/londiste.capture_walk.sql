@@ -4,10 +4,11 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_walk(4)
---     The PL/pgSQL statements that make the update events of format sql of a statement that changed many rows.
---     The transition tables hold old and new rows in the same order. A join by position has to sort both, all columns of them,
---     and on disk when they are large; two cursors side by side do not. Events are collected, because a statement that inserts
---     many is cheaper than many that insert one.
+--     Returns the PL/pgSQL statements that make the update events, in format sql, of a statement that changed many rows.
+--
+--     The transition tables hold old and new rows in the same order. Two cursors side by side read them without sorting; a join
+--     by position would sort both tables with all columns, on disk when they are large. Events are collected and inserted many
+--     at a time, which is cheaper than one insert for each.
 -- ----------------------------------------------------------------------
 declare
     v_columns londiste.capture_column[];

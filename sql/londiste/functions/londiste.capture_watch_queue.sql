@@ -2,10 +2,10 @@ create or replace function londiste.capture_watch_queue() returns void
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_watch_queue(0)
---     Puts the trigger londiste_queue_changed on pgq.queue, if schema pgq is rlondiste's and may be changed. In another program's
---     schema the trigger does not belong, and its readers may not look for events that were written just after a rotation into the
---     table that was current before: capture looks at the queue each time there.
---     Also has the ticker's maintenance call londiste.provider_maintain, where the schema knows such calls.
+--     Creates the trigger londiste_queue_changed on pgq.queue when schema pgq is rlondiste's and this role owns the table. In
+--     the schema of another program there is no such trigger, and capture looks the queue up each time: readers of that schema
+--     may not look for events that were written, just after a rotation, into the event table that was current before.
+-- Locks: pgq.queue in share row exclusive mode until the end of the transaction, when the trigger is created
 -- ----------------------------------------------------------------------
 begin
     if to_regprocedure('pgq.rlondiste_version()') is not null

@@ -2,8 +2,9 @@ create or replace function londiste.catalog_id() returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.catalog_id(0)
---     Names the catalog of this database: another one after a dump and restore, where tables have other oids, and after pg_upgrade, where
---     rows of the catalog have other transaction ids. A standby that is promoted and a physical copy keep it.
+--     Returns a text that identifies the catalog of this database. The text changes with a dump and restore, after which tables
+--     have other oids, and with pg_upgrade, after which rows of the catalog have other transaction ids. A promoted standby and
+--     a physical copy keep the text.
 -- Returns: system identifier of the cluster (? where only superusers may see it) and oid of the database
 -- ----------------------------------------------------------------------
 declare

@@ -2,7 +2,9 @@ create or replace function londiste.check_provider_queue(i_queue_name text) retu
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.check_provider_queue(1)
---     Raises unless the tables and sequences of this queue may be changed: it must exist and must not be linked.
+--     Raises an error unless the set of a queue may be changed: the queue must exist and must not be linked to a subscribed
+--     queue.
+-- Raises: undefined_object, object_not_in_prerequisite_state
 -- ----------------------------------------------------------------------
 begin
     if not exists (select 1 from pgq.queue q where q.queue_name = i_queue_name) then

@@ -2,7 +2,10 @@ create or replace function londiste.check_subscriber_queue(i_queue_name text) re
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.check_subscriber_queue(1)
---     Raises when a queue on this database repeats the subscribed one: its set was fixed when they were linked.
+--     Raises an error when a queue of this database is linked to a subscribed queue: the set of the subscribed queue was fixed
+--     when the two were linked.
+-- Parameters: i_queue_name - the subscribed queue
+-- Raises: object_not_in_prerequisite_state
 -- ----------------------------------------------------------------------
 begin
     if londiste.link_dest(i_queue_name) is not null then

@@ -2,13 +2,14 @@ create or replace function londiste.cmp_list(i_list text, i_table_name text, i_c
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.cmp_list(4)
---     Compares a comma-separated list with the values of a column. The order does not matter.
+--     Compares a comma-separated list with the values of a column, without regard to order. Runs with the caller's rights:
+--     i_condition is executed as SQL.
 -- Parameters:
 --     i_list       - the list, e.g. "public.a,public.b"
 --     i_table_name - unquoted name of the table
 --     i_column     - unquoted name of the column
---     i_condition  - SQL condition that picks the rows
--- Returns: true when both hold the same values
+--     i_condition  - SQL condition that selects the rows
+-- Returns: true when the list and the column have the same values
 -- ----------------------------------------------------------------------
 declare
     v_live_list text[];

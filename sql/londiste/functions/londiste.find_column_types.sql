@@ -2,9 +2,9 @@ create or replace function londiste.find_column_types(i_table_name text) returns
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.find_column_types(1)
---     The column letters of a table, as the trigger pgq.logtriga takes them.
--- Parameters: i_table_name - unquoted name
--- Returns: one letter per live column in table order, k for a column of the primary key, v for another; null without a table
+--     Returns the column letters of a table, as the trigger function pgq.logtriga takes them.
+-- Returns: one letter for each live column in table order, k for a column of the primary key, v for any other; null when there
+--     is no such table
 -- ----------------------------------------------------------------------
 select pg_catalog.string_agg(case when k.indexrelid is null then 'v' else 'k' end, '' order by a.attnum)
 from pg_catalog.pg_attribute a

@@ -4,7 +4,7 @@ as $$
 -- Function: londiste.find_rel_oid(2)
 --     Looks up a relation by its unquoted name.
 -- Parameters:
---     i_fqname - name; the first dot splits, no dot means schema public
+--     i_fqname - name, as for londiste.split_fqname
 --     i_kind   - pg_class.relkind: r table (also a partitioned one), S sequence, v view, ...
 -- Returns: oid, or null when there is no such relation
 -- ----------------------------------------------------------------------

@@ -2,12 +2,12 @@ create or replace function londiste.find_table_fkeys(i_table_name text) returns 
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.find_table_fkeys(1)
---     The foreign keys from and to a table, with the statement that makes each again.
+--     Returns the foreign keys from and to a table, each with the statement that creates it.
 --
---     The copies that a foreign key of a partitioned table has on its partitions are left out: they come and go with it.
--- Parameters: i_table_name - unquoted name
--- Returns: rows as in subscriber_pending_fkeys; names in fkey_def are fully qualified, whatever the caller's search_path. A foreign
---     key with a comment has a second statement in fkey_def.
+--     A foreign key of a partitioned table has copies on the partitions. The copies are left out: the server creates and drops
+--     them together with the foreign key of the table.
+-- Returns: rows as in londiste.subscriber_pending_fkeys. Names in fkey_def are fully qualified, whatever the caller's
+--     search_path. When the foreign key has a comment, a second statement in fkey_def sets the comment.
 -- ----------------------------------------------------------------------
 select fn.nspname || '.' || f.relname,
        tn.nspname || '.' || t.relname,

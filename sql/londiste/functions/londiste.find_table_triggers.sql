@@ -2,13 +2,14 @@ create or replace function londiste.find_table_triggers(i_table_name text) retur
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.find_table_triggers(1)
---     The user's triggers of a table, with the statements that make each again.
+--     Returns the user's triggers of a table, each with the statements that create it.
 --
---     Left out are internal triggers, the copies that a trigger of a partitioned table has on its partitions, and replication's own
---     (londiste.is_own_trigger): on a node in the middle of a chain those pass the changes on and must never be taken away.
--- Parameters: i_table_name - unquoted name
--- Returns: rows as in subscriber_pending_triggers; names in trigger_def are fully qualified. A trigger that is disabled, or enabled
---     for replica or always, has a second statement in trigger_def that says so; one with a comment has one for that.
+--     Left out are internal triggers, the copies on partitions of a partitioned table's triggers, and replication's own
+--     triggers (londiste.is_own_trigger): in the middle of a chain the latter capture the changes for the next subscriber and
+--     must never be dropped.
+-- Returns: rows as in londiste.subscriber_pending_triggers. Names in trigger_def are fully qualified. When the trigger is
+--     disabled, or enabled for replica or always, a further statement in trigger_def restores that; when the trigger has a
+--     comment, a further statement sets the comment.
 -- ----------------------------------------------------------------------
 select londiste.full_name(i_table_name),
        t.tgname::text,

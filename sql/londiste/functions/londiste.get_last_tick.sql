@@ -2,9 +2,9 @@ create or replace function londiste.get_last_tick(i_consumer text) returns bigin
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.get_last_tick(1)
---     The tick up to which a consumer has applied its queue to this database.
+--     Returns the tick up to which a consumer has applied its queue to this database.
 -- Parameters: i_consumer - consumer id
--- Returns: tick id, or null when nothing is remembered
+-- Returns: tick id, or null when londiste.completed has no row for the consumer
 -- ----------------------------------------------------------------------
 select c.last_tick_id
 from londiste.completed c

@@ -2,7 +2,8 @@ create or replace function londiste.get_table_state(i_queue_name text) returns s
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.get_table_state(1)
---     The rows of subscriber_table of a queue; old form of londiste.subscriber_get_table_list.
+--     Returns the rows of londiste.subscriber_table for a queue, in the order in which the tables were added. Old form of
+--     londiste.subscriber_get_table_list.
 -- ----------------------------------------------------------------------
 select t.*
 from londiste.subscriber_table t

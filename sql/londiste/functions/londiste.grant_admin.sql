@@ -2,10 +2,9 @@ create or replace function londiste.grant_admin(i_grantee text) returns void
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.grant_admin(1)
---     Grants EXECUTE on the functions of schema londiste that change something and run with its owner's rights. pgq.grant_right(2)
---     calls it for the right "admin", the installation for who has that right. Does nothing where the caller does not own the
---     functions.
--- Parameters: i_grantee - role as "grant" takes it, quoted
+--     Grants EXECUTE on londiste.admin_functions(). Called by pgq.grant_right(2) for the right "admin", and by the installation
+--     for the roles that have the right. Does nothing when the caller does not own the functions.
+-- Parameters: i_grantee - role, quoted as "grant" takes it
 -- Writes: privileges on functions
 -- ----------------------------------------------------------------------
 declare

@@ -2,10 +2,11 @@ create or replace function londiste.is_own_trigger(i_trigger oid) returns boolea
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.is_own_trigger(1)
---     Tells replication's triggers from the user's: by the function that a trigger calls, never by its name.
+--     Tells whether a trigger is replication's own or the user's, by the function that the trigger calls, never by the
+--     trigger's name.
 -- Parameters: i_trigger - pg_trigger.oid
--- Returns: true for a trigger that calls a generated capture function, of any queue, and for one that calls a trigger function of PgQ
---     with a queue that has the table in its set (as the original tools make them)
+-- Returns: true for a trigger that calls a generated capture function, of any queue, and for a trigger that calls a trigger
+--     function of PgQ with a queue whose set has the table (the original tools create such triggers)
 -- ----------------------------------------------------------------------
 begin
     return exists (

@@ -3,16 +3,20 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.link(5)
---     Makes a queue on this database that repeats a queue which this database subscribes to: same ticks, same tables and sequences.
---     Its events are written by whoever applies the source queue, so it has no capture triggers and an external ticker.
+--     Creates a queue on this database that repeats a queue which this database subscribes to: same ticks, same tables and
+--     sequences. The linked queue has an external ticker, and its tables have no capture triggers: the program that applies the
+--     source queue also writes the events and ticks of the linked queue.
 -- Parameters:
 --     i_source_name   - the subscribed queue
---     i_dest_name     - the queue to make
+--     i_dest_name     - the queue to create
 --     i_tick_id       - tick of the source queue at which the link starts
 --     i_tick_snapshot - snapshot of that tick, as text
 --     i_tick_time     - time of that tick, as text
 -- Returns: a line that says what was done
+-- Raises: object_in_use when one of the queues is linked already or the new queue has tables; undefined_object when no table is
+--     subscribed to the source queue
 -- Writes: londiste.link, londiste.provider_table, londiste.provider_seq, pgq.queue, pgq.tick
+-- Locks: as pgq.create_queue
 -- ----------------------------------------------------------------------
 declare
     v_dest_id integer;

@@ -2,8 +2,10 @@ create or replace function londiste.link_del(i_source_name text, i_dest_name tex
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.link_del(2)
---     Takes a link away. The linked queue and its tables stay and may be changed again.
+--     Deletes a link. The linked queue and its tables stay; its set may be changed again.
+-- Parameters: i_source_name, i_dest_name - as for londiste.link
 -- Returns: a line that says what was done
+-- Raises: undefined_object when the queues are not linked
 -- Writes: londiste.link
 -- ----------------------------------------------------------------------
 begin

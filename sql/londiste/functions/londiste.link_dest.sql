@@ -2,9 +2,9 @@ create or replace function londiste.link_dest(i_source_name text) returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.link_dest(1)
---     The queue on this database that repeats a subscribed queue.
+--     Returns the queue on this database that repeats a subscribed queue.
 -- Parameters: i_source_name - queue that this database subscribes to
--- Returns: name of the linked queue, or null
+-- Returns: name of the linked queue, or null when there is none
 -- ----------------------------------------------------------------------
 select l.dest
 from londiste.link l

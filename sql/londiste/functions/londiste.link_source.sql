@@ -2,7 +2,7 @@ create or replace function londiste.link_source(i_dest_name text) returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.link_source(1)
---     The queue that a linked queue repeats.
+--     Returns the queue that a linked queue repeats.
 -- Parameters: i_dest_name - queue on this database
 -- Returns: name of the source queue, or null when the queue is not linked
 -- ----------------------------------------------------------------------

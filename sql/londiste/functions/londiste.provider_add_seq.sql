@@ -3,7 +3,8 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_add_seq(2)
 --     Adds a sequence to a queue's set, so that subscribers may follow its value.
--- Returns: 1, or 0 when it is there already
+-- Returns: 1, or 0 when the sequence is in the set already
+-- Raises: as londiste.check_provider_queue; undefined_table when there is no such sequence
 -- Writes: londiste.provider_seq
 -- ----------------------------------------------------------------------
 declare

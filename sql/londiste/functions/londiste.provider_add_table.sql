@@ -2,8 +2,8 @@ create or replace function londiste.provider_add_table(i_queue_name text, i_tabl
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_add_table(2)
---     Adds a table to a queue's set, with the usual capture. See londiste.provider_add_table_as.
--- Returns: 1, or 0 when it is there already
+--     Adds a table to a queue's set, captured as by default. The same as londiste.provider_add_table_as with null for the other
+--     parameters.
 -- ----------------------------------------------------------------------
 select londiste.provider_add_table_as(i_queue_name, i_table_name, null, null, null);
 $$ language sql security definer set search_path = pg_catalog, pg_temp;
@@ -12,11 +12,12 @@ create or replace function londiste.provider_add_table(i_queue_name text, i_tabl
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_add_table(3)
---     Adds a table to a queue's set, with column letters as the trigger pgq.logtriga takes them.
+--     Adds a table to a queue's set, with column letters as the trigger function pgq.logtriga takes them.
 -- Parameters:
---     i_col_types - a letter for each live column in table order: k key, v value, anything else or nothing: left out
--- Returns: 1, or 0 when it is there already
--- Writes: londiste.provider_table, londiste.capture, triggers on the table
+--     i_col_types - a letter for each live column in table order: k key, v value; a column with another letter or none is left
+--                   out of the events
+-- Returns, Writes, Locks: as londiste.provider_add_table_as
+-- Raises: as londiste.capture_letters and londiste.capture_add
 -- ----------------------------------------------------------------------
 declare
     v_letters record;

@@ -6,12 +6,14 @@ as $$
 -- Function: londiste.provider_add_table_as(5)
 --     Adds a table to a queue's set: from now on each change of a row becomes an event.
 -- Parameters:
---     i_capture      - statement (default when null): triggers per statement, cheap for statements of many rows; row: one per row
---     i_event_format - sql (default): partial SQL, as Londiste applies it; urlenc, json: as PgQ's logutriga and jsontriga
+--     i_capture      - statement (default when null): statement triggers, cheap for statements of many rows; row: row triggers
+--     i_event_format - sql (default when null): partial SQL, as Londiste applies it; urlenc, json: as PgQ's logutriga and
+--                      jsontriga
 --     i_key_columns  - columns that identify a row; null: primary key, else a suitable unique index
--- Returns: 1, or 0 when it is there already
--- Writes: londiste.provider_table, londiste.capture, triggers on the table
--- Locks: the table in share row exclusive mode, until the end of the transaction
+-- Returns: 1, or 0 when the table is in the set already
+-- Raises, Warns, Writes: as londiste.capture_add
+-- Locks: the table and its partitions in share row exclusive mode until the end of the transaction, in access exclusive mode
+--     when a trigger of the original tools has to be dropped
 -- ----------------------------------------------------------------------
 begin
     return londiste.capture_add(i_queue_name, i_table_name, coalesce(i_capture, 'statement'), coalesce(i_event_format, 'sql'),

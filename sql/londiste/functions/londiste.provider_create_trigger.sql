@@ -2,9 +2,8 @@ create or replace function londiste.provider_create_trigger(i_queue_name text, i
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_create_trigger(3)
---     Makes the capture triggers of a table that is in the set, with column letters.
--- Parameters: as for londiste.provider_add_table(3)
--- Returns: 1
+--     Creates the capture triggers of a table that is in the set, with column letters. Old name of
+--     londiste.provider_refresh_trigger(3).
 -- ----------------------------------------------------------------------
 select londiste.provider_refresh_trigger(i_queue_name, i_table_name, i_col_types);
 $$ language sql security definer strict set search_path = pg_catalog, pg_temp;

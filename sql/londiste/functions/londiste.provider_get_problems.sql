@@ -2,9 +2,10 @@ create or replace function londiste.provider_get_problems(i_queue_name text, out
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_get_problems(1)
---     The tables of a queue's set whose changes are not captured, or may not have been since the last maintenance, in the order in which
---     they were added. The next maintenance mends what it can, and has subscribers copy these tables again.
--- Returns: name of the table, and what is wrong with it; see londiste.capture_problem
+--     Returns the tables of a queue's set whose changes are not captured, or may not have been captured since the last
+--     maintenance, in the order in which the tables were added. The next maintenance captures them again where possible, and
+--     has subscribers copy these tables again.
+-- Returns: name of the table, and the problem in words, see londiste.capture_problem
 -- ----------------------------------------------------------------------
 select p.table_name, p.problem
 from (select t.nr, t.table_name, londiste.capture_problem(t.queue_name, t.table_name) as problem

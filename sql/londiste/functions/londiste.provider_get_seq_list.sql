@@ -2,7 +2,7 @@ create or replace function londiste.provider_get_seq_list(i_queue_name text) ret
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_get_seq_list(1)
---     The sequences of a queue's set, in the order in which they were added.
+--     Returns the sequences of a queue's set, in the order in which they were added.
 -- ----------------------------------------------------------------------
 select s.seq_name
 from londiste.provider_seq s

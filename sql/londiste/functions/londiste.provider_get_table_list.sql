@@ -2,7 +2,7 @@ create or replace function londiste.provider_get_table_list(i_queue_name text) r
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_get_table_list(1)
---     The tables of a queue's set, in the order in which they were added.
+--     Returns the tables of a queue's set with the names of their triggers, in the order in which the tables were added.
 -- ----------------------------------------------------------------------
 select t.table_name, t.trigger_name
 from londiste.provider_table t

@@ -2,14 +2,18 @@ create or replace function londiste.provider_maintain(i_queue_name text, i_table
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_maintain(2)
---     Generates the capture functions of a table anew when the table was changed or another generator made them, and adds triggers
---     to new partitions. The ticker's maintenance and provider install call it. A table that is in use, or that cannot be captured
---     now, is left for the next round: its writers meanwhile go the slower, generic way and lose nothing. Hence the short
---     lock_timeout: whoever waits for a table's lock makes its writers wait too.
+--     Generates the capture functions of a table anew when the table was changed or another generator made the functions, and
+--     adds triggers to new partitions. Called by the ticker's maintenance and by provider install.
 --
---     When changes of the table may have gone by its triggers there is a WARNING, and subscribers are told to copy the table again: see
---     londiste.capture_generate. Such warnings have SQLSTATE 01L01; the program logs them.
+--     A table that is in use, or that cannot be captured now, is left for the next round; its writers meanwhile take the
+--     slower, generic way and lose nothing. lock_timeout is short because writers of a table queue up behind whoever waits for
+--     the table's lock.
+--
+--     When changes of the table may have been written without events, a WARNING says so and subscribers are told to copy the
+--     table again: see londiste.capture_generate.
 -- Returns: 1 when the table was brought up to date, else 0
+-- Warns: 01L01, which the program logs, for lost changes and for tables that cannot be captured
+-- Writes: as londiste.capture_generate
 -- Locks: as londiste.capture_generate, each waited for at most 100 ms
 -- ----------------------------------------------------------------------
 declare
@@ -42,7 +46,8 @@ create or replace function londiste.provider_maintain(i_queue_name text) returns
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_maintain(1)
---     Does that for all tables of a queue, in one transaction: it keeps the locks of those that get new triggers until its end.
+--     Calls londiste.provider_maintain(2) for all tables of a queue, in one transaction: the locks of tables that get new
+--     triggers are held until its end.
 -- Returns: number of tables that were brought up to date
 -- ----------------------------------------------------------------------
 declare

@@ -2,10 +2,13 @@ create or replace function londiste.provider_notify_again(i_queue_name text, i_t
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_notify_again(2)
---     Has the subscribers copy a table again, because changes of it have not become events: event T with the tables of the set without
---     this one, as after "provider remove". The table is in the set when a subscriber reads that, so it was removed and added again, and
---     the subscriber copies it. A subscriber of the original tools takes the table out of its own set.
---     The caller has made the capture of the table right in the same transaction: the copy begins after its end.
+--     Has the subscribers copy a table again, because changes of the table have not become events. Writes an event T with the
+--     tables of the set except this one, as after "provider remove". A subscriber reads the event, finds the table in the
+--     provider's set all the same, concludes that the table was removed and added again, and copies it. A subscriber of the
+--     original tools takes the table out of its own set.
+--
+--     The caller has repaired the capture of the table in the same transaction: the copy begins after the end of that
+--     transaction.
 -- Returns: 1
 -- Writes: one event
 -- ----------------------------------------------------------------------

@@ -2,8 +2,8 @@ create or replace function londiste.provider_notify_change(i_queue_name text) re
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_notify_change(1)
---     Tells the subscribers which tables are in the set now: event T with a comma-separated list. A subscriber drops the tables
---     that are not listed.
+--     Tells the subscribers which tables are in the set now, by an event T with a comma-separated list. A subscriber drops the
+--     tables that are not listed.
 -- Returns: 1
 -- Writes: one event
 -- ----------------------------------------------------------------------

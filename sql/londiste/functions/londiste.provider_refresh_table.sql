@@ -2,8 +2,10 @@ create or replace function londiste.provider_refresh_table(i_queue_name text, i_
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_refresh_table(2)
---     Generates the capture functions of a table anew when the table, its partitions, its key or its queue changed.
--- Returns: 1, or 0 when they are up to date
+--     Generates the capture functions of a table anew when the table, its partitions, its key or its queue has changed.
+-- Returns: 1; 0 when the functions are up to date, and for a table that the original tools added
+-- Raises: undefined_object when the table is not in the set; as londiste.capture_generate
+-- Warns, Writes, Locks: as londiste.capture_generate
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);
@@ -11,7 +13,7 @@ begin
     if not exists (select 1 from londiste.capture c where c.queue_name = i_queue_name and c.table_name = v_table_name) then
         if exists (select 1 from londiste.provider_table t
                    where t.queue_name = i_queue_name and t.table_name = v_table_name) then
-            -- Added by the original tools: pgq.logtriga captures it.
+            -- The original tools added the table: pgq.logtriga captures its changes.
             return 0;
         end if;
         raise exception using

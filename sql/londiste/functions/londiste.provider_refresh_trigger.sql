@@ -2,9 +2,10 @@ create or replace function londiste.provider_refresh_trigger(i_queue_name text, 
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_refresh_trigger(2)
---     Old name of londiste.provider_refresh_table. A table that the original tools added gets capture functions of its own in place
---     of the trigger pgq.logtriga.
--- Returns: 1, or 0 when all is up to date
+--     Old name of londiste.provider_refresh_table. A table that the original tools added gets capture functions in place of the
+--     trigger pgq.logtriga.
+-- Returns: 1, or 0 when everything is up to date
+-- Raises, Warns, Writes, Locks: as londiste.provider_refresh_table or londiste.capture_replace
 -- ----------------------------------------------------------------------
 begin
     if exists (select 1 from londiste.capture c
@@ -20,8 +21,10 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_refresh_trigger(3)
 --     Captures a table that is in the set by other column letters from now on.
--- Parameters: as for londiste.provider_add_table(3)
+-- Parameters: i_col_types - as for londiste.provider_add_table(3)
 -- Returns: 1
+-- Raises: as londiste.capture_letters and londiste.capture_replace
+-- Warns, Writes, Locks: as londiste.capture_replace
 -- ----------------------------------------------------------------------
 declare
     v_letters record;

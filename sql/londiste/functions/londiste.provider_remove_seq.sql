@@ -4,6 +4,7 @@ as $$
 -- Function: londiste.provider_remove_seq(2)
 --     Takes a sequence out of a queue's set and tells the subscribers.
 -- Returns: 1
+-- Raises: object_not_in_prerequisite_state for a linked queue; undefined_object when the sequence is not in the set
 -- Writes: londiste.provider_seq, one event
 -- ----------------------------------------------------------------------
 declare

@@ -2,9 +2,11 @@ create or replace function londiste.provider_remove_table(i_queue_name text, i_t
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_remove_table(2)
---     Takes a table out of a queue's set and drops its capture triggers and functions. The table may be gone already.
+--     Takes a table out of a queue's set and drops its capture triggers and functions. The table may have been dropped already.
 -- Returns: 1
--- Writes: londiste.provider_table and what hangs on it, triggers on the table
+-- Raises: object_not_in_prerequisite_state for a linked queue; undefined_object when the table is not in the set
+-- Writes: londiste.provider_table and the rows of londiste.capture and capture_relation that belong to it; drops triggers and
+--     functions
 -- Locks: the table and its partitions in access exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare

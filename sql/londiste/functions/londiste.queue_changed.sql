@@ -2,9 +2,10 @@ create or replace function londiste.queue_changed() returns trigger
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.queue_changed(0)
---     Trigger on pgq.queue: has all backends look again what capture has to know of the queue (londiste.capture_ready), by a change
---     to the definition of the queue's parent event table that changes nothing. Nobody writes to that table, and the lock is one
---     that lets readers pass.
+--     Trigger on pgq.queue. Has every session that captures into the queue run londiste.capture_ready again, by an alter table
+--     on the queue's parent event table that changes nothing.
+-- Locks: the parent event table in share update exclusive mode until the end of the transaction; readers do not wait for that
+--     lock, and nobody writes to that table
 -- ----------------------------------------------------------------------
 begin
     if to_regclass(new.queue_data_pfx) is not null then

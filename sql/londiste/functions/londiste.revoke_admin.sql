@@ -2,8 +2,8 @@ create or replace function londiste.revoke_admin(i_grantee text) returns void
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.revoke_admin(1)
---     Takes back what londiste.grant_admin(1) grants.
--- Parameters: i_grantee - role as "revoke" takes it, quoted
+--     Revokes what londiste.grant_admin(1) grants.
+-- Parameters: i_grantee - role, quoted as "revoke" takes it
 -- Writes: privileges on functions
 -- ----------------------------------------------------------------------
 declare

@@ -2,10 +2,10 @@ create or replace function londiste.set_last_tick(i_consumer text, i_tick_id big
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.set_last_tick(2)
---     Remembers the tick up to which a consumer has applied its queue. To be called in the transaction that applied the events.
+--     Stores the tick up to which a consumer has applied its queue. Must be called in the transaction that applies the events.
 -- Parameters:
 --     i_consumer - consumer id
---     i_tick_id  - tick id; null forgets the consumer
+--     i_tick_id  - tick id; null deletes the consumer's row
 -- Returns: 1
 -- Writes: londiste.completed
 -- ----------------------------------------------------------------------

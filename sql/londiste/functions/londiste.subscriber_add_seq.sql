@@ -3,7 +3,8 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_add_seq(2)
 --     Subscribes to a sequence: its value follows the provider's.
--- Returns: 1, or 0 when it is subscribed already
+-- Returns: 1, or 0 when the sequence is subscribed already
+-- Raises: as londiste.check_subscriber_queue
 -- Writes: londiste.subscriber_seq
 -- ----------------------------------------------------------------------
 declare

@@ -2,10 +2,11 @@ create or replace function londiste.subscriber_add_table(i_queue_name text, i_ta
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_add_table(2)
---     Subscribes to a table. Its state is null: the copy has not begun.
--- Returns: 1, or 0 when it is subscribed already
+--     Subscribes to a table. The table's state is null: the copy has not begun.
+-- Returns: 1, or 0 when the table is subscribed already
+-- Raises: as londiste.check_subscriber_queue
+-- Warns, Locks: as londiste.capture_enable_subscribed, when the table is captured on this database too
 -- Writes: londiste.subscriber_table
--- Locks: when the table is captured here too, the table and its partitions in share row exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);

@@ -2,10 +2,9 @@ create or replace function londiste.subscriber_drop_all_table_triggers(i_table_n
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_drop_all_table_triggers(1)
---     Drops all of the user's triggers of a table and remembers how to make them again.
--- Parameters: i_table_name - unquoted name
--- Returns: 1, or 0 when the table had none
--- Writes: londiste.subscriber_pending_triggers
+--     Drops all of the user's triggers of a table and stores the statements that create them again.
+-- Returns: 1, or 0 when the table has none
+-- Writes, Locks: as londiste.subscriber_drop_table_trigger
 -- ----------------------------------------------------------------------
 declare
     v_dropped int := 0;

@@ -2,13 +2,14 @@ create or replace function londiste.subscriber_drop_table_fkey(i_from_table text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_drop_table_fkey(2)
---     Drops a foreign key and remembers how to make it again. One that is still remembered comes back the way it was first: it may
---     be dropped again before it was validated.
+--     Drops a foreign key and stores the statement that creates it again. A foreign key may be dropped again after it was
+--     restored as not valid and before it was validated: a stored statement that differs only by NOT VALID is kept.
 -- Parameters:
 --     i_from_table - unquoted name of the referencing table
 --     i_fkey_name  - unquoted name of the constraint
 -- Returns: 1, or 0 when there is no such foreign key
 -- Writes: londiste.subscriber_pending_fkeys
+-- Locks: both tables in access exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_from_table text := londiste.full_name(i_from_table);

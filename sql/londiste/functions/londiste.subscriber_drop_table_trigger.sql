@@ -2,10 +2,11 @@ create or replace function londiste.subscriber_drop_table_trigger(i_table_name t
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_drop_table_trigger(2)
---     Drops a user's trigger and remembers how to make it again. Replication's own triggers are never touched.
--- Parameters: unquoted names
+--     Drops a user's trigger and stores the statements that create it again. Never drops replication's own triggers.
+-- Parameters: i_trigger_name - unquoted name
 -- Returns: 1, or 0 when the table has no such trigger
 -- Writes: londiste.subscriber_pending_triggers
+-- Locks: the table in access exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_trig londiste.subscriber_pending_triggers;

@@ -3,10 +3,11 @@ returns setof londiste.subscriber_pending_fkeys
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_get_queue_valid_pending_fkeys(1)
---     The dropped foreign keys that can be made again: neither of their tables is in the middle of a copy.
+--     Returns the dropped foreign keys of a queue that can be created again: neither of their tables waits for a copy, is being
+--     copied, or still needs the snapshot of its copy.
 --
---     A table that no queue brings here never gets a state, so it does not hold its foreign keys back. The foreign key belongs to
---     the queue of one of its tables; one whose tables were both removed belongs to every queue, so that it does come back.
+--     A table that is not subscribed has no state and does not hold its foreign keys back. A foreign key belongs to the queues
+--     of its two tables; when neither table is subscribed any more, to every queue, so that it is created again all the same.
 -- ----------------------------------------------------------------------
 select f.*
 from londiste.subscriber_pending_fkeys f

@@ -2,7 +2,7 @@ create or replace function londiste.subscriber_get_seq_list(i_queue_name text) r
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_get_seq_list(1)
---     The subscribed sequences of a queue, in the order in which they were added.
+--     Returns the subscribed sequences of a queue, in the order in which they were added.
 -- ----------------------------------------------------------------------
 select s.seq_name
 from londiste.subscriber_seq s

@@ -2,7 +2,7 @@ create or replace function londiste.subscriber_get_table_list(i_queue_name text)
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_get_table_list(1)
---     The subscribed tables of a queue and their states, in the order in which they were added.
+--     Returns the subscribed tables of a queue and their states, in the order in which the tables were added.
 -- ----------------------------------------------------------------------
 select t.table_name, t.merge_state, t.snapshot, t.trigger_name, t.skip_truncate
 from londiste.subscriber_table t

@@ -2,7 +2,7 @@ create or replace function londiste.subscriber_get_table_pending_fkeys(i_table_n
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_get_table_pending_fkeys(1)
---     The foreign keys from and to a table that were dropped for a copy and wait to be made again.
+--     Returns the foreign keys from and to a table that were dropped and have not been created again.
 -- ----------------------------------------------------------------------
 select f.*
 from londiste.subscriber_pending_fkeys f

@@ -3,7 +3,7 @@ returns setof londiste.subscriber_pending_triggers
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_get_table_pending_triggers(1)
---     The triggers of a table that were dropped when it was subscribed, and wait to be made again.
+--     Returns the triggers of a table that were dropped when it was subscribed and have not been created again.
 -- ----------------------------------------------------------------------
 select t.*
 from londiste.subscriber_pending_triggers t

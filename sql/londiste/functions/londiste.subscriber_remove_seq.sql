@@ -4,6 +4,7 @@ as $$
 -- Function: londiste.subscriber_remove_seq(2)
 --     Ends the subscription to a sequence.
 -- Returns: 1
+-- Raises: as londiste.check_subscriber_queue; undefined_object when the sequence is not subscribed
 -- Writes: londiste.subscriber_seq
 -- ----------------------------------------------------------------------
 declare

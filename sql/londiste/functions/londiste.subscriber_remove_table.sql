@@ -2,9 +2,11 @@ create or replace function londiste.subscriber_remove_table(i_queue_name text, i
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_remove_table(2)
---     Ends the subscription to a table. The table and its data stay, and so does its row in londiste.table_position, if it has
---     one: replay unregisters the copy's consumer that it names, which would keep the provider from rotating, and deletes it.
+--     Ends the subscription to a table. The table and its data stay. The row in londiste.table_position, which names the
+--     consumer of the table's copy, stays too: replay unregisters that consumer, which would keep the provider from rotating,
+--     and then deletes the row.
 -- Returns: 1
+-- Raises: as londiste.check_subscriber_queue; undefined_object when the table is not subscribed
 -- Writes: londiste.subscriber_table
 -- ----------------------------------------------------------------------
 declare

@@ -2,10 +2,9 @@ create or replace function londiste.subscriber_restore_all_table_triggers(i_tabl
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_restore_all_table_triggers(1)
---     Makes all dropped triggers of a table again.
--- Parameters: i_table_name - unquoted name
--- Returns: 1, or 0 when none were waiting
--- Writes: londiste.subscriber_pending_triggers
+--     Creates all dropped triggers of a table again.
+-- Returns: 1, or 0 when no trigger is stored
+-- Writes, Locks: as londiste.subscriber_restore_table_trigger
 -- ----------------------------------------------------------------------
 declare
     v_restored int := 0;

@@ -2,14 +2,17 @@ create or replace function londiste.subscriber_restore_table_fkey(i_from_table t
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_restore_table_fkey(2)
---     Makes a dropped foreign key again. One that somebody has made by hand meanwhile is left as it is.
+--     Creates a dropped foreign key again. When the table has a constraint of this name, only the stored statement is deleted.
 --
---     Definitions that Londiste 2.1 stored hold unqualified names, so they are executed with the caller's search_path.
+--     The statement is executed with the caller's search_path and rights: statements that Londiste 2.1 stored have unqualified
+--     names.
 -- Parameters:
 --     i_from_table - unquoted name of the referencing table
 --     i_fkey_name  - unquoted name of the constraint
--- Returns: 1, or 0 when nothing is remembered under that name
+-- Returns: 1, or 0 when no such foreign key is stored
+-- Raises: any error of the statement, such as foreign_key_violation
 -- Writes: londiste.subscriber_pending_fkeys
+-- Locks: both tables in share row exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_from_table text := londiste.full_name(i_from_table);
@@ -30,7 +33,7 @@ begin
                      and c.conname = i_fkey_name) then
         execute v_fkey.fkey_def;
     end if;
-    -- By table and name: other tables may have a foreign key of the same name waiting.
+    -- By table and name: another table may have a stored foreign key of the same name.
     delete from londiste.subscriber_pending_fkeys p
     where p.from_table = v_from_table
       and p.fkey_name = i_fkey_name;

@@ -2,12 +2,15 @@ create or replace function londiste.subscriber_restore_table_trigger(i_table_nam
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_restore_table_trigger(2)
---     Makes a dropped trigger again. One that somebody has made by hand meanwhile is left as it is.
+--     Creates a dropped trigger again. When the table has a trigger of this name, only the stored statement is deleted.
 --
---     Definitions that Londiste 2.1 stored may hold unqualified names, so they are executed with the caller's search_path.
--- Parameters: unquoted names
--- Returns: 1, or 0 when nothing is remembered under that name
+--     The statement is executed with the caller's search_path and rights: statements that Londiste 2.1 stored may have
+--     unqualified names.
+-- Parameters: i_trigger_name - unquoted name
+-- Returns: 1, or 0 when no such trigger is stored
+-- Raises: any error of the statement
 -- Writes: londiste.subscriber_pending_triggers
+-- Locks: the table in share row exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);

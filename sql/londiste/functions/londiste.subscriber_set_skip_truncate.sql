@@ -2,8 +2,9 @@ create or replace function londiste.subscriber_set_skip_truncate(i_queue_name te
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.subscriber_set_skip_truncate(3)
---     Says whether the next copy of a table keeps the rows that are there.
+--     Stores whether the next copy of a table keeps the rows that the table has on the subscriber.
 -- Returns: 1
+-- Raises: undefined_object when the table is not subscribed
 -- Writes: londiste.subscriber_table
 -- ----------------------------------------------------------------------
 declare

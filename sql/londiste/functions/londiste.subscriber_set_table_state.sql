@@ -5,10 +5,11 @@ as $$
 -- Function: londiste.subscriber_set_table_state(4)
 --     Stores the state of a subscribed table.
 -- Parameters:
---     i_snapshot    - the provider's snapshot that the copied data have, as text; null: none
+--     i_snapshot    - the provider's snapshot of which the copied data are, as text; null: none
 --     i_merge_state - null, in-copy, catching-up, wanna-sync:TICK, do-sync:TICK or ok
 -- Returns: 1
--- Writes: londiste.subscriber_table; state ok also clears skip_truncate, which is meant for one copy
+-- Raises: undefined_object when the table is not subscribed
+-- Writes: londiste.subscriber_table; state ok also clears skip_truncate, which holds for one copy
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);

@@ -2,7 +2,8 @@ create or replace function londiste.trigger_queue(i_trigger oid) returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.trigger_queue(1)
---     The queue that one of PgQ's own triggers (pgq.logtriga, sqltriga, logutriga, jsontriga) writes to: its first argument.
+--     Returns the queue that a trigger of PgQ (pgq.logtriga, sqltriga, logutriga, jsontriga) writes to: the trigger's first
+--     argument.
 -- Parameters: i_trigger - pg_trigger.oid
 -- Returns: name of the queue, or null when the trigger calls another function
 -- ----------------------------------------------------------------------

@@ -11,7 +11,7 @@ begin
     if i_value !~ '[^A-Za-z0-9._-]' then
         return i_value;
     end if;
-    -- One pass per different character; "%" first, since the others bring it in, and the space after "+".
+    -- One replace() for each different character: "%" first, because every other one inserts "%"; the space last, after "+".
     v_encoded := replace(i_value, '%', '%25');
     for v_char in
         select distinct u.c

@@ -2,7 +2,7 @@ create or replace function londiste.version() returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.version(0)
---     The Londiste release whose interface this schema has. The tools of that release read it.
+--     Returns the Londiste release whose interface this schema has. The tools of that release read it.
 -- ----------------------------------------------------------------------
 select '2.1.13'::text;
 $$ language sql immutable;
