@@ -152,7 +152,14 @@ create table if not exists londiste.table_position (
 );
 
 -- A consumer name belongs to one copy at a time, in all queues together: londiste.completed has the name alone as its key.
-create unique index if not exists table_position_consumer_idx on londiste.table_position (consumer_id);
+do $$
+begin
+    -- "create index if not exists" waits for writers of the table also when the index is there.
+    if to_regclass('londiste.table_position_consumer_idx') is null then
+        create unique index table_position_consumer_idx on londiste.table_position (consumer_id);
+    end if;
+end;
+$$;
 
 -- When the last applied tick of a consumer was made, in UTC. The time identifies the tick: a provider that lost its last
 -- transactions gives the number to another tick. The row is valid only while its tick_id is the last_tick_id in londiste.completed.

@@ -4,7 +4,7 @@
 -- A schema of Londiste 2.1 keeps its tables and rows. Its functions are dropped here and created by the files that follow, because
 -- "create or replace" raises an error where argument names or the result differ. A schema of Londiste 3 is refused.
 -- Raises: object_not_in_prerequisite_state
--- Locks: until the end of the transaction londiste.completed in share update exclusive mode, londiste.subscriber_table and each table
+-- Locks: until the end of the transaction londiste.completed in share update exclusive mode, and each table
 --     that gets a new column in access exclusive mode
 
 do $$
@@ -136,9 +136,15 @@ begin
     if to_regclass('londiste.subscriber_table') is null then
         return;
     end if;
-    alter table londiste.subscriber_table
-        add column if not exists trigger_name text,
-        add column if not exists skip_truncate boolean;
+    -- "add column if not exists" waits for readers of the table also when the column is there.
+    if not exists (select from pg_catalog.pg_attribute a
+                   where a.attrelid = to_regclass('londiste.subscriber_table') and a.attname = 'trigger_name') then
+        alter table londiste.subscriber_table add column trigger_name text;
+    end if;
+    if not exists (select from pg_catalog.pg_attribute a
+                   where a.attrelid = to_regclass('londiste.subscriber_table') and a.attname = 'skip_truncate') then
+        alter table londiste.subscriber_table add column skip_truncate boolean;
+    end if;
     if not exists (select from pg_catalog.pg_attribute a
                    where a.attrelid = to_regclass('londiste.ret_subscriber_table') and a.attname = 'skip_truncate') then
         drop type if exists londiste.ret_subscriber_table;

@@ -1,5 +1,7 @@
 //! The provider's commands, message by message.
 
+use std::thread;
+
 use super::log_lines::log;
 use crate::support::{Replication, wait_until};
 
@@ -83,6 +85,44 @@ fn changed_files_are_installed_without_a_new_version() {
         now if now == function => Ok(()),
         now => Err(now),
     });
+}
+
+/// Whoever has read a list of tables, and a copy that has stored its consumer, keep their locks until their transactions end.
+#[test]
+fn changed_files_are_installed_beside_open_transactions() {
+    let r = Replication::new();
+    r.install();
+    r.subscriber.sql("comment on function londiste.rlondiste_version() is 'files of another program'");
+    let reader = r.subscriber.session();
+    reader.sql("begin; select * from londiste.subscriber_table; select * from londiste.subscriber_seq");
+    let writer = r.subscriber.session();
+    writer
+        .sql("begin; insert into londiste.table_position (queue_name, table_name, consumer_id) values ('q', 't', 'c')");
+    thread::scope(|scope| {
+        let installed = scope.spawn(|| r.londiste.run("subscriber install"));
+        wait_until("the files are installed", || match installed.is_finished() {
+            true => Ok(()),
+            false => Err(format!(
+                "install waits: {:?}",
+                r.subscriber.rows("select relation::regclass, mode from pg_locks where not granted")
+            )),
+        });
+    });
+}
+
+/// A link begins at a tick of its source, in place of the queue's own ticks.
+#[test]
+fn link_refuses_a_queue_that_has_consumers() {
+    let r = installed("create table t (id int primary key)");
+    r.provider.sql(
+        "insert into londiste.subscriber_table (queue_name, table_name) values ('source', 'public.t');
+         select pgq.create_queue('taken'); select pgq.register_consumer('taken', 'c')",
+    );
+    let link = |dest: &str| format!("select londiste.link('source', '{dest}', 7, '1:1:', '2026-01-01')");
+    let error = r.provider.session().error(&link("taken"));
+    assert_eq!((&*error.code, &*error.message), ("55006", "queue \"taken\" has consumers"));
+    assert_eq!(r.provider.value("select count(*) from pgq.get_consumer_info('taken', 'c')"), "1");
+    assert_eq!(r.provider.value(&link("new")), "queue \"new\" now repeats \"source\" from tick 7");
 }
 
 #[test]

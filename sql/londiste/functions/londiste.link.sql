@@ -13,7 +13,7 @@ as $$
 --     i_tick_snapshot - snapshot of that tick, as text
 --     i_tick_time     - time of that tick, as text
 -- Returns: a line that says what was done
--- Raises: object_in_use when one of the queues is linked already or the new queue has tables; undefined_object when no table is
+-- Raises: object_in_use when one of the queues is linked already or the new queue has tables or consumers; undefined_object when no table is
 --     subscribed to the source queue
 -- Writes: londiste.link, londiste.provider_table, londiste.provider_seq, pgq.queue, pgq.tick
 -- Locks: as pgq.create_queue
@@ -36,6 +36,13 @@ begin
         raise exception using
             errcode = 'object_in_use',
             message = format('queue "%s" already has tables of its own', i_dest_name);
+    end if;
+
+    if exists (select 1 from pgq.queue q join pgq.subscription s on s.sub_queue = q.queue_id where q.queue_name = i_dest_name) then
+        raise exception using
+            errcode = 'object_in_use',
+            message = format('queue "%s" has consumers', i_dest_name),
+            hint = 'A link takes the ticks of its source from the start on. Name a queue that is new.';
     end if;
 
     perform pgq.create_queue(i_dest_name);
