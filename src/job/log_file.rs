@@ -7,7 +7,7 @@
 //! 2. A renames `x.log` to `x.log.1` and creates a new `x.log`.
 //! 3. B renames the new, nearly empty `x.log` to `x.log.1` and the full file to `x.log.2`: one rotation too many.
 //! 4. Process C still has the first file open and writes to it under its names `x.log.1`, `x.log.2`, ..., until it is
-//!   deleted.
+//!    deleted.
 //!
 //! The rule: lock the open file, then check that the path still names this file, and open the path again if not; only
 //! then measure, rotate, write. Rotation ends with the rename of `x.log`, so a process that gets the lock of a new file
