@@ -77,8 +77,9 @@ fn position(at: usize) -> u32 {
 const ACTION: &str = "read the events of the batch";
 
 /// Starts to read the events of a batch, in the order of their ids. `batch_sql` is a statement that gives rows with the
-/// columns of an event, such as the text that `pgq.batch_event_sql` returns. Until the stream has ended, or is dropped
-/// and the server has noticed, the provider's session is busy and holds a snapshot, which holds vacuum back.
+/// columns of an event, such as the text that `pgq.batch_event_sql` returns. Until the stream has ended, the provider's
+/// session is busy and holds a snapshot, which holds vacuum back; after the stream is dropped early, until the server has
+/// sent all rows or the statement is cancelled.
 ///
 /// Fails, here or in the stream, with [`Error::Query`], or with [`Error::Data`] for a row that cannot be read.
 pub async fn stream<'a>(provider: &'a Db, batch_sql: &Sql) -> Result<EventStream<'a>> {

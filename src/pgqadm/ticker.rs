@@ -1,8 +1,8 @@
 //! The ticker: makes ticks in all queues of a database, on a connection of its own.
 //!
 //! One queue never holds up the others: an error of a queue (it is being dropped, it was restored into another cluster, the
-//! user may not tick it) is logged, and the round goes on. No statement waits longer than [`LOCK_TIMEOUT`] for a lock; a
-//! queue that was locked is left out for [`ASIDE`]. Each tick is a transaction of its own.
+//! user may not tick it) is logged, and the round goes on. Reading and ticking a queue waits at most [`LOCK_TIMEOUT`] for a
+//! lock; a queue that was locked is left out for [`ASIDE`]. Each tick is a transaction of its own.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
