@@ -38,7 +38,7 @@
 //! | queue, event | PgQ's log of changes in the provider; one row of it |
 //! | tick, batch | a position in a queue; the events between two of them |
 //! | consumer | a name under which the batches of a queue are read, one after the other |
-//! | rotation | the queue's tables are filled in turn, the one that nobody needs any more is truncated |
+//! | rotation | the queue's tables are filled in turn; one whose events no consumer needs any more is truncated |
 //! | copy, catching up, wanna-sync, do-sync | the steps by which a table comes to be in sync |
 //! | job | a configured process: an ini file with its job name |
 

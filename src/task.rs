@@ -1,15 +1,15 @@
-//! Tasks that run beside the one that has started them: who counts them, and the request that ends them.
+//! Tasks that run beside the task that started them: the tracker that counts them, and the request that ends them.
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
-/// A request to end at once, and the tasks that have to see it before the process may end. Cheap to clone; clones are
-/// the same request and count the same tasks.
+/// The request to abort, that is to end at once, and the tasks that must end before the process does. Cheap to clone;
+/// clones share the request and count the same tasks.
 #[derive(Clone, Debug)]
 pub struct Abort {
     request: CancellationToken,
-    /// The milder request, to finish what is at hand.
+    /// The request to finish, that is to end after the work at hand.
     finish: CancellationToken,
     tasks: TaskTracker,
 }
@@ -21,53 +21,54 @@ impl Default for Abort {
 }
 
 impl Abort {
-    /// A request that nobody has made yet, and no tasks.
+    /// Neither request is made yet, and there are no tasks.
     pub fn new() -> Abort {
         Abort::after(CancellationToken::new())
     }
 
-    /// The same beside a milder request, to finish what is at hand.
+    /// As [`Abort::new`], with `finish` as the request to finish.
     pub(crate) fn after(finish: CancellationToken) -> Abort {
         let tasks = TaskTracker::new();
-        // Tasks may be spawned all the same; a tracker that is not closed would never be found empty.
+        // A tracker that is not closed never counts as empty. Tasks can be spawned on a closed one.
         tasks.close();
         Abort { request: CancellationToken::new(), finish, tasks }
     }
 
-    /// Makes the request. It cannot be taken back.
+    /// Makes the request to abort, which cannot be taken back.
     pub fn cancel(&self) {
         self.request.cancel();
     }
 
-    /// Whether the request was made.
+    /// Whether the request to abort was made.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.request.is_cancelled()
     }
 
-    /// Returns when the request is made, at once if it was made before. Cancel-safe.
+    /// Returns when the request to abort is made, at once if it was made before. Cancel-safe.
     pub(crate) fn cancelled(&self) -> WaitForCancellationFuture<'_> {
         self.request.cancelled()
     }
 
-    /// Returns when the milder request is made. Cancel-safe.
+    /// Returns when the request to finish is made, at once if it was made before. Cancel-safe.
     pub(crate) fn finishing(&self) -> WaitForCancellationFuture<'_> {
         self.finish.cancelled()
     }
 
-    /// A request that is made with this one and can also be made alone. Its tasks count with those of this one.
+    /// A request to abort that is made with this one and can also be made alone. Its tasks count with those of this one.
     #[must_use]
     pub(crate) fn child_token(&self) -> Abort {
         Abort { request: self.request.child_token(), ..self.clone() }
     }
 
-    /// A request that neither this one nor the milder one makes, for what is put in order at the end. Its tasks count with
-    /// those of this one.
+    /// A request of its own, which neither of these two requests makes, for clean-up after an abort. Its tasks count
+    /// with those of this one.
     #[must_use]
     pub(crate) fn for_clean_up(&self) -> Abort {
         Abort { tasks: self.tasks.clone(), ..Abort::new() }
     }
 
-    /// Starts a task. It goes on when the handle is dropped, and has to end by itself soon after the request.
+    /// Starts a task. The task goes on when the handle is dropped, and has to end by itself soon after the request to
+    /// abort.
     pub(crate) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -75,7 +76,7 @@ impl Abort {
         self.tasks.spawn(task)
     }
 
-    /// Returns when no task is running.
+    /// Returns when no task of this request, its children and its clean-ups is running.
     pub(crate) async fn tasks_ended(&self) {
         self.tasks.wait().await;
     }

@@ -1,8 +1,8 @@
 //! Text for people, in log lines and on terminals, with values in it that anybody may have written: keys of rows, types of
 //! events, names, messages of a server.
 //!
-//! The rule: what a value brings along makes no line of its own and gives a terminal no commands. So a line break in a log
-//! line is one that the program itself has written, by [`Lines`]; every other one is shown as `\n`.
+//! The rule: no value begins a line or gives a terminal commands. Line breaks in a log line come from the program itself,
+//! by [`Lines`]; those in values are shown as `\n`.
 
 use std::cell::Cell;
 use std::fmt::{self, Display, Write};
@@ -51,7 +51,7 @@ pub(crate) fn one_line(text: &str) -> String {
     shown(text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; "))
 }
 
-/// Data as a terminal may get it: line breaks and tabs stay, characters that a terminal takes for commands are escaped.
+/// Data for a terminal: line breaks and tabs stay, characters that a terminal takes for commands are escaped.
 pub(crate) fn for_terminal(data: &str) -> String {
     let mut text = String::with_capacity(data.len());
     for c in data.chars() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::program::Program;
 use crate::text::shown;
 
-/// The name that the program was called by, and what it says about the command line.
+/// The name that the program was called by, and the program that it chooses.
 #[derive(Debug)]
 pub(super) struct Caller {
     /// The last part of the path that the program was called by, which messages begin with.

@@ -23,18 +23,18 @@ pub(super) fn of(program: Program) -> impl Iterator<Item = &'static Spec> {
 pub(super) struct Parsed {
     pub(super) spec: &'static Spec,
     pub(super) command: Command,
-    /// The spec's, or none where these words change nothing.
+    /// The spec's, or [`Suffix::None`] where this form of the command changes nothing.
     pub(super) pidfile: Suffix,
-    /// Words that mean nothing to the command.
+    /// Words that the command does not read.
     pub(super) ignored: Vec<String>,
 }
 
-/// Finds the command and reads what belongs to it.
+/// Finds the command and reads its arguments and options.
 pub(super) fn parse(program: Program, words: &VecDeque<OsString>, options: &Options) -> Result<Parsed, Failure> {
     let mut words: VecDeque<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let spec = if program == Program::Londiste && (options.rewind || options.reset) {
         words.clear();
-        // Rewind wins where both are given, as ever.
+        // As in SkyTools, rewind wins where both are given.
         if options.rewind { &londiste_commands::REWIND } else { &londiste_commands::RESET }
     } else {
         find(program, &mut words)?
@@ -44,8 +44,8 @@ pub(super) fn parse(program: Program, words: &VecDeque<OsString>, options: &Opti
     }
     let mut args = Args::new(spec, words);
     let command = (spec.build)(&mut args, options)?;
-    // The original ignores words too many. Where a command takes a fixed number of words and changes something with them,
-    // that would do half of what is asked for.
+    // SkyTools ignores surplus words. A command that takes words refuses them, since it would do only a part of the
+    // request.
     if !spec.args.is_empty() && !args.is_empty() {
         let words = args.rest().join(" ");
         return Err(args.wrong(&format!("{} has no use for \"{words}\"", spec.words)));
@@ -54,7 +54,7 @@ pub(super) fn parse(program: Program, words: &VecDeque<OsString>, options: &Opti
     Ok(Parsed { spec, command, pidfile, ignored: args.rest() })
 }
 
-/// Whether this form of a command that can change something does not.
+/// Whether this form of a command changes nothing, although the command can.
 fn only_shows(command: &Command) -> bool {
     match command {
         Command::Pgqadm(pgqadm::Command::Config { changes, .. }) => changes.is_empty(),

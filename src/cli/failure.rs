@@ -1,20 +1,20 @@
-//! Why a command was not run or not finished, with its text and its exit status.
+//! Why a command was not run or not finished: the text and the exit status.
 
 use super::caller::Caller;
 use crate::error::{Error, Report};
 use crate::job::log::{Level, line};
 use crate::text::shown;
 
-/// Why a command was not run or not finished, by the way it is told.
+/// Why a command was not run or not finished, by the form of its text.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// A bare line, as the original prints it.
+    /// A bare line, as in SkyTools.
     Plain(String),
-    /// A line in the format of the log, as the original prints it.
+    /// A line in the format of the log, as in SkyTools.
     Logged(String),
-    /// The command line cannot be used: told with how to use it.
+    /// The command line cannot be used: the usage, and a line that says why.
     Usage(String),
-    /// Anything else.
+    /// Any other error, by its [`Report`].
     Error(Error),
 }
 

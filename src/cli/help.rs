@@ -1,4 +1,4 @@
-//! What `--help` and `--version` print.
+//! The texts of `--help` and `--version`.
 
 use super::caller::Caller;
 use super::command;
@@ -7,10 +7,10 @@ use super::options;
 use super::program::Program;
 use super::spec::Spec;
 
-/// Width of the column that the commands stand in.
+/// Characters of the column with the commands.
 const COLUMN: usize = 45;
 
-/// The whole help; only of one program when it was called by that program's name.
+/// The help of both programs, or of the one whose name was called.
 pub(super) fn help(caller: &Caller) -> String {
     let programs = caller.program.map_or(vec![Program::Pgqadm, Program::Londiste], |program| vec![program]);
     let mut text = caller.usage();
@@ -21,7 +21,7 @@ pub(super) fn help(caller: &Caller) -> String {
         });
         let mut previous = None;
         for spec in command::of(*program) {
-            // The families of commands stand apart.
+            // A blank line between the families of commands.
             let family = spec.words.contains(' ').then(|| spec.first_word());
             if previous.replace(family).is_some_and(|previous| previous != family) {
                 text.push('\n');
@@ -43,7 +43,7 @@ fn command_line(spec: &Spec) -> String {
     format!("  {words:COLUMN$}{}\n", spec.about)
 }
 
-/// The version, and what it stands in for.
+/// The version, and that of SkyTools which it is compatible with.
 pub(super) fn version() -> String {
     format!("rlondiste {} (Skytools 2.1 compatible)\n", env!("CARGO_PKG_VERSION"))
 }

@@ -29,7 +29,7 @@ use self::print::{print, show, tell};
 use self::process::{Config, Ending};
 use crate::config::File;
 
-/// Runs the program; the first argument is the name that it was called by.
+/// Runs the program and returns its exit status. The first argument is the name that the program was called by.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let caller = Caller::new(args.first().map_or(OsStr::new(""), OsString::as_os_str));
@@ -49,8 +49,8 @@ fn run(args: Vec<OsString>, caller: &Caller) -> Result<u8, Failure> {
     result
 }
 
-/// What `subscriber tables` prints when it cannot tell the states. Shell loops count the lines whose second word is not
-/// `ok` and take none for "all in sync", so that no output at all would be a false "done".
+/// Printed by `subscriber tables` when the states are not known. Scripts of SkyTools count the lines whose second word
+/// is not `ok`, and take none for "all tables are in sync": without output they would stop waiting.
 const UNKNOWN_TABLES: &str = "\
 Table                                           State
 -                                             unknown

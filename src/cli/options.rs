@@ -11,8 +11,8 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use super::failure::Failure;
 use crate::config::{self, Capture};
 
-/// The long options of the original programs. Their prefixes win over those of new options, so that a script that says
-/// `--k` for `--kill` goes on working.
+/// The long options of SkyTools. Their prefixes win over those of new options, so that a script that says `--k` for
+/// `--kill` goes on working.
 const ORIGINAL: [&str; 14] = [
     "all",
     "daemon",
@@ -205,7 +205,7 @@ fn complete_one(text: &str, names: &BTreeSet<&str>) -> Result<OsString, Failure>
     Ok(format!("--{full}{value}").into())
 }
 
-/// What is wrong, in the words of the original programs where they have some.
+/// The text of clap's error, in the words of Python's optparse, as in SkyTools, where optparse has such an error.
 fn text_of(error: &clap::Error) -> String {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
@@ -226,7 +226,7 @@ fn text_of(error: &clap::Error) -> String {
     }
 }
 
-/// The names of all options that `is_shown` holds for, as clap's command for the help.
+/// clap's command for the help, with the options for which `is_shown` is true.
 pub(super) fn command(is_shown: impl Fn(&str) -> bool) -> clap::Command {
     Options::command().mut_args(|arg| {
         let shown = arg.get_long().is_some_and(&is_shown);

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::job::Output;
 use crate::text::for_terminal;
 
-/// Prints what a command has found.
+/// Prints the output of a command: as JSON with `--json`, if it has JSON, else as text.
 pub(super) fn show(output: &Output, options: &Options) -> Result<(), Failure> {
     match output.json().filter(|_| options.json) {
         Some(json) => print(&format!("{json:#}\n")),
@@ -17,7 +17,7 @@ pub(super) fn show(output: &Output, options: &Options) -> Result<(), Failure> {
     .map(drop)
 }
 
-/// Prints what a command has found in place of what it found before: a terminal is cleared first.
+/// As [`show`], for `--watch`: clears a terminal first.
 pub(super) fn show_again(output: &Output, options: &Options) -> Result<(), Failure> {
     if io::stdout().is_terminal() {
         write("\x1b[H\x1b[2J")?;
@@ -25,12 +25,12 @@ pub(super) fn show_again(output: &Output, options: &Options) -> Result<(), Failu
     show(output, options)
 }
 
-/// Prints data: as it is for programs, without commands to the terminal for people.
+/// Prints data; to a terminal with control characters escaped, else unchanged. Returns exit status 0.
 pub(super) fn print(text: &str) -> Result<u8, Failure> {
     if io::stdout().is_terminal() { write(&for_terminal(text)) } else { write(text) }
 }
 
-/// A reader that has gone away, as in `... | head -1`, has read enough.
+/// Writes to standard output. A closed pipe, as of `... | head -1`, is no error.
 fn write(text: &str) -> Result<u8, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -41,7 +41,7 @@ fn write(text: &str) -> Result<u8, Failure> {
     }
 }
 
-/// Prints anything else. Nothing is left to complain to when this fails.
+/// Prints a message to standard error. Failures are ignored: there is no other place to report them.
 pub(super) fn tell(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! From a command to its end, in the order that forking and signals demand: background, pidfile, log, runtime, command.
+//! Runs a command, in the order that forking and signals require: background, pidfile, log, runtime, command.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::job::pidfile::{Pidfile, with_suffix};
 use crate::job::{Control, Output, critical};
 use crate::{londiste, pgqadm};
 
-/// How long statements may take to be cancelled, and sessions to be closed.
+/// How long the command, and then its sessions, may take to end after an abort.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How a command ended.
@@ -38,7 +38,7 @@ impl Ending {
     }
 }
 
-/// The configuration of the program that was chosen.
+/// The section of the ini file that the chosen program reads.
 pub(super) enum Config {
     Pgqadm(config::Pgqadm),
     Pgqd(config::Pgqd),
@@ -71,7 +71,7 @@ impl Config {
     }
 }
 
-/// Which of the file's sections a program reads.
+/// Which of the file's sections a program reads: for the ticker `[pgqd]` where there is no `[pgqadm]`.
 pub(super) fn section(program: Program, file: &File) -> keys::Program {
     match program {
         Program::Pgqadm if file.has_section("pgqd") && !file.has_section("pgqadm") => keys::Program::Pgqd,
@@ -80,7 +80,8 @@ pub(super) fn section(program: Program, file: &File) -> keys::Program {
     }
 }
 
-/// Runs a command, in the background if that was asked for.
+/// Runs a command, in the background with `-d`. Returns in both processes of a fork: in the parent when the child has
+/// started or failed, in the child when the command has ended.
 pub(super) fn run(config: &Config, parsed: Parsed, options: &Options, caller: &Caller) -> Result<Ending, Failure> {
     if !options.daemon {
         return Process::start(config, &parsed, options)?.finish(config, parsed, options, caller);
@@ -88,7 +89,7 @@ pub(super) fn run(config: &Config, parsed: Parsed, options: &Options, caller: &C
     if config.common().pidfile.is_none() {
         return Err(Failure::Logged("Daemon needs pidfile".to_owned()));
     }
-    // Nobody reads the log at this moment, but somebody sees the terminal.
+    // The child has no terminal, so the warnings are printed before the fork; the child logs them too.
     config.warnings().iter().for_each(|warning| tell(&line(Level::Warning, warning)));
     match daemonize()? {
         Side::Parent(verdict) => {
@@ -109,7 +110,7 @@ pub(super) fn run(config: &Config, parsed: Parsed, options: &Options, caller: &C
     }
 }
 
-/// All that a process holds while its command runs. The pidfile is removed after everything else has ended.
+/// The resources of a process while its command runs. The pidfile is last, so it is removed after all others are dropped.
 struct Process {
     runtime: Runtime,
     control: Control,
@@ -126,7 +127,7 @@ impl Process {
             tracing::warn!("Ignoring stale pidfile");
         }
         config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-        // A panic is a fault of the program, but it must not go unseen in a daemon.
+        // A daemon's standard error is /dev/null, so a panic has to be logged.
         std::panic::set_hook(Box::new(|panic| critical(format_args!("internal error: {panic}"))));
         let failed = |source| Error::System { action: "start the runtime", source };
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -161,7 +162,7 @@ impl Process {
                 if spec.kind != Kind::Job {
                     tell(&Failure::Error(Error::Aborted).text(caller));
                 }
-                // As a shell shows a process that a signal ended.
+                // The exit status that a shell shows for a process that a signal ended.
                 Ok(Ending::with_code(self.control.abort_signal().map_or(1, |signal| 128 + signal)))
             }
             Err(error) if spec.kind == Kind::Setup => Err(Failure::Error(error)),
@@ -188,14 +189,15 @@ pub(super) fn verbosity(options: &Options) -> Verbosity {
     }
 }
 
-/// Runs the command until it ends, or until it had its time to end after an abort.
+/// Runs the command until it ends, or until [`LAST_WORDS`] have passed since an abort. Then waits as long again for the
+/// tasks.
 async fn supervise(config: &Config, command: Command, control: &Control, log: &Log) -> Result<Output> {
     let result = tokio::select! {
         result = dispatch(config, command, control) => result,
         () = overdue(control) => Err(Error::Aborted),
         never = reopen_log(reader(config), control, log) => match never {},
     };
-    // Sessions are driven by tasks of their own, which still have to cancel a statement or to close the connection.
+    // The drivers of sessions are tasks, which may still have to cancel a statement or to close the connection.
     let _ = tokio::time::timeout(LAST_WORDS, control.abort().tasks_ended()).await;
     result
 }
@@ -224,7 +226,7 @@ async fn overdue(control: &Control) {
     tokio::time::sleep(LAST_WORDS).await;
 }
 
-/// How to read the keys of the process again.
+/// A function that reads the ini file again and returns its common keys, or the present ones where it cannot be read.
 fn reader(config: &Config) -> impl Fn() -> Common + Send + Sync + use<> {
     let (program, path) = match config {
         Config::Pgqadm(config) => (Program::Pgqadm, config.path.clone()),
@@ -234,12 +236,12 @@ fn reader(config: &Config) -> impl Fn() -> Common + Send + Sync + use<> {
     let current = config.common().clone();
     move || {
         let config = File::read(&path).and_then(|file| Config::load(program, &file));
-        // The job itself says what is wrong with the ini file; the log is reopened in any case.
+        // The job itself logs what is wrong with the ini file; the log is reopened in any case.
         config.map_or_else(|_| current.clone(), |config| config.common().clone())
     }
 }
 
-/// Opens the log file anew at each reload, for programs that rotate it from outside.
+/// Opens the log file anew at each reload, as logrotate needs it.
 async fn reopen_log(read: impl Fn() -> Common + Send + Sync, control: &Control, log: &Log) -> Infallible {
     let mut seen = 0;
     loop {

@@ -1,5 +1,5 @@
-//! Which of the two programs is meant where its name does not say so: the first word decides, else the sections of the
-//! ini file, else the command.
+//! Chooses one of the two programs where the name of the executable does not: by the first word, else by the sections of
+//! the ini file, else by the command.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,8 @@ use super::spec::Spec;
 use crate::config::File;
 use crate::error::Error;
 
-/// The program that the first word names, which is taken away then. The ticker needs no command after it.
+/// The program that the first word names; removes that word. Where only the ini file follows the name of the ticker
+/// program, adds the command `ticker`.
 pub(super) fn by_first_word(words: &mut VecDeque<OsString>) -> Option<Program> {
     let program = match words.front().and_then(|word| word.to_str()) {
         Some("ticker" | "pgqadm") => Program::Pgqadm,
@@ -27,7 +28,7 @@ pub(super) fn by_first_word(words: &mut VecDeque<OsString>) -> Option<Program> {
     Some(program)
 }
 
-/// The program whose section the ini file has; where it has both, the one that knows the command.
+/// The program whose section the ini file has; where it has sections of both, the one that has the command.
 pub(super) fn by_file(file: &File, command: Option<&OsStr>, options: &Options) -> Result<Program, Failure> {
     match (file.has_section("pgqadm") || file.has_section("pgqd"), file.has_section("londiste")) {
         (true, false) => Ok(Program::Pgqadm),

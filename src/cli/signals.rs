@@ -1,5 +1,5 @@
-//! `-s`, `-k`, `-r`: signals to a running job. They need no command and run none. That nothing runs is a warning, not a
-//! failure: set-up scripts stop what may not be there.
+//! `-s`, `-k`, `-r`: signals to a running job. They need no command and run none. As in SkyTools, a job that does not
+//! run is a warning and no failure: scripts stop jobs that may not run.
 
 use nix::sys::signal::Signal;
 
@@ -21,10 +21,11 @@ pub(super) fn requested(options: &Options) -> Option<Signal> {
     }
 }
 
-/// Sends it to the job of the ini file and does not wait for what follows.
+/// Sends the signal to the job of the ini file, and does not wait until the job has acted on it. For replication, INT and
+/// TERM end a running `copy` first.
 pub(super) fn send(program: Program, file: &File, which: Signal, options: &Options) -> Result<()> {
     let pidfile = config::pidfile(file, section(program, file))?;
-    // Only on standard error: a log file made by whoever sends the signal might be closed to the job itself.
+    // Only to standard error: the job's user might not have access to a log file that the sender of the signal creates.
     Log::on_stderr(verbosity(options))?;
     let Some(pidfile) = &pidfile else {
         tracing::warn!("No pidfile in config, nothing todo");
@@ -34,7 +35,7 @@ pub(super) fn send(program: Program, file: &File, which: Signal, options: &Optio
         let copy = with_suffix(pidfile, ".copy");
         if status(&copy)? != Status::Missing {
             tracing::info!("Signaling running COPY first");
-            // TERM in any case: to finish a copy could take hours.
+            // Always TERM, since finishing a copy could take hours.
             report(signal(&copy, Signal::SIGTERM)?);
         }
     }

@@ -1,4 +1,4 @@
-//! What the table of commands says about one command, and the words that its line of the table reads.
+//! One entry of the table of commands, and the words that the entry reads from the command line.
 
 use std::collections::VecDeque;
 
@@ -6,46 +6,47 @@ use super::failure::Failure;
 use super::options::Options;
 use crate::{londiste, pgqadm};
 
-/// A command with all that the command line says about it.
+/// A command with its arguments and options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Pgqadm(pgqadm::Command),
     Londiste(londiste::Command),
 }
 
-/// A command as the table knows it.
+/// An entry of the table of commands.
 #[derive(Debug)]
 pub(super) struct Spec {
     /// One word or two: `provider add`.
     pub(super) words: &'static str,
-    /// What follows, for people.
+    /// The arguments, as shown in the help.
     pub(super) args: &'static str,
-    /// What it does, for people.
+    /// The description in the help.
     pub(super) about: &'static str,
-    /// The options it takes beside those of all commands.
+    /// The options that the command takes beside those of all commands.
     pub(super) options: &'static [&'static str],
     pub(super) pidfile: Suffix,
     pub(super) kind: Kind,
-    /// Makes the command of what follows its words.
+    /// Makes the command from the words that follow its own, and the options.
     pub(super) build: fn(&mut Args, &Options) -> Result<Command, Failure>,
 }
 
-/// Which pidfile keeps two of a kind from running at once: the ini file's with something at its end.
+/// The pidfile that keeps two commands of a kind from running at the same time: the ini file's with a suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Suffix {
-    /// The command only reads: it takes none, and as many as like may run.
+    /// No pidfile: any number of these commands may run.
     None,
+    /// The suffix of the pidfile's name; may be empty.
     Text(&'static str),
 }
 
-/// How a command runs and tells of errors.
+/// How a command runs and reports errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Until it is stopped, also in the background. Errors are logged.
+    /// Runs until it is stopped, also in the background. Errors are logged.
     Job,
-    /// Once. An error is logged as that of a job.
+    /// Runs once. An error is logged as "Job ... crashed".
     Step,
-    /// Once. An error is told on standard error only.
+    /// Runs once. An error is printed on standard error only.
     Setup,
 }
 
@@ -57,7 +58,7 @@ impl Spec {
         self.words.split(' ').next().unwrap_or_default()
     }
 
-    /// Whether it takes an option.
+    /// Whether the command takes an option.
     pub(super) fn takes(&self, option: &str) -> bool {
         EVERYWHERE.contains(&option) || self.options.contains(&option) || option == "daemon" && self.kind == Kind::Job
     }
@@ -78,19 +79,19 @@ impl Args {
         Args { spec, words }
     }
 
-    /// The next word, which must be there.
+    /// The next word. A missing one is a usage error; `what` names it.
     pub(super) fn one(&mut self, what: &str) -> Result<String, Failure> {
         self.words
             .pop_front()
             .ok_or_else(|| Failure::Usage(format!("{} needs {what}: {}", self.spec.words, self.spec.usage())))
     }
 
-    /// The next word, if there is one.
+    /// The next word; `None` when no word is left.
     pub(super) fn maybe(&mut self) -> Option<String> {
         self.words.pop_front()
     }
 
-    /// All that are left.
+    /// All words that are left.
     pub(super) fn rest(&mut self) -> Vec<String> {
         self.words.drain(..).collect()
     }

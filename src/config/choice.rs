@@ -1,4 +1,4 @@
-//! Values that are one of a few words; the words are those of the file.
+//! Values that are one of a few words. The variants' names in lower case are the words of the file.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub(crate) enum EventFormat {
     Json,
 }
 
-/// How events are applied.
+/// How replay applies events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Apply {
@@ -34,13 +34,13 @@ pub enum Apply {
     Row,
 }
 
-/// What is done to `session_replication_role` while applying.
+/// How `session_replication_role` is set while events are applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApplyRole {
-    /// Left as it is: triggers and foreign keys work.
+    /// Not changed: triggers and foreign keys fire.
     Origin,
-    /// Set to `replica`.
+    /// Set to `replica`: ordinary triggers and foreign keys do not fire.
     Replica,
 }
 
@@ -72,13 +72,13 @@ pub(crate) enum LogRotation {
     /// At `log_size`.
     #[default]
     Size,
-    /// At midnight.
+    /// At midnight UTC.
     Daily,
-    /// Each hour.
+    /// At each full hour.
     Hourly,
 }
 
-/// How `londiste` works; there is one way.
+/// The key `method`, which has one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Method {

@@ -1,5 +1,5 @@
-//! One configuration file: found, read, split into sections, and asked for single values. What the values mean is not
-//! decided here.
+//! One configuration file: reads it, splits it into sections, and returns single values as text. Their meaning is up to
+//! `value`.
 
 use std::fmt;
 use std::fs;
@@ -20,7 +20,7 @@ pub(crate) struct File {
     host_name: String,
 }
 
-/// The two syntaxes; the file's name decides.
+/// The two syntaxes, told apart by the file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Ini,
@@ -35,7 +35,8 @@ pub(super) struct Value {
 }
 
 impl File {
-    /// Reads a file; one whose name ends in `.toml` as TOML, any other as ini.
+    /// Reads a file: as TOML if its name ends in `.toml`, else as ini. Fails with [`Error::Missing`] (no such file),
+    /// [`Error::Io`], or [`Error::Config`] for a line that cannot be read.
     pub(crate) fn read(path: &Path) -> Result<File> {
         let bytes = fs::read(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Error::missing(
@@ -48,10 +49,10 @@ impl File {
         File::parse(path, &bytes, &host_name()?)
     }
 
-    /// The same for bytes that are already there.
+    /// As [`File::read`], for the bytes of a file.
     pub(super) fn parse(path: &Path, bytes: &[u8], host_name: &str) -> Result<File> {
         let format = if path.extension().is_some_and(|e| e == "toml") { Format::Toml } else { Format::Ini };
-        // A comment in another encoding is no reason to refuse a file that worked for years; a value is (see `value`).
+        // Comments may have another encoding, as in old files; values may not (see `value`).
         let text = String::from_utf8_lossy(bytes);
         let sections = match format {
             Format::Ini => ini::parse(&text).map_err(|e| (Some(e.line), e.message)),
@@ -67,7 +68,7 @@ impl File {
         Ok(File { path: path.to_owned(), format, sections, host_name: host_name.to_owned() })
     }
 
-    /// Where it was read from, as given.
+    /// The path of the file, as given.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -86,18 +87,19 @@ impl File {
         self.sections.iter().find(|section| section.name == name && name != ini::DEFAULT_SECTION)
     }
 
-    /// The entries that stand in a section itself, without defaults.
+    /// The entries of a section itself, without those of `[DEFAULT]`.
     pub(super) fn entries(&self, section: &str) -> &[Entry] {
         self.section(section).map_or(&[], |section| &section.entries)
     }
 
-    /// Whether any value refers to `%(key)s`, so that `key` has a use although no program reads it.
+    /// Whether any value of the file refers to `%(key)s`: then `key` is used although no program reads it.
     pub(super) fn is_referenced(&self, key: &str) -> bool {
         let reference = format!("%({key})s");
         self.sections.iter().flat_map(|s| &s.entries).any(|entry| entry.text.to_lowercase().contains(&reference))
     }
 
-    /// A value of a section, else of `[DEFAULT]`.
+    /// The value of a key in a section, else in `[DEFAULT]`, with references replaced; `None` where it is not set.
+    /// Fails with [`Error::Config`] for a wrong reference or text that is not UTF-8.
     pub(super) fn value(&self, section: &str, key: &str) -> Result<Option<Value>> {
         let Some(entry) = self.entry(section, key) else { return Ok(None) };
         let fail = |message: String| self.error(Some(entry.line), section, key, message);
@@ -117,7 +119,8 @@ impl File {
         own.or_else(|| self.sections.iter().find(|s| s.name == ini::DEFAULT_SECTION)?.entry(key))
     }
 
-    /// What `%(name)s` stands for, itself not interpolated yet.
+    /// The text that `%(name)s` stands for, with its own references not replaced yet. As in SkyTools, `job_name`,
+    /// `service_name` and `host_name` have defaults.
     fn name(&self, section: &str, name: &str) -> Option<String> {
         if let Some(entry) = self.entry(section, name) {
             return Some(entry.text.clone());
@@ -154,8 +157,8 @@ fn host_name() -> Result<String> {
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// TOML with the ini file's sections as tables. Values become the text that would stand in an ini file, so that there is
-/// one way from text to meaning.
+/// Reads TOML, in which sections are tables. Values become the text that would stand in an ini file, so that both syntaxes
+/// are understood by the same code.
 fn parse_toml(text: &str) -> Result<Vec<Section>, (Option<usize>, String)> {
     let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
     let root = DeTable::parse(text).map_err(|error| {

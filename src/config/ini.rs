@@ -1,13 +1,13 @@
-//! The ini dialect of Python 2's `SafeConfigParser`, which existing files of this field are written in. Pure: text in,
-//! sections and values out.
+//! The ini dialect of Python 2's `SafeConfigParser`, which SkyTools reads its files with. Pure: text in, sections and
+//! values out.
 //!
-//! Reading and interpolation are two steps, because a wrong `%(name)s` is an error only for the value that is asked for,
-//! while a wrong line spoils the whole file.
+//! Reading and interpolation are two steps, because a wrong `%(name)s` is an error only when its value is read, while a
+//! wrong line is an error of the whole file.
 
-/// Python gives up when references nest deeper than this.
+/// References may nest this deep, as in Python.
 const MAX_DEPTH: usize = 10;
 
-/// References that a value may have, with those of the values that it refers to.
+/// Most references of a value, including those of the values that it refers to.
 const MOST_REFERENCES: usize = 10_000;
 
 /// Bytes of the longest value with references in it.
@@ -59,7 +59,7 @@ pub(super) struct SyntaxError {
 /// Reads a file into its sections, in the order in which they first appear.
 pub(super) fn parse(text: &str) -> Result<Vec<Section>, SyntaxError> {
     let mut sections: Vec<Section> = Vec::new();
-    // Where continuation lines go: the section, and the entry in it once there is one.
+    // The section and the entry that a continuation line belongs to.
     let mut section: Option<usize> = None;
     let mut open: Option<usize> = None;
     for (index, line) in text.split('\n').enumerate() {
@@ -98,7 +98,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Section>, SyntaxError> {
     Ok(sections)
 }
 
-/// What a reference `%(name)s` is looked up in; `None` when no such name exists.
+/// Looks up the value of `name` for a reference `%(name)s`; `None` when no such name exists.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Replaces `%(name)s` and `%%`. The error says what is wrong with the value, without file and key.
@@ -106,7 +106,7 @@ pub(super) fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<String, Stri
     interpolate_with(text, lookup, Percent::Strict)
 }
 
-/// Replaces `%(name)s` and leaves every other `%` alone, for syntaxes in which `%` means nothing.
+/// Replaces `%(name)s` and keeps every other `%`, for TOML.
 pub(super) fn interpolate_names(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
     interpolate_with(text, lookup, Percent::Lenient)
 }
@@ -129,7 +129,7 @@ enum Percent {
 struct Expansion<'a> {
     lookup: Lookup<'a>,
     percent: Percent,
-    /// How many were replaced.
+    /// How many references were replaced.
     references: usize,
     text: String,
 }
@@ -166,7 +166,7 @@ impl Expansion<'_> {
         Ok(())
     }
 
-    /// Ten levels of references could multiply to any size, so their number and what comes of them have bounds.
+    /// Nested references could multiply to any size, so their number and the length of the value have bounds.
     fn add_reference(&mut self, name: &str, depth: usize) -> Result<(), String> {
         let value = (self.lookup)(&name.to_lowercase())
             .ok_or_else(|| format!("it refers to %({name})s, but no key \"{name}\" is set in this section"))?;
@@ -186,14 +186,14 @@ impl Expansion<'_> {
     }
 }
 
-/// Splits `%(name)s...` into the name and what follows.
+/// Splits `%(name)s...` into the name and the text behind; `None` when the text begins with no reference.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let (name, after) = text.strip_prefix("%(")?.split_once(')')?;
     let after = after.strip_prefix('s')?;
     (!name.is_empty()).then_some((name, after))
 }
 
-/// What Python's `isspace()` calls a space in a byte string.
+/// Whether a character is a space to Python 2's `isspace()` of byte strings.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }
@@ -202,7 +202,7 @@ fn is_blank_or_comment(line: &str) -> bool {
     if line.trim_matches(is_space).is_empty() || line.starts_with(['#', ';']) {
         return true;
     }
-    // A leftover of DOS batch files that the parser still honours.
+    // Python's parser takes lines that begin with the word REM, as in DOS batch files, for comments.
     let word = line.split(is_space).next().unwrap_or("");
     word.eq_ignore_ascii_case("rem")
 }
@@ -223,15 +223,15 @@ fn split_assignment(line: &str) -> Option<(&str, String)> {
     Some((key, if value == "\"\"" { String::new() } else { value.to_owned() }))
 }
 
-/// Cuts ` ; comment`. Only the first semicolon counts, and for a value that starts with one the character "before" it is
-/// the value's last, because Python's index -1 is the end.
+/// Cuts ` ; comment`, as Python does it: only the first semicolon counts, and for a value that starts with a semicolon the
+/// character before it is the last of the value, because Python's index -1 is the end.
 fn cut_inline_comment(value: &str) -> &str {
     let Some(at) = value.find(';') else { return value };
     let before = if at == 0 { value.chars().next_back() } else { value[..at].chars().next_back() };
     if before.is_some_and(is_space) { &value[..at] } else { value }
 }
 
-/// Never shows the line: it may hold a connection string with a password.
+/// The message for a line before the first section. Never shows the line, which may hold a password.
 fn no_header_message(line: &str) -> String {
     if line.starts_with('\u{feff}') {
         return "the file starts with a UTF-8 byte order mark; save it without one".to_owned();

@@ -1,7 +1,7 @@
-//! The one table of every configuration key: who reads it, its type, its default and its meaning.
+//! The table of all configuration keys: the programs that read a key, its type, its default and its meaning.
 //!
-//! The typed structs take their defaults and the wording of their errors from here, and the README's reference is rendered
-//! from it, so a key cannot exist in one place only.
+//! The typed structs take their defaults and the text of their errors from the table, and the README's reference is
+//! rendered from it, so each key exists in all three places.
 
 use std::fmt::Write as _;
 
@@ -31,13 +31,13 @@ impl Program {
         KEYS.iter().filter(move |key| key.programs.contains(&self))
     }
 
-    /// The table's row for a key of this program.
+    /// The table's row for a key of this program; `None` when the program has no such key.
     pub(crate) fn key(self, name: &str) -> Option<&'static Key> {
         self.keys().find(|key| key.name == name)
     }
 }
 
-/// What a value looks like.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Any text.
@@ -77,12 +77,12 @@ impl Kind {
     }
 }
 
-/// What holds when a key is not set.
+/// The value of a key that is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Default {
     /// This text, as if it stood in the file.
     Is(&'static str),
-    /// Nothing; the second part of the reference says what that means.
+    /// No value; the text says in the reference what this means.
     None(&'static str),
     /// The key must be set; the text is an example of what to write.
     Required(&'static str),
@@ -93,13 +93,13 @@ pub(crate) enum Default {
 pub(crate) struct Key {
     /// As written in the file, in lower case.
     pub(crate) name: &'static str,
-    /// Who reads it.
+    /// The programs that read it.
     pub(crate) programs: &'static [Program],
-    /// What its value looks like.
+    /// The type of its value.
     pub(crate) kind: Kind,
-    /// What holds when it is not set.
+    /// Its value when it is not set.
     pub(crate) default: Default,
-    /// One sentence.
+    /// Its meaning, for the reference.
     pub(crate) meaning: &'static str,
 }
 
@@ -249,7 +249,8 @@ pub fn reference() -> String {
     text
 }
 
-/// The key of `program` whose name is nearest to a mistyped one, when one is near enough to be meant.
+/// The key of `program` that is nearest to a mistyped name; `None` when more than a third of the name's characters, and more
+/// than one, would have to be changed.
 pub(super) fn nearest(program: Program, name: &str) -> Option<&'static str> {
     let limit = (name.chars().count() / 3).max(1);
     program
@@ -260,7 +261,7 @@ pub(super) fn nearest(program: Program, name: &str) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
-/// Edits (insert, delete, replace) between two words, one row of the usual matrix at a time.
+/// The edits (insert, delete, replace) between two words (Levenshtein), one row of the matrix at a time.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,8 +1,9 @@
-//! Configuration files and what they mean: typed structs that are built once and handed down. Knows nothing of databases;
-//! connection strings are text here.
+//! Configuration files as typed structs, which are built once and passed down. Knows nothing of databases; connection
+//! strings are text here.
 //!
-//! [`File`] is a file split into sections; [`Pgqadm`], [`Londiste`] and [`Pgqd`] are the sections' meaning. All keys with
-//! their defaults stand in [`keys::KEYS`].
+//! [`File`] is a file split into sections; [`Pgqadm`], [`Londiste`] and [`Pgqd`] hold the values of one section. All
+//! keys with their defaults stand in [`keys::KEYS`]. Reading fails with the errors of [`File::read`] and, for a value
+//! or a missing section, with [`Error::Config`](crate::error::Error::Config).
 
 mod choice;
 mod file;
@@ -62,7 +63,7 @@ pub(crate) struct Pgqadm {
     pub(crate) maint_delay_min: Option<Duration>,
     pub(crate) ticker_log_delay: Duration,
     pub(crate) queue_refresh_period: Duration,
-    /// Bytes, 0 for never.
+    /// Bytes of a queue's event tables above which maintenance warns; 0 for never.
     pub(crate) queue_size_warn: u64,
 }
 
@@ -97,7 +98,7 @@ pub(crate) struct Londiste {
     pub(crate) copy_maintenance_work_mem: Option<String>,
     /// Bytes a second, 0 for no limit.
     pub(crate) copy_rate_limit: u64,
-    /// SQL condition by `schema.table`.
+    /// The SQL condition of each `schema.table`.
     #[serde(default)]
     pub(crate) copy_condition: BTreeMap<String, String>,
     pub(crate) pgq_lazy_fetch: u64,
@@ -189,7 +190,7 @@ impl Pgqd {
         Pgqd::load(&File::read(&self.path)?)
     }
 
-    /// The databases to serve; empty means all that have queues.
+    /// The databases to serve; none means all that have schema `pgq`.
     pub(crate) fn databases(&self) -> impl Iterator<Item = &str> {
         self.database_list.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty())
     }
@@ -216,7 +217,8 @@ impl fmt::Debug for Pgqd {
     }
 }
 
-/// The pidfile of a program's job. It is all that a signal needs: whatever else the file lacks, a running job can be stopped.
+/// The pidfile of a program's job. Reads no other key, so that a running job can be stopped whatever is wrong with the
+/// file.
 pub(crate) fn pidfile(file: &File, program: Program) -> Result<Option<PathBuf>> {
     #[derive(Deserialize)]
     struct Place {
@@ -237,7 +239,7 @@ fn need_section(file: &File, program: Program) -> Result<()> {
     Err(file.error(None, "", "", message))
 }
 
-/// The keys of every program, and remarks about the section.
+/// The keys of every program, and the warnings about the section.
 fn load_common(file: &File, program: Program) -> Result<(Common, Vec<String>)> {
     need_section(file, program)?;
     let section = program.section();
@@ -262,7 +264,7 @@ fn load_common(file: &File, program: Program) -> Result<(Common, Vec<String>)> {
     Ok((common, warnings))
 }
 
-/// A remark for each key of the section that no program of that section reads and no value refers to.
+/// A warning for each key of the section that the program does not read and no value refers to.
 fn unknown_keys(file: &File, program: Program) -> Vec<String> {
     let section = program.section();
     let unknown = file.entries(section).iter().filter(|entry| program.key(&entry.key).is_none());

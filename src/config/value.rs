@@ -1,5 +1,5 @@
-//! From the text of a section to a typed struct: a serde deserializer whose map is "the fields of the struct", with the
-//! defaults and the wording of [`super::keys`]. Every error knows its line and key.
+//! Reads a section into a typed struct: a serde deserializer that looks up each field of the struct as a key, with the
+//! types and defaults of [`super::keys`]. Every error has its line and key.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::file::File;
 use super::keys::{Default, Key, Kind, Program};
 use crate::error::Result;
 
-/// Reads the fields of `T` from the section of `program`.
+/// Reads the fields of `T` from the section of `program`. Fails with [`Error::Config`](crate::error::Error::Config).
 pub(super) fn read<T: DeserializeOwned>(file: &File, program: Program) -> Result<T> {
     let section = program.section();
     let mut source = SectionReader { file, program, fields: &[], at: None, failed: None };
@@ -27,7 +27,7 @@ pub(super) fn read<T: DeserializeOwned>(file: &File, program: Program) -> Result
     }
 }
 
-/// What is wrong with a value, without its place.
+/// An error about a value, without its place.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Wrong(String);
@@ -191,10 +191,10 @@ impl Found {
             .collect()
     }
 
-    /// Whether the value of an optional key means "none": an empty text, or a time of zero.
+    /// Whether the value of an optional key means "not set": an empty text, or a time of zero.
     fn is_off(&self) -> Result<bool, Wrong> {
         Ok(match self.key.kind {
-            // The original's default is -1.
+            // SkyTools' default of `maint_delay_min` is -1.
             Kind::Minutes if self.trimmed().starts_with('-') => true,
             Kind::Seconds | Kind::Minutes => self.seconds()?.is_zero(),
             _ => self.text.is_empty(),
@@ -225,7 +225,7 @@ impl<'de> de::Deserializer<'de> for &Found {
         if self.is_off()? { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    /// The only struct among the values is `Duration`, which is made from its seconds and nanoseconds.
+    /// The only struct among the values is `Duration`, which serde makes from seconds and nanoseconds.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

@@ -15,11 +15,11 @@ pub enum FaultKind {
     MissingTable,
     /// The subscriber's table lacks this column.
     MissingColumn(String),
-    /// The row to update or delete is not there, and the configuration says to stop then.
+    /// The row to update or delete does not exist, and `on_missing_row` is `stop`.
     MissingRow,
-    /// Policies decide which of the table's rows the user sees.
+    /// Policies of row security may hide rows of the table from the user.
     RowSecurity,
-    /// The event's data are not what its type promises; what is wrong with them.
+    /// The event's data do not have the format of its type; the text says what is wrong.
     Unreadable(String),
     /// The subscriber refused the statement.
     Refused,
@@ -32,7 +32,7 @@ pub struct ApplyFault {
     pub kind: FaultKind,
     /// `ev_id`
     pub event: i64,
-    /// What the event does: `I`, `U`, `D` or `R`.
+    /// The letter of the event's type: `I`, `U`, `D` or `R`.
     pub verb: char,
     /// The table, unquoted.
     pub table: String,
@@ -40,17 +40,17 @@ pub struct ApplyFault {
     pub key: String,
     /// The column whose value is refused, where that is known.
     pub column: Option<String>,
-    /// The subscriber, without password.
+    /// Server and database of the subscriber, without password.
     pub target: String,
     /// A sentence that tells what to do, where that is known.
     pub mend: Option<String>,
-    /// What the server said.
+    /// The server's error.
     pub source: Option<tokio_postgres::Error>,
 }
 
 impl ApplyFault {
-    /// Whether only the structure of this one table is at fault, so that other tables can go on: something that the
-    /// provider has is not there, or not to be seen, or the provider's value does not fit a column.
+    /// Whether the structure of the subscriber's table is the cause, so that other tables can go on: the table or a
+    /// column is missing, rows are hidden, or the provider's value does not fit a column.
     pub fn is_structure(&self) -> bool {
         match self.kind {
             FaultKind::MissingTable | FaultKind::MissingColumn(_) | FaultKind::RowSecurity => true,
@@ -59,12 +59,12 @@ impl ApplyFault {
         }
     }
 
-    /// Whether a column does not take NULL.
+    /// Whether a column refused NULL.
     pub fn is_null_refused(&self) -> bool {
         self.server().is_some_and(|error| *error.code() == SqlState::NOT_NULL_VIOLATION)
     }
 
-    /// What is wrong with which event, without the table and its database.
+    /// Event, key and cause on one line, without the table and its database.
     pub fn reason(&self) -> String {
         let mut text = format!("event {} ({})", self.event, self.verb);
         if !self.key.is_empty() {
@@ -97,7 +97,8 @@ impl ApplyFault {
         self.column.as_ref().map_or_else(String::new, |column| format!(", column \"{column}\""))
     }
 
-    /// A fault of structure parks the table; all others stop replay, which an operator may end by leaving out the event.
+    /// What to do. A fault of structure parks the table; all other faults stop replay, and their hint names
+    /// `skip-event` too, unless the connection broke.
     pub(super) fn hint(&self) -> Option<String> {
         let known = self.mend.clone().or_else(|| self.server().and_then(query_hint));
         if self.is_structure() || self.source.is_some() && self.server().is_none() {

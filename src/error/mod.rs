@@ -1,4 +1,4 @@
-//! The one error type of the crate, grouped by what the operator can do about it; [`Report`] makes the text.
+//! The error type of the crate, whose variants are grouped by what the operator can do; [`Report`] makes the text.
 
 mod apply_fault;
 mod report;

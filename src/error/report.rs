@@ -8,7 +8,7 @@ use super::variants::Error;
 use crate::text::{Lines, one_line, shown};
 
 /// The text of an error for a person: the message with its cause and SQLSTATE on one line, then DETAIL, CONTEXT and HINT
-/// lines. No value in it makes a line of its own.
+/// lines. Line breaks in values are escaped.
 pub struct Report<'a>(pub &'a Error);
 
 impl Report<'_> {
@@ -32,7 +32,7 @@ impl Report<'_> {
         let mut lines = vec![message];
         lines.extend(server.and_then(DbError::detail).map(|detail| format!("DETAIL: {}", one_line(detail))));
         lines.extend(server.and_then(DbError::where_).map(|context| format!("CONTEXT: {}", one_line(context))));
-        // Ours knows what the missing object is for; the server's says to check the spelling.
+        // rlondiste's own hint comes before the server's, which for a missing object only says to check the spelling.
         let hint = self.0.hint().map(shown).or_else(|| server.and_then(DbError::hint).map(one_line));
         lines.extend(hint.map(|hint| format!("HINT: {hint}")));
         lines

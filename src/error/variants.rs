@@ -17,7 +17,7 @@ use super::sqlstate::{is_transient, query_hint};
 /// `Result` with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong.
+/// Everything that can go wrong. `Display` is the message alone; [`Report`](super::Report) adds cause and hint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,7 +29,7 @@ pub enum Error {
     #[error("stopped by request")]
     Aborted,
 
-    /// The ini file does not hold what is needed; `key` is empty when the whole file or section is meant.
+    /// The ini or TOML file cannot be used; `key` is empty when the whole file or section is meant.
     #[error("{}", config_text(path, *line, section, key, message))]
     Config {
         /// The ini or TOML file.
@@ -51,7 +51,7 @@ pub enum Error {
         role: Role,
         /// Where, without password.
         target: String,
-        /// Why.
+        /// One cause per failed attempt, the last one's error as its source.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -78,7 +78,7 @@ pub enum Error {
         message: String,
     },
 
-    /// Somebody or something else is in the way: wait for it, end it, or start what does not run.
+    /// Another process or transaction is in the way, or a needed one does not run: wait for it, end it or start it.
     #[error("{message}")]
     Blocked {
         /// One line: what cannot be done, where, and why.
@@ -114,7 +114,7 @@ pub enum Error {
         hint: String,
     },
 
-    /// What was asked for makes no sense here: ask for something else.
+    /// The request makes no sense as things are: request something else.
     #[error("{message}")]
     Refused {
         /// One line: what cannot be done, where, and why.
@@ -123,7 +123,7 @@ pub enum Error {
         hint: String,
     },
 
-    /// The schema or the server cannot do it: upgrade it, or use another one.
+    /// The schema, the server or this program lacks a feature: upgrade it, or use another one.
     #[error("{message}")]
     Unsupported {
         /// One line: what cannot be done, where, and why.
@@ -211,8 +211,9 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later without anybody doing anything: connections, serialization failures,
-    /// deadlocks, lock time-outs, a server that starts, stops or has no slot free. Keep this list narrow.
+    /// Whether the same call may succeed later without action of the operator: a broken or refused connection,
+    /// serialization failures, deadlocks, lock time-outs, a server that starts, stops, is read-only or has no slot
+    /// free, and [`Error::Blocked`]. Keep this list narrow.
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Connect { source, .. } => server_code(source.as_ref()).is_none_or(is_transient),
@@ -274,7 +275,7 @@ impl Error {
         }
     }
 
-    /// The same error with the table, event or queue it concerns. Only [`Error::Query`] has room for it.
+    /// The same error with the table, event or queue that it concerns. Changes [`Error::Query`] only.
     #[must_use]
     pub fn about(mut self, what: impl fmt::Display) -> Self {
         if let Error::Query { context, .. } = &mut self {

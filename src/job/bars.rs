@@ -1,6 +1,5 @@
-//! Progress bars on standard error, for somebody who watches a command: below the log lines, which scroll on above.
-//!
-//! Where standard error is no terminal, with `-q`, and before the log is open, there are none.
+//! Progress bars on standard error, below the log lines. None are drawn where standard error is no terminal, with `-q`, and
+//! before the log is open.
 
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
@@ -9,13 +8,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::text::shown;
 
-/// The terminal, once bars may be drawn on it.
+/// The terminal; empty while no bars may be drawn.
 static SCREEN: OnceLock<MultiProgress> = OnceLock::new();
 
 /// A full bar.
 const LENGTH: u64 = 1000;
 
-/// From now on bars may be drawn, if somebody is there to see them.
+/// Allows bars from now on, if standard error is a terminal that can draw them.
 pub(super) fn allow() {
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     if io::stderr().is_terminal() && !dumb {
@@ -24,7 +23,7 @@ pub(super) fn allow() {
     }
 }
 
-/// Writes to the terminal while the bars are away.
+/// Calls `write`, which writes to the terminal, with the bars removed, and draws them again.
 pub(super) fn above<T>(write: impl FnOnce() -> T) -> T {
     match SCREEN.get() {
         Some(screen) => screen.suspend(write),
@@ -32,18 +31,18 @@ pub(super) fn above<T>(write: impl FnOnce() -> T) -> T {
     }
 }
 
-/// What one line shows.
+/// The content of one line.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Bar {
     /// In front of the bar.
     pub(crate) name: String,
-    /// The part that is done, 0 to 1; without one there is no bar, only the text.
+    /// The part that is done, 0 to 1; `None` shows the text without a bar.
     pub(crate) share: Option<f64>,
     /// Behind the bar.
     pub(crate) text: String,
 }
 
-/// The bars that are shown. Dropped, they vanish.
+/// The bars that are shown. Dropping removes them from the terminal.
 #[derive(Debug)]
 pub(crate) struct Bars {
     screen: MultiProgress,
@@ -51,12 +50,12 @@ pub(crate) struct Bars {
 }
 
 impl Bars {
-    /// `None` where nobody would see them.
+    /// No bars yet; `None` where none may be drawn.
     pub(crate) fn open() -> Option<Bars> {
         SCREEN.get().map(|screen| Bars { screen: screen.clone(), shown: Vec::new() })
     }
 
-    /// Shows these in place of those before.
+    /// Shows these bars in place of those of the last call.
     pub(crate) fn draw(&mut self, bars: &[Bar]) {
         for gone in self.shown.drain(bars.len().min(self.shown.len())..) {
             gone.finish_and_clear();

@@ -1,7 +1,7 @@
-//! What the operator asks of a running process: finish, abort, reload.
+//! The operator's requests to a running process: finish, abort, reload.
 //!
-//! INT asks to finish what is at hand; TERM, or a second INT, to cancel the running statement and end at once; HUP to
-//! read the ini file again. The signal task stays in its loop after the first signal, so that a harsher one still works.
+//! INT asks to finish the work at hand; TERM, or a second INT, to cancel the running statement and end at once; HUP to
+//! read the ini file again. The signal task stays in its loop after the first signal, so that a later abort still works.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) struct Control {
     reload: watch::Receiver<u64>,
 }
 
-/// The task that turns signals into requests. Dropped, it ends, and signals are ignored.
+/// The task that turns signals into requests. Dropping ends the task; INT, TERM and HUP are ignored from then on.
 #[derive(Debug)]
 pub(crate) struct Signals {
     _task: AbortOnDropHandle<()>,
@@ -32,9 +32,9 @@ pub(crate) struct Signals {
 /// What a first INT means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interrupt {
-    /// Finish what is at hand: a job ends after its batch.
+    /// Finish the work at hand: a job ends after its batch.
     Finishes,
-    /// Abort: a command that runs once has nothing smaller to finish than itself.
+    /// Abort: a command that runs once has no smaller piece of work to finish.
     Aborts,
 }
 
@@ -50,7 +50,8 @@ pub(crate) enum Wake {
 }
 
 impl Control {
-    /// Takes over INT, TERM and HUP of this process, as long as the [`Signals`] live. Call once, inside the runtime.
+    /// Handles INT, TERM and HUP of this process until the [`Signals`] are dropped. Call once, inside the runtime.
+    /// Fails with [`Error::System`].
     pub(crate) fn install(interrupt: Interrupt) -> Result<(Control, Signals)> {
         let failed = |source| Error::System { action: "handle signals", source };
         let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -84,44 +85,44 @@ impl Control {
     }
 
     pub(super) fn request_abort(&self, signal: SignalKind) {
-        // Only the first one counts.
+        // The first signal counts.
         let _ = self.abort_signal.set(u8::try_from(signal.as_raw_value()).unwrap_or_default());
         self.abort.cancel();
         self.finish.cancel();
     }
 
-    /// The number of the signal that asked to abort.
+    /// The number of the first signal that asked to abort.
     pub(crate) fn abort_signal(&self) -> Option<u8> {
         self.abort_signal.get().copied()
     }
 
-    /// Whether a stop was requested.
+    /// Whether a stop was requested: finish or abort.
     pub(crate) fn stopping(&self) -> bool {
         self.finish.is_cancelled()
     }
 
-    /// Fires when the running statement shall be cancelled, and owns the tasks of the process.
+    /// The request to abort, at which running statements are cancelled, and the tasks of the process.
     pub(crate) fn abort(&self) -> &Abort {
         &self.abort
     }
 
-    /// How often a reload has been requested. A loop compares it with what it saw at the last turn.
+    /// How many reloads have been requested. A loop compares the number with that of its last turn.
     pub(crate) fn reload_generation(&self) -> u64 {
         *self.reload.borrow()
     }
 
-    /// Waits until a reload is requested after the `seen`th one; returns how many there were.
+    /// Waits until the number of requested reloads is not `seen` any more; returns that number. Cancel-safe.
     pub(crate) async fn reloaded(&self, seen: u64) -> u64 {
         let mut reload = self.reload.clone();
         let generation = reload.wait_for(|generation| *generation != seen).await.ok().map(|generation| *generation);
         match generation {
             Some(generation) => generation,
-            // The signal task has ended, so nobody can ask any more.
+            // The signal task has ended: there will be no further request.
             None => std::future::pending().await,
         }
     }
 
-    /// Waits, but not longer than until a stop or a reload is requested.
+    /// Waits for the duration, or until a stop or a new reload is requested. A reload from before the call does not count.
     pub(crate) async fn sleep(&self, duration: Duration) -> Wake {
         let mut reload = self.reload.clone();
         reload.mark_unchanged();
@@ -132,7 +133,7 @@ impl Control {
         }
     }
 
-    /// Waits for a stop request of either kind.
+    /// Waits until a stop is requested: finish or abort. Cancel-safe.
     pub(crate) async fn stopped(&self) {
         self.finish.cancelled().await;
     }

@@ -1,6 +1,6 @@
-//! Going to the background. The parent stays until the child says that it has started, or why it could not.
+//! Going to the background. The parent waits until the child reports that it has started, or why it could not.
 //!
-//! Must happen before any thread exists, so before the runtime is built: only the thread that forks lives on in the child.
+//! The process forks before any thread exists, so before the runtime is built: only the forking thread exists in the child.
 
 use std::io::{self, PipeWriter, Read, Write};
 
@@ -13,32 +13,32 @@ use crate::text::shown;
 /// Which of the two processes this is after the fork.
 #[derive(Debug)]
 pub(crate) enum Side {
-    /// The one that was called; the child has started or failed by now.
+    /// The called process; the child has started or failed by now.
     Parent(Verdict),
-    /// The one in the background, with standard input, output and error on `/dev/null`.
+    /// The process in the background, with standard input, output and error on `/dev/null`.
     Child(Start),
 }
 
-/// How the child's start went.
+/// The outcome of the child's start, for the parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// The exit status for the parent.
+    /// The exit status of the parent.
     pub(crate) code: u8,
-    /// For standard error.
+    /// The text for standard error; may be empty.
     pub(crate) text: String,
 }
 
-/// The child's duty to report. When it is dropped without a report, the parent says that the child died.
+/// The child's end of the pipe to the parent. Dropping it without a report makes the parent say that the child died.
 #[derive(Debug)]
 pub(crate) struct Start(PipeWriter);
 
 impl Start {
-    /// The child has started: the parent exits with 0.
+    /// Reports that the child has started: the parent exits with 0.
     pub(crate) fn succeeded(self) {
         self.report(&Verdict { code: 0, text: String::new() });
     }
 
-    /// The child is about to end: the parent prints the text and exits with the code.
+    /// Reports that the child is about to end: the parent prints the text and exits with the code.
     pub(crate) fn failed(self, code: u8, text: String) {
         self.report(&Verdict { code, text });
     }
@@ -46,12 +46,13 @@ impl Start {
     fn report(mut self, verdict: &Verdict) {
         let mut message = vec![verdict.code];
         message.extend_from_slice(verdict.text.as_bytes());
-        // The parent may have been killed; the child lives on.
+        // The parent may have been killed; the child goes on.
         let _ = self.0.write_all(&message);
     }
 }
 
-/// Forks. Working directory and umask stay as they are, so that relative paths in the ini file keep their meaning.
+/// Forks, and in the parent waits for the child's report. As in SkyTools, working directory and umask stay as they are, so
+/// that relative paths in the ini file keep their meaning. Fails with [`Error::System`].
 pub(crate) fn daemonize() -> Result<Side> {
     let failed = |source| Error::System { action: "go to the background", source };
     let directory = std::env::current_dir().map_err(failed)?;

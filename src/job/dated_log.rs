@@ -1,4 +1,5 @@
-//! A log file for each day or hour (of UTC), `x.log.2026-11-22` or `x.log.2026-11-22-06`, with `x.log` as a link to the newest.
+//! A log file for each day or hour (of UTC), `x.log.2026-11-22` or `x.log.2026-11-22-06`, with `x.log` as a link to the
+//! newest.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -35,14 +36,15 @@ impl Period {
 pub(super) struct DatedLog {
     path: PathBuf,
     period: Period,
-    /// Old files that are kept; 0 keeps all.
+    /// Number of old files that are kept; 0 keeps all.
     count: u32,
     suffix: String,
     file: File,
 }
 
 impl DatedLog {
-    /// Opens the file of now. A plain file of the bare name becomes an old one, `x.log.1`.
+    /// Opens the file of the present period. A plain file of the bare name is renamed to `x.log.1`. Fails with
+    /// [`Error::Io`].
     pub(super) fn open(path: &Path, period: Period, count: u32) -> Result<DatedLog> {
         let failed = |path: PathBuf, source| Error::Io { action: "open log file", path, source };
         if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
@@ -55,7 +57,7 @@ impl DatedLog {
         Ok(log)
     }
 
-    /// Appends whole lines, to a new file if its time has come. Where a new file cannot be made, the old one stays.
+    /// Appends whole lines, to a new file where a new period has begun. Where a new file cannot be made, the old one stays.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         self.write_at(Timestamp::now(), lines)
     }
@@ -71,8 +73,8 @@ impl DatedLog {
         self.file.write_all(lines)
     }
 
-    /// Leads the bare name to the newest file and removes files that are too old. What of this cannot be done is left:
-    /// no line is lost by it.
+    /// Makes the bare name a link to the newest file and removes the oldest files. Failures are ignored, since no line
+    /// is lost by them.
     fn tidy(&self) {
         let newest = dated(&self.path, &self.suffix);
         let (Some(name), Some(directory)) = (newest.file_name(), newest.parent()) else { return };
@@ -85,7 +87,7 @@ impl DatedLog {
         let Ok(entries) = fs::read_dir(directory) else { return };
         let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
         let mut old: Vec<OsString> = names.filter(|other| other != name && self.is_dated(other)).collect();
-        // Their names are in the order of their times.
+        // The names sort in the order of their times.
         old.sort();
         for name in old.iter().rev().skip(self.count as usize) {
             let _ = fs::remove_file(directory.join(name));

@@ -1,4 +1,4 @@
-//! The last error in a job's log file, for whoever asks how the job is.
+//! The last error in a job's log file, for `subscriber status`.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,19 +6,19 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// How much of the end of the file is looked at.
+/// Bytes at the end of the file that are searched.
 const TAIL: u64 = 256 * 1024;
 
 /// An error that was logged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct LastError {
-    /// When, as the log has it.
+    /// The time as the log has it.
     pub(crate) time: String,
-    /// What, without DETAIL and HINT.
+    /// The message without DETAIL and HINT.
     pub(crate) message: String,
 }
 
-/// Reads it; `None` when there is none in the end of the file, or no file.
+/// Reads the last error; `None` when the end of the file has none, or the file cannot be read.
 pub(crate) fn last_error(path: &Path) -> Option<LastError> {
     let tail = tail(path).ok()?;
     String::from_utf8_lossy(&tail).lines().rev().find_map(error_of)
@@ -33,7 +33,7 @@ fn tail(path: &Path) -> io::Result<Vec<u8>> {
     Ok(tail)
 }
 
-/// A line of either format.
+/// The error in a line of either log format; `None` when the line is not the first line of an error.
 fn error_of(line: &str) -> Option<LastError> {
     let is_error = |level: &str| matches!(level, "ERROR" | "CRITICAL");
     if line.starts_with('{') {

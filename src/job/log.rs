@@ -1,9 +1,8 @@
 //! The log: one line format for standard error and the log file.
 //!
 //! `2026-11-22 06:57:52,294 16105 INFO text`: local time, milliseconds after a comma, process id, level, text. A text of
-//! several lines (DETAIL, HINT) stays one event: its other lines follow as they are. No value makes a line of its own, see
-//! [`crate::text`]. Lines are written at once, so that none is lost
-//! however the process ends.
+//! several lines (DETAIL, HINT) stays one event: its other lines follow as they are. No value begins a line, see
+//! [`crate::text`]. Lines are written without a buffer, so that none is lost however the process ends.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write as _};
@@ -24,7 +23,7 @@ use crate::text::{Lines, shown};
 /// The level of an event, as it stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// For people who look for a fault; with `-v`.
+    /// Details for finding a fault; with `-v`.
     Debug,
     /// What was done.
     Info,
@@ -65,7 +64,7 @@ pub(crate) fn critical(text: impl Display) {
     tracing::error!(critical = true, "{text}");
 }
 
-/// One line in the log's format, for what must be said before the log is open.
+/// One line in the log's text format, for messages before the log is open.
 pub(crate) fn line(level: Level, text: impl Display) -> String {
     let time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S,%3f");
     format!("{time} {} {level} {}\n", std::process::id(), shown(text))
@@ -77,7 +76,7 @@ pub(crate) struct Log(Arc<Mutex<Sinks>>);
 
 impl Log {
     /// Logs to standard error and, if the ini file names one, to the log file, from now until the process ends. Call
-    /// once.
+    /// once. Fails with [`Error::Io`] (the log file cannot be opened) or [`Error::System`].
     pub(crate) fn open(common: &Common, verbosity: Verbosity) -> Result<Log> {
         let log = Log(Arc::new(Mutex::new(Sinks::open(common)?)));
         let layer = LogLayer { log: log.clone(), most: most(verbosity) };
@@ -94,7 +93,7 @@ impl Log {
         Log::open(&Common { logfile: None, ..Common::default() }, verbosity)
     }
 
-    /// Opens the log file anew, with the settings of an ini file that was read again. After an error the old file stays.
+    /// Opens the log file anew, with the settings of a reloaded ini file. After an error the old file stays in use.
     pub(crate) fn reopen(&self, common: &Common) -> Result<()> {
         let sinks = Sinks::open(common)?;
         *self.sinks() = sinks;
@@ -114,7 +113,7 @@ fn most(verbosity: Verbosity) -> LevelFilter {
     }
 }
 
-/// Where the lines go.
+/// The log file, beside standard error, and the format of lines.
 struct Sinks {
     job_name: String,
     format: LogFormat,
@@ -143,7 +142,7 @@ impl Sinks {
             LogFormat::Text => line(level, Lines(&record.text)),
             LogFormat::Json => json_line(&self.job_name, level, record),
         };
-        // Nothing is left to complain to when these fail.
+        // Failures are ignored: there is no other place to report them.
         let _ = bars::above(|| io::stderr().lock().write_all(lines.as_bytes()));
         let _ = match &mut self.file {
             Some(Sink::BySize(file)) => file.write(lines.as_bytes()),
@@ -198,7 +197,7 @@ fn is_ours(target: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// What an event says: its message, then its other fields as `name=value`, all of it [`shown`].
+/// The text of an event: its message, then its other fields as `name=value`, all of it [`shown`].
 #[derive(Default)]
 struct Record {
     text: String,

@@ -1,16 +1,17 @@
-//! A log file that several processes append to and that starts anew at a size: `x.log` becomes `x.log.1`, that one
-//! `x.log.2`, and so on to the last that is kept.
+//! A log file that several processes append to and that is rotated at a size, as Python's `RotatingFileHandler` does it:
+//! `x.log` becomes `x.log.1`, `x.log.1` becomes `x.log.2`, and so on to the last file that is kept.
 //!
-//! Every line is one `write` of a file opened for appending, so lines never mix. Who rotates while others write:
+//! Every line is one `write` to a file opened for appending, so lines never mix. Rotation without a lock would fail so:
 //!
-//! 1. A and B have `x.log` open, both find that their line does not fit.
-//! 2. A renames it to `x.log.1` and makes a new `x.log`.
-//! 3. B renames the new, nearly empty `x.log` to `x.log.1`: A's lines of before are gone from there, one file too many.
-//! 4. C still has the first file open and goes on writing to `x.log.1`, `x.log.2`, ..., until it is deleted.
+//! 1. Processes A and B have `x.log` open and both find that their line does not fit.
+//! 2. A renames `x.log` to `x.log.1` and creates a new `x.log`.
+//! 3. B renames the new, nearly empty `x.log` to `x.log.1` and the full file to `x.log.2`: one rotation too many.
+//! 4. Process C still has the first file open and writes to it under its names `x.log.1`, `x.log.2`, ..., until it is
+//!    deleted.
 //!
-//! The rule: hold the lock of the open file, then look whether it still is what the path names, and open the path again if
-//! not; only then measure, rotate, write. Rotating ends with the rename of `x.log`, so whoever gets the lock of a new file
-//! finds all old ones in place.
+//! The rule: lock the open file, then check that the path still names this file, and open the path again if not; only
+//! then measure, rotate, write. Rotation ends with the rename of `x.log`, so a process that gets the lock of a new file
+//! finds all old files renamed.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -21,15 +22,15 @@ use std::path::{Path, PathBuf};
 use super::safe_file::{self, Kind};
 use crate::error::{Error, Result};
 
-/// Rights of a new log file, less what the umask takes: its lines may hold keys of rows, which are not for everybody.
+/// Permission bits of a new log file, less those of the umask: its lines may hold keys of rows, so others may not read it.
 pub(super) const LOG_MODE: u32 = 0o640;
 
 /// When a new file begins and how many old ones are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Bytes; 0 for no limit.
+    /// Bytes of a file; 0 for no limit.
     pub(crate) size: u64,
-    /// Old files; with 0 the file grows without limit.
+    /// Number of old files that are kept; with 0 the file is never rotated.
     pub(crate) count: u32,
 }
 
@@ -42,15 +43,15 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens the file for appending, creates it if needed.
+    /// Opens the file for appending, creates it if needed. Fails with [`Error::Io`].
     pub(crate) fn open(path: &Path, limits: Limits) -> Result<LogFile> {
         let file = append(path).map_err(|source| open_failed(path, source))?;
         Ok(LogFile { path: path.to_owned(), limits, file })
     }
 
-    /// Appends whole lines; begins a new file first if they do not fit.
+    /// Appends whole lines; begins a new file first if they do not fit. Holds the lock of the file meanwhile.
     pub(crate) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        // A file system without locks still takes the line.
+        // On a file system without locks the line is written unlocked.
         let mut locked = self.lock();
         while self.is_full(lines.len())? && self.rotate() {
             locked = self.lock();
@@ -62,7 +63,8 @@ impl LogFile {
         result
     }
 
-    /// Takes the lock of the file that the path names; the file is another one afterwards if it was renamed or removed.
+    /// Takes the lock of the file that the path names, and opens the path again first if its file was renamed or removed.
+    /// Returns whether the lock is held.
     fn lock(&mut self) -> bool {
         loop {
             if self.file.lock().is_err() {
@@ -71,7 +73,7 @@ impl LogFile {
             if is_same(&self.file, &self.path) {
                 return true;
             }
-            // A directory that allows no new file leaves us with the old one: better there than nowhere.
+            // Where no new file can be created, lines go on to the old one, so that none is lost.
             let Ok(file) = append(&self.path) else { return true };
             self.file = file;
         }
@@ -86,8 +88,8 @@ impl LogFile {
         Ok(metadata.is_file() && size > 0 && size.saturating_add(more as u64) > self.limits.size)
     }
 
-    /// Begins a new file and lets go of the old one with its lock. Where the directory does not allow that, the old one
-    /// stays: a file that is too big is better than a lost line.
+    /// Renames the old files and opens a new one; closing the old one releases its lock. Returns whether this was done:
+    /// where the directory does not allow it, the old file grows beyond its size.
     fn rotate(&mut self) -> bool {
         match shift(&self.path, self.limits.count).and_then(|()| append(&self.path)) {
             Ok(file) => {
@@ -99,7 +101,7 @@ impl LogFile {
     }
 }
 
-/// Renames `x.log` to `x.log.1` after `x.log.1` to `x.log.2` and so on; the last one is overwritten.
+/// Renames the oldest file first, and `x.log` to `x.log.1` last; file `count` is overwritten.
 pub(super) fn shift(path: &Path, count: u32) -> io::Result<()> {
     for number in (1..count).rev() {
         match fs::rename(numbered(path, number), numbered(path, number + 1)) {

@@ -1,4 +1,4 @@
-//! What a command hands back for standard output.
+//! The result of a command for standard output.
 
 use std::fmt::{self, Display};
 
@@ -14,17 +14,17 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Nothing to print, all done.
+    /// Nothing to print, exit status 0.
     pub(crate) fn none() -> Output {
         Output::default()
     }
 
-    /// The same facts as text, exactly as scripts know it, and as JSON.
+    /// Facts as text, byte by byte as scripts of SkyTools expect it, and as JSON.
     pub(crate) fn of<T: Display + Serialize>(facts: &T) -> Output {
         Output { text: facts.to_string(), json: serde_json::to_value(facts).ok(), failed: false }
     }
 
-    /// Something that was asked for could not be done; it has been logged already. The exit status is 1.
+    /// The same output with exit status 1 if `failed`: a part of the request could not be done, which was logged already.
     pub(crate) fn failed(mut self, failed: bool) -> Output {
         self.failed = failed;
         self

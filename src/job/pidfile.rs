@@ -1,18 +1,18 @@
 //! The file with the process id of a running job: claimed at start, removed at the end, read to send signals.
 //!
-//! Its content is the decimal process id without a newline. A claim holds the lock of the open file as long as the process
-//! lives, so that a file left behind by a crash is told from one in use even when its process id was given to somebody
-//! else. Other programs that write such files take no lock: a file that names a living process is left to it, but the process
-//! gets no signal of ours, since it may be anybody's.
+//! Its content is the decimal process id without a newline, as SkyTools writes it. A claim holds the lock (`flock`) of
+//! the open file as long as the process lives, so that a file left behind by a crash is told from a file in use even
+//! when another process has its process id by now. Other programs, such as those of SkyTools, take no lock: a file that
+//! names a living process is not claimed, but without the lock the process gets no signal, since it may be any process.
 //!
-//! Why a claim looks at the path again after it has the lock:
+//! Why a claim checks the path again after it has the lock:
 //!
-//! 1. A holds the file and is about to end. B has opened it and is refused, or waits.
+//! 1. Process A holds the file and is about to end. Process B has opened the file and is about to lock it.
 //! 2. A removes the file and ends: the lock is free, but B's file has no name any more.
-//! 3. C finds no file, makes a new one and locks it.
-//! 4. B gets the lock of the nameless file: B and C both think that they are alone.
+//! 3. Process C finds no file, creates a new one and locks it.
+//! 4. B gets the lock of the nameless file: B and C both run.
 //!
-//! The rule: a lock counts only if the locked file still is what the path names; and only its holder removes it.
+//! The rule: a lock counts only if the path still names the locked file, and only the holder of the lock removes the file.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -29,11 +29,11 @@ use nix::unistd::Pid;
 use super::safe_file::{self, Kind};
 use crate::error::{Error, Result};
 
-/// How often, and after what pause, to look again at a locked file whose holder has not written its process id yet.
+/// How often, and after what pause, an empty file is read again: its holder has not written the process id yet.
 const LOOKS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A pidfile that this process holds. Removed on drop.
+/// A pidfile that this process holds. Dropping removes the file and then releases its lock.
 #[derive(Debug)]
 pub(crate) struct Pidfile {
     path: PathBuf,
@@ -42,7 +42,8 @@ pub(crate) struct Pidfile {
 }
 
 impl Pidfile {
-    /// Makes the file ours, or says who has it.
+    /// Locks the file and writes this process' id into it. Fails with [`Error::PidfileBusy`] when another process has
+    /// it, with [`Error::Refused`] when its content is no process id, or with [`Error::Io`].
     pub(crate) fn claim(path: &Path) -> Result<Pidfile> {
         let failed = |source| Error::Io { action: "write pidfile", path: path.to_owned(), source };
         loop {
@@ -55,7 +56,7 @@ impl Pidfile {
                     Some(pid) => return Err(Error::PidfileBusy { path: path.to_owned(), pid: pid.as_raw() }),
                     None => continue,
                 },
-                // A file system without locks: the process id alone decides, as it always did.
+                // On a file system without locks the process id alone decides, as in SkyTools.
                 Ok(()) | Err(TryLockError::Error(_)) => {}
             }
             let found = read(&mut file, path)?;
@@ -67,7 +68,7 @@ impl Pidfile {
         }
     }
 
-    /// Whether the file was there already, left behind by a process that does not live any more.
+    /// Whether the file existed already and named a process that does not live any more.
     pub(crate) fn was_stale(&self) -> bool {
         self.was_stale
     }
@@ -90,21 +91,22 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// What a pidfile says about its process.
+/// The state of a pidfile and its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     /// There is no file.
     Missing,
-    /// There is a file, but its process does not live.
+    /// There is a file, but its process does not live, or the file stays empty.
     Stale,
-    /// The process lives and does not hold the file: the process id was given to somebody else, or the job is one of
+    /// The process lives and does not hold the lock: another process has the process id by now, or the job is one of
     /// another program.
     NotHeld(Pid),
-    /// The process lives and holds the file.
+    /// The process lives and the lock is held.
     Running(Pid),
 }
 
-/// Looks whether the job of a pidfile runs.
+/// Whether the job of a pidfile runs. Waits up to a second for an empty file to be filled. Fails with [`Error::Io`], or
+/// with [`Error::Refused`] when the content is no process id.
 pub(crate) fn status(path: &Path) -> Result<Status> {
     let mut file = match safe_file::open(OpenOptions::new().read(true), path, Kind::Plain) {
         Ok(file) => file,
@@ -116,14 +118,14 @@ pub(crate) fn status(path: &Path) -> Result<Status> {
             Some(pid) if !is_alive(pid) => return Ok(Status::Stale),
             Some(pid) if is_held(&file) => return Ok(Status::Running(pid)),
             Some(pid) => return Ok(Status::NotHeld(pid)),
-            // Just claimed; its holder is about to write.
+            // The holder has the lock and is about to write.
             None => thread::sleep(PAUSE),
         }
     }
     Ok(Status::Stale)
 }
 
-/// Whether another open file has the lock. A file system without locks tells nothing; there the process id decides.
+/// Whether another process has the lock. On a file system without locks this is taken for granted: the process id decides.
 fn is_held(file: &File) -> bool {
     match file.try_lock_shared() {
         Ok(()) => {
@@ -134,7 +136,7 @@ fn is_held(file: &File) -> bool {
     }
 }
 
-/// Sends a signal to the process that holds a pidfile and tells what it found. No other process gets one.
+/// Sends a signal if the status is [`Status::Running`], and returns the status. Fails as [`status`].
 pub(crate) fn signal(path: &Path, signal: Signal) -> Result<Status> {
     let status = status(path)?;
     let Status::Running(pid) = status else { return Ok(status) };
@@ -147,7 +149,7 @@ pub(crate) fn signal(path: &Path, signal: Signal) -> Result<Status> {
     }
 }
 
-/// The process id of a file that another process has locked; `None` when it let go of it meanwhile.
+/// The process id in a file that another process has locked; `None`, after a pause, when the lock was released meanwhile.
 fn holder(path: &Path) -> Result<Option<Pid>> {
     match status(path)? {
         Status::Running(pid) => Ok(Some(pid)),
@@ -171,7 +173,7 @@ fn read(file: &mut File, path: &Path) -> Result<Option<Pid>> {
         return Ok(None);
     }
     let first = text.lines().next().unwrap_or_default().trim();
-    // 0 and negative numbers would mean whole groups of processes to kill(2).
+    // kill(2) takes 0 and negative numbers for groups of processes.
     match first.parse() {
         Ok(pid) if pid > 0 => Ok(Some(Pid::from_raw(pid))),
         _ => Err(corrupt(path)),
@@ -191,14 +193,14 @@ fn write(file: &mut File) -> io::Result<()> {
     file.write_all(std::process::id().to_string().as_bytes())
 }
 
-/// Whether a process with this id lives, be it ours or not. One that has ended but that its parent does not want to know
-/// about, as happens in containers without an init, still answers to signals; `/proc` tells.
+/// Whether a process with this id lives, whatever its user. A zombie, such as one in a container without an init, still
+/// accepts signals, so `/proc` is read too.
 fn is_alive(pid: Pid) -> bool {
     if matches!(kill(pid, None), Err(Errno::ESRCH)) {
         return false;
     }
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state follows the name, which may itself hold any character.
+    // The state follows the name in parentheses, which may hold any character.
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
     !matches!(state, Some('Z' | 'X'))
 }

@@ -1,17 +1,17 @@
-//! How long a job waits after an error, and how often it says so. Pure: the caller passes the time and the chance.
+//! How long a job waits after an error, and how often it logs one. Pure: the caller passes the time and a random number.
 
 use std::time::{Duration, Instant};
 
-/// The shortest wait after a fault that may pass.
+/// The shortest wait after a transient error.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// The wait after any other error, and the longest wait of all.
+/// The wait after any other error, and the longest wait: that of SkyTools.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// The same text is logged once in this time.
+/// An error with the same text as the last one is logged once in this time.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// The errors of a job since its last success.
+/// The errors of a job: how many came in a row, and the last one that was logged.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     in_a_row: u32,
@@ -28,36 +28,37 @@ struct Logged {
 /// What to do with the text of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Say {
-    /// Log it. So many of the same text were not logged since the last time.
+    /// Log it.
     Now {
-        /// How many.
+        /// How many errors with this text were not logged since the last time.
         unlogged: u32,
     },
-    /// It was logged a short time ago.
+    /// Do not log it: the same text was logged within the last minute.
     Nothing,
 }
 
 impl Faults {
-    /// Work was done: the next error starts with the shortest wait. What was logged a short time ago stays known, so
-    /// that a job which fails at every other turn does not fill the log.
+    /// Notes a success: the next error starts with the shortest wait. The last logged error stays known, so that a job
+    /// which fails at every other turn does not fill the log.
     pub(crate) fn clear(&mut self) {
         self.in_a_row = 0;
     }
 
-    /// How long to wait after one more error that may pass by itself: up to 2 s, 4 s, and so on to 20 s, of which `chance`,
-    /// from 0 to 1, takes away up to half, so that many jobs do not come back to a restarted server at once.
+    /// How long to wait after one more transient error: up to 2 s, 4 s, and so on to 20 s after errors in a row. `chance`, a
+    /// random number from 0 to 1, takes away up to half, so that many jobs do not connect to a restarted server at the same
+    /// moment.
     pub(crate) fn wait_after_transient(&mut self, chance: f64) -> Duration {
         let longest = FIRST.saturating_mul(2 << self.in_a_row.min(5)).min(LONGEST);
         self.in_a_row += 1;
         longest.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
     }
 
-    /// How long to wait after an error that does not pass by itself: 20 s.
+    /// How long to wait after an error that stays: 20 s.
     pub(crate) fn wait_after_lasting() -> Duration {
         LONGEST
     }
 
-    /// Whether to log a text now.
+    /// Whether to log an error with this text now.
     pub(crate) fn say(&mut self, text: &str, now: Instant) -> Say {
         if let Some(last) = self.last.as_mut().filter(|last| last.text == text) {
             if now.saturating_duration_since(last.at) < SILENCE {

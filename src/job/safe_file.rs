@@ -1,5 +1,5 @@
-//! Opening files whose place the ini file names: no link is followed that somebody else may have put there, and opening
-//! waits for nobody.
+//! Opens files that the ini file names, without following a link that another user may have put there and without waiting
+//! for the other end of a fifo.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-/// What a file may be.
+/// Which kinds of file are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A plain file.
@@ -33,16 +33,14 @@ impl Kind {
 }
 
 /// Opens a file. In a directory that everybody may write to, a name that is a symbolic link is an error; in any other
-/// directory the link is followed.
-///
-/// A fifo is refused and not waited for.
+/// directory the link is followed. A file of a kind that is not accepted, such as a fifo, is an error.
 pub(super) fn open(options: &OpenOptions, path: &Path, kind: Kind) -> io::Result<File> {
     let is_shared = is_shared(path);
     let mut flags = OFlag::O_NONBLOCK;
     flags.set(OFlag::O_NOFOLLOW, is_shared);
     let file = options.clone().custom_flags(flags.bits()).open(path).map_err(|error| {
         match error.raw_os_error().map(Errno::from_raw) {
-            // In any other directory: a chain of links without an end, of which the error itself tells.
+            // In any other directory ELOOP is a loop of links, and the error itself says so.
             Some(Errno::ELOOP) if is_shared => {
                 io::Error::other("it is a symbolic link in a directory that everybody may write to")
             }
@@ -56,7 +54,7 @@ pub(super) fn open(options: &OpenOptions, path: &Path, kind: Kind) -> io::Result
         return Err(kind.objection());
     }
     if !file_type.is_file() {
-        // A device shall take all that is written to it.
+        // Without O_NONBLOCK, writing to a device waits until it takes the bytes.
         let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
         fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
     }

@@ -33,7 +33,7 @@ impl Stats {
         }
     }
 
-    /// The numbers so far; the counters start anew.
+    /// Returns the numbers and removes them.
     #[must_use]
     pub(crate) fn take(&mut self) -> Stats {
         std::mem::take(self)

@@ -1,4 +1,5 @@
-//! The loop of a daemon. The loop, not the job, sleeps, reloads, reconnects and reports.
+//! The loop of a daemon. The loop, not the job, sleeps between turns, reloads the ini file, ends sessions after errors
+//! and logs errors.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -9,25 +10,25 @@ use super::retry::{Faults, Say};
 use crate::error::{Error, Report, Result};
 use crate::text::Lines;
 
-/// What a turn of work came to.
+/// What follows a turn of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Worked {
-    /// There may be more: start the next turn at once.
+    /// There may be more work: start the next turn at once.
     Again,
-    /// Nothing is left: sleep before the next turn.
+    /// No work is left: sleep before the next turn.
     Idle,
 }
 
 /// A job that runs until it is stopped.
 pub(crate) trait Work: Send {
-    /// One turn. Opens the sessions that it does not have. A stop request must not wait for long: return early from
-    /// inner waits when [`Control::finish`] fires, and with [`Error::Aborted`] when [`Control::abort`] does.
+    /// Does one turn; opens sessions where needed. Must return soon after a stop is requested: from inner waits when
+    /// [`Control::stopped`] returns, and with [`Error::Aborted`] when [`Control::abort`] fires.
     fn work(&mut self) -> impl Future<Output = Result<Worked>> + Send;
 
-    /// Drops all sessions; called after each error, since what was open in them is unknown then.
+    /// Drops all sessions; called after each error, which may have left a transaction open, and at the end.
     fn disconnect(&mut self);
 
-    /// Reads the ini file again. After an error the job must go on with what it had.
+    /// Reads the ini file again. After an error the job must go on with its old settings.
     fn reload(&mut self) -> Result<()>;
 
     /// How long to sleep when idle.
@@ -37,8 +38,8 @@ pub(crate) trait Work: Send {
     fn name(&self) -> &str;
 }
 
-/// Works until a stop is requested. Returns `Ok` when the work at hand was finished first, [`Error::Aborted`] when it
-/// was cut short. All other errors are logged here, and the work goes on after a pause.
+/// Works until a stop is requested. Returns `Ok` when the work at hand was finished, [`Error::Aborted`] when it was
+/// aborted. All other errors are logged here, and the work goes on after a pause.
 pub(crate) async fn run_loop(job: &mut impl Work, control: &Control) -> Result<()> {
     let mut generation = control.reload_generation();
     let mut faults = Faults::default();
@@ -55,10 +56,10 @@ pub(crate) async fn run_loop(job: &mut impl Work, control: &Control) -> Result<(
                     pause(control, generation, job.loop_delay()).await;
                 }
             }
-            // A cancelled statement or a closed connection is what an abort looks like from inside.
+            // After an abort, any error may be that of a cancelled statement or a closed connection.
             Err(error) if control.abort().is_cancelled() || matches!(error, Error::Aborted) => {
                 job.disconnect();
-                // A session that was being opened is given up also when the work shall only be finished.
+                // Opening a session gives Error::Aborted also after a request to finish.
                 let finishes = control.stopping() && !control.abort().is_cancelled();
                 return if finishes { Ok(()) } else { Err(Error::Aborted) };
             }
@@ -78,7 +79,7 @@ pub(crate) async fn run_loop(job: &mut impl Work, control: &Control) -> Result<(
     if control.abort().is_cancelled() { Err(Error::Aborted) } else { Ok(()) }
 }
 
-/// Sleeps, unless a reload was requested since the loop looked: that one would not wake the sleeper.
+/// Sleeps, unless a reload was requested since the loop read `seen`: [`Control::sleep`] does not wake for that one.
 async fn pause(control: &Control, seen: u64, duration: Duration) {
     if control.reload_generation() == seen {
         control.sleep(duration).await;

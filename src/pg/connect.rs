@@ -1,4 +1,4 @@
-//! Opening a session: the servers of a connection string, one after the other, with and without TLS as it says.
+//! Opening a session: tries the servers of a connection string one after the other, with and without TLS as `sslmode` says.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,11 @@ use super::tls::Connector;
 use crate::error::{Error, Result, Role};
 use crate::task::Abort;
 
-/// Opens a session on the first server of `conninfo` that answers and is of the wanted kind.
+/// Opens a session on the first server of `conninfo` that accepts the login and fits `target_session_attrs`. Logs the
+/// warnings of `conninfo`.
+///
+/// Fails with [`Error::Conninfo`] (a TLS file cannot be used), [`Error::Connect`] (no server would do) or
+/// [`Error::Aborted`] (`abort` fired, or [`PATIENCE`] has passed since the work was asked to finish).
 pub(crate) async fn open(role: Role, conninfo: &Conninfo, abort: &Abort) -> Result<Session> {
     for warning in &conninfo.warnings {
         tracing::warn!("{role}: {warning}");
@@ -26,13 +30,13 @@ pub(crate) async fn open(role: Role, conninfo: &Conninfo, abort: &Abort) -> Resu
     tokio::select! {
         biased;
         () = abort.cancelled() => Err(Error::Aborted),
-        // Nothing is half done while a server is connected to.
+        // An attempt may be dropped at any point: no statement has run yet.
         () = patience_after_finish(abort) => Err(Error::Aborted),
         session = Box::pin(try_hosts(role, conninfo, abort)) => session,
     }
 }
 
-/// Returns when a server has had its time to answer since the work was asked to finish.
+/// Returns [`PATIENCE`] after the work was asked to finish.
 async fn patience_after_finish(abort: &Abort) {
     abort.finishing().await;
     tokio::time::sleep(PATIENCE).await;
@@ -71,7 +75,8 @@ async fn try_hosts(role: Role, conninfo: &Conninfo, abort: &Abort) -> Result<Ses
     })
 }
 
-/// Reads certificates. What is wrong with them ends the search, unless TLS is only a preference.
+/// Reads the files of TLS. A file that cannot be used is an error from `sslmode=require` on; below, it is logged and the
+/// connection is made without TLS.
 fn connector(role: Role, conninfo: &Conninfo) -> Result<Connector> {
     let over_tcp = conninfo.hosts.iter().any(|host| matches!(host.address, Address::Tcp { .. }));
     if !over_tcp || conninfo.ssl.mode == SslMode::Disable {
@@ -87,7 +92,7 @@ fn connector(role: Role, conninfo: &Conninfo) -> Result<Connector> {
     }
 }
 
-/// The addresses of a host; a name that cannot be looked up is a failure.
+/// The addresses of a host. Where its name cannot be looked up, there are none, and the reason is added to `failures`.
 async fn servers(conninfo: &Conninfo, host: &Host, failures: &mut Vec<(String, Cause)>) -> Vec<Server> {
     match &host.address {
         Address::Tcp { ip: Some(ip), .. } => vec![Server::Ip(*ip)],
@@ -111,14 +116,14 @@ async fn servers(conninfo: &Conninfo, host: &Host, failures: &mut Vec<(String, C
     }
 }
 
-/// The first usual directory that has a server's socket, else the first that exists.
+/// The first usual directory that has a server's socket for `port`, else the first that exists.
 fn usual_directory(port: u16) -> PathBuf {
     let directories = || conninfo::SOCKET_DIRECTORIES.iter().map(PathBuf::from);
     let with_socket = directories().find(|directory| directory.join(format!(".s.PGSQL.{port}")).exists());
     with_socket.or_else(|| directories().find(|directory| directory.exists())).unwrap_or_else(|| "/tmp".into())
 }
 
-/// Bounds a step by the connection string's time limit.
+/// Bounds a step by `connect_timeout`, which holds for each look-up and for each attempt.
 async fn within<T>(limit: Option<Duration>, step: impl Future<Output = T>) -> Result<T, Cause> {
     let Some(limit) = limit else { return Ok(step.await) };
     tokio::time::timeout(limit, step)
@@ -126,20 +131,20 @@ async fn within<T>(limit: Option<Duration>, step: impl Future<Output = T>) -> Re
         .map_err(|_| Cause::Unreachable(format!("no answer within {} s (connect_timeout)", limit.as_secs())))
 }
 
-/// How far a failed attempt reaches.
+/// What a failed attempt ends.
 enum GiveUp {
-    /// Another server may do.
+    /// The attempts on this server; the next one is tried.
     Server,
-    /// No other server is asked.
+    /// The search: no other server is tried.
     Search,
 }
 
 /// Which options go with the login.
 #[derive(Clone, Copy)]
 enum Options {
-    /// Those of the connection string, and the pinned settings.
+    /// The connection string's and the pinned settings.
     Pinned,
-    /// Those of the connection string.
+    /// The connection string's only.
     Given,
 }
 
@@ -155,7 +160,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Tries with and without TLS, as sslmode says.
+    /// Tries with and without TLS, as `sslmode` says. Adds the cause of each failed attempt to `failures`.
     async fn make(&self, tls: &Connector, failures: &mut Vec<(String, Cause)>) -> Result<Session, GiveUp> {
         let mut give_up = GiveUp::Server;
         for mode in self.wire_modes(tls) {
@@ -165,8 +170,8 @@ impl Attempt<'_> {
                 Ok(session) => return Ok(session),
                 Err(cause) => cause,
             };
-            // What comes next differs from this one only by TLS; a server that was never asked for a login, or that
-            // was asked without TLS already, has nothing new to say.
+            // The next mode differs from this one only by TLS, so it is tried only where the server has refused this
+            // one, and, for `prefer`, where TLS was used.
             let refused = matches!(cause, Cause::Server(_) | Cause::Unusable(_));
             let repeat = match mode {
                 WireSslMode::Prefer => tls.was_used() && refused,
@@ -182,7 +187,7 @@ impl Attempt<'_> {
         Err(give_up)
     }
 
-    /// The modes to try, in order.
+    /// The modes of TLS to try, in order.
     fn wire_modes(&self, tls: &Connector) -> &'static [WireSslMode] {
         if matches!(self.server, Server::Socket(_)) || tls.is_none() {
             return &[WireSslMode::Disable];
@@ -195,7 +200,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// The place of an attempt for a message.
+    /// Names the server of an attempt in a message, with or without TLS where both are tried.
     fn place(&self, mode: WireSslMode, tls: &Connector) -> String {
         let place = match (&self.server, &self.host.address) {
             (Server::Socket(directory), _) => format!("{}/.s.PGSQL.{}", directory.display(), self.host.port),
@@ -251,7 +256,7 @@ impl Attempt<'_> {
         Ok(session::start(client, connection, peer, self.abort))
     }
 
-    /// The settings for the client library, which gets an open connection.
+    /// The settings of the login for the client library. The socket is opened here, so neither host nor port is among them.
     fn config(&self, mode: WireSslMode, wanted: Options) -> tokio_postgres::Config {
         let Conninfo { user, dbname, options, application_name, ssl, .. } = self.conninfo;
         let mut config = tokio_postgres::Config::new();
@@ -267,7 +272,7 @@ impl Attempt<'_> {
             (None, Options::Pinned) => {
                 config.options(pinned::login_options());
             }
-            // The last one counts where an option is given twice.
+            // Of a setting that is given twice the server takes the last.
             (Some(given), Options::Pinned) => {
                 config.options(format!("{given} {}", pinned::login_options()));
             }
@@ -283,7 +288,7 @@ impl Attempt<'_> {
         config
     }
 
-    /// The name that the server's certificate is made for.
+    /// The name that the server's certificate has to have.
     fn certificate_name(&self, ip: IpAddr) -> String {
         match &self.host.address {
             Address::Tcp { name: Some(name), .. } => name.clone(),
@@ -292,7 +297,7 @@ impl Attempt<'_> {
     }
 }
 
-/// Checks who listens on a socket before anything is sent.
+/// Checks, for `requirepeer`, which user's process listens on a socket, by a connection on which nothing is sent.
 async fn check_peer(directory: &Path, port: u16, wanted: &str) -> Result<(), Cause> {
     let path = directory.join(format!(".s.PGSQL.{port}"));
     let failed = |error: std::io::Error| Cause::Unreachable(format!("{}: {error}", path.display()));
@@ -307,7 +312,7 @@ async fn check_peer(directory: &Path, port: u16, wanted: &str) -> Result<(), Cau
 }
 
 impl Target {
-    /// The kinds of session to look for, one after the other.
+    /// The kinds of session to look for: all servers are tried for the first kind, then all for the next.
     fn rounds(self) -> &'static [Target] {
         match self {
             Target::Any => &[Target::Any],
@@ -320,7 +325,7 @@ impl Target {
     }
 }
 
-/// Asks the server what kind of session this is.
+/// Asks the server whether the session is of the wanted kind. If not, the next server is tried.
 async fn check_target(client: &Client, target: Target) -> Result<(), Cause> {
     let (question, wanted, objection) = match target {
         Target::Any | Target::PreferStandby => return Ok(()),

@@ -1,5 +1,5 @@
 //! Connection strings with libpq's whole meaning: keywords or URI, service file, environment, password file, several
-//! hosts. Pure: what lies outside of the string comes in through an [`Environment`]. Opening sockets is `connect`'s.
+//! hosts. Pure: variables and files are read through an [`Environment`]. Sockets are opened by `connect`.
 
 mod environment;
 mod host;
@@ -19,10 +19,10 @@ use self::settings::{Settings, quoted};
 pub(super) use self::ssl::{CertMode, Ssl, SslMode, TlsFile, TlsVersion};
 use crate::error::{Error, Result, Role};
 
-/// The default of `connect_timeout`; libpq itself would wait without end.
+/// The default of `connect_timeout`. libpq's default is to wait for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Which servers are good enough.
+/// `target_session_attrs`: which kind of server or session is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Target {
     #[default]
@@ -34,7 +34,7 @@ pub(super) enum Target {
     PreferStandby,
 }
 
-/// Whether authentication must be, may be, or is not bound to the TLS channel.
+/// `channel_binding`: whether authentication must be, may be, or is not bound to the TLS channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ChannelBinding {
     Disable,
@@ -43,7 +43,7 @@ pub(super) enum ChannelBinding {
     Require,
 }
 
-/// TCP keepalive.
+/// The settings of TCP keepalive; `None` is the operating system's default.
 #[derive(Clone, Debug)]
 pub(super) struct Keepalives {
     pub(super) on: bool,
@@ -52,10 +52,11 @@ pub(super) struct Keepalives {
     pub(super) count: Option<u32>,
 }
 
-/// A connection string, understood. `Display` gives host, port, database and user, as far as they are given.
+/// A connection string with all its values. `Display` shows host, port, database and user, as far as the string, the
+/// service or the environment gives them; never a password.
 #[derive(Clone)]
 pub struct Conninfo {
-    /// `host=.. port=..` as given, for messages.
+    /// `host=.. hostaddr=.. port=..` as given, for messages.
     place: String,
     /// `dbname=.. user=..` as given, for messages.
     identity: String,
@@ -69,22 +70,22 @@ pub struct Conninfo {
     pub(super) channel_binding: ChannelBinding,
     pub(super) target: Target,
     pub(super) require_peer: Option<String>,
-    /// `None` waits without end.
+    /// `None` waits for ever.
     pub(super) connect_timeout: Option<Duration>,
     pub(super) tcp_user_timeout: Option<Duration>,
     pub(super) keepalives: Keepalives,
-    /// Remarks that are no errors, such as a password file that others can read.
+    /// Reasons for which something was ignored, such as a password file that group or others can read.
     pub(super) warnings: Vec<String>,
 }
 
 impl Conninfo {
-    /// Reads a connection string in the environment of this process. `fallback_application_name` is what the server shows
-    /// when nothing else gives a name.
+    /// Reads a connection string in the environment of this process. `fallback_application_name` is sent where neither the
+    /// string, the service nor the environment gives a name. Fails with [`Error::Conninfo`].
     pub(crate) fn parse(role: Role, text: &str, fallback_application_name: &str) -> Result<Conninfo> {
         Conninfo::parse_in(&Environment::of_process(), role, text, fallback_application_name)
     }
 
-    /// Reads a connection string in a given environment.
+    /// Reads a connection string in a given environment. Fails with [`Error::Conninfo`].
     pub fn parse_in(environment: &Environment, role: Role, text: &str, fallback_name: &str) -> Result<Conninfo> {
         Settings::collect(text, environment)
             .and_then(|settings| understand(&settings, environment, fallback_name))
@@ -93,7 +94,8 @@ impl Conninfo {
 }
 
 impl Conninfo {
-    /// What messages about a session on `host` show, when the string names `count` servers: of several, only that one.
+    /// The text for messages about a session on `host`. Where the string names several servers (`count`), only `host` is
+    /// shown.
     pub(super) fn shown_for(&self, host: &Host, count: usize) -> String {
         if count == 1 {
             return self.to_string();
@@ -160,7 +162,7 @@ fn understand(settings: &Settings, environment: &Environment, fallback_name: &st
     })
 }
 
-/// What would weaken the session, or change its meaning, if it were silently ignored.
+/// Refuses keywords that are not supported and that would weaken the session or change its meaning if they were ignored.
 fn refuse_unsupported(settings: &Settings) -> Result<(), String> {
     let set = |keyword: &str| settings.get(keyword);
     if set("gssencmode") == Some("require") {
@@ -198,7 +200,7 @@ fn target(settings: &Settings) -> Result<Target, String> {
     )
 }
 
-/// Two parts of a connection string, any of which may be empty.
+/// Two parts of a connection string with a blank between them; either may be empty.
 fn joined(a: &str, b: &str) -> String {
     format!("{a} {b}").trim().to_owned()
 }

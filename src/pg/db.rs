@@ -1,4 +1,4 @@
-//! One session of one role, and a transaction of it.
+//! One session of one role, and its transactions.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,10 +18,10 @@ use super::sql::{Sql, sql};
 use crate::error::{Error, Result, Role};
 use crate::task::Abort;
 
-/// A parameter with the type that it is sent as. Made by [`text`], [`int8`], [`int4`], [`boolean`].
+/// A parameter with the type that it is sent as. Made by [`text`], [`int8`], [`int4`], [`boolean`], [`text_array`].
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// A `text` parameter; anything that is text for Rust: `&String`, `&&str`, `&Option<String>`.
+/// A `text` parameter, from `&String`, `&&str` or `&Option<String>`.
 pub(crate) fn text<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::TEXT)
 }
@@ -46,29 +46,32 @@ pub(crate) fn text_array<T: ToSql + Sync>(value: &T) -> Param<'_> {
     (value, Type::TEXT_ARRAY)
 }
 
-/// How a transaction begins where the role or the database may have other defaults.
+/// The beginning of a transaction behind a pooler, where `default_transaction_*` of role and database hold.
 const BEGIN: &str = "begin isolation level read committed read write";
 
-/// One session.
+/// One session. Its methods fail with [`Error::Query`] unless they say otherwise. Outside of a [`Tx`] each call is a
+/// transaction of its own, so its locks and its snapshot end with the call.
 pub struct Db {
     role: Role,
     session: Session,
     connected_at: Instant,
     /// Whether a [`Tx`] of the session is open.
     in_transaction: AtomicBool,
-    /// Held by a statement that has a transaction of its own because of the pinned settings.
+    /// Held by a call behind a pooler that sends a transaction of its own around its statement, so that two calls of
+    /// different tasks do not mix theirs.
     own_transaction: Mutex<()>,
 }
 
 impl Db {
-    /// Reads the connection string and opens a session; `job_name` is what the server shows as `application_name`
-    /// unless the string says otherwise.
+    /// Reads the connection string and opens a session, as [`Db::connect`]. `job_name` is the `application_name` unless the
+    /// string gives another one. Fails with [`Error::Conninfo`] too.
     pub async fn open(role: Role, conninfo: &str, job_name: &str, abort: &Abort) -> Result<Db> {
         Db::connect(role, &Conninfo::parse(role, conninfo, job_name)?, abort).await
     }
 
-    /// Opens a session. When `abort` fires, the statement that runs then is cancelled on the server; `abort` owns the task
-    /// that moves the session's messages until the connection is closed.
+    /// Opens a session. When `abort` fires, the running statement is cancelled on the server; `abort` owns the task that
+    /// moves the session's messages until the connection is closed. Fails with [`Error::Connect`], [`Error::Conninfo`] (a
+    /// TLS file cannot be used) or [`Error::Aborted`].
     pub async fn connect(role: Role, conninfo: &Conninfo, abort: &Abort) -> Result<Db> {
         let session = connect::open(role, conninfo, abort).await?;
         Ok(Db {
@@ -80,12 +83,12 @@ impl Db {
         })
     }
 
-    /// Which database this is.
+    /// The database of the session.
     pub(crate) fn role(&self) -> Role {
         self.role
     }
 
-    /// Where this is, for messages: `host=db1 dbname=shop`.
+    /// The server and database of the session, for messages: `host=db1 dbname=shop`.
     pub fn target(&self) -> &str {
         &self.session.target
     }
@@ -100,13 +103,14 @@ impl Db {
         self.session.client.is_closed()
     }
 
-    /// Whether a transaction pooler stands between: the next transaction may get another server connection, so nothing may
-    /// outlive a transaction.
+    /// Whether a transaction pooler, such as pgbouncer, is between this session and the server. The next transaction
+    /// may then get another server connection: no setting, lock, cursor or `listen` outlives a transaction.
     pub fn is_pooled(&self) -> bool {
         self.session.pins.scope != Scope::Session
     }
 
-    /// Runs a statement with the pinned settings: outside of a transaction behind a pooler, in a transaction of its own.
+    /// Runs a statement with the pinned settings. Behind a pooler, a statement outside of a [`Tx`] gets a transaction
+    /// around it that sets them.
     async fn pinned<T>(
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -129,12 +133,12 @@ impl Db {
         self.pinned(self.session.client.query_typed(sql.as_str(), params)).await.map_err(|e| self.failed(action, e))
     }
 
-    /// Runs one statement that returns exactly one row; none is an [`Error::Data`].
+    /// Runs one statement and returns its first row; no row is an [`Error::Data`].
     pub async fn query_one(&self, action: &'static str, sql: impl Into<Sql>, params: &[Param<'_>]) -> Result<Row> {
         self.query_opt(action, sql, params).await?.ok_or_else(|| self.unexpected(action, "the server returned no row"))
     }
 
-    /// Runs one statement and returns its first row, if there is one.
+    /// Runs one statement and returns its first row; `None` when it gives no row.
     pub async fn query_opt(
         &self,
         action: &'static str,
@@ -144,35 +148,38 @@ impl Db {
         Ok(self.query(action, sql, params).await?.into_iter().next())
     }
 
-    /// Runs one statement and returns the number of rows it touched.
+    /// Runs one statement and returns the number of rows that the server reports for it.
     pub async fn execute(&self, action: &'static str, sql: impl Into<Sql>, params: &[Param<'_>]) -> Result<u64> {
         let sql = sql.into();
         self.pinned(self.session.client.execute_typed(sql.as_str(), params)).await.map_err(|e| self.failed(action, e))
     }
 
-    /// Runs statements without parameters, separated by semicolons, in one round trip; stops at the first that fails.
+    /// Runs statements without parameters, separated by semicolons, in one round trip and, outside of a [`Tx`], as one
+    /// transaction. Stops at the first that fails.
     pub async fn batch(&self, action: &'static str, sql: impl Into<Sql>) -> Result<()> {
         let sql = sql.into();
         self.pinned(self.session.client.batch_execute(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
-    /// Runs a statement that cannot run in a transaction (`vacuum`), or is for the session (`listen`).
+    /// Runs a statement that cannot run in a transaction (`vacuum`), or that changes the session (`listen`). Behind a
+    /// pooler it runs without the pinned settings.
     pub async fn batch_alone(&self, action: &'static str, sql: impl Into<Sql>) -> Result<()> {
         self.session.client.batch_execute(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
     }
 
-    /// Runs statements without parameters and returns what each of them answers, with values as text.
+    /// Runs statements without parameters, as [`Db::batch`], and returns their rows and results, with values as text.
     pub async fn simple_query(&self, action: &'static str, sql: impl Into<Sql>) -> Result<Vec<SimpleQueryMessage>> {
         let sql = sql.into();
         self.pinned(self.session.client.simple_query(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
-    /// Starts a `COPY ... TO STDOUT`. Errors of the stream are raw; [`Db::failed`] gives them their context.
+    /// Starts a `COPY ... TO STDOUT`, whose snapshot is held until its last row is read. Give errors of the stream to
+    /// [`Db::failed`]. Behind a pooler, call it inside of a [`Tx`]: it does not set the pinned settings.
     pub async fn copy_out(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyOutStream> {
         self.session.client.copy_out(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
     }
 
-    /// Reads nothing more from the server, and sends nothing, until [`Db::resume`].
+    /// Stops the session's driver, which then neither reads nor sends, until [`Db::resume`]: bounds what is read ahead.
     pub(crate) fn hold(&self) {
         self.session.valve.shut();
     }
@@ -182,18 +189,21 @@ impl Db {
         self.session.valve.open();
     }
 
-    /// Starts a `COPY ... FROM STDIN`. Errors of the sink are raw; [`Db::failed`] gives them their context.
+    /// Starts a `COPY ... FROM STDIN`. Give errors of the sink to [`Db::failed`]. Behind a pooler, call it inside of a
+    /// [`Tx`]: it does not set the pinned settings.
     pub async fn copy_in(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyInSink<Bytes>> {
         self.session.client.copy_in(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
     }
 
-    /// The bare client, for what the methods here do not cover (prepared statements). Give its errors to [`Db::failed`].
+    /// The bare client, for calls that the methods here do not offer. Give its errors to [`Db::failed`]. Behind a
+    /// pooler, use it inside of a [`Tx`]: it does not set the pinned settings.
     pub(crate) fn client(&self) -> &tokio_postgres::Client {
         &self.session.client
     }
 
-    /// Starts a transaction; `begin` is the whole statement, such as `begin isolation level repeatable read`.
-    /// The transaction is rolled back when the guard is dropped without [`Tx::commit`].
+    /// Starts a transaction. `begin` is the whole statement, such as `begin isolation level repeatable read`; further
+    /// statements may follow it after a semicolon. Dropping the [`Tx`] without [`Tx::commit`] rolls the transaction back.
+    /// One session has one transaction at a time; the caller sees to that.
     pub async fn begin(&self, action: &'static str, begin: impl Into<Sql>) -> Result<Tx<'_>> {
         let begin = begin.into();
         let begin = match &self.session.pins.scope {
@@ -209,9 +219,9 @@ impl Db {
         Ok(Tx { db: self, open: true })
     }
 
-    /// Does work that may call code of users (triggers, defaults, functions in constraints and indexes, event triggers), within
-    /// the open transaction: meanwhile names are looked up in the search path that role and database give, where that code
-    /// expects them. After an error the path stays so until the transaction ends.
+    /// Does work within the open transaction with the `search_path` of role and database, for statements that may call
+    /// code of users (triggers, defaults, functions in constraints and indexes, event triggers), which may rely on that
+    /// path. After an error the path stays so until the transaction ends.
     pub(crate) async fn with_users_path<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         const ACTION: &str = "set the search path";
         self.batch(ACTION, self.users_path()).await?;
@@ -220,14 +230,14 @@ impl Db {
         Ok(done)
     }
 
-    /// Sets the path that role and database give, until the transaction ends.
+    /// The statement that sets the `search_path` of role and database until the transaction ends.
     fn users_path(&self) -> Sql {
         let path = Sql::literal(&self.session.pins.users_path);
         sql!("select pg_catalog.set_config('search_path', {path}, true)", path = path)
     }
 
-    /// Limits how long each statement of the open transaction waits for a lock; `None` waits for ever. A statement that
-    /// would wait longer fails with SQLSTATE 55P03.
+    /// Limits how long each statement of the open transaction waits for each lock; `None` waits for ever. A statement that
+    /// would wait longer fails with SQLSTATE 55P03. Holds until the transaction ends.
     pub(crate) async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
         let millis = timeout.map_or(0, |t| t.as_millis().max(1));
         self.batch("limit the wait for locks", sql!("set local lock_timeout = {millis}", millis = millis)).await
@@ -243,7 +253,7 @@ impl Db {
         while self.session.notifications.try_recv().is_ok() {}
     }
 
-    /// Gives an error of this session's client its context.
+    /// An error of this session's client as [`Error::Query`] with role, target and action.
     pub(crate) fn failed(&self, action: &'static str, source: tokio_postgres::Error) -> Error {
         Error::Query { role: self.role, target: self.session.target.clone(), action, context: String::new(), source }
     }
@@ -253,7 +263,8 @@ impl Db {
         Error::Data { role: self.role, target: self.session.target.clone(), action, message: message.into() }
     }
 
-    /// Cancels the statement that runs now, if any.
+    /// Asks the server to cancel the running statement, if any, by a connection of its own. Whether one was cancelled
+    /// is seen only by its error. Failures are logged for debugging.
     pub(crate) async fn cancel(&self) {
         self.session.cancel.cancel().await;
     }
@@ -265,20 +276,21 @@ impl fmt::Debug for Db {
     }
 }
 
-/// An open transaction of a [`Db`], which it dereferences to.
+/// An open transaction of a [`Db`]; dereferences to the [`Db`]. Locks are held until it is committed, rolled back or
+/// dropped.
 pub struct Tx<'a> {
     db: &'a Db,
     open: bool,
 }
 
 impl Tx<'_> {
-    /// Commits. A failed commit has rolled back. Deferred constraint triggers, which are code of users, find the path that
-    /// role and database give.
+    /// Commits; after an error the transaction is rolled back, unless the connection broke before the server's answer.
+    /// Deferred constraint triggers, which are code of users, run with the `search_path` of role and database.
     pub async fn commit(mut self, action: &'static str) -> Result<()> {
         self.open = false;
         let done = self.db.batch(action, sql!("{path}; commit", path = self.db.users_path())).await;
         if done.is_err() && !self.db.is_closed() {
-            // The error says enough. Where the commit itself has failed, nothing is open any more.
+            // Ends the transaction where the path could not be set. Where the commit itself failed, none is open any more.
             let _ = self.db.batch(action, "rollback").await;
         }
         self.db.in_transaction.store(false, Ordering::Relaxed);
@@ -305,9 +317,9 @@ impl std::ops::Deref for Tx<'_> {
 impl Drop for Tx<'_> {
     fn drop(&mut self) {
         if self.open {
-            // One poll hands the message to the session's driver, which sends it after whatever was sent before; the
-            // answer is of no interest. So the session is usable for the next statement, and a statement that is
-            // still running (its future was dropped) is followed by the rollback.
+            // One poll hands the message to the session's driver, which sends it behind all earlier messages; the answer is
+            // not waited for. The rollback thus follows also a statement whose future was dropped while it runs, and the
+            // session can be used for the next statement.
             let _ = self.db.session.client.batch_execute("rollback").now_or_never();
             self.db.in_transaction.store(false, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! Why no session could be opened: one cause per server that was tried, in words for an operator.
+//! Why no session could be opened: one cause per attempt, as text for an operator.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,16 +12,17 @@ use crate::text::one_line;
 /// Why one attempt failed.
 #[derive(Debug)]
 pub(super) enum Cause {
-    /// The server was reached and refused.
+    /// The server answered with an error.
     Server(tokio_postgres::Error),
-    /// The server was reached and what it offers cannot be used: asking another one is of no use.
+    /// The server was reached, but no session with it is possible (certificate, password, TLS): no other server is tried.
     Unusable(String),
-    /// The server could not be reached, or not in time, or is not of the wanted kind: another one may do.
+    /// The server could not be reached, or not in time, or is not of the wanted kind: the next server is tried.
     Unreachable(String),
 }
 
 impl Cause {
-    /// Whether the next server is worth a try. As with libpq, a refused login ends the search.
+    /// Whether the search ends with this cause. As with libpq, a refused login ends it, unless the server is starting,
+    /// stopping, or has no slot free.
     pub(super) fn is_final(&self) -> bool {
         match self {
             Cause::Server(error) => {
@@ -42,7 +43,7 @@ impl Cause {
             return Cause::of_io(source);
         }
         match source.to_string().as_str() {
-            // The library has no kind for this.
+            // The library has no public kind for this error.
             "password missing" => Cause::Unusable(
                 "the server asks for a password and there is none; put it into the password file, PGPASSWORD or the \
                  connection string"
@@ -52,7 +53,7 @@ impl Cause {
         }
     }
 
-    /// The cause behind an error of a connection.
+    /// The cause behind an error of a socket or of TLS.
     pub(super) fn of_io(error: &io::Error) -> Cause {
         if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return Cause::Unusable(of_tls(error));
@@ -99,7 +100,7 @@ pub(super) fn at_socket(directory: &Path, port: u16, cause: Cause) -> Cause {
     }
 }
 
-/// All attempts of one call. Its text ends where the text of its source begins.
+/// All failed attempts of one call. `Display` leaves out the text of [`StdError::source`].
 #[derive(Debug)]
 pub(super) struct Failure {
     earlier: Vec<String>,
@@ -115,7 +116,7 @@ impl Failure {
         Some(Failure { earlier, place, last })
     }
 
-    /// The error to hand on: the server's own when it is the only one.
+    /// The failure as the source of an error: the server's own error where it is the only attempt.
     pub(super) fn into_source(self) -> Box<dyn StdError + Send + Sync> {
         match self.last {
             Cause::Server(error) if self.earlier.is_empty() => Box::new(error),

@@ -1,4 +1,6 @@
-//! Installs a schema of ours: all of its files in one transaction. The first file, `upgrade.sql`, keeps two installers apart.
+//! Installs schema `pgq` or `londiste`: all of its files in one transaction. The first file, `upgrade.sql`, creates the
+//! schema or locks one of its tables (SHARE UPDATE EXCLUSIVE), so a second installer waits until the first one's
+//! transaction ends.
 //!
 //! The schema's function `rlondiste_version()` tells which release has installed it; a comment on that function holds a
 //! hash over the names and texts of all files. A schema is up to date when both are those of this program, so a changed
@@ -11,27 +13,27 @@ use tracing::info;
 use super::{Db, Sql, sql, text};
 use crate::error::{Error, Result};
 
-/// The release of this program, which its schemas get.
+/// The release of this program, which is also the version of the schemas that it installs.
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A schema that this program can install.
 pub(crate) struct Schema {
     /// Its name.
     pub(crate) name: &'static str,
-    /// Name and text of each file, in the order in which they are run. Each may run again over what it has made.
+    /// Name and text of each file, in the order in which they are run. Each file may be run again.
     pub(crate) files: &'static [(&'static str, &'static str)],
 }
 
-/// A schema of ours in a database.
+/// A schema that rlondiste has installed in a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Installed {
     /// The release that has installed it.
     pub(crate) version: String,
-    /// The hash of that release's files; none where it did not store one.
+    /// The hash of that release's files; `None` where that release did not store one.
     hash: Option<String>,
 }
 
-/// How a schema in a database stands to the files of this program.
+/// How a schema in a database compares with the files of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It was made by these files.
@@ -45,7 +47,7 @@ pub(crate) enum Standing {
 }
 
 impl Schema {
-    /// The schema as it is in the database; `None` where it is not there, or not one of ours.
+    /// The schema as it is in the database; `None` where it is missing or was not installed by rlondiste.
     pub(crate) async fn installed(&self, db: &Db) -> Result<Option<Installed>> {
         const ACTION: &str = "read the version of a schema";
         let function = format!("{}.rlondiste_version()", self.name);
@@ -72,7 +74,8 @@ impl Schema {
         }
     }
 
-    /// Brings a schema of ours up to date. Logs what is done; refuses one of a newer release.
+    /// Brings an installed schema up to date, as [`Schema::install`]; does nothing where it is current. Logs what is
+    /// done. A schema of a newer release is an [`Error::Unsupported`].
     pub(crate) async fn upgrade(&self, tx: &Db, installed: &Installed) -> Result<()> {
         match self.standing(installed) {
             Standing::Current => {
@@ -86,13 +89,13 @@ impl Schema {
         self.install(tx).await
     }
 
-    /// Runs the files inside the transaction that is open. Fails with the name of the file.
+    /// Runs the files inside the open transaction. An error names the file.
     ///
-    /// Takes a lock that other installers wait for, and locks on what the files change, until the caller commits. Settings
-    /// that it changes last as long: the search path, too.
+    /// Holds the lock of `upgrade.sql`, and locks on all objects that the files change, until the caller commits. Leaves
+    /// `search_path`, `client_min_messages` and `check_function_bodies` changed until then.
     pub(crate) async fn install(&self, tx: &Db) -> Result<()> {
         info!("  Reading from rlondiste {OWN_VERSION}");
-        // Notices of "if not exists" are noise; function bodies name objects of files that come later.
+        // "if not exists" gives a notice each time; function bodies name objects of later files.
         tx.batch(
             "prepare the installation",
             "set local client_min_messages = warning; set local check_function_bodies = off",
@@ -109,7 +112,7 @@ impl Schema {
         tx.batch("note which files are installed", sql).await
     }
 
-    /// The refusal of a schema of this name that is not ours to change: what it is, and what can be done.
+    /// The error for a schema of this name that rlondiste must not change: `what` it is, and `advice` for the operator.
     pub(crate) fn foreign(&self, db: &Db, what: &str, advice: &str) -> Error {
         Error::unsupported(
             format!(
@@ -135,12 +138,12 @@ impl Schema {
         )
     }
 
-    /// 64 bits of FNV-1a over the names and texts of the files, in hexadecimal digits. Not for protection: whoever may
-    /// change the schema may change the comment too.
+    /// 64 bits of FNV-1a over the names and texts of the files, in hexadecimal digits. It does not protect against
+    /// forgery: a role that may change the schema may change the comment too.
     fn hash(&self) -> String {
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
         for text in self.files.iter().flat_map(|(name, text)| [name, text]) {
-            // A byte that no text has ends each.
+            // A byte that UTF-8 never has ends each name and text.
             for byte in text.bytes().chain([0xff]) {
                 hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
             }
@@ -149,7 +152,7 @@ impl Schema {
     }
 }
 
-/// Installs the language of the schemas' functions. It is in every database unless somebody took it away.
+/// Creates the extension `plpgsql` where it was dropped: the language of the schemas' functions, which new databases have.
 pub(crate) async fn plpgsql(tx: &Db) -> Result<()> {
     let sql = "select exists (select from pg_catalog.pg_language l where l.lanname = 'plpgsql')";
     if tx.query_one("look for plpgsql", sql, &[]).await?.get(0) {
@@ -160,7 +163,7 @@ pub(crate) async fn plpgsql(tx: &Db) -> Result<()> {
     tx.batch("install plpgsql", "create extension plpgsql").await
 }
 
-/// The numbers of a version, for comparison; what is no number counts as 0.
+/// The numbers of a version, for comparison; a part that is not a number counts as 0.
 fn numbers(version: &str) -> Vec<u32> {
     version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }

@@ -1,8 +1,8 @@
-//! Bounds what a server may send before the login is complete. Until then anybody may be at the other end, and the client
-//! library keeps a whole message in memory, however long the server says that it is.
+//! Bounds what a server may send before the login is complete. Until then the server is not authenticated, and the client
+//! library keeps a whole message in memory, whatever length the server announces.
 //!
-//! The guard reads along: a message is one letter, its length in four bytes (which counts itself), and its body. With
-//! ReadyForQuery the login is complete, and from there on everything passes.
+//! The guard reads the headers of messages: a message is one letter, a length in four bytes (which counts these four and
+//! the body), and a body. With ReadyForQuery the login is complete, and the guard ends.
 
 use std::io;
 use std::pin::Pin;
@@ -13,17 +13,17 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-/// Bytes of the longest message before the login is complete. The longest known ones are notices and errors, which libpq
-/// limits to 30000 bytes, and parameters such as `search_path`.
+/// Bytes of the longest message before the login is complete. The longest ones in practice are notices and errors, which
+/// libpq limits to 30000 bytes, and parameters such as `search_path`.
 const LONGEST_MESSAGE: u32 = 64 * 1024;
 
-/// Bytes of all messages before the login is complete.
+/// Bytes of all messages together before the login is complete.
 const MOST: u64 = 1024 * 1024;
 
 /// The letter of ReadyForQuery.
 const READY: u8 = b'Z';
 
-/// How many times something was read from a server. Tells a silent server from one that sends.
+/// How many reads from a server have returned bytes. Tells a silent server from one that sends.
 pub(super) type Heard = Arc<AtomicU64>;
 
 /// A stream with the guard, and a count of what was read.
@@ -34,7 +34,7 @@ pub(super) struct Guarded<S> {
     heard: Heard,
 }
 
-/// Whether the first byte from the server answers a request for TLS, and is no message.
+/// What the first byte from the server is: the beginning of a message, or the answer to a request for TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FirstByte {
     OfMessage,
@@ -46,17 +46,17 @@ impl<S> Guarded<S> {
         Guarded { stream, login: Some(Login::new(first)), heard }
     }
 
-    /// The stream that carries TLS: what goes through it is no message, so its guard ends.
+    /// The same stream without a guard, to carry TLS: encrypted bytes have no headers to read.
     pub(super) fn beneath_tls(self) -> (Guarded<S>, Heard) {
         let heard = self.heard.clone();
         (Guarded { login: None, ..self }, heard)
     }
 }
 
-/// Where in the messages of the login the stream is.
+/// The position of the stream in the messages of the login.
 #[derive(Debug)]
 struct Login {
-    /// A byte that is no message has still to come.
+    /// The answer to a request for TLS has still to come.
     skips: bool,
     header: [u8; 5],
     /// Bytes of the header that have come.
@@ -78,7 +78,7 @@ impl Login {
         Login { skips: first == FirstByte::OfTlsAnswer, header: [0; 5], filled: 0, body: 0, all: 0 }
     }
 
-    /// Takes note of bytes from the server.
+    /// Follows the headers in bytes from the server. The error says which limit is exceeded.
     fn read(&mut self, mut bytes: &[u8]) -> Result<Progress, String> {
         if self.skips && !bytes.is_empty() {
             self.skips = false;

@@ -23,7 +23,7 @@ impl FqName {
         }
     }
 
-    /// Whether the name as shown can be read back: it cannot when the schema's name has a dot.
+    /// Whether [`FqName::parse`] gives this name for the shown text: not when the schema's name has a dot.
     pub(crate) fn is_plain(&self) -> bool {
         !self.schema.contains('.')
     }
@@ -45,7 +45,7 @@ pub fn quote_ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The value as an SQL literal, right whatever `standard_conforming_strings` is.
+/// The value as an SQL literal with the same meaning for both values of `standard_conforming_strings`.
 pub fn quote_literal(value: &str) -> String {
     let quoted = value.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }

@@ -1,18 +1,18 @@
-//! The settings that decide what the text of a value is, what a statement means, and who may end it.
+//! The settings on which the text of values, the meaning of statements and the limits of their time depend.
 //!
-//! A role or a database may have any of them at another value (`alter role ... set`, `alter database ... set`). A session
-//! of rlondiste has them at the values here:
+//! A role or a database may have other values for them (`alter role ... set`, `alter database ... set`). Sessions of
+//! rlondiste have the values listed here:
 //!
-//! * On a direct connection they are sent with the login, and are the session's defaults. Nothing is set later, except
-//!   settings that only newer servers know.
-//! * A transaction pooler refuses or ignores them. There, nothing may be set for the session, since its server connection
-//!   is somebody else's after the next commit: every transaction sets what differs with `set local`, and a statement
-//!   outside of a transaction gets a transaction of its own.
+//! * On a direct connection they are sent with the login, as defaults of the session. Settings that only newer servers have
+//!   are set after the login.
+//! * A transaction pooler refuses or ignores options of the login. Behind it, nothing may be set for the session, since its
+//!   server connection serves another client after the next commit: every transaction sets the settings that differ with
+//!   `set local`, and a statement outside of a transaction gets a transaction of its own.
 //!
-//! The search path is pinned too ([`PATH`]), but for the time in which code of users may run: see
+//! `search_path` is pinned too ([`PATH`]), except while code of users may run: see
 //! [`Db::with_users_path`](super::Db::with_users_path).
 //!
-//! A setting of our own ([`MARK`]) goes with the login and tells the two apart: behind a pooler it does not arrive.
+//! A setting of rlondiste ([`MARK`]) goes with the login and tells the two cases apart: behind a pooler it does not arrive.
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -20,11 +20,11 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::failure::Cause;
 use super::name::quote_literal;
 
-/// Name, value, and the server's major version from which on it exists.
+/// Name, value, and the first major version of the server that has the setting.
 type Setting = (&'static str, &'static str, u32);
 
-/// What is pinned. Like `pg_dump` and the workers of logical replication for the text of values; the limits are those that
-/// end a statement, a transaction or a session which takes its time.
+/// The pinned settings. The values for the text of values are those of `pg_dump` and of the workers of logical replication;
+/// the limits are switched off, since a batch or an index may take any time.
 const SETTINGS: &[Setting] = &[
     // Limits.
     ("statement_timeout", "0", 10),
@@ -56,27 +56,28 @@ const SETTINGS: &[Setting] = &[
 /// A setting that means nothing to the server.
 const MARK: &str = "rlondiste.session";
 
-/// The major version from which on all supported servers know a setting: only these can go with the login.
+/// The oldest supported major version. Only settings that it has go with the login: a server refuses a login with others.
 const OLDEST: u32 = 10;
 
-/// Where names in our statements are looked up: nobody but a superuser can put a namesake there. It is pinned apart from the
-/// other settings, since code of users that our statements call needs the path of role and database.
+/// The `search_path` of statements of rlondiste: only a superuser can create objects there that hide those of
+/// PostgreSQL. Set apart from the other settings, since code of users that these statements call needs the path of role
+/// and database.
 pub(super) const PATH: &str = "set local search_path = pg_catalog, pg_temp";
 
-/// How a session has its settings.
+/// How the pinned settings of a session are set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pins {
     pub(super) scope: Scope,
-    /// The search path that role and database give, or the options of the connection string.
+    /// The `search_path` of the options of the connection string, else of role and database.
     pub(super) users_path: String,
 }
 
-/// How long a pinned setting holds.
+/// For how long a pinned setting is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     /// As defaults of the session.
     Session,
-    /// By these statements at the beginning of each transaction.
+    /// For one transaction, by these statements at its beginning.
     Transaction(String),
 }
 
@@ -87,7 +88,7 @@ impl Default for Pins {
     }
 }
 
-/// What goes with the login, behind the options of the connection string.
+/// The options that go with the login, behind those of the connection string.
 pub(super) fn login_options() -> String {
     let mut options = format!("-c {MARK}=direct");
     for (name, value, _) in SETTINGS.iter().filter(|(_, _, since)| *since <= OLDEST) {
@@ -96,7 +97,7 @@ pub(super) fn login_options() -> String {
     options
 }
 
-/// Finds out how the session has to be treated, and sets what could not go with the login.
+/// Finds out whether a pooler is in between, and sets, on a direct connection, the settings that did not go with the login.
 pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
     let values: Vec<String> = SETTINGS
         .iter()
@@ -133,7 +134,7 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
     Ok(Pins { scope: Scope::Session, users_path })
 }
 
-/// Whether a server has refused a login because of [`login_options`]: a pooler does not take them.
+/// Whether a login was refused because of [`login_options`]: pgbouncer refuses unknown options with SQLSTATE 08P01.
 pub(super) fn are_refused(cause: &Cause) -> bool {
     matches!(cause, Cause::Server(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION))
 }

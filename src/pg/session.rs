@@ -1,22 +1,21 @@
 //! One open connection and the task that drives it.
 //!
-//! The driver owns the socket. It ends by itself when the client is dropped and everything sent has been answered. A
-//! statement whose future was dropped is still running on the server then, so a client that stays busy after it was
-//! dropped gets its statement cancelled:
+//! The driver owns the socket. It ends when the client is dropped and everything that was sent has been answered. Dropping
+//! the future of a statement does not stop the statement on the server, so it is cancelled when the session is dropped:
 //!
 //! 1. the caller drops the session while a statement runs;
 //! 2. the driver waits [`CLOSE_GRACE`] for the answer;
 //! 3. it asks the server to cancel, again and again, until the connection has closed or [`CLOSE_LIMIT`] is over.
 //!
-//! When `abort` fires, step 3 comes at once and without limit.
+//! When `abort` fires, the driver asks at once and without [`CLOSE_LIMIT`].
 //!
-//! A server that is gone without an end of the connection would be waited for without end. When the work shall be finished,
-//! the driver therefore gives up a connection on which nothing has come for [`PATIENCE`], if the server does not answer on
-//! a new connection either. A server that is busy answers there.
+//! A server that vanishes without closing the connection gives no error. Once the work shall be finished, the driver
+//! therefore gives up a connection on which nothing has come for [`PATIENCE`], if the server does not answer on a new
+//! connection either. A server that is busy answers there.
 //!
-//! Notifications that nobody reads are kept up to [`MOST_NOTIFICATIONS`]: any role may send them, without end.
+//! At most [`MOST_NOTIFICATIONS`] unread notifications are kept, since any role of the server may send any number of them.
 //!
-//! The client library reads some messages ahead. Whoever reads big ones holds the driver ([`Valve`]) while at work.
+//! The client library reads some messages ahead. A reader of big messages stops the driver ([`Valve`]) between them.
 
 use std::convert::Infallible;
 use std::future;
@@ -39,10 +38,10 @@ use super::tls::Connector;
 use crate::task::Abort;
 use crate::text::{Lines, one_line};
 
-/// How long a dropped session may take to finish what it has sent.
+/// How long a dropped session may take to get the answers to what it has sent, before its statement is cancelled.
 const CLOSE_GRACE: Duration = Duration::from_millis(200);
 
-/// How long the driver of a dropped session goes on trying to end its statement.
+/// How long the driver of a dropped session goes on asking to cancel its statement.
 const CLOSE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Time between two requests to cancel.
@@ -54,30 +53,31 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 /// How long a server has to answer once the work shall be finished.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Time between two looks at a server that is busy while the work shall be finished.
+/// Time between two checks of a server that is busy while the work shall be finished.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Notifications that are kept for a reader; later ones are lost. They are asked for to wake somebody up, which one can do.
+/// Unread notifications that are kept; later ones are lost. Readers use notifications only to wake up, for which one is
+/// enough.
 const MOST_NOTIFICATIONS: usize = 64;
 
-/// SQLSTATE of the warnings of schema londiste that somebody has to see.
+/// SQLSTATE of the warnings of schema londiste that are for the operator.
 const OPERATOR_WARNING: &str = "01L01";
 
-/// An open session. Dropping it closes the connection.
+/// An open session. Dropping it closes the connection, after [`CLOSE_GRACE`] or [`CLOSE_LIMIT`] if a statement runs.
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) cancel: Canceller,
     pub(crate) notifications: mpsc::Receiver<Notification>,
     pub(crate) valve: Arc<Valve>,
-    /// The connection string's host, port, database and user, with the host that was taken.
+    /// The connection string's host, port, database and user, with the host of this session, for messages.
     pub(crate) target: String,
-    /// How the session has its settings.
+    /// How the pinned settings are set.
     pub(super) pins: Pins,
-    /// Tells the driver that nobody waits for answers any more.
+    /// Tells the driver that the session was dropped.
     _dropped: DropGuard,
 }
 
-/// Holds a session's driver: nothing is read or sent.
+/// Stops a session's driver while shut: nothing is read or sent.
 #[derive(Debug, Default)]
 pub(crate) struct Valve {
     shut: AtomicBool,
@@ -102,7 +102,7 @@ impl Valve {
             return false;
         }
         self.driver.register(cx.waker());
-        // It may have been opened before the registration.
+        // `open` may have come before the registration, whose waker then was not called.
         self.shut.load(Ordering::Acquire)
     }
 }
@@ -113,14 +113,15 @@ pub(super) struct Peer {
     pub(super) place: Place,
     pub(super) heard: Heard,
     pub(super) tls: Connector,
-    /// The name that the server's certificate is made for.
+    /// The name that the server's certificate has to have.
     pub(super) certified: String,
     /// The role and the server, for messages.
     pub(super) shown: String,
 }
 
 impl Peer {
-    /// Returns when nothing has come from the server for a while and it does not answer on a new connection either.
+    /// Returns when nothing has come from the server for [`PATIENCE`] ([`LOOK_INTERVAL`] from the second check on) and
+    /// it does not answer on a new connection either.
     async fn falls_silent(&self) {
         let mut pause = PATIENCE;
         loop {
@@ -143,7 +144,8 @@ pub(crate) struct Canceller {
 }
 
 impl Canceller {
-    /// Sends the request. Whether a statement ran, and was cancelled, is seen in the session only.
+    /// Sends the request; takes at most [`CANCEL_LIMIT`]. Whether a statement ran, and was cancelled, is seen in the
+    /// session only. Failures are logged for debugging.
     pub(crate) async fn cancel(&self) {
         match tokio::time::timeout(CANCEL_LIMIT, Box::pin(self.request())).await {
             Ok(Ok(())) => {}
@@ -154,12 +156,12 @@ impl Canceller {
 
     async fn request(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let socket = self.peer.place.open().await?;
-        // The server answers nothing, but with TLS there is a handshake first.
+        // The server does not answer the request itself, but answers the one for TLS before.
         let socket = Guarded::new(socket, FirstByte::OfTlsAnswer, Heard::default());
         Ok(self.token.cancel_query_raw(socket, self.peer.tls.handshake(&self.peer.certified)).await?)
     }
 
-    /// Cancels until somebody stops polling.
+    /// Sends requests, [`CANCEL_INTERVAL`] apart, until this future is dropped.
     async fn keep_cancelling(&self) -> Infallible {
         loop {
             self.cancel().await;
@@ -210,7 +212,7 @@ async fn drive<S, T>(
     let mut closing = Box::pin(async {
         dropped.cancelled().await;
         tokio::time::sleep(CLOSE_GRACE).await;
-        // Ends after the limit, whatever the server does.
+        // The connection is closed after the limit, even while the statement runs.
         let _ = tokio::time::timeout(CLOSE_LIMIT, cancel.keep_cancelling()).await;
     });
     let mut giving_up = Box::pin(async {
@@ -232,7 +234,7 @@ async fn drive<S, T>(
         };
         match message {
             Some(Ok(AsyncMessage::Notification(notification))) => {
-                // Nobody listens any more, as the session is being closed, or nobody has read the last ones.
+                // Lost when the session is being closed, or when MOST_NOTIFICATIONS are unread.
                 let _ = sender.try_send(notification);
             }
             Some(Ok(AsyncMessage::Notice(notice))) => report(&notice),
@@ -246,7 +248,7 @@ async fn drive<S, T>(
     }
 }
 
-/// Logs what the server says beside its answers: a warning of schema londiste as WARNING with its HINT, all else for debugging.
+/// Logs a notice of the server: a warning of schema londiste as WARNING with its HINT, any other for debugging.
 fn report(notice: &DbError) {
     if notice.code().code() != OPERATOR_WARNING {
         tracing::debug!("{}: {}", notice.severity(), notice.message());

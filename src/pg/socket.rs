@@ -13,10 +13,10 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::conninfo::Keepalives;
 
-/// libpq's default of `keepalives_idle` is the system's, which is this on Linux.
+/// The default of `keepalives_idle`: Linux's own, which libpq uses too.
 const KEEPALIVES_IDLE: Duration = Duration::from_hours(2);
 
-/// The request for TLS: its length and its number. A server answers it with one byte, before any login.
+/// The request for TLS: its length and its code. A server answers it with one byte, before any login.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// One address of a server.
@@ -59,8 +59,8 @@ impl Place {
         }
     }
 
-    /// Whether the server answers on a new connection within the limit. It is asked for TLS, which needs no login; the
-    /// answer does not matter. A server that is busy answers too: the process that takes connections does that.
+    /// Whether the server answers on a new connection within the limit. The question is the request for TLS, which needs no
+    /// login; any answer counts. A server whose sessions are busy answers too, by a new process.
     pub(super) async fn answers(&self, limit: Duration) -> bool {
         let ask = async {
             let mut socket = self.open().await?;

@@ -1,5 +1,5 @@
-//! The text of statements as a type. [`Db`](super::Db) takes nothing else, so a value or a name that somebody else has chosen
-//! reaches a server only as a parameter, a quoted name or a literal.
+//! The text of statements as a type. [`Db`](super::Db) takes nothing else, so a value or a name that comes from a user or a
+//! database reaches a server only as a parameter, a quoted name or a literal.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use super::name::{FqName, quote_ident, quote_literal};
 
 /// SQL text, made from static text, names, literals, numbers, and other [`Sql`].
 ///
-/// Text from elsewhere has two doors, which say whose word is taken: [`Sql::from_server`] and [`Sql::from_operator`].
+/// Only [`Sql::from_server`] and [`Sql::from_operator`] take other text, unchecked; their names say who is trusted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sql(Cow<'static, str>);
 
@@ -23,7 +23,7 @@ impl Sql {
         Sql(Cow::Owned(quote_ident(name)))
     }
 
-    /// A text literal, which means the same whatever `standard_conforming_strings` is.
+    /// A text literal with the same meaning for both values of `standard_conforming_strings`.
     pub fn literal(value: &str) -> Sql {
         Sql(Cow::Owned(quote_literal(value)))
     }
@@ -34,12 +34,12 @@ impl Sql {
     }
 
     /// Text that a server's catalog functions gave as SQL: definitions of indexes and constraints, types, the statement of
-    /// a batch. Whoever can change it can run statements on that server already.
+    /// a batch. A role that can change such text can run statements on that server anyway.
     pub fn from_server(text: String) -> Sql {
         Sql(Cow::Owned(text))
     }
 
-    /// Text that the operator has written for the purpose: a condition or a query of the ini file.
+    /// SQL that the operator has written: a condition or a query of the ini file or the command line.
     pub fn from_operator(text: &str) -> Sql {
         Sql(Cow::Owned(text.to_owned()))
     }
@@ -61,7 +61,7 @@ impl Sql {
         self.0.to_mut().push_str(&more.into().0);
     }
 
-    /// Puts values into the places `{name}` of a template. For [`sql!`](crate::pg::sql).
+    /// Puts values into the places `{name}` of a template; other braces stay. For [`sql!`](crate::pg::sql).
     pub fn render(template: &'static str, values: &[(&'static str, Sql)]) -> Sql {
         let mut text = String::with_capacity(template.len());
         let mut rest = template;
@@ -75,7 +75,7 @@ impl Sql {
                 text.push_str(&value.0);
                 rest = &rest[name.len() + 2..];
             } else {
-                // A brace of the SQL itself.
+                // A brace that belongs to the SQL.
                 text.push('{');
                 rest = &rest[1..];
             }
@@ -138,8 +138,8 @@ macro_rules! numbers {
 
 numbers!(i32, i64, u32, u64, u128, usize, bool);
 
-/// SQL text from a template: `sql!("select {columns} from {table}", columns = list, table = &name)`. A value is whatever
-/// becomes [`Sql`]: static text, a name, a number, other [`Sql`].
+/// SQL text from a template: `sql!("select {columns} from {table}", columns = list, table = &name)`. A value is static
+/// text, a name, a number or other [`Sql`].
 macro_rules! sql {
     ($template:expr $(, $name:ident = $value:expr)* $(,)?) => {
         $crate::pg::Sql::render($template, &[$((stringify!($name), $crate::pg::Sql::from($value))),*])

@@ -1,4 +1,4 @@
-//! TLS as libpq does it, by rustls: the files of a connection string become a connector for the client library.
+//! TLS with libpq's rules, by rustls: makes a connector for the client library from the files of a connection string.
 
 mod verifier;
 
@@ -24,20 +24,20 @@ use super::conninfo::{CertMode, Ssl, SslMode, TlsFile, TlsVersion};
 use super::login_guard::{FirstByte, Guarded};
 use super::socket::Socket;
 
-/// Makes TLS connections for one connection string. Remembers what happened in the session that it is made for.
+/// Makes TLS connections for one connection string, and records what happened in their handshakes.
 #[derive(Clone)]
 pub(super) struct Connector {
     config: Option<Arc<ClientConfig>>,
     verify_name: bool,
     cert_required: bool,
-    /// Whether a handshake was begun.
+    /// Whether a handshake was begun by this session.
     used: Arc<AtomicBool>,
-    /// Whether the server asked for a certificate.
+    /// Whether a server asked for a certificate; shared by all sessions of the connection string.
     asked: Arc<AtomicBool>,
 }
 
 impl Connector {
-    /// For connections without TLS.
+    /// A connector for connections without TLS.
     pub(super) fn none() -> Connector {
         Connector {
             config: None,
@@ -48,7 +48,7 @@ impl Connector {
         }
     }
 
-    /// Reads the files. The error is the message about the one that cannot be used.
+    /// Reads the files. The error says which file or keyword cannot be used, and why.
     pub(super) fn new(ssl: &Ssl) -> Result<Connector, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verify_name = ssl.mode == SslMode::VerifyFull;
@@ -82,12 +82,12 @@ impl Connector {
         })
     }
 
-    /// The same connector with a memory of its own for what happens.
+    /// The same connector with a [`Connector::was_used`] of its own.
     pub(super) fn for_one_session(&self) -> Connector {
         Connector { used: Arc::default(), ..self.clone() }
     }
 
-    /// The handshake with a server whose certificate has to be made for `host`.
+    /// A handshake with a server whose certificate has to have the name `host`.
     pub(super) fn handshake(&self, host: &str) -> Handshake {
         let library = self.config.as_ref().map(|config| {
             let mut library = MakeRustlsConnect::new(ClientConfig::clone(config));
@@ -97,7 +97,7 @@ impl Connector {
         Handshake { library, used: self.used.clone() }
     }
 
-    /// Whether this never makes TLS connections.
+    /// Whether this connector makes connections without TLS only.
     pub(super) fn is_none(&self) -> bool {
         self.config.is_none()
     }
@@ -107,7 +107,7 @@ impl Connector {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// What must hold after the handshake.
+    /// Checks `sslcertmode=require` after the handshake.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.cert_required && !(self.was_used() && self.asked.load(Ordering::Relaxed)) {
             return Err("sslcertmode=require, but the server did not ask for a certificate".to_owned());
@@ -115,8 +115,8 @@ impl Connector {
         Ok(())
     }
 
-    /// The name for the handshake. Where it is not verified, one that cannot stand in a certificate (with a character
-    /// that DNS does not allow) is replaced by an address, which is not sent.
+    /// The name for the handshake. Where names are not verified, a name that cannot stand in a certificate (with a character
+    /// that DNS does not allow) is replaced by an address, which is not sent to the server.
     fn server_name(&self, host: &str) -> String {
         if !self.verify_name && ServerName::try_from(host).is_err() { "0.0.0.0".to_owned() } else { host.to_owned() }
     }
@@ -149,7 +149,7 @@ impl TlsConnect<Plain> for Handshake {
     }
 }
 
-/// The client's certificate, and whether anybody wanted it.
+/// The client's certificate and key, and whether a server asked for them.
 #[derive(Debug)]
 struct ClientCert {
     key: Option<Arc<CertifiedKey>>,
@@ -181,8 +181,8 @@ fn path_of(file: Option<&TlsFile>) -> String {
     }
 }
 
-/// What server certificates are compared with. As in libpq, an existing root certificate is used in every mode, and only
-/// the verifying modes insist on one.
+/// The roots that the chain of a server's certificate must end in. As in libpq, an existing root certificate is used in every
+/// mode, and only `verify-ca` and `verify-full` require one.
 fn trust(ssl: &Ssl, provider: &Arc<CryptoProvider>) -> Result<Trust, String> {
     let roots = match (&ssl.root_cert, existing(ssl.root_cert.as_ref())) {
         (None, _) => rustls_native_certs::load_native_certs().certs,
@@ -224,7 +224,7 @@ fn read_pem<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, String> {
     if items.is_empty() { Err(failed(&format!("it holds no {what} in PEM form"))) } else { Ok(items) }
 }
 
-/// Lists from `sslcrl` and all files of `sslcrldir`.
+/// The revocation lists of `sslcrl` and of all files in `sslcrldir`.
 fn revocation_lists(ssl: &Ssl) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
     const WHAT: &str = "certificate revocation list";
     let mut lists = Vec::new();
@@ -245,7 +245,7 @@ fn revocation_lists(ssl: &Ssl) -> Result<Vec<CertificateRevocationListDer<'stati
     Ok(lists)
 }
 
-/// The client's certificate and key. A certificate that is not there is not sent; one without its key is an error.
+/// The client's certificate and key; `None` where there is no certificate. A certificate without its key is an error.
 fn client_key(ssl: &Ssl, provider: &CryptoProvider) -> Result<Option<Arc<CertifiedKey>>, String> {
     if ssl.cert_mode == CertMode::Disable {
         return Ok(None);
@@ -273,7 +273,7 @@ fn client_key(ssl: &Ssl, provider: &CryptoProvider) -> Result<Option<Arc<Certifi
     Ok(Some(Arc::new(CertifiedKey::new(certificates(cert_path)?, key))))
 }
 
-/// A key that others can read is no secret.
+/// Refuses a key that group or others have access to. As in libpq, a key that root owns may be readable by its group.
 fn check_key_permissions(path: &Path) -> Result<(), String> {
     let failed = |error: &dyn std::fmt::Display| format!("cannot use private key \"{}\": {error}", path.display());
     let metadata = fs::metadata(path).map_err(|error| failed(&error))?;

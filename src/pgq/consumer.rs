@@ -1,4 +1,7 @@
-//! One consumer of one queue: registration, batches, position. Works with the `pgq` schema of every generation.
+//! One consumer of one queue: registration, batches, position. Works with PgQ 2, PgQ 3 and rlondiste's own schema `pgq`.
+//!
+//! Errors are [`Error::Query`](crate::error::Error::Query). Locks are those of rlondiste's own schema; they are held until
+//! the transaction of the call ends.
 
 use tokio_postgres::error::SqlState;
 
@@ -7,7 +10,7 @@ use crate::pg::{Db, Sql, int8, text, text_array};
 
 use super::{Batch, BatchId, TickId};
 
-/// A name under which events of a queue are consumed.
+/// A consumer: a name under which the batches of a queue are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Consumer {
     /// The queue.
@@ -16,10 +19,10 @@ pub(crate) struct Consumer {
     pub(crate) name: String,
 }
 
-/// What the provider's `pgq` schema can do; read once per session.
+/// Which functions the provider's schema `pgq` has; read once per session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Abilities {
-    /// `next_batch_custom` and `next_batch_info` exist (PgQ 3).
+    /// `next_batch_custom` and `next_batch_info` exist (PgQ 3 and rlondiste).
     pub(crate) custom_batches: bool,
     /// `event_failed` exists (PgQ 2 and rlondiste).
     pub(crate) failed_queue: bool,
@@ -28,7 +31,7 @@ pub(crate) struct Abilities {
 }
 
 impl Abilities {
-    /// Reads them from the catalog.
+    /// Reads the abilities from the catalog.
     pub(crate) async fn of(provider: &Db) -> Result<Abilities> {
         let row = provider
             .query_one(
@@ -43,8 +46,9 @@ impl Abilities {
     }
 }
 
-/// What waits are the events between the consumer's tick and the last one. next_batch_custom takes a tick that has so
-/// many events, not always the first one; with null it takes the next tick.
+/// Counts the events between the consumer's tick and the newest one. If they are $4 or more, asks for a batch of about $3
+/// events: next_batch_custom takes a tick after at least so many events, not always the first such tick. Otherwise passes
+/// null, with which it takes the next tick.
 const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
        from pgq.next_batch_custom($1, $2, null,
             (select least(l.tick_event_seq - p.tick_event_seq, $3)::int4
@@ -58,31 +62,32 @@ const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
                          order by t.tick_id desc limit 1) l
               where q.queue_name = $1 and l.tick_event_seq - p.tick_event_seq >= $4), null) b";
 
-/// Where a consumer stands in its queue.
+/// The position of a consumer in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Registration {
     /// The tick up to which its batches are finished.
     pub(crate) last_tick: TickId,
-    /// The end of its open batch.
+    /// The tick at the end of its open batch; `None` without an open batch.
     pub(crate) next_tick: Option<TickId>,
 }
 
 /// When waiting ticks are joined into one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Join {
-    /// Only when at least so many events wait.
+    /// Number of waiting events from which on ticks are joined.
     pub(crate) least_events: u64,
-    /// Up to about so many events, unless one tick has more.
+    /// About the most events of a joined batch; more where one tick has more.
     pub(crate) most_events: u64,
 }
 
 impl Join {
-    /// Each tick is a batch: for who must stop at a certain tick.
+    /// Each tick is a batch: for a consumer that must stop at a certain tick.
     pub(crate) const NEVER: Join = Join { least_events: u64::MAX, most_events: 1 };
 }
 
 impl Consumer {
-    /// Registers at the queue's newest tick. Returns whether it was not registered before; if it was, nothing changes.
+    /// Registers the consumer at the queue's newest tick. Returns true if it was not registered before; if it was, nothing
+    /// changes. Locks the queue's row for share: rotation is put off meanwhile.
     pub(crate) async fn register(&self, provider: &Db) -> Result<bool> {
         let row = provider
             .query_one(
@@ -95,7 +100,8 @@ impl Consumer {
         Ok(row.get::<_, i32>(0) == 1)
     }
 
-    /// Moves the registration to a tick and closes the open batch; registers if needed.
+    /// Moves the consumer to a tick and closes its open batch; registers the consumer if needed. Locks as
+    /// [`Self::register`].
     pub(crate) async fn register_at(&self, provider: &Db, tick: TickId) -> Result<()> {
         provider
             .query_one(
@@ -108,7 +114,9 @@ impl Consumer {
         Ok(())
     }
 
-    /// Begins at a tick that another consumer still needs, whatever was there under this name.
+    /// Registers the consumer at a tick, anew if it is registered. Another consumer must still need the tick, or its events
+    /// may be gone. Up to three calls, each a transaction of its own unless the caller has one open. Locks as
+    /// [`Self::unregister`] and [`Self::register`].
     pub(crate) async fn start_at(&self, provider: &Db, abilities: Abilities, tick: TickId) -> Result<()> {
         if self.position(provider).await?.is_some() {
             self.unregister(provider).await?;
@@ -116,7 +124,7 @@ impl Consumer {
         if abilities.register_at {
             return self.register_at(provider, tick).await;
         }
-        // PgQ 2 has it under this name.
+        // The name of this function in PgQ 2.
         provider
             .query_one(
                 "register the consumer at a tick",
@@ -128,8 +136,9 @@ impl Consumer {
         Ok(())
     }
 
-    /// Ends the registration. Done as well when there is none: of two processes that end it at the same moment, one comes
-    /// too late. A transaction that came too late can only be rolled back.
+    /// Unregisters the consumer. Returns `Ok` also where it is not registered, since another process may have
+    /// unregistered it at the same moment; an open transaction is then aborted and can only be rolled back. Locks the
+    /// subscription's row.
     pub(crate) async fn unregister(&self, provider: &Db) -> Result<()> {
         let sql = "select pgq.unregister_consumer($1, $2)";
         match provider.query_one("unregister the consumer", sql, &[text(&self.queue), text(&self.name)]).await {
@@ -138,7 +147,7 @@ impl Consumer {
         }
     }
 
-    /// Where the consumer stands; `None` when it is not registered.
+    /// The position of the consumer; `None` when it is not registered.
     pub(crate) async fn registration(&self, provider: &Db) -> Result<Option<Registration>> {
         let sql = "select s.sub_last_tick, s.sub_next_tick from pgq.subscription s, pgq.queue q, pgq.consumer c
                     where q.queue_id = s.sub_queue and c.co_id = s.sub_consumer
@@ -156,10 +165,10 @@ impl Consumer {
         Ok(self.registration(provider).await?.map(|registration| registration.last_tick))
     }
 
-    /// The next batch, or the one that is open already; `None` when there is no newer tick.
+    /// The next batch, or the batch that is open already; `None` when there is no newer tick. Locks the subscription's row.
     ///
-    /// When many ticks are waiting, a batch spans as many of them as `join` says: who is behind catches up in few steps,
-    /// who is not gets each tick as it comes. A provider without that ability gives one tick at a time.
+    /// `join` says from how many waiting events on a batch spans several ticks: a consumer that is behind catches up in few
+    /// batches, another one gets each tick by itself. A provider without `custom_batches` gives one tick at a time.
     pub(crate) async fn next_batch(&self, provider: &Db, abilities: Abilities, join: Join) -> Result<Option<Batch>> {
         if !abilities.custom_batches {
             return self.next_single_batch(provider).await;
@@ -186,7 +195,8 @@ impl Consumer {
         Ok(Some(Batch { id: BatchId(id), prev_tick: TickId(row.get(0)), cur_tick: TickId(row.get(1)) }))
     }
 
-    /// Closes a batch: the position moves to its end. Safe to repeat.
+    /// Closes a batch: the consumer's position moves to the batch's end. Safe to repeat: a batch that is not open changes
+    /// nothing. Locks the subscription's row.
     pub(crate) async fn finish_batch(&self, provider: &Db, batch: &Batch) -> Result<()> {
         provider
             .query_one("finish the batch", "select pgq.finish_batch($1)", &[int8(&batch.id.0)])
@@ -202,12 +212,12 @@ impl std::fmt::Display for Consumer {
     }
 }
 
-/// When the ticks at the ends of a batch were made, in UTC with microseconds; `None` for a tick that is gone.
+/// The times of the ticks at the ends of a batch, in UTC with microseconds; `None` for a tick that is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BatchEnds {
-    /// Of the tick where the batch begins.
+    /// The time of the tick where the batch begins.
     pub(crate) prev_time: Option<String>,
-    /// Of the tick where it ends.
+    /// The time of the tick where the batch ends.
     pub(crate) cur_time: Option<String>,
 }
 
@@ -219,7 +229,7 @@ const BATCH: &str = "select pgq.batch_event_sql($1),
    from pgq.queue q where q.queue_name = $2";
 
 impl Consumer {
-    /// The statement whose rows are the events of the batch, in order; and the times of the batch's ends.
+    /// The statement that selects the events of the batch, from `pgq.batch_event_sql`, and the times of the batch's ends.
     pub(crate) async fn batch_events(&self, provider: &Db, batch: &Batch) -> Result<(Sql, BatchEnds)> {
         let params = [int8(&batch.id.0), text(&self.queue), int8(&batch.prev_tick.0), int8(&batch.cur_tick.0)];
         let row = provider
@@ -241,7 +251,8 @@ impl Consumer {
     }
 }
 
-/// Asks for a tick as soon as possible, also when nothing has been written.
+/// Asks the ticker for a tick at its next look, also when nothing has been written: `pgq.force_tick` advances the
+/// queue's event sequence, which no rollback takes back.
 pub(crate) async fn force_tick(provider: &Db, queue: &str) -> Result<()> {
     provider.query_one("force a tick", "select pgq.force_tick($1)", &[text(&queue)]).await?;
     Ok(())
@@ -255,7 +266,7 @@ pub(crate) async fn newest_tick(provider: &Db, queue: &str) -> Result<TickId> {
     Ok(TickId(row.get(0)))
 }
 
-/// When a tick was made, in UTC with microseconds; `None` when the queue does not have it any more.
+/// The time of a tick, in UTC with microseconds; `None` when the queue does not have the tick any more.
 pub(crate) async fn tick_time(provider: &Db, queue: &str, tick: TickId) -> Result<Option<String>> {
     let sql = "select pg_catalog.to_char(t.tick_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')
                  from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
@@ -264,7 +275,7 @@ pub(crate) async fn tick_time(provider: &Db, queue: &str, tick: TickId) -> Resul
     Ok(row.map(|row| row.get(0)))
 }
 
-/// The first of these names that is a consumer of the queue.
+/// The first, in the order of the alphabet, of these names that is a consumer of the queue.
 pub(crate) async fn registered_among(provider: &Db, queue: &str, names: &[String]) -> Result<Option<String>> {
     let sql = "select c.co_name from pgq.subscription s
                       join pgq.queue q on q.queue_id = s.sub_queue

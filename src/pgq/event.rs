@@ -1,9 +1,9 @@
-//! Events of a batch, as they leave the provider.
+//! Reads the events of a batch from the provider.
 //!
 //! Events are read by binary COPY, which gives each row as one message. An [`Event`] is such a message and the places of
 //! its fields. The fields are bytes, which need not be UTF-8.
 //!
-//! While an event has a megabyte or more, nothing is read ahead: the next event is read when it is asked for.
+//! After an event of [`BIG`] bytes or more, nothing is read from the socket until the next event is requested.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use crate::pg::{Db, Sql, sql};
 pub struct Event {
     /// `ev_id`
     pub id: EventId,
-    /// `ev_txid`: the transaction that made it.
+    /// `ev_txid`: the transaction that wrote the event.
     pub txid: i64,
     row: Bytes,
     kind: Range<u32>,
@@ -76,9 +76,12 @@ fn position(at: usize) -> u32 {
 
 const ACTION: &str = "read the events of the batch";
 
-/// Starts to read the events of a batch. `batch_sql` is a statement that gives rows with the columns of an event, such as
-/// the text that `pgq.batch_event_sql` returns. The provider's session is busy until the stream has ended or is dropped;
-/// a snapshot is held there as long.
+/// Starts to read the events of a batch, in the order of their ids. `batch_sql` is a statement that gives rows with the
+/// columns of an event, such as the text that `pgq.batch_event_sql` returns. Until the stream has ended, the provider's
+/// session is busy and holds a snapshot, which holds vacuum back; after the stream is dropped early, until the server has
+/// sent all rows or the statement is cancelled.
+///
+/// Fails, here or in the stream, with [`Error::Query`], or with [`Error::Data`] for a row that cannot be read.
 pub async fn stream<'a>(provider: &'a Db, batch_sql: &Sql) -> Result<EventStream<'a>> {
     let sql = sql!(
         "copy (select ev_id, ev_txid, ev_type, ev_data, ev_extra1 from ({batch_sql}) e order by ev_id) \
@@ -120,7 +123,7 @@ impl Stream for EventStream<'_> {
             self.started = true;
             match decode(row, start) {
                 Some(Row::Event(event)) => return Poll::Ready(Some(Ok(event))),
-                // The server may send the header by itself. After the end mark the stream ends.
+                // The header without a row, or the end mark, behind which the stream ends.
                 Some(Row::Nothing) => {}
                 None => return Poll::Ready(Some(Err(malformed(self.provider)))),
             }
@@ -147,7 +150,7 @@ fn header_len(bytes: &[u8]) -> Option<usize> {
     Some(SIGNATURE.len() + 8 + extension as usize)
 }
 
-/// Reads the row of five fields that begins at `start`.
+/// Reads the row of five fields that begins at `start`; `None` when there is no such row.
 fn decode(row: Bytes, start: usize) -> Option<Row> {
     let bytes = &row[..];
     if start == bytes.len() || bytes.get(start..)? == [0xff, 0xff] {

@@ -1,4 +1,4 @@
-//! The failed queue of PgQ 2: events that a consumer could not do anything with, kept for a person.
+//! The failed queue of PgQ 2: events that a consumer could not use, kept for the operator.
 
 use futures_util::StreamExt;
 use tokio_postgres::types::Type;
@@ -7,17 +7,18 @@ use super::{Batch, event};
 use crate::error::Result;
 use crate::pg::{Db, Param, Sql, int8, sql, text};
 
-/// How many ids of events are held at once.
+/// Most ids of events in memory, and in one insert.
 const IDS: usize = 100_000;
 
 const ACTION: &str = "put events aside";
 
-/// Puts events of an open batch aside: those whose type `is_failed` names. `sql` is the statement that gives the events
-/// of the batch. Events that are in the failed queue already stay as they are. Returns how many were added.
+/// Puts the events of an open batch for whose type `is_failed` is true into the failed queue. `sql` is the statement
+/// that gives the events of the batch. Events that are in the failed queue already stay as they are. Returns how many
+/// were added.
 ///
-/// Reads the types of all events of the batch again, and then, for each 100,000 events to put aside, the batch once: so
-/// their number costs neither memory nor round trips. A user who must not write to `pgq.failed_queue` goes through
-/// `pgq.event_failed`, which reads the batch for each event. Commits by itself.
+/// For each 100,000 of these events it reads the types of the later events of the batch, and then inserts by one statement
+/// that reads the batch again. A user without the right to insert into `pgq.failed_queue` goes through `pgq.event_failed`,
+/// which reads the batch for each event. Outside of a transaction each insert commits by itself.
 pub(crate) async fn put_aside(
     provider: &Db,
     batch: &Batch,
@@ -43,10 +44,10 @@ pub(crate) async fn put_aside(
     }
 }
 
-/// The ids of the next events to put aside, ascending.
+/// The ids of the next [`IDS`] events to put aside, above `after`, ascending.
 async fn read_ids(provider: &Db, sql: &Sql, after: Option<i64>, is_failed: impl Fn(&[u8]) -> bool) -> Result<Vec<i64>> {
     let later = after.map_or_else(|| Sql::from(""), |id| sql!("where b.ev_id operator(pg_catalog.>) {id}", id = id));
-    // Events are read in their form of five fields, here without data.
+    // The five columns that `event::stream` reads, without the data.
     let types = sql!(
         "select b.ev_id, b.ev_txid, b.ev_type, null::pg_catalog.text as ev_data, null::pg_catalog.text as ev_extra1
            from ({events}) b {later}",

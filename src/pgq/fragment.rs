@@ -6,13 +6,13 @@
 //! D   id='1' and b is null
 //! ```
 //!
-//! [`parse`] understands exactly what triggers write, with any blanks between and one semicolon at the end; everything
-//! else is [`Unreadable`], however right it may be as SQL. What is understood means the same to PostgreSQL. `is null`
-//! stands in conditions of tables that have no key, where all columns are the key.
+//! [`parse`] reads exactly the fragments that triggers write, with any blanks between and one semicolon at the end; any
+//! other text is [`Unreadable`], even where it is valid SQL. A fragment that is read means the same to PostgreSQL. `is
+//! null` stands in conditions of tables that have no key, where all columns are the key.
 //!
-//! The same text comes again and again with other values. [`parse`] takes a fragment apart once and gives a [`Template`],
-//! the text around the values; [`Template::read`] then takes the values out of the next fragments by comparing text,
-//! without looking at names.
+//! Fragments of one table mostly differ in their values only. [`parse`] takes a fragment apart once and gives a
+//! [`Template`], the text around the values; [`Template::read`] then takes the values out of the next fragments by
+//! comparing text, without reading names.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ use super::reserved::is_reserved;
 use super::unreadable::Unreadable;
 use super::value_buffer::ValueBuffer;
 
-/// What a fragment does to its row.
+/// The change that a fragment makes to its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// `I`
@@ -49,26 +49,26 @@ impl Verb {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     values: Vec<TemplateValue>,
-    /// What stands after the last value.
+    /// The text after the last value.
     end: Box<[u8]>,
 }
 
 /// A value's place in a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct TemplateValue {
-    /// What stands before the value, from the end of the value before.
+    /// The text before the value, from the end of the value before.
     text: Box<[u8]>,
     place: Place,
 }
 
-/// Which literals make sense in a place.
+/// Which literals are allowed in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// A new value of a column: any.
+    /// A new value of a column: any literal.
     New,
-    /// After `=` in a condition: not null, since `=` finds no null.
+    /// After `=` in a condition: any but null, since `=null` is true for no row.
     Equal,
-    /// After `is` in a condition: only null.
+    /// After `is` in a condition: null only.
     Is,
 }
 
@@ -92,7 +92,7 @@ pub struct Parsed {
     pub columns: Vec<String>,
     /// Columns of the condition. Empty in an insert.
     pub key: Vec<String>,
-    /// How to read the next fragment of the same shape.
+    /// Reads the next fragments of the same shape.
     pub template: Template,
 }
 
@@ -120,7 +120,7 @@ fn skip(data: &[u8], at: usize, text: &[u8]) -> Option<usize> {
     data.get(at..)?.starts_with(text).then_some(at + text.len())
 }
 
-/// Takes a fragment apart. On an error, `values` are as they were.
+/// Takes a fragment apart. After an error, `values` are unchanged.
 pub fn parse(verb: Verb, data: &[u8], values: &mut ValueBuffer) -> Result<Parsed, Unreadable> {
     let mark = values.mark();
     let mut parser = Parser { data, at: 0, text_from: 0, read: Vec::new(), values };
@@ -256,7 +256,7 @@ impl Parser<'_> {
         if self.accept_word(word) { Ok(()) } else { Err(self.unreadable(word)) }
     }
 
-    /// Adds the next name.
+    /// Reads a column's name and adds it.
     fn column(&mut self, columns: &mut Columns) -> Result<(), Unreadable> {
         self.blanks();
         let start = self.at;
@@ -308,7 +308,7 @@ impl Parser<'_> {
     }
 }
 
-/// NameList that were read, none of them twice.
+/// Names that were read, none of them twice.
 #[derive(Default)]
 struct Columns {
     list: Vec<String>,

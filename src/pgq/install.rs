@@ -1,8 +1,8 @@
-//! Which `pgq` a database has, and the installation of our own.
+//! Finds out which schema `pgq` a database has, and installs rlondiste's own.
 //!
-//! A database may already have PgQ from elsewhere: the `pgq` extension, a plain PgQ 3, or the genuine PgQ 2.1 with its C
-//! functions. The first two are used as they are. The genuine 2.1 is used as it is by replication and upgraded in place
-//! by `pgqadm install`.
+//! A database may have another PgQ: the `pgq` extension, a PgQ 3 that was installed by a script, or the genuine PgQ 2.1
+//! with its C functions. The first two are used as they are. The genuine 2.1 is used as it is by replication and
+//! upgraded in place by `pgqadm install`.
 
 use std::fmt;
 
@@ -15,15 +15,15 @@ use crate::pg::install::{Installed, Schema, plpgsql};
 use super::rights::open_to_every_role;
 use super::schema;
 
-/// Our own schema.
+/// rlondiste's own schema.
 const SCHEMA: Schema = Schema { name: "pgq", files: schema::FILES };
 
-/// What stands in schema `pgq` of a database.
+/// Which PgQ is in schema `pgq` of a database; the texts are its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// There is no such schema, or it is empty.
     None,
-    /// Our own.
+    /// rlondiste's own.
     Own(Installed),
     /// PgQ 2.1 from SkyTools, with C functions.
     Genuine21(String),
@@ -31,12 +31,12 @@ pub(crate) enum Found {
     Extension(String),
     /// PgQ 3, installed by an SQL script.
     Plain3(String),
-    /// Something that is no PgQ, or one that we do not know; the text says what was found.
+    /// No PgQ, or one that rlondiste does not know; the text says what was found.
     Foreign(String),
 }
 
 impl Found {
-    /// Whether this is our own schema, whose functions send the notifications of ticks themselves.
+    /// Whether this is rlondiste's own schema, whose functions send the notifications of ticks themselves.
     pub(crate) fn is_own(&self) -> bool {
         matches!(self, Found::Own(_))
     }
@@ -61,7 +61,7 @@ enum Old {
     Upgrade,
 }
 
-/// Looks at schema `pgq`.
+/// Finds out which PgQ is in schema `pgq`. Takes no lock.
 pub(crate) async fn find(db: &Db) -> Result<Found> {
     const ACTION: &str = "look for schema pgq";
     const OBJECTS: &str = "select (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgq'),
@@ -90,9 +90,12 @@ pub(crate) async fn find(db: &Db) -> Result<Found> {
     })
 }
 
-/// Installs our schema where there is none, upgrades an older one of ours and a genuine PgQ 2.1 in place (queues, ticks,
-/// events and consumers stay), and leaves alone and uses any other PgQ. One transaction. Says in the log what is there.
-/// Returns what is there afterwards.
+/// Installs rlondiste's schema where there is none, and upgrades an older one and a genuine PgQ 2.1 in place: queues,
+/// ticks, events and consumers stay. An extension and a PgQ 3 stay as they are. Logs what is found. Returns what is
+/// there afterwards.
+///
+/// One transaction, with the locks of [`Schema::install`] until its end. Fails with [`Error::Unsupported`] for a server
+/// before PostgreSQL 10, an unknown schema `pgq` and one of a newer rlondiste.
 pub(crate) async fn install(db: &Db) -> Result<Found> {
     let tx = db.begin("start the installation", "begin").await?;
     let found = install_in(&tx, Old::Upgrade).await?;
@@ -100,7 +103,7 @@ pub(crate) async fn install(db: &Db) -> Result<Found> {
     Ok(found)
 }
 
-/// As [`install`], inside a transaction that the caller has opened and commits, and a genuine PgQ 2.1 is used as it is.
+/// As [`install`], but inside the caller's transaction, whose end releases the locks, and a genuine PgQ 2.1 stays as it is.
 pub(crate) async fn ensure_installed_in(tx: &Db) -> Result<Found> {
     install_in(tx, Old::Keep).await
 }
@@ -130,7 +133,7 @@ async fn install_in(tx: &Db, old: Old) -> Result<Found> {
     find(tx).await
 }
 
-/// Says what every role may do where a schema of PgQ 2 was upgraded.
+/// Warns of the rights that every role has where a schema of PgQ 2 was upgraded.
 async fn warn_of_open_rights(tx: &Db) -> Result<()> {
     for open in open_to_every_role(tx).await? {
         warn!("{open}");
@@ -138,7 +141,7 @@ async fn warn_of_open_rights(tx: &Db) -> Result<()> {
     Ok(())
 }
 
-/// What the schema needs of the server. Both are there in every supported server unless somebody took plpgsql away.
+/// Checks the version of the server and that it has plpgsql. The log line about snapshots is one of SkyTools' installer.
 async fn prepare_server(tx: &Db) -> Result<()> {
     const FACTS: &str = "select pg_catalog.current_setting('server_version_num')::int4,
        pg_catalog.current_setting('server_version')";

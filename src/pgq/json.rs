@@ -15,10 +15,10 @@ use super::fragment::Verb;
 use super::unreadable::Unreadable;
 use super::value_buffer::{NameList, ValueBuffer};
 
-/// What the event type says.
+/// The content of an event type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
-    /// What happened; `None` is TRUNCATE.
+    /// The change; `None` is TRUNCATE.
     pub(crate) verb: Option<Verb>,
     /// Schema and table.
     pub(crate) table: (String, String),
@@ -35,8 +35,8 @@ struct RawKind {
     pkey: Vec<String>,
 }
 
-/// Reads an event type. `None` when it is not one of `jsontriga`'s: no object of this form, another operation, or a name
-/// with a zero byte.
+/// Reads an event type. `None` when it is no event type of `jsontriga`: no object of this form, another operation, or a
+/// name with a zero byte.
 pub(crate) fn parse_kind(kind: &[u8]) -> Option<Kind> {
     let raw: RawKind = serde_json::from_slice(kind).ok()?;
     let verb = match raw.op.as_str() {
@@ -54,7 +54,8 @@ pub(crate) fn parse_kind(kind: &[u8]) -> Option<Kind> {
     Some(Kind { verb, table, key: raw.pkey })
 }
 
-/// Reads all members: adds their values and their names, in the same order. On an error, `values` are as they were.
+/// Reads all members: adds their values to `values`, and puts their names into `names`, in the same order. After an error,
+/// `values` are unchanged.
 pub fn parse(data: &[u8], values: &mut ValueBuffer, names: &mut NameList) -> Result<(), Unreadable> {
     let mark = values.mark();
     names.clear();
@@ -120,7 +121,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Goes behind an object or array, whose text goes to the server as it is.
+    /// Goes past an object or array, whose text is passed to the server unchanged.
     fn nested(&mut self) -> Result<(), Unreadable> {
         let start = self.at;
         let mut depth = 0_usize;
@@ -144,7 +145,8 @@ impl Parser<'_> {
         }
     }
 
-    /// The rest of a string whose opening quote was read. A zero byte is refused: PostgreSQL has none in texts and names.
+    /// Reads the rest of a string whose opening quote was read. A zero byte is refused: PostgreSQL has none in texts
+    /// and names.
     fn string(&mut self, mut piece: impl FnMut(&[u8])) -> Result<(), Unreadable> {
         loop {
             let rest = &self.data[self.at..];

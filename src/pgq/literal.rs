@@ -23,19 +23,19 @@ pub(super) fn read(data: &[u8], at: usize, values: &mut ValueBuffer) -> Result<u
     }
 }
 
-/// Whether this word stands at `at`, in any case, and ends there.
+/// Whether the word at `at` is `word`, in upper or lower case.
 pub(super) fn is_word(data: &[u8], at: usize, word: &[u8]) -> bool {
     let end = at + word.len();
     data.get(at..end).is_some_and(|found| found.eq_ignore_ascii_case(word))
         && !data.get(end).is_some_and(|byte| is_name_byte(*byte))
 }
 
-/// Whether a byte may be part of an unquoted name. Bytes of characters that are not ASCII belong to one for the server.
+/// Whether a byte may be part of an unquoted name. For the server, all bytes of characters that are not ASCII may.
 pub(super) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
-/// The literal whose text begins at `at`.
+/// Reads the literal whose text begins at `at`, behind `'`.
 fn read_plain(data: &[u8], mut at: usize, values: &mut ValueBuffer) -> Result<usize, Unreadable> {
     let len = find_end(data, at)?;
     if data[at + len] == b'\'' && data.get(at + len + 1) != Some(&b'\'') {
@@ -59,9 +59,9 @@ fn read_plain(data: &[u8], mut at: usize, values: &mut ValueBuffer) -> Result<us
     }
 }
 
-/// The literal whose text begins at `at`, behind `E'`.
+/// Reads the literal whose text begins at `at`, behind `E'`.
 fn read_escaped(data: &[u8], mut at: usize, values: &mut ValueBuffer) -> Result<usize, Unreadable> {
-    // A doubled backslash only at the start, as of bytea: the value is in one piece.
+    // With a doubled backslash at the start only, as bytea has it, the value is one piece of the data.
     if data.get(at..at + 2) == Some(br"\\") {
         let len = 2 + find_end(data, at + 2)?;
         if data[at + len] == b'\'' && data.get(at + len + 1) != Some(&b'\'') {
@@ -87,7 +87,7 @@ fn read_escaped(data: &[u8], mut at: usize, values: &mut ValueBuffer) -> Result<
     }
 }
 
-/// How far from `at` the next quote or backslash is.
+/// The distance from `at` to the next quote or backslash.
 fn find_end(data: &[u8], at: usize) -> Result<usize, Unreadable> {
     let rest = data.get(at..).unwrap_or_default();
     memchr2(b'\'', b'\\', rest).ok_or(Unreadable { at: data.len(), expected: "the quote that ends a literal" })

@@ -1,4 +1,4 @@
-//! The queue as its clients see it: ticks, batches, events.
+//! The client side of PgQ: ticks, batches, events, and the installation of schema `pgq`.
 
 pub(crate) mod consumer;
 pub mod event;
@@ -37,7 +37,7 @@ id!(
     TickId
 );
 id!(
-    /// `sub_batch`: the events between two ticks, as one consumer got them.
+    /// `sub_batch`: the number of one consumer's batch.
     BatchId
 );
 id!(

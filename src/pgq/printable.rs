@@ -1,8 +1,7 @@
 //! Values of events in messages.
 
-/// A value as a person may see it in a log or on a terminal: at most `limit` characters, then how many bytes it has, with
-/// control characters, and others that nobody sees, escaped. So no value can look like a line of the log, or move the
-/// cursor.
+/// A value for a log or a terminal: at most `limit` characters, then, if it has more, its number of bytes. Control
+/// characters and invisible characters are escaped, so no value can look like a line of the log, or move the cursor.
 pub(crate) fn printable(value: &[u8], limit: usize) -> String {
     // A character has at most four bytes.
     let start = String::from_utf8_lossy(&value[..value.len().min(4 * limit + 4)]).into_owned();

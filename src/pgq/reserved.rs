@@ -1,10 +1,11 @@
-//! Words that PostgreSQL does not take for a column's name unless they are quoted.
+//! Words that PostgreSQL accepts as a column's name only in quotes.
 
-/// Whether an unquoted word, in lower case, is a keyword in the place of a column's name. Some of them are values
-/// (`user`, `true`, `current_date`): read as names, they would mean something else than to the server.
+/// Whether an unquoted word, in lower case, is a keyword and no column's name to the server. Some of these words are values
+/// (`user`, `true`, `current_date`).
 ///
-/// These are the words that are reserved, or only types and functions can have, in PostgreSQL 10 to 18. `system_user` is
-/// left out: it is reserved since 16, and triggers on older servers write a column of this name without quotes.
+/// The list has the words that are reserved, or reserved except for types and functions, in PostgreSQL 10 to 18.
+/// `system_user` is left out: it is reserved since 16, and triggers on older servers write a column of this name
+/// without quotes.
 pub(super) fn is_reserved(word: &str) -> bool {
     WORDS.binary_search(&word).is_ok()
 }

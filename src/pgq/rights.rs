@@ -1,17 +1,17 @@
-//! Rights in our schema `pgq` that every role of the server has. A new schema gives none; one of PgQ 2 gives all but an
-//! admin's, and keeps them when it is upgraded.
+//! Rights in rlondiste's schema `pgq` that every role of the server has. A new schema gives none; PgQ 2 gives all but an
+//! admin's, and an upgrade keeps them.
 
 use std::fmt;
 
 use crate::error::Result;
 use crate::pg::Db;
 
-/// What every role may do in the database.
+/// A right that every role has in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Open {
     /// Put events into queues.
     Write,
-    /// Consume from queues and take consumers away.
+    /// Consume from queues and unregister consumers.
     Consume,
     /// Read the events of at least one queue.
     ReadEvents,
@@ -33,7 +33,7 @@ impl fmt::Display for Open {
     }
 }
 
-/// Reads what every role may do. The database must have our own schema.
+/// Reads the rights that every role has. The database must have rlondiste's own schema.
 pub(crate) async fn open_to_every_role(db: &Db) -> Result<Vec<Open>> {
     const SQL: &str = "with recursive tables as (
     select pg_catalog.to_regclass('pgq.event_template')::oid as oid

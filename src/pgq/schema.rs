@@ -1,7 +1,7 @@
 //! The files of schema `pgq`, compiled in, in the order in which they are installed.
 //!
-//! Every file of `sql/pgq` stands here once. `upgrade.sql` comes first: it refuses a schema that is not ours to
-//! change. `grants.sql` comes last: it needs every function to exist. All of them run in one transaction.
+//! Every file of `sql/pgq` stands here once. `upgrade.sql` comes first: it refuses a schema that rlondiste must not
+//! change. `grants.sql` comes last: it needs every function to exist. All files run in one transaction.
 
 macro_rules! sql {
     ($path:literal) => {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Which transactions had ended at some moment: `xmin:xmax:xip,...`. Transactions before `xmin` had ended, those from
-/// `xmax` on had not begun.
+/// Which transactions had ended at some moment, as `xmin:xmax:xip,...`: transactions before `xmin` had ended, those from
+/// `xmax` on had not begun, those listed in between were running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     xmin: i64,
@@ -19,7 +19,8 @@ impl Snapshot {
         self.xmax
     }
 
-    /// Whether the effects of transaction `txid` were visible.
+    /// Whether the effects of transaction `txid` were visible, as `txid_visible_in_snapshot` has it: aborted
+    /// transactions count.
     pub(crate) fn contains(&self, txid: i64) -> bool {
         txid < self.xmin || (txid < self.xmax && self.running.binary_search(&txid).is_err())
     }

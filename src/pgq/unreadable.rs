@@ -1,13 +1,13 @@
-//! Where event data are not what the event's type promises.
+//! The error for event data that do not have the format of the event's type.
 
 use super::printable::printable;
 
-/// Event data cannot be read: at byte `at`, counted from 0, something else is expected than what is there.
+/// Event data cannot be read: at byte `at`, counted from 0, there is not what is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The byte where the data stop being understood; the length of the data when they end too early.
+    /// The first byte that cannot be read; the length of the data when they end too early.
     pub at: usize,
-    /// What would be understood there, as a noun phrase.
+    /// What may stand there, as a noun phrase.
     pub expected: &'static str,
 }
 
@@ -15,7 +15,7 @@ pub struct Unreadable {
 const SHOWN: usize = 30;
 
 impl Unreadable {
-    /// The sentence for a person, with the place counted from 1 and the beginning of what is there. `data` are the data
+    /// A sentence for the operator, with the place counted from 1 and the beginning of the text there. `data` are the data
     /// that were read.
     pub fn describe(&self, data: &[u8]) -> String {
         let Unreadable { at, expected } = self;

@@ -5,7 +5,8 @@ use memchr::{memchr, memchr2};
 use super::unreadable::Unreadable;
 use super::value_buffer::{NameList, ValueBuffer};
 
-/// Reads all fields: adds their values and their names, in the same order. On an error, `values` are as they were.
+/// Reads all fields: adds their values to `values`, and puts their names into `names`, in the same order. After an error,
+/// `values` are unchanged.
 pub fn parse(data: &[u8], values: &mut ValueBuffer, names: &mut NameList) -> Result<(), Unreadable> {
     let mark = values.mark();
     names.clear();
@@ -48,7 +49,7 @@ fn parse_field(field: &[u8], values: &mut ValueBuffer, names: &mut NameList) -> 
     Ok(())
 }
 
-/// Gives the text in pieces. A zero byte is refused: PostgreSQL has none in texts and names.
+/// Decodes a text and passes it to `piece` in pieces. A zero byte is refused: PostgreSQL has none in texts and names.
 fn unescape(text: &[u8], mut piece: impl FnMut(&[u8])) -> Result<(), Unreadable> {
     let mut from = 0;
     while let Some(len) = memchr2(b'%', b'+', &text[from..]) {

@@ -1,7 +1,7 @@
 //! The values of columns, taken out of event data and kept in one buffer.
 //!
-//! A batch has millions of values. Each is a range of a byte buffer, so that reading one costs no allocation and dropping
-//! all of them costs nothing. Big values stay in the message that they came in, because copying them costs most.
+//! A batch may have millions of values. Each is a range of one byte buffer, so that a value costs no allocation. Big values
+//! stay in the message that they came in, because copying them costs most.
 
 use bytes::Bytes;
 
@@ -15,9 +15,9 @@ pub(crate) struct ValueCell {
     len: u32,
 }
 
-/// In the place of the length.
+/// [`ValueCell::len`] of null.
 const NULL: u32 = u32::MAX;
-/// In the place of the length: `start` is the place in [`ValueBuffer::lent`].
+/// [`ValueCell::len`] of a big value; its `start` is an index of [`ValueBuffer::lent`].
 const LENT: u32 = u32::MAX - 1;
 
 /// Values of columns, addressed by the order in which they were added.
@@ -34,10 +34,10 @@ pub struct ValueBuffer {
     lender: Option<Bytes>,
 }
 
-/// The names that belong to values, in their order, as one text, so that two lists are quickly compared.
+/// The names of the columns of values, in the order of the values, as one text, so that two lists are quickly compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameList {
-    /// Each name is followed by a zero byte. A reader of event data refuses names that have one.
+    /// Each name is followed by a zero byte. The readers of event data refuse names that have a zero byte.
     text: Vec<u8>,
 }
 
@@ -79,17 +79,17 @@ impl ValueBuffer {
         self.cells.len() as u32
     }
 
-    /// Whether there are none.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
 
-    /// How many bytes of memory the values take, big ones too.
+    /// How many bytes of memory the values take, including the big ones.
     pub fn size(&self) -> usize {
         self.bytes.len() + self.lent_size + self.cells.len() * size_of::<ValueCell>()
     }
 
-    /// Forgets all values and keeps the memory, up to `keep` bytes of it.
+    /// Removes all values. Keeps up to `keep` bytes of memory each for values and for their places.
     pub fn clear(&mut self, keep: usize) {
         self.bytes.clear();
         self.cells.clear();
@@ -99,20 +99,20 @@ impl ValueBuffer {
         self.cells.shrink_to(keep / size_of::<ValueCell>());
     }
 
-    /// The present state.
+    /// The present state, for [`ValueBuffer::rewind`].
     pub(crate) fn mark(&self) -> Mark {
         Mark { bytes: self.bytes.len(), cells: self.cells.len(), lent: self.lent.len() }
     }
 
-    /// Forgets what was added since `mark`.
+    /// Removes what was added since `mark`.
     pub(crate) fn rewind(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
         self.cells.truncate(mark.cells);
         self.lent_size -= self.lent.drain(mark.lent..).map(|value| value.len()).sum::<usize>();
     }
 
-    /// From now on, big values are not copied: `lender` is kept. All bytes that are given to [`ValueBuffer::push`] must be
-    /// bytes of `lender`.
+    /// From now on, values of [`BIG`] bytes or more are not copied but are parts of `lender`, which stays in memory
+    /// with them. All such values given to [`ValueBuffer::push`] must be bytes of `lender`. `None` ends this.
     pub(crate) fn lend_from(&mut self, lender: Option<Bytes>) {
         self.lender = lender;
     }
@@ -137,7 +137,7 @@ impl ValueBuffer {
         self.cells[index as usize] = value;
     }
 
-    /// Forgets the values from `index` on. Their bytes stay, since other values may share them.
+    /// Removes the values from `index` on. Their bytes stay in memory, since other values may share them.
     pub(crate) fn truncate(&mut self, index: u32) {
         self.cells.truncate(index as usize);
     }

@@ -9,13 +9,13 @@ use crate::job::Output;
 use crate::pg::{Db, boolean, text};
 use crate::pgq;
 
-/// Installs schema `pgq`, or says what is there.
+/// Installs or upgrades schema `pgq`, see [`pgq::install::install`].
 pub(super) async fn install(db: &Db) -> Result<Output> {
     pgq::install::install(db).await?;
     Ok(Output::none())
 }
 
-/// Creates a queue; one that exists is left as it is, as scripts expect.
+/// Creates a queue. As in SkyTools, a queue that exists stays as it is and is no error.
 pub(super) async fn create(db: &Db, queue: &str) -> Result<Output> {
     info!("Creating queue: {queue}");
     db.query("create the queue", "select pgq.create_queue($1)", &[text(&queue)])
@@ -24,7 +24,8 @@ pub(super) async fn create(db: &Db, queue: &str) -> Result<Output> {
     Ok(Output::none())
 }
 
-/// Drops a queue.
+/// Drops a queue. A queue that tables are captured into is an [`Error::Refused`], or an error of `pgq.drop_queue()`. Locks the
+/// event tables in ACCESS EXCLUSIVE mode and thus waits for transactions that have written into them.
 pub(super) async fn drop_queue(db: &Db, queue: &str, consumers: Consumers) -> Result<Output> {
     const ACTION: &str = "drop the queue";
     const HAS_FORCE: &str = "select pg_catalog.to_regprocedure('pgq.drop_queue(text, boolean)') is not null";
@@ -55,7 +56,7 @@ where q.queue_name = $1";
     Ok(Output::none())
 }
 
-/// Refuses to drop a queue that tables are captured into. Our own `pgq.drop_queue()` does that itself.
+/// Refuses to drop a queue that tables are captured into. `pgq.drop_queue()` of rlondiste's own schema does that itself.
 async fn refuse_captured(db: &Db, queue: &str) -> Result<()> {
     if pgq::install::find(db).await?.is_own() {
         return Ok(());
@@ -75,7 +76,7 @@ async fn refuse_captured(db: &Db, queue: &str) -> Result<()> {
     ))
 }
 
-/// Registers a consumer at the newest tick; one that is registered stays where it is.
+/// Registers a consumer at the newest tick. A consumer that is registered keeps its position.
 pub(super) async fn register(db: &Db, queue: &str, consumer: &str) -> Result<Output> {
     info!("Registering consumer {consumer} on queue {queue}");
     let params = [text(&queue), text(&consumer)];
@@ -85,7 +86,7 @@ pub(super) async fn register(db: &Db, queue: &str, consumer: &str) -> Result<Out
     Ok(Output::none())
 }
 
-/// Unregisters a consumer.
+/// Unregisters a consumer: its open batch, its retry events and its failed events go with it.
 pub(super) async fn unregister(db: &Db, queue: &str, consumer: &str) -> Result<Output> {
     info!("Unregistering consumer {consumer} from queue {queue}");
     let params = [text(&queue), text(&consumer)];

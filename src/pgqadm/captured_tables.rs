@@ -1,4 +1,4 @@
-//! The tables whose changes go into a queue, as schema `londiste` lists them where it is installed.
+//! The tables whose changes are captured into a queue, from schema `londiste`; none where that schema is not installed.
 
 use crate::error::Result;
 use crate::pg::{Db, text};
@@ -6,7 +6,7 @@ use crate::pg::{Db, text};
 /// The function that makes the capture of a table match its columns again; called as `f(queue, table)`.
 pub(super) const MAINTAIN: &str = "londiste.provider_maintain";
 
-/// Queue and name of each table that [`MAINTAIN`] is to be called for; none where that function is not installed.
+/// Queue and name of each table to call [`MAINTAIN`] for; empty where that function is not installed.
 pub(super) async fn to_maintain(db: &Db) -> Result<Vec<(String, String)>> {
     const ACTION: &str = "list the captured tables";
     const INSTALLED: &str = "select pg_catalog.to_regprocedure('londiste.provider_maintain(text, text)') is not null";
@@ -18,7 +18,7 @@ pub(super) async fn to_maintain(db: &Db) -> Result<Vec<(String, String)>> {
     Ok(db.query(ACTION, TABLES, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Whether a queue gets the changes of any table.
+/// Whether any table is captured into a queue.
 pub(super) async fn any_in(db: &Db, queue: &str) -> Result<bool> {
     const ACTION: &str = "look for captured tables";
     const INSTALLED: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";
@@ -27,7 +27,7 @@ pub(super) async fn any_in(db: &Db, queue: &str) -> Result<bool> {
     Ok(installed && db.query_one(ACTION, ANY, &[text(&queue)]).await?.get(0))
 }
 
-/// The tables of a queue that have triggers which write into queues.
+/// The captured tables of a queue that still have a trigger with a function of schema `londiste` or `pgq`.
 pub(super) async fn with_triggers(db: &Db, queue: &str) -> Result<Vec<String>> {
     const ACTION: &str = "look for tables of the queue";
     const INSTALLED: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";

@@ -1,5 +1,5 @@
-//! The server's clock, when it is set back. Ticks carry its time, so ticks from before then lie in the future. The server's
-//! functions make ticks all the same; here it is said, because times and lags look wrong until the old time is reached again.
+//! Warns when the server's clock was set back. Ticks carry its time, so earlier ticks then lie in the future. Ticks go on,
+//! but times and lags look wrong until the clock has passed its old time.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use super::warnings::Warning;
 use crate::error::Result;
 use crate::pg::{Db, int4};
 
-/// A smaller step back than this is not told: clocks are adjusted all the time.
+/// Smaller steps back give no warning: clocks are adjusted all the time.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
-/// What the server's clock said last, and when.
+/// The last reading of the server's clock, and when it was taken by the clock of this process.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     last: Option<(Duration, Instant)>,
@@ -26,7 +26,7 @@ impl Clock {
         expected.checked_sub(server).filter(|back| *back > TOLERANCE)
     }
 
-    /// The next reading is of another session, perhaps of another server.
+    /// Forgets the last reading: the next one comes from another session, perhaps of another server.
     pub(super) fn forget(&mut self) {
         self.last = None;
     }

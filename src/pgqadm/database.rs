@@ -6,8 +6,8 @@ use super::ticker::Ticker;
 use crate::error::Result;
 use crate::job::{Control, run_loop};
 
-/// Ticks and maintenance of one database: two loops on two connections, so that neither a slow nor a failing
-/// maintenance ever holds up a tick. Both are polled here, by one task, and end together.
+/// Runs ticker and maintenance of one database until a stop is requested: two loops on two connections, so that a slow or
+/// failing maintenance delays no tick. One task polls both loops. Errors as of [`run_loop`].
 pub(super) async fn tick_and_maintain(settings: DatabaseSettings, control: &Control) -> Result<()> {
     let mut ticker = Ticker::new(settings.clone(), control);
     let mut maintenance = Maintenance::new(settings, control);

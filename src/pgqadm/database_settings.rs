@@ -10,11 +10,11 @@ use crate::pg::Db;
 /// Time between two lines with the number of ticks.
 const LOG_DELAY: Duration = Duration::from_mins(5);
 
-/// What ticker and maintenance of one database need to know, from either kind of ini file.
+/// The settings of ticker and maintenance of one database, from a section `[pgqadm]` or `[pgqd]`.
 #[derive(Clone)]
 pub(super) struct DatabaseSettings {
     source: Source,
-    /// Begins each log line: empty, or the database's name where one process serves many.
+    /// The beginning of each log line: empty, or the database's name where one process serves many.
     pub(super) label: String,
     pub(super) job_name: String,
     conninfo: String,
@@ -23,13 +23,13 @@ pub(super) struct DatabaseSettings {
     pub(super) log_delay: Duration,
     pub(super) refresh_period: Duration,
     pub(super) maint_delay: Duration,
-    /// When set, events are retried in a rhythm of their own between the rounds of maintenance.
+    /// Time between two moves of retry events into their queues; `None` moves them in each round of maintenance only.
     pub(super) retry_delay: Option<Duration>,
-    /// Bytes, 0 for never.
+    /// Bytes of a queue's event tables above which maintenance warns; 0 for never.
     pub(super) size_warn: u64,
 }
 
-/// Where settings are read again from.
+/// The configuration that settings are made of, and read again by.
 #[derive(Clone)]
 enum Source {
     Pgqadm(config::Pgqadm),
@@ -71,7 +71,7 @@ impl DatabaseSettings {
         }
     }
 
-    /// The settings as the ini file has them now.
+    /// Reads the ini file again.
     pub(super) fn reload(&self) -> Result<DatabaseSettings> {
         match &self.source {
             Source::Pgqadm(config) => Ok(DatabaseSettings::of_database(&config.reload()?)),
@@ -79,7 +79,7 @@ impl DatabaseSettings {
         }
     }
 
-    /// Opens a session; it is cancelled and closed when an abort is requested.
+    /// Opens a session, whose statement is cancelled when an abort is requested.
     pub(super) async fn open(&self, control: &Control) -> Result<Db> {
         Db::open(Role::Provider, &self.conninfo, &self.job_name, control.abort()).await
     }
@@ -90,7 +90,7 @@ impl DatabaseSettings {
     }
 }
 
-/// The connection string of one database: the base, which has no database, with its name.
+/// The connection string of one database: `base`, which names none, with the name of the database.
 pub(super) fn conninfo(base: &str, database: &str) -> String {
     if base.starts_with("postgresql://") || base.starts_with("postgres://") {
         let (address, options) = base.split_once('?').map_or((base, String::new()), |(a, o)| (a, format!("?{o}")));

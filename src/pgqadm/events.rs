@@ -1,4 +1,4 @@
-//! `events`: looks into a queue without consuming anything.
+//! `events`: shows the events of a queue without consuming them.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::pg::{Db, FqName, int4, int8, sql, text};
 /// How many events are shown when no limit is given.
 const LIMIT: u32 = 100;
 
-/// The columns of an event that are shown, after its id. As bytes, since event data need not be UTF-8.
+/// The columns of an event that are shown. Texts are read as bytes, since event data need not be UTF-8.
 pub(super) const COLUMNS: &str = "e.ev_id, e.ev_time::text, e.ev_txid, coalesce(e.ev_retry, 0),
        textsend(e.ev_type), textsend(e.ev_data), textsend(e.ev_extra1), textsend(e.ev_extra2),
        textsend(e.ev_extra3), textsend(e.ev_extra4)";
@@ -22,7 +22,7 @@ pub(super) const COLUMNS: &str = "e.ev_id, e.ev_time::text, e.ev_txid, coalesce(
 pub(super) struct Listing {
     queue: String,
     consumer: Option<String>,
-    /// Whether there are more than those shown.
+    /// Whether there are more events than `events`.
     more: bool,
     events: Vec<Event>,
 }
@@ -43,8 +43,8 @@ pub(super) struct Event {
     ev_extra4: Option<String>,
 }
 
-/// Reads the events that are pending for a consumer: those after its last finished batch, also when it has a batch open.
-/// Without a consumer, all that are still stored.
+/// Reads the events that are pending for a consumer: all after its last finished batch, those of an open batch too.
+/// Without a consumer, all events that are still stored. At most `limit`, or [`LIMIT`]. Changes and locks nothing.
 pub(super) async fn read(db: &Db, queue: &str, consumer: Option<&str>, limit: Option<u32>) -> Result<Listing> {
     const ACTION: &str = "read the events";
     const QUEUE: &str = "select q.queue_id, q.queue_data_pfx from pgq.queue q where q.queue_name = $1";
@@ -85,11 +85,11 @@ order by e.ev_id\nlimit $3",
     })
 }
 
-/// Where a consumer stands.
+/// The position of a consumer.
 struct Position {
     /// The snapshot of its last tick.
     snapshot: String,
-    /// Its subscription, which owns the events that it asked to get again.
+    /// Its subscription, `ev_owner` of its retry events.
     owner: i32,
 }
 
@@ -145,7 +145,7 @@ impl Event {
         "ev_id\tev_time\tev_txid\tev_retry\tev_type\tev_data\tev_extra1\tev_extra2\tev_extra3\tev_extra4";
 }
 
-/// Text of any encoding, as far as it can be shown.
+/// The text of a column, with replacement characters for bytes that are not UTF-8.
 fn bytes(row: &Row, column: usize) -> Option<String> {
     row.get::<_, Option<&[u8]>>(column).map(|value| String::from_utf8_lossy(value).into_owned())
 }

@@ -1,4 +1,4 @@
-//! `failed`: the events that a consumer has put aside because it could not use them.
+//! `failed`: the failed queue of a consumer, with the events that it could not use.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ struct FailedEvent {
     event: Event,
 }
 
-/// Lists them.
+/// Reads the failed events of a consumer.
 pub(super) async fn read(db: &Db, queue: &str, consumer: &str) -> Result<Listing> {
     check(db, queue, consumer).await?;
     let sql = sql!(
@@ -42,7 +42,7 @@ order by e.ev_id",
     Ok(Listing { queue: queue.to_owned(), consumer: consumer.to_owned(), events: rows.iter().map(event).collect() })
 }
 
-/// Retries or deletes one of them.
+/// Puts one failed event back into the queue, or deletes it.
 pub(super) async fn act(db: &Db, queue: &str, consumer: &str, action: FailedAction) -> Result<Output> {
     check(db, queue, consumer).await?;
     let (what, sql, id) = match action {
@@ -61,7 +61,7 @@ pub(super) async fn act(db: &Db, queue: &str, consumer: &str, action: FailedActi
     Ok(Output::none())
 }
 
-/// Fails with a clear text where there is no such consumer, or a PgQ that does not keep failed events.
+/// Fails where there is no such consumer ([`Error::Missing`]) or this PgQ keeps no failed events ([`Error::Unsupported`]).
 async fn check(db: &Db, queue: &str, consumer: &str) -> Result<()> {
     const SQL: &str = "select pg_catalog.to_regprocedure('pgq.failed_event_list(text, text)') is not null,
        exists (select 1 from pgq.get_consumer_info($1, $2) i where i.consumer_name = $2)";

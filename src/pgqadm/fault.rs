@@ -1,9 +1,9 @@
-//! Which errors concern one queue or one operation, and which the session.
+//! Tells errors of one queue or one operation from errors of the session.
 
 use crate::error::Error;
 
-/// Whether the rest of the work can go on in the same session: the server refused this statement, and the session
-/// is as good as before. A server that stops, is a standby, or has closed the session is nothing to go on with.
+/// Whether other queues and operations can go on in the same session: the server refused one statement. False when the
+/// server stops, is a standby, lacks resources or has closed the session.
 pub(super) fn is_local(error: &Error) -> bool {
     match error {
         Error::Query { source, .. } => source.as_db_error().is_some_and(|db| {
@@ -21,7 +21,7 @@ pub(super) fn is_local(error: &Error) -> bool {
     }
 }
 
-/// Whether a lock was not granted in the time given.
+/// Whether a lock was not granted within `lock_timeout` (SQLSTATE 55P03).
 pub(super) fn is_lock_timeout(error: &Error) -> bool {
     error.code() == Some(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE)
 }

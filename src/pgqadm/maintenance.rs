@@ -1,9 +1,10 @@
 //! Maintenance: rotation, retry and vacuum of all queues of a database, on a connection of its own, so that a slow
 //! vacuum never delays a tick.
 //!
-//! PgQ 3 and our own schema list what is to be done (`pgq.maint_operations()`, with the functions of other modules and of
-//! `queue_extra_maint`); for PgQ 2.1 the list is known here. An operation that fails is logged and does not keep the
-//! others from being done. Nothing waits for a lock for longer than [`LOCK_TIMEOUT`].
+//! PgQ 3 and rlondiste's own schema list the operations (`pgq.maint_operations()`, with the functions of other modules
+//! and of `queue_extra_maint`); for PgQ 2.1 the list is made here. Each operation is a transaction of its own. One that
+//! fails is logged, and the next ones go on. No operation waits longer than [`LOCK_TIMEOUT`] for a lock; vacuum skips
+//! locked tables from PostgreSQL 12 on.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::error::{Report, Result};
 use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::{Db, FqName, Sql, sql};
 
-/// Longest wait for a lock. What could not be done is done in the next round.
+/// Longest wait for a lock. An operation that would wait longer is done in the next round.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
 
 const ROTATE: &str = "pgq.maint_rotate_tables_step1";
@@ -36,7 +37,7 @@ pub(super) struct Maintenance<'a> {
     reminders: Reminders,
 }
 
-/// One thing to do: a function with its arguments, or a table to vacuum.
+/// One operation: a function with its arguments, or [`VACUUM`] with a table.
 struct Operation {
     function: String,
     arguments: Vec<String>,
@@ -47,7 +48,8 @@ impl<'a> Maintenance<'a> {
         Maintenance { settings, control, session: None, done_at: None, reminders: Reminders::default() }
     }
 
-    /// Everything once.
+    /// Does all operations once, then warns and logs the duration. Returns early, without an error, when a stop is
+    /// requested.
     async fn round(&mut self, db: &Db) -> Result<()> {
         let started = Instant::now();
         let due = rotation::due(db).await?;
@@ -99,7 +101,7 @@ impl<'a> Maintenance<'a> {
         }
     }
 
-    /// Puts the events whose time has come back into their queues: in portions, until none is left.
+    /// Moves the retry events that are due back into their queues: in portions, each a transaction, until none is left.
     async fn retry(&self, db: &Db) -> Result<()> {
         let operation = Operation { function: RETRY.to_owned(), arguments: Vec::new() };
         let mut count: u64 = 0;
@@ -115,7 +117,7 @@ impl<'a> Maintenance<'a> {
         Ok(())
     }
 
-    /// Vacuums a table, unless somebody else is at it. A stop request does not wait for it.
+    /// Vacuums a table; from PostgreSQL 12 on not while another session has it locked. A stop request cancels the vacuum.
     async fn vacuum(&self, db: &Db, table: &str) -> Result<()> {
         const ACTION: &str = "vacuum";
         let version: i32 =
@@ -136,7 +138,7 @@ impl<'a> Maintenance<'a> {
         done.map_err(|e| e.about(format!("table {table}")))
     }
 
-    /// Warns of what will become a trouble when nobody looks at it.
+    /// Warns of blocked rotations, slow consumers and big queues.
     async fn warn(&mut self, db: &Db, due: &[String]) -> Result<()> {
         let mut found = rotation::blocked(db, due).await?;
         found.extend(warnings::slow_consumers(db).await?);
@@ -152,7 +154,7 @@ impl<'a> Maintenance<'a> {
     }
 }
 
-/// Calls the function of an operation in a transaction of its own; what it returned, as text.
+/// Calls the function of an operation in a transaction of its own. Returns the first column of its result, as text.
 async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Option<String>> {
     let arguments = Sql::join(operation.arguments.iter().map(|argument| Sql::literal(argument)), ", ");
     let sql = sql!(
@@ -169,7 +171,7 @@ async fn call(db: &Db, action: &'static str, operation: &Operation) -> Result<Op
     }))
 }
 
-/// What a round has to do.
+/// The operations of a round, in their order.
 async fn operations(db: &Db) -> Result<Vec<Operation>> {
     const ACTION: &str = "list the maintenance operations";
     const KNOWN: &str = "select pg_catalog.to_regprocedure('pgq.maint_operations()') is not null,
@@ -194,21 +196,21 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
         list.push(simple("pgq.maint_rotate_tables_step2"));
         list
     };
-    // The list of PgQ 3 leaves it out, because its ticker retries at other times.
+    // The list of PgQ 3 leaves it out, because pgqd moves retry events at a period of its own.
     if !list.iter().any(|operation| operation.function == RETRY) {
         list.push(simple(RETRY));
     }
     for (queue, table) in captured_tables::to_maintain(db).await? {
         list.push(Operation { function: captured_tables::MAINTAIN.to_owned(), arguments: vec![queue, table] });
     }
-    // PgQ 3 and our own schema leave these tables to autovacuum where it is on, which comes too late for tables as busy as
-    // these.
+    // PgQ 3 and rlondiste's own schema list vacuum only where autovacuum is off. Autovacuum comes too late for tables that
+    // change this often, so they are always vacuumed here.
     list.retain(|operation| operation.function != VACUUM);
     list.extend(read(if knows_busy { BUSY_TABLES } else { TABLES }).await?);
     Ok(list)
 }
 
-/// A name as the server lists it, `schema.name`, as SQL. One that is quoted already stays as it is.
+/// A name that the server lists as `schema.name`, quoted. A name that has quotes already stays as it is.
 fn sql_name(name: &str) -> Sql {
     if name.contains('"') { Sql::from_server(name.to_owned()) } else { Sql::from(&FqName::parse(name)) }
 }

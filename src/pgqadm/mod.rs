@@ -32,7 +32,8 @@ use crate::pg::Db;
 use self::database_settings::DatabaseSettings;
 pub(crate) use self::rights::Right;
 
-/// Runs a command. [`Command::Ticker`] returns when a stop is requested; the others when they are done.
+/// Runs a command. [`Command::Ticker`] returns when a stop is requested; the others when they are done. Opens its own
+/// sessions; errors that a retry may mend are returned by all but the ticker.
 pub(crate) async fn run(command: Command, config: &config::Pgqadm, control: &Control) -> Result<Output> {
     if command == Command::Ticker {
         database::tick_and_maintain(DatabaseSettings::of_database(config), control).await?;
@@ -61,7 +62,7 @@ pub(crate) async fn run(command: Command, config: &config::Pgqadm, control: &Con
     }
 }
 
-/// Runs the ticker for all databases of a server until a stop is requested.
+/// Runs the ticker and the maintenance for all databases of a server until a stop is requested.
 pub(crate) async fn run_server(config: &config::Pgqd, control: &Control) -> Result<Output> {
     server::run(config, control).await?;
     Ok(Output::none())

@@ -10,14 +10,15 @@ use crate::job::Output;
 use crate::pg::name::quote_literal;
 use crate::pg::{Db, Sql, sql, text};
 
-/// A setting that can be changed: its column in `pgq.queue` without `queue_`, whether PgQ 2.1 has it, and its values.
+/// A setting that can be changed: its column in `pgq.queue` without `queue_`, whether PgQ 2.1 has it, and its allowed
+/// values.
 struct Setting {
     name: &'static str,
     since_2: bool,
     values: Values,
 }
 
-/// What values of a setting make sense. With others a queue would get no ticks, or stop the maintenance of all queues.
+/// The allowed values of a setting. With others a queue would get no ticks, or the maintenance of all queues would fail.
 #[derive(Clone, Copy)]
 enum Values {
     /// 0 to 100 years.
@@ -28,7 +29,7 @@ enum Values {
     Flag,
 }
 
-/// Every setting that can be changed. The first four are those that are shown.
+/// Every setting that can be changed. The first four are shown too.
 const SETTINGS: &[Setting] = &[
     Setting { name: "ticker_max_count", since_2: true, values: Values::Count },
     Setting { name: "ticker_max_lag", since_2: true, values: Values::Time },
@@ -46,7 +47,7 @@ impl Setting {
         Sql::ident(&format!("queue_{}", self.name))
     }
 
-    /// The SQL condition on the column that sane values meet.
+    /// The SQL condition on the column that allowed values meet.
     fn is_sane(&self) -> Sql {
         let column = self.column();
         match self.values {
@@ -82,7 +83,8 @@ struct Queue {
     ticker_max_count: i32,
 }
 
-/// Shows or changes settings, as `config [QUEUE [VAR=VAL ...]]` says.
+/// Shows or changes settings, for `config [QUEUE [VAR=VAL ...]]`. Changes nothing unless all values are allowed. Locks the
+/// queue's row until it returns.
 pub(super) async fn run(db: &Db, queue: Option<&str>, changes: &[String]) -> Result<Output> {
     match queue {
         Some(queue) if !changes.is_empty() => {
@@ -119,7 +121,7 @@ order by q.queue_name";
     }
 }
 
-/// The error for a queue that is not there.
+/// The error for a queue that does not exist.
 pub(super) fn no_such_queue(db: &Db, queue: &str) -> Error {
     Error::missing(
         format!("no such queue: {queue} (on {}, {})", db.role(), db.target()),

@@ -1,4 +1,4 @@
-//! After a dump and restore into a cluster with a smaller transaction counter: finding out, and mending a queue.
+//! Finds queues that were restored from a dump into a cluster with a smaller transaction counter, and repairs one.
 
 use tracing::{info, warn};
 
@@ -11,15 +11,16 @@ use crate::pgq;
 /// A queue that was restored into a cluster whose transaction counter is behind the queue's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CounterProblem {
-    /// The newest transaction that the queue knows of.
+    /// The newest transaction in the queue's rotation and newest tick.
     stored: i64,
-    /// Where this server's counter stands.
+    /// The next transaction of this server.
     current: i64,
 }
 
-/// Compares the newest tick and rotation of a queue with this server's transaction counter.
+/// Compares the newest tick and rotation of a queue with this server's transaction counter; `None` when they do not lie
+/// ahead of it, or the queue does not exist.
 pub(super) async fn counter_problem(db: &Db, queue_id: i32) -> Result<Option<CounterProblem>> {
-    // The counter of the snapshot, since txid_current() would use up a transaction id.
+    // The end of a snapshot, since txid_current() would use up a transaction id.
     const SQL: &str = "select greatest(q.queue_switch_step1, q.queue_switch_step2,
            (select txid_snapshot_xmax(t.tick_snapshot) from pgq.tick t
             where t.tick_queue = q.queue_id order by t.tick_id desc limit 1)),
@@ -31,7 +32,7 @@ where q.queue_id = $1";
 }
 
 impl CounterProblem {
-    /// Why the queue gets no tick, and what to do.
+    /// The error that says why the queue gets no tick, and what to do.
     pub(super) fn refusal(self, queue: &str) -> Error {
         Error::diverged(
             format!(
@@ -44,7 +45,9 @@ impl CounterProblem {
     }
 }
 
-/// Mends a queue: unread events and the places of consumers stay, under transaction ids of this cluster.
+/// `rebase`: gives the queue's ticks and unread events transaction ids of this cluster; consumers keep their positions.
+/// Locks the event tables in ACCESS EXCLUSIVE mode until it returns; fails with SQLSTATE 55P03 when they are not free
+/// within 10 s.
 pub(super) async fn run(db: &Db, queue: &str) -> Result<Output> {
     const ACTION: &str = "rebase the queue";
 
@@ -58,7 +61,7 @@ pub(super) async fn run(db: &Db, queue: &str) -> Result<Output> {
     }
     info!("Rebasing queue {queue}");
     let tx = db.begin(ACTION, "begin").await?;
-    // Writers wait behind the lock that this waits for.
+    // New writers queue up behind the ACCESS EXCLUSIVE lock while it is waited for.
     tx.batch(ACTION, "set local lock_timeout = '10s'").await?;
     let changed: i32 = tx
         .query_one(ACTION, "select pgq.rebase_queue($1)", &[text(&queue)])
@@ -72,7 +75,7 @@ pub(super) async fn run(db: &Db, queue: &str) -> Result<Output> {
     }
     info!("Queue {queue} is rebased, its consumers go on where they were");
     if captured_tables::any_in(db, queue).await? {
-        // Their snapshots are in the transaction ids of the old cluster.
+        // The snapshots of such tables' copies have transaction ids of the old cluster.
         warn!(
             "Tables that are not in state ok on a subscriber must be copied again there, with \"subscriber resync TBL\""
         );

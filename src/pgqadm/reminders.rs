@@ -1,19 +1,19 @@
-//! Warnings about a state that lasts: said at once, then again only after a while.
+//! Limits how often a warning about a state that lasts is logged.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// The same warning is given once in this time.
+/// The same warning is logged once in this time.
 const PERIOD: Duration = Duration::from_mins(10);
 
-/// When each warning was given last.
+/// When each warning was logged last.
 #[derive(Debug, Default)]
 pub(super) struct Reminders(HashMap<String, Instant>);
 
 impl Reminders {
-    /// Whether to give the warning that `key` stands for now; it counts as given then.
+    /// Whether to log the warning `key` now; if so, it counts as logged.
     pub(super) fn due(&mut self, key: &str, now: Instant) -> bool {
-        // Forgetting the old ones keeps the map as small as the number of things that are wrong.
+        // Dropping old entries bounds the map by the number of warnings of one PERIOD.
         self.0.retain(|_, at| now.saturating_duration_since(*at) < PERIOD);
         if self.0.contains_key(key) {
             return false;

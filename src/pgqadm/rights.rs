@@ -60,7 +60,8 @@ pub(super) async fn revoke(db: &Db, role: &str, right: Right) -> Result<Output> 
     Ok(Output::none())
 }
 
-/// Calls the function that changes a right; whether there was something to change.
+/// Calls the function that changes a right. Returns whether it changed anything. PgQ 2.1, an extension and PgQ 3 are an
+/// [`Error::Unsupported`].
 async fn call(db: &Db, action: &'static str, sql: &'static str, role: &str, right: Right) -> Result<bool> {
     match find(db).await? {
         Found::Own(_) | Found::None | Found::Foreign(_) => {}

@@ -1,4 +1,4 @@
-//! Rotation that is due and was not done: who is in the way.
+//! Finds rotations that are due and were not done, and the sessions and consumers that block them.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ order by q.queue_name";
     Ok(db.query(ACTION, SQL, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
-/// The last rotation of each queue: changes with every rotation.
+/// `queue_switch_step1` of each queue, which every rotation changes.
 pub(super) async fn turns(db: &Db) -> Result<HashMap<String, String>> {
     const SQL: &str = "select q.queue_name, q.queue_switch_step1::text from pgq.queue q";
     Ok(db.query(ACTION, SQL, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
@@ -29,16 +29,17 @@ struct Overdue {
     queue: String,
     seconds: f64,
     period: f64,
-    /// The transaction at which the last rotation was visible; none when that is not known yet.
+    /// `queue_switch_step2`: a transaction that began after the last rotation had committed; `None` until maintenance
+    /// sets it.
     switch: Option<i64>,
-    /// Whether a transaction from before that is still open.
+    /// Whether a transaction from before `switch` may still be open.
     open_transaction: bool,
     data_pfx: String,
     next_table: i32,
 }
 
-/// What to warn of: those of the `due` queues that are late by a tenth of their period, with who is in the way. What is
-/// late by less has been held up by ordinary work.
+/// A warning for each of the `due` queues whose rotation is late by more than a tenth of its period, with its blockers.
+/// Ordinary work may delay a rotation by less.
 pub(super) async fn blocked(db: &Db, due: &[String]) -> Result<Vec<Warning>> {
     const SQL: &str = "select q.queue_name,
        extract(epoch from now() - q.queue_switch_time - q.queue_rotation_period)::float8, q.queue_switch_step2,
@@ -65,7 +66,7 @@ order by q.queue_name";
         let blockers = blockers(db, &overdue).await?;
         let ids: Vec<_> = blockers.iter().map(|blocker| blocker.id.as_str()).collect();
         let texts: Vec<_> = blockers.iter().map(|blocker| blocker.text.as_str()).collect();
-        // Who was in the way may have gone in the meantime; then the next round rotates.
+        // The blocker may be gone meanwhile; then the next round rotates.
         if blockers.is_empty() && overdue.seconds < overdue.period {
             continue;
         }
@@ -81,11 +82,11 @@ order by q.queue_name";
     Ok(warnings)
 }
 
-/// Who is in the way.
+/// A session, prepared transaction or consumer that blocks a rotation.
 struct Blocker {
-    /// Which one; stays the same while the ages in the text change.
+    /// Its name or number, which stays the same while the ages in the text change.
     id: String,
-    /// For a person.
+    /// The description for the warning.
     text: String,
 }
 
@@ -97,7 +98,8 @@ async fn blockers(db: &Db, overdue: &Overdue) -> Result<Vec<Blocker>> {
     if found.is_empty() { lock_holders(db, overdue).await } else { Ok(found) }
 }
 
-/// Transactions that began before the last rotation was visible: they may still write into the table to be emptied.
+/// Transactions that may have begun before the last rotation was visible: they may still write into the table to be
+/// emptied.
 async fn transactions(db: &Db, switch: Option<i64>) -> Result<Vec<Blocker>> {
     const SESSIONS: &str = "select a.pid, coalesce(a.usename, '?')::text, coalesce(a.application_name, ''),
        extract(epoch from clock_timestamp() - a.xact_start)::float8,
@@ -154,7 +156,7 @@ limit 3";
     Ok(db.query(ACTION, SQL, &[text(&table)]).await?.iter().map(session).collect())
 }
 
-/// A session as a person wants to see it. Never the text of its query, which may hold data.
+/// Describes a session, without the text of its query, which may hold data.
 fn session(row: &Row) -> Blocker {
     let (pid, user, application): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
     let (age, query_start): (Option<f64>, Option<String>) = (row.get(3), row.get(4));

@@ -1,7 +1,7 @@
 //! One process for all databases of a server, by an ini file with section `[pgqd]`.
 //!
-//! A loop looks each `check_period` which databases have queues, and starts and ends a ticker with its maintenance for
-//! each. What goes wrong in one database does not concern the others.
+//! Each `check_period` a loop finds out which databases have schema `pgq`, and starts or ends the ticker and the
+//! maintenance of each. An error in one database leaves the others alone.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,23 +23,24 @@ pub(super) async fn run(config: &config::Pgqd, control: &Control) -> Result<()> 
     let mut server =
         Server { config: config.clone(), control: control.clone(), tasks: JoinSet::new(), databases: HashMap::new() };
     let end = Box::pin(run_loop(&mut server, control)).await;
-    // Each task ends by the same request.
+    // The request that ended the loop ends each task.
     while server.tasks.join_next().await.is_some() {}
     end
 }
 
-/// The look at the databases, and their tasks.
+/// The loop's state: the tasks of the databases that are served.
 struct Server {
     config: config::Pgqd,
     control: Control,
-    /// Ended with this struct.
+    /// Dropping the set aborts the tasks.
     tasks: JoinSet<Result<()>>,
     /// The task of each database that is served.
     databases: HashMap<String, AbortHandle>,
 }
 
 impl Server {
-    /// The databases that are to be served if they have queues.
+    /// The databases to be served if they have schema `pgq`: all that allow connections and are no template, or those of
+    /// `database_list`.
     async fn candidates(&self) -> Result<Vec<String>> {
         const SQL: &str = "select d.datname::text from pg_catalog.pg_database d
 where d.datallowconn and not d.datistemplate
@@ -55,7 +56,7 @@ order by 1";
         Ok(found)
     }
 
-    /// Whether a database has queues. One that cannot be looked at stays as it is.
+    /// Whether a database has schema `pgq`. For a database that cannot be reached: whether it is served now.
     async fn has_queues(&self, database: &str) -> Result<bool> {
         let found = match self.open(database).await {
             Ok(db) => find(&db).await,
@@ -87,7 +88,7 @@ order by 1";
     fn leave(&mut self, database: &str) {
         if let Some(task) = self.databases.remove(database) {
             info!("Leaving database {database}");
-            // Its sessions close with it; a tick that is being made is rolled back.
+            // Drops the sessions of the task, so a tick that is being made is cancelled or committed by the server.
             task.abort();
         }
     }
@@ -97,7 +98,7 @@ impl Work for Server {
     async fn work(&mut self) -> Result<Worked> {
         let candidates = self.candidates().await?;
         while self.tasks.try_join_next().is_some() {}
-        // A task that has ended by itself is started again.
+        // A task that has ended by itself is started again below.
         self.databases.retain(|_, task| !task.is_finished());
         let gone: Vec<String> = self.databases.keys().filter(|name| !candidates.contains(name)).cloned().collect();
         for name in gone {

@@ -1,4 +1,4 @@
-//! `status`: an overview of queues and consumers, to the byte as scripts know it.
+//! `status`: an overview of queues and consumers, byte by byte as in SkyTools, since scripts read it.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Ticks that are due and cannot be made, because another session holds what the ticker needs: who that is.
+//! Finds the sessions that hold locks which the ticker needs, when a tick that is due is not made.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use super::warnings::Warning;
 use crate::error::Result;
 use crate::pg::{Db, int8, text};
 
-/// A tick that is asked for and not made for longer than this is looked into.
+/// How long a tick may be due and not made before the reason is looked for, and the time between two such looks.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Since when a queue's ticks have been asked for in vain.
+/// Since when a queue's tick is due and not made.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wait {
     since: Option<Instant>,
@@ -17,13 +17,13 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// A tick was made, or none was needed.
+    /// Notes that a tick was made, or that none was needed.
     pub(super) fn end(&mut self) {
         *self = Wait::default();
     }
 
-    /// A tick was needed and was not made. Returns how long that has been so when it is time to look for the reason: at most
-    /// once in [`PATIENCE`].
+    /// Notes that a tick was needed and not made. Returns since how long, when it is time to look for the reason: at
+    /// most once in [`PATIENCE`].
     pub(super) fn went_on(&mut self, now: Instant) -> Option<Duration> {
         let since = *self.since.get_or_insert(now);
         let last = self.looked_at.unwrap_or(since);
@@ -35,14 +35,15 @@ impl Wait {
     }
 }
 
-/// Who keeps a queue of our own schema from getting its tick; `None` when nobody does any more.
+/// The warning that names the sessions which keep a queue of rlondiste's own schema from its tick; `None` when there
+/// are none any more.
 pub(super) async fn blocked(db: &Db, queue: &str, waited: Duration) -> Result<Option<Warning>> {
     const SQL: &str = "select b.pid, coalesce(b.username, '?'), coalesce(b.application_name, ''), b.detail,
        extract(epoch from pg_catalog.clock_timestamp() - b.since)::float8
 from pgq.get_queue_info($1) q, pgq.tick_blockers($1) b
 where q.ticker_lag > $2::int8 * interval '1 second'
 limit 3";
-    // Another ticker may make the queue's ticks, and hold the lock for a moment just now.
+    // Another ticker may make this queue's ticks, and hold the lock at this moment: so the lag is looked at too.
     let patience = i64::try_from(PATIENCE.as_secs()).unwrap_or(i64::MAX);
     let rows = db.query("look who keeps a tick from being made", SQL, &[text(&queue), int8(&patience)]).await?;
     let describe = |row: &tokio_postgres::Row| {

@@ -1,36 +1,39 @@
 //! When a queue needs a tick. Pure: the caller passes the time.
 //!
-//! With new events: when there are `ticker_max_count` of them, or `ticker_max_lag` has passed, or the last tick had so many:
-//! the rest of a burst does not wait, and there are at most twice as many ticks for it. Without: each
-//! `ticker_max_lag` for a few times, since events of a transaction that was still open at a tick do not move the sequence
-//! again when it commits; then each `ticker_idle_period`.
+//! With new events: when there are `ticker_max_count` of them, or `ticker_max_lag` has passed since the last tick, or
+//! the last tick had `ticker_max_count` events. By the last rule the rest of a burst does not wait; it at most doubles
+//! the ticks of the burst.
+//!
+//! Without new events: [`QUICK_IDLE_TICKS`] times each `ticker_max_lag`, since a transaction that was open at a tick
+//! may have taken its numbers from the event sequence before, and its commit does not move the sequence; then each
+//! `ticker_idle_period`.
 
 use std::time::{Duration, Instant};
 
-/// How many ticks follow each other at `ticker_max_lag` when no event comes.
+/// How many ticks without new events follow each other at `ticker_max_lag`.
 const QUICK_IDLE_TICKS: u32 = 5;
 
 /// The settings of a queue that rule its ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
-    /// Tick after so many events.
+    /// `ticker_max_count`: new events that make a tick due.
     pub(super) max_count: u64,
-    /// Tick after so long with events.
+    /// `ticker_max_lag`: the time that makes a tick due when there are new events.
     pub(super) max_lag: Duration,
-    /// Tick after so long without events.
+    /// `ticker_idle_period`: the time that makes a tick due when there are none.
     pub(super) idle_period: Duration,
 }
 
-/// Where a queue stood when a tick was made, or asked for, the last time.
+/// The state of a queue when a tick was made, or asked for, the last time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LastTick {
     /// The event sequence, as read before the tick.
     pub(super) event_seq: i64,
-    /// When.
+    /// The time of the tick or request, by the clock of this process.
     pub(super) at: Instant,
     /// How many ticks in a row were made without a new event.
     pub(super) idle_ticks: u32,
-    /// Whether it had `ticker_max_count` events.
+    /// Whether the tick had `ticker_max_count` events or more.
     pub(super) full: bool,
 }
 
@@ -42,12 +45,12 @@ pub(super) fn need_tick(rule: &Rule, last: Option<&LastTick>, event_seq: i64, no
         let pause = if last.idle_ticks < QUICK_IDLE_TICKS { rule.max_lag } else { rule.idle_period };
         return passed >= pause;
     }
-    // A sequence that was set back, by hand or by a restore, has moved too.
+    // The distance, since a sequence may have been set back by hand or by a restore.
     last.full || event_seq.abs_diff(last.event_seq) >= rule.max_count || passed >= rule.max_lag
 }
 
-/// How long to wait before the next look at the queues: `loop_delay`, or less when a tick may be due before. So ticks come
-/// each `ticker_max_lag`, not each multiple of `loop_delay` above it.
+/// How long to wait before the next look at the queues: `loop_delay`, or less when a tick may be due earlier. So ticks come
+/// each `ticker_max_lag`, and not each multiple of `loop_delay` above it.
 pub(super) fn pause(loop_delay: Duration, dues: impl Iterator<Item = Instant>, now: Instant) -> Duration {
     dues.filter_map(|due| due.checked_duration_since(now)).fold(loop_delay, Duration::min)
 }
@@ -73,8 +76,8 @@ impl LastTick {
             Some(last) if ticked == Ticked::Made => {
                 LastTick { full: event_seq.abs_diff(last.event_seq) >= rule.max_count, ..tick }
             }
-            // The server counts from its own reading of the sequence, which is a little later than ours. Ask again at
-            // the next check.
+            // At the last tick the server read the sequence a little later than the ticker, so it counts fewer events. Ask
+            // again at the next check.
             Some(last) => last,
         }
     }

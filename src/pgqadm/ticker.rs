@@ -1,8 +1,8 @@
 //! The ticker: makes ticks in all queues of a database, on a connection of its own.
 //!
-//! One queue never holds up the others: what goes wrong with it (it is being dropped, it was restored into another
-//! cluster, the user may not tick it) is logged, and the round goes on. Nothing waits for a lock for longer than
-//! [`LOCK_TIMEOUT`]; a queue that was locked is left alone for a while.
+//! One queue never holds up the others: an error of a queue (it is being dropped, it was restored into another cluster, the
+//! user may not tick it) is logged, and the round goes on. Reading and ticking a queue waits at most [`LOCK_TIMEOUT`] for a
+//! lock; a queue that was locked is left out for [`ASIDE`]. Each tick is a transaction of its own.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -21,13 +21,13 @@ use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::{Db, Sql, int4, sql};
 use crate::pgq::install::{Found, find};
 
-/// Longest wait for a lock. A queue is locked while it is dropped, for as long as that transaction takes.
+/// Longest wait for a lock. A queue is locked while it is being dropped, until that transaction ends.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '200ms'";
 
-/// How long a queue that was locked, or that could not be ticked, is left alone.
+/// How long a queue that was locked, or that could not be ticked, is left out.
 const ASIDE: Duration = Duration::from_secs(5);
 
-/// The channel on which `pgq.force_tick()` of our own schema asks for a look at the queues.
+/// The channel on which `pgq.force_tick()` of rlondiste's own schema asks for a look at the queues.
 const FORCE_CHANNEL: &str = "rlondiste_force_tick";
 
 /// The ticker of one database.
@@ -49,27 +49,27 @@ struct Session {
     listens: bool,
 }
 
-/// What the ticker remembers of a queue between two checks.
+/// What the ticker keeps of a queue between two checks.
 #[derive(Default)]
 struct Queue {
     last: Option<LastTick>,
-    /// When the last tick's `ticker_max_lag` is over.
+    /// When `ticker_max_lag` after the last tick is over.
     due: Option<Instant>,
-    /// Whether the transaction counter was found to be right, and when it was looked at.
+    /// Whether the queue fits the server's transaction counter, and when this was checked.
     counter: Option<(bool, Instant)>,
-    /// When it was set aside, because it was locked or could not be ticked.
+    /// Since when the queue is left out, because it was locked or could not be ticked.
     aside_at: Option<Instant>,
-    /// Events that wait for a tick that is not made.
+    /// Since when events wait for a tick that is not made.
     wait: Wait,
 }
 
-/// A queue as the database has it.
+/// A queue as read from the database.
 struct Row {
     id: i32,
     name: String,
     rule: Rule,
     event_seq: i64,
-    /// The server's clock when this was read: the time since 1970.
+    /// The server's clock when the queue was read: the time since 1970.
     clock: Duration,
 }
 
@@ -120,7 +120,7 @@ impl<'a> Ticker<'a> {
         Ok(())
     }
 
-    /// Says who keeps a queue whose events wait from being ticked.
+    /// Warns of the sessions that keep a queue whose events wait from its tick.
     async fn watch_wait(&mut self, session: &Session, row: &Row) -> Result<()> {
         let now = Instant::now();
         let Some(queue) = self.queues.get_mut(&row.id) else { return Ok(()) };
@@ -133,7 +133,7 @@ impl<'a> Ticker<'a> {
         Ok(())
     }
 
-    /// Asks for a tick of a queue whose counter is right.
+    /// Asks the server for a tick of a queue whose counter is right.
     async fn tick(&mut self, session: &Session, row: &Row) -> Result<Ticked> {
         if !self.counter_is_right(session, row).await? {
             return Ok(Ticked::NotDue);
@@ -145,9 +145,10 @@ impl<'a> Ticker<'a> {
         Ok(ticked)
     }
 
-    /// Whether the queue's last tick and rotation lie in the past of this server's transaction counter. They do not
-    /// after a restore into a cluster with a smaller counter: a new tick's snapshot would then be older than the last
-    /// one's, and consumers would never get the new events. Looked at when a queue is new to this session.
+    /// Whether the queue's last tick and rotation lie in the past of this server's transaction counter. They do not after a
+    /// restore into a cluster with a smaller counter: the snapshot of a new tick would be older than that of the last tick,
+    /// and consumers would never get the new events. Checked when a queue is new to this session, and again after
+    /// `queue_refresh_period` while false.
     async fn counter_is_right(&mut self, session: &Session, row: &Row) -> Result<bool> {
         let queue = self.queues.entry(row.id).or_default();
         let now = Instant::now();
@@ -174,7 +175,7 @@ impl<'a> Ticker<'a> {
         Ok(false)
     }
 
-    /// Goes on after an error that concerns one queue only; hands back any other.
+    /// Leaves a queue out for [`ASIDE`] after an error that concerns only this queue; returns any other error.
     async fn set_aside(&mut self, session: &Session, row: &Row, error: Error) -> Result<()> {
         if !is_local(&error) || self.control.abort().is_cancelled() {
             return Err(error);
@@ -187,7 +188,7 @@ impl<'a> Ticker<'a> {
             if self.reminders.due(&format!("tick {} {error}", row.id), now) {
                 error!("{}{}", self.settings.label, Report(&error));
             }
-            // An error that stays would otherwise come back at every check.
+            // An error that lasts would otherwise come back at every check.
             self.queues.entry(row.id).or_default().aside_at = Some(now);
         } else {
             debug!("Queue {} has been dropped", row.name);
@@ -195,12 +196,12 @@ impl<'a> Ticker<'a> {
         Ok(())
     }
 
-    /// All queues that this ticker is responsible for.
+    /// All queues that get ticks from this ticker and are not left out.
     async fn read_queues(&mut self, session: &Session) -> Result<Vec<Row>> {
         let now = Instant::now();
         if self.queues.values().all(|queue| !queue.is_aside(now)) {
             match session.read_queues(None).await {
-                // A queue was dropped while it was read, or is locked.
+                // One queue was dropped while it was read, or is locked.
                 Err(error) if is_local(&error) => debug!("Reading the queues one by one: {}", Report(&error)),
                 Err(error) => return Err(error),
                 Ok(rows) => {
@@ -241,7 +242,8 @@ impl<'a> Ticker<'a> {
         }
     }
 
-    /// Waits for the next check. Returns early when a queue may be due, a tick is asked for or a stop is requested.
+    /// Waits `loop_delay` before the next check, or less: until a tick may be due, a tick is asked for by
+    /// `pgq.force_tick()`, or a stop or reload is requested.
     async fn wait(&self, session: &mut Session) -> Result<()> {
         let dues = self.queues.values().filter_map(|queue| queue.due);
         let sleep = self.control.sleep(pause(self.settings.loop_delay, dues, Instant::now()));
@@ -261,7 +263,7 @@ impl<'a> Ticker<'a> {
         }
     }
 
-    /// Opens the session, and opens it anew when it is too old.
+    /// The open session, or a new one where it is closed or older than `connection_lifetime`.
     async fn connect(&mut self) -> Result<Session> {
         if let Some(session) = self.session.take_if(|session| self.settings.may_keep(&session.db)) {
             return Ok(session);
@@ -285,7 +287,7 @@ impl Work for Ticker<'_> {
 
     fn disconnect(&mut self) {
         self.session = None;
-        // The server may be another one now.
+        // The next session may be one of another server.
         self.queues.clear();
         self.clock.forget();
     }
@@ -311,8 +313,8 @@ impl Session {
         let db = settings.open(control).await?;
         let schema = find(&db).await?;
         let has_paused = db.query_one("look at pgq.queue", PAUSED, &[]).await?.get(0);
-        // Behind a transaction pooler the server connection would go on listening for somebody else; there, the next check sees
-        // the same a bit later.
+        // Behind a transaction pooler the server connection would go on listening for other clients; there, a forced
+        // tick waits for the next check.
         let listens = !db.is_pooled();
         if listens {
             db.batch_alone("listen", sql!("listen {channel}", channel = FORCE_CHANNEL)).await?;
@@ -320,13 +322,13 @@ impl Session {
         Ok(Session { db, schema, has_paused, listens })
     }
 
-    /// The queues that are neither paused nor ticked from outside, with their sequences; all, or the one given.
+    /// The queues that are neither paused nor ticked from outside, with their sequences; all of them, or queue `id`.
     async fn read_queues(&self, id: Option<i32>) -> Result<Vec<Row>> {
         const ACTION: &str = "read the queues";
         let paused = if self.has_paused { " and not q.queue_ticker_paused" } else { "" };
         let decides = !matches!(self.schema, Found::Genuine21(_));
         let one = id.map_or_else(|| Sql::from(""), |id| sql!(" and q.queue_id = {id}", id = id));
-        // One statement, as it runs at each check. A sequence that gave no value yet has NULL.
+        // One statement for all queues, since it runs at each check. A sequence that gave no value yet has NULL.
         let sql = sql!(
             "{limit};
 select q.queue_id, q.queue_name, q.queue_ticker_max_count,
@@ -358,7 +360,8 @@ order by q.queue_name",
         Ok(self.db.query_opt("look for a queue", sql, &[int4(&id)]).await?.is_some())
     }
 
-    /// Asks for a tick. PgQ 3 and our own schema make none that is not due by their own count.
+    /// Asks for a tick, in a transaction of its own. PgQ 3 and rlondiste's own schema make none that is not due by their own
+    /// count. For any other schema than rlondiste's own it sends the notification of the tick.
     async fn tick(&self, queue: &str) -> Result<Ticked> {
         let name = Sql::literal(queue);
         let sql = if self.schema.is_own() {
@@ -385,7 +388,8 @@ impl Queue {
 }
 
 impl Row {
-    /// Why a queue with such settings gets no ticks. No command sets them so, but an update of `pgq.queue` may.
+    /// The error for a queue whose settings cannot be read. No command stores such settings, but an update of
+    /// `pgq.queue` may.
     fn refusal(row: &tokio_postgres::SimpleQueryRow) -> Error {
         let value = |column: usize| row.get(column).unwrap_or("null");
         Error::refused(
@@ -401,8 +405,8 @@ impl Row {
         )
     }
 
-    /// Where the function for ticks `decides` by itself whether one is due, it is asked each `max_lag` also when the
-    /// sequence stands still: it may know of an event whose transaction was open at the last tick.
+    /// Reads a row. Where `pgq.ticker()` `decides` itself whether a tick is due, it is asked each `max_lag` also when the
+    /// sequence stands still: it may know of events whose transaction was open at the last tick.
     fn read(row: &tokio_postgres::SimpleQueryRow, decides: bool) -> Option<Row> {
         let seconds = |column: usize| Duration::try_from_secs_f64(row.get(column)?.parse().ok()?).ok();
         let max_lag = seconds(3)?;

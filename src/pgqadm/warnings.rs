@@ -1,4 +1,4 @@
-//! What maintenance warns of: consumers that fall behind, queues that grow.
+//! Warnings of maintenance: consumers that fall behind, queues that grow.
 
 use crate::error::Result;
 use crate::pg::{Db, int8};
@@ -6,14 +6,15 @@ use crate::pg::{Db, int8};
 /// A warning about a state that may last.
 #[derive(Debug)]
 pub(super) struct Warning {
-    /// What it is about; the same for each warning of the same state.
+    /// The key of the state, which is the same for each warning about it.
     pub(super) about: String,
-    /// One line.
+    /// The warning, on one line.
     pub(super) text: String,
 }
 
-/// Consumers that are behind by more than the queue's rotation period: from there on the event tables grow. A consumer is behind
-/// since the first tick that it has not finished; one that has finished the newest tick is not behind, however old that is.
+/// A warning for each consumer that is behind by more than the queue's rotation period: from there on the event tables
+/// grow. A consumer is behind since the first tick that it has not finished; a consumer that has finished the newest
+/// tick is not behind, however old that tick is.
 pub(super) async fn slow_consumers(db: &Db) -> Result<Vec<Warning>> {
     const SQL: &str = "select q.queue_name, c.co_name, extract(epoch from now() - n.tick_time)::float8,
        extract(epoch from now() - s.sub_active)::float8, extract(epoch from q.queue_rotation_period)::float8
@@ -41,7 +42,7 @@ order by 3 desc";
     Ok(rows.iter().map(describe).collect())
 }
 
-/// Queues whose event tables take more than `limit` bytes.
+/// A warning for each queue whose event tables, with their indexes and TOAST, take more than `limit` bytes.
 pub(super) async fn big_queues(db: &Db, limit: u64) -> Result<Vec<Warning>> {
     const SQL: &str = "select q.queue_name, sum(pg_catalog.pg_total_relation_size(i.inhrelid))::int8
 from pgq.queue q

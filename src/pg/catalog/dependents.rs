@@ -1,4 +1,4 @@
-//! What a copy drops and creates again: indexes, constraints and rules of a table, with their statements.
+//! The indexes, constraints and rules of a table that a copy drops and creates again, with their statements.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::names::fq_name;
 use crate::error::Result;
 use crate::pg::{Db, FqName, Sql, sql, text};
 
-/// What a [`Dependent`] is.
+/// The kind of a [`Dependent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DependentKind {
     /// Primary key, unique, exclusion or check constraint.
@@ -20,13 +20,13 @@ pub enum DependentKind {
 /// An index, constraint or rule of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependent {
-    /// What it is.
+    /// The kind of object.
     pub kind: DependentKind,
-    /// Its name for the log: `schema.name` for an index, which lives in a schema, else the bare name.
+    /// Its name for the log: `schema.name` for an index, the bare name for a constraint or rule, which has no schema.
     pub name: String,
-    /// Statements that create it as it is now, separated by semicolons.
+    /// Statements that create the object as it is now, separated by semicolons.
     pub create_sql: Sql,
-    /// The statement that drops it.
+    /// The statement that drops the object.
     pub drop_sql: Sql,
 }
 
@@ -36,11 +36,12 @@ impl fmt::Display for Dependent {
     }
 }
 
-/// What a copy drops and creates again, in the order of creation: constraints (the primary key first), indexes, rules.
+/// The objects that a copy drops and creates again, in the order of creation: constraints (the primary key first), indexes,
+/// rules. To be called with a lock on the table that keeps others from changing them.
 ///
-/// What cannot be taken away and put back alone stays and is left out: everything of a partitioned table; indexes that
-/// partition or inheritance tie to another one; constraints that a view or function is built on; check constraints
-/// that come from a parent or are handed on to children; not-null constraints; indexes that are not valid.
+/// Objects that cannot be dropped and created by themselves are left out: all of a partitioned table; indexes that are
+/// attached to an index of a partitioned table; constraints that another object, such as a view, depends on; check
+/// constraints that come from a parent or are handed on to children; not-null constraints; indexes that are not valid.
 pub async fn dependent_objects(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
     let mut dependents = constraints(db, table).await?;
     dependents.extend(indexes(db, table).await?);
@@ -48,24 +49,24 @@ pub async fn dependent_objects(db: &Db, table: &FqName) -> Result<Vec<Dependent>
     Ok(dependents)
 }
 
-/// What a constraint's or index's definition does not say, as statements to run around its creation.
+/// Properties of a constraint or index that its definition leaves out, for statements around its creation.
 struct Surroundings {
     tablespace: Option<String>,
     comment: Option<String>,
     clustered: bool,
     replica_identity: bool,
-    /// Statements of the server's own making.
+    /// Further statements, formatted by the server.
     more: Vec<String>,
 }
 
-/// Statements for what belongs to the index `ic` itself: how much of its expressions is analyzed.
+/// An SQL array of the statements that set the statistics targets of the expressions of index `ic`.
 const INDEX_STATISTICS: &str = "array(select pg_catalog.format('alter index %s alter column %s set statistics %s', \
     pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(ic.relname), a.attnum, a.attstattarget) \
     from pg_catalog.pg_attribute a \
     where a.attrelid = ic.oid and a.attstattarget >= 0 order by a.attnum)";
 
 impl Surroundings {
-    /// Column `first` of the row and the four after it.
+    /// Reads column `first` of the row and the four after it.
     fn read(row: &tokio_postgres::Row, first: usize) -> Surroundings {
         Surroundings {
             tablespace: row.get(first),
@@ -78,7 +79,7 @@ impl Surroundings {
 
     fn around(&self, create: Sql, table: &FqName, kind: &'static str, index: &Sql, commented: &Sql) -> Sql {
         let mut statements = vec![create];
-        // The definitions leave it out, and it has its place in the middle of them.
+        // Definitions leave the tablespace out, and its clause would stand in their middle: so it is set as the default.
         if let Some(space) = &self.tablespace {
             statements.insert(0, sql!("set local default_tablespace = {space}", space = Sql::ident(space)));
             statements.push(Sql::from("set local default_tablespace = ''"));
@@ -107,8 +108,8 @@ impl Surroundings {
 }
 
 async fn constraints(db: &Db, table: &FqName) -> Result<Vec<Dependent>> {
-    // A unique index with storage parameters is made first and then becomes the constraint, since the constraint's own
-    // definition does not have them. (Neither do keys of the kind "without overlaps", which are exclusion constraints inside.)
+    // For a key whose index has storage parameters, the index is created first and then becomes the constraint, since the
+    // constraint's definition leaves them out. (Keys "without overlaps" lose them: no index can become such a constraint.)
     let sql = sql!(
         "select k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), \
                    case when ic.reloptions is not null and k.contype in ('p', 'u') \

@@ -1,7 +1,8 @@
-//! What the system catalogs say: tables, columns, keys, sequences, triggers.
+//! Reads the system catalogs: tables, columns, keys, sequences, triggers.
 //!
-//! Readers of many tables take them all in one query. Columns of the catalogs that PostgreSQL 10 does not have are
-//! read through `to_jsonb(row)`, so that one text serves all versions.
+//! One query reads any number of tables and takes no lock on them: what it returns may change at once unless the caller
+//! holds a lock. Columns of the catalogs that PostgreSQL 10 does not have are read through `to_jsonb(row)`, so that one
+//! text serves all versions.
 
 mod dependents;
 mod names;

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use crate::pg::{FqName, Param, text_array};
 
-/// Names as the two arrays that the queries here take.
+/// Names as the two arrays, of schemas and of names, that the queries of this module take.
 pub(super) struct Names {
     schemas: Vec<String>,
     names: Vec<String>,

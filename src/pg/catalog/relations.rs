@@ -1,4 +1,4 @@
-//! Which relations there are: tables, sequences, others.
+//! Which relations a database has: tables, sequences, others.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::pg::{Db, FqName, sql};
 const NOT_REPLICATED: &str = "n.nspname !~ '^pg_' \
     and n.nspname not in ('information_schema', 'pgq', 'londiste', 'pgq_ext', 'pgq_node', 'txid')";
 
-/// What kind of relation has a name.
+/// The kind of a relation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelationKind {
     /// A table with rows of its own.
@@ -19,7 +19,7 @@ pub enum RelationKind {
     Partitioned,
     /// A sequence.
     Sequence,
-    /// Something that cannot be replicated; in words.
+    /// A relation that cannot be replicated; its kind with an article, for messages.
     Other(&'static str),
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct TableEntry {
     pub(crate) is_partition: bool,
 }
 
-/// All tables of a database that could be replicated, by name.
+/// All tables of a database that could be replicated, ordered by name: neither temporary nor in a schema of the system.
 pub(crate) async fn tables(db: &Db) -> Result<Vec<TableEntry>> {
     let sql = sql!(
         "select n.nspname::text, c.relname::text, c.relispartition \
@@ -60,7 +60,7 @@ pub(crate) async fn tables(db: &Db) -> Result<Vec<TableEntry>> {
     Ok(rows.iter().map(|r| TableEntry { name: fq_name(r, 0), is_partition: r.get(2) }).collect())
 }
 
-/// All sequences of a database that could be replicated, by name.
+/// All sequences of a database that could be replicated, ordered by name, as in [`tables`].
 pub(crate) async fn sequences(db: &Db) -> Result<Vec<FqName>> {
     let sql = sql!(
         "select n.nspname::text, c.relname::text \
@@ -71,7 +71,7 @@ pub(crate) async fn sequences(db: &Db) -> Result<Vec<FqName>> {
     Ok(db.query("list sequences", sql, &[]).await?.iter().map(|r| fq_name(r, 0)).collect())
 }
 
-/// Which of the names exist, and as what.
+/// The kind of each of the names that exist; the others are absent.
 pub(crate) async fn relations(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, RelationKind>> {
     let sql = "select n.nspname::text, c.relname::text, c.relkind \
                from unnest($1, $2) w(schema, name) \

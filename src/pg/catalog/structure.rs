@@ -84,7 +84,7 @@ impl Table {
     }
 }
 
-/// The structure of the tables, in one query; those that do not exist are absent.
+/// The structure of the tables, in one query; names that are no tables are absent.
 pub async fn structures(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, Table>> {
     let wanted = Names::of(names);
     let rows = db.query("read the structure of tables", STRUCTURES, &wanted.params()).await?;
@@ -110,7 +110,7 @@ pub async fn structures(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, Ta
 
 /// One row per column. The key is the primary key, else the unique index with the fewest columns, the oldest of equals.
 /// `indkey` counts from 0 as an array and lists included columns too; as text it is cut to the key columns.
-/// `offset 0` has the key looked up once a table, before its columns are joined.
+/// `offset 0` makes the server look the key up once per table, before its columns are joined.
 const STRUCTURES: &str = "
 select t.schema, t.name, t.relkind, t.indisprimary,
        a.attname::text, a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.attnotnull,
@@ -162,12 +162,12 @@ fn column(row: &Row, name: String) -> Column {
     }
 }
 
-/// The structure of one table, if it exists.
+/// The structure of one table; `None` where there is no such table.
 pub(crate) async fn structure(db: &Db, name: &FqName) -> Result<Option<Table>> {
     Ok(structures(db, std::slice::from_ref(name)).await?.remove(name))
 }
 
-/// The columns of a table in their order; none when it does not exist.
+/// The columns of a table in their order; empty where there is no such table.
 pub(crate) async fn columns(db: &Db, name: &FqName) -> Result<Vec<Column>> {
     Ok(structure(db, name).await?.map(|t| t.columns).unwrap_or_default())
 }

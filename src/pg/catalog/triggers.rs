@@ -13,7 +13,7 @@ pub struct Trigger {
     pub table: FqName,
     /// Its name.
     pub name: String,
-    /// Whether it fires after the change and is not put off to the commit.
+    /// Whether it fires after the change and is not initially deferred.
     pub after: bool,
     /// Whether it fires for each row.
     pub each_row: bool,
@@ -21,11 +21,11 @@ pub struct Trigger {
     pub enabled: char,
     /// The function that it calls.
     pub function: FqName,
-    /// Its definition.
+    /// Its definition, as `pg_get_triggerdef` gives it.
     pub definition: String,
 }
 
-/// The triggers of users on the tables, by table and name; those that PostgreSQL made for constraints are left out.
+/// The triggers on the tables, ordered by table and name, without those that PostgreSQL made for constraints.
 pub async fn triggers(db: &Db, tables: &[FqName]) -> Result<Vec<Trigger>> {
     // tgtype: 1 = for each row, 2 = before, 64 = instead of.
     let sql = "select n.nspname::text, c.relname::text, t.tgname::text, \

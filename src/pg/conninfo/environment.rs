@@ -1,13 +1,13 @@
-//! What a connection string's meaning depends on besides itself: variables, user, home directory, files.
+//! What the meaning of a connection string depends on besides its text: variables, user, home directory, files.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A file as far as connection strings care.
+/// A file that a connection string refers to.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
-    /// The bytes, with anything that is not UTF-8 replaced.
+    /// The bytes as text, with replacement characters for bytes that are not UTF-8; empty where the file is not plain.
     pub(crate) text: String,
     /// Permission bits.
     pub(crate) mode: u32,
@@ -15,10 +15,10 @@ pub(crate) struct Content {
     pub(crate) is_plain: bool,
 }
 
-/// How a file is read.
+/// The function that reads a file.
 type Reader = Box<dyn Fn(&Path) -> io::Result<Content> + Send + Sync>;
 
-/// Everything outside of the string.
+/// The surroundings in which a connection string is read.
 pub struct Environment {
     pub(super) variables: HashMap<String, String>,
     /// Name of the operating system's user, the default of `user`.
@@ -28,7 +28,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// What this process sees.
+    /// The variables `PG*`, the effective user and the files of this process.
     pub fn of_process() -> Environment {
         use nix::unistd::{User, geteuid};
         let account = User::from_uid(geteuid()).ok().flatten();
@@ -44,14 +44,14 @@ impl Environment {
         }
     }
 
-    /// The same with another value of a variable.
+    /// The same environment with another value of one variable.
     #[must_use]
     pub fn with(mut self, variable: &str, value: &str) -> Environment {
         self.variables.insert(variable.to_owned(), value.to_owned());
         self
     }
 
-    /// An environment that exists only in memory: nothing but what is given here.
+    /// An environment with these variables and files only.
     #[cfg(test)]
     pub(super) fn in_memory(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Environment {
         let files: HashMap<PathBuf, String> =
@@ -81,7 +81,7 @@ fn read(path: &Path) -> io::Result<Content> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = std::fs::metadata(path)?;
     let is_plain = metadata.is_file();
-    // Reading a fifo would hang.
+    // Opening a fifo would block.
     let bytes = if is_plain { std::fs::read(path)? } else { Vec::new() };
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(Content { text, mode: metadata.permissions().mode() & 0o7777, is_plain })

@@ -10,7 +10,7 @@ use super::settings::Settings;
 /// libpq's default port.
 const PORT: u16 = 5432;
 
-/// Where servers put their socket: libpq is built with one of these, so all are looked at.
+/// Directories of servers' sockets. libpq looks at the one that it was built with; here all of them are looked at.
 pub(in crate::pg) const SOCKET_DIRECTORIES: &[&str] = &["/var/run/postgresql", "/run/postgresql", "/tmp"];
 
 /// One server to try.
@@ -33,7 +33,7 @@ pub(in crate::pg) enum Address {
 }
 
 impl Host {
-    /// The name by which the password file knows this server.
+    /// The name of this server in the password file. As with libpq, a socket in a usual directory is `localhost`.
     fn passfile_name(&self) -> String {
         match &self.address {
             Address::Tcp { name: Some(name), .. } => name.clone(),
@@ -46,7 +46,7 @@ impl Host {
     }
 }
 
-/// One entry per server, without passwords.
+/// One entry per server of `host`, `hostaddr` and `port`, without passwords.
 pub(super) fn hosts(settings: &Settings) -> Result<Vec<Host>, String> {
     let names = settings.list("host");
     let addresses = settings.list("hostaddr");
@@ -68,7 +68,8 @@ pub(super) fn hosts(settings: &Settings) -> Result<Vec<Host>, String> {
         .collect()
 }
 
-/// Passwords belong to a server: the string's own holds for all, the password file may know each.
+/// Gives each server its password: the connection string's, which holds for all servers, else the one that the password
+/// file has for the server. A password file that is not safe is ignored with a warning.
 pub(super) fn add_passwords(
     settings: &Settings,
     hosts: &mut [Host],

@@ -15,7 +15,7 @@ const fn only(name: &'static str) -> Keyword {
     Keyword { name, variable: None }
 }
 
-/// Every keyword that libpq accepts up to version 18, those without any effect here included.
+/// Every keyword that libpq accepts up to version 18, including those without effect here.
 pub(super) const KEYWORDS: &[Keyword] = &[
     // Group: where
     both("service", "PGSERVICE"),
@@ -75,7 +75,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     both("gssdelegation", "PGGSSDELEGATION"),
 ];
 
-/// The table's spelling of a keyword, if there is such a keyword.
+/// The keyword of this name as static text; `None` if there is no such keyword.
 pub(super) fn known(name: &str) -> Option<&'static str> {
     KEYWORDS.iter().map(|keyword| keyword.name).find(|known| *known == name)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::environment::Content;
 
-/// What a line is compared with.
+/// The values that the fields of a line are compared with.
 pub(super) struct Wanted<'a> {
     pub(super) host: &'a str,
     pub(super) port: &'a str,
@@ -12,7 +12,7 @@ pub(super) struct Wanted<'a> {
     pub(super) user: &'a str,
 }
 
-/// Why the file is not used, when it is one that must not be trusted.
+/// The reason to ignore the password file: not a plain file, or group or others have access to it. `None` if it may be used.
 pub(super) fn objection(path: &Path, content: &Content) -> Option<String> {
     if !content.is_plain {
         return Some(format!("password file \"{}\" is not a plain file and is ignored", path.display()));
@@ -26,7 +26,7 @@ pub(super) fn objection(path: &Path, content: &Content) -> Option<String> {
     })
 }
 
-/// The password of the first line that fits.
+/// The password of the first line that fits and has one.
 pub(super) fn password(text: &str, wanted: &Wanted<'_>) -> Option<String> {
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let mut rest = line;
@@ -55,7 +55,7 @@ fn after_field<'a>(line: &'a str, expected: &str) -> Option<&'a str> {
     None
 }
 
-/// Takes backslashes away; what follows one stands for itself.
+/// Removes backslashes; the character after a backslash stands for itself.
 fn unescape(text: &str) -> String {
     let mut out = String::new();
     let mut chars = text.chars();

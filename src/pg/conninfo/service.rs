@@ -7,10 +7,10 @@ use super::environment::Environment;
 use super::keyword;
 use super::syntax::Pairs;
 
-/// Where a system-wide file may lie when `PGSYSCONFDIR` does not say it: distributions build libpq with one of these.
+/// Directories of the system-wide file when `PGSYSCONFDIR` is not set: distributions build libpq with one of these.
 const SYSTEM_DIRECTORIES: &[&str] = &["/etc/postgresql-common", "/etc/postgresql", "/usr/local/pgsql/etc"];
 
-/// The keywords of a service: from the user's file if it has the service, else from the system's.
+/// The keywords of a service: from the user's file if the service is there, else from the system-wide file.
 pub(super) fn find(name: &str, environment: &Environment) -> Result<Pairs, String> {
     for (path, must_exist) in candidates(environment) {
         match (environment.read)(&path) {
@@ -29,7 +29,7 @@ pub(super) fn find(name: &str, environment: &Environment) -> Result<Pairs, Strin
     Err(format!("no definition of service \"{name}\" in {looked}"))
 }
 
-/// The files to look into, and whether each must exist.
+/// The service files in the order of search, each with whether it must exist.
 fn candidates(environment: &Environment) -> impl Iterator<Item = (PathBuf, bool)> {
     let user = match environment.variable("PGSERVICEFILE") {
         Some(path) => Some((PathBuf::from(path), true)),
@@ -42,7 +42,8 @@ fn candidates(environment: &Environment) -> impl Iterator<Item = (PathBuf, bool)
     user.into_iter().chain(system.into_iter().map(|directory| (directory.join("pg_service.conf"), false)))
 }
 
-/// The settings below `[name]`, `None` when there is no such section. The first of equal keywords wins.
+/// The settings below `[name]`, `None` when there is no such section. Of a repeated keyword the first counts. The error is
+/// the number of the line, counted from 1, and what is wrong with it.
 fn section(text: &str, name: &str) -> Result<Option<Pairs>, (usize, String)> {
     let mut found: Option<Pairs> = None;
     for (index, line) in text.lines().enumerate() {

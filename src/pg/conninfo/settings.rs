@@ -1,4 +1,4 @@
-//! The keywords of a connection string with their values, wherever these come from.
+//! The keywords of a connection string with their values, from the string, the service file and the environment.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::{keyword, service, syntax};
 
-/// All keywords that are set, from wherever.
+/// All keywords that are set, with their values.
 pub(super) struct Settings(BTreeMap<&'static str, String>);
 
 impl Settings {
-    /// The string wins over the service, the service over the environment.
+    /// Collects the values: the string's come before the service's, the service's before the environment's.
     pub(super) fn collect(text: &str, environment: &Environment) -> Result<Settings, String> {
         let mut values: BTreeMap<&'static str, String> = syntax::split(text)?.into_iter().collect();
         let service = values.get("service").map(String::as_str).or_else(|| environment.variable("PGSERVICE"));
@@ -28,7 +28,7 @@ impl Settings {
         Ok(Settings(values))
     }
 
-    /// A value; an empty one counts as not set.
+    /// The value of a keyword; an empty value counts as not set.
     pub(super) fn get(&self, keyword: &str) -> Option<&str> {
         self.0.get(keyword).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -37,14 +37,14 @@ impl Settings {
         self.get(keyword).map(|value| value.split(',').map(str::trim).collect()).unwrap_or_default()
     }
 
-    /// A number; surrounding blanks are allowed.
+    /// The value of a keyword as a number; surrounding blanks are allowed.
     pub(super) fn number<T: FromStr>(&self, keyword: &str) -> Result<Option<T>, String> {
         let Some(value) = self.get(keyword) else { return Ok(None) };
         let number = value.trim().parse();
         number.map(Some).map_err(|_| format!("the value \"{value}\" of \"{keyword}\" is not a number in its range"))
     }
 
-    /// One of a few words, the default when not set.
+    /// The meaning of a keyword's value, which must be one of `words`; the type's default when not set.
     pub(super) fn word<T: Copy + Default>(&self, keyword: &str, words: &[(&str, T)]) -> Result<T, String> {
         let Some(value) = self.get(keyword) else { return Ok(T::default()) };
         let found = words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning);
@@ -54,19 +54,19 @@ impl Settings {
         })
     }
 
-    /// A time; zero and less mean the system's default.
+    /// The value of a keyword as a duration of so many units. `None`, the system's default, when not set or not above 0.
     pub(super) fn positive(&self, keyword: &str, unit: fn(u64) -> Duration) -> Result<Option<Duration>, String> {
         Ok(self.number::<i32>(keyword)?.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(unit))
     }
 
-    /// Keywords that messages may show, as they would be written.
+    /// The keywords that are set, with their values, as they are written in a connection string. For messages.
     pub(super) fn shown(&self, keywords: &[&str]) -> String {
         let parts = keywords.iter().filter_map(|keyword| Some(format!("{keyword}={}", quoted(self.get(keyword)?))));
         parts.collect::<Vec<_>>().join(" ")
     }
 }
 
-/// A value as it would be written in a connection string.
+/// A value as it is written in a connection string, in quotes where needed.
 pub(super) fn quoted(value: &str) -> String {
     let plain = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || matches!(c, '\'' | '\\'));
     if plain { value.to_owned() } else { format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")) }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::environment::Environment;
 use super::settings::Settings;
 
-/// How much TLS is wanted.
+/// `sslmode`, from the weakest to the strongest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::pg) enum SslMode {
     Disable,
@@ -17,7 +17,7 @@ pub(in crate::pg) enum SslMode {
     VerifyFull,
 }
 
-/// Whether a client certificate is sent.
+/// `sslcertmode`: whether a client certificate is never sent, sent if there is one, or must be asked for by the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::pg) enum CertMode {
     Disable,
@@ -26,7 +26,7 @@ pub(in crate::pg) enum CertMode {
     Require,
 }
 
-/// A version of TLS; older ones do not exist for rustls.
+/// A version of TLS. rustls supports no older ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::pg) enum TlsVersion {
     V1_2,
@@ -42,7 +42,7 @@ pub(in crate::pg) enum TlsFile {
     Default(PathBuf),
 }
 
-/// Everything about TLS.
+/// The keywords about TLS.
 #[derive(Clone, Debug)]
 pub(in crate::pg) struct Ssl {
     pub(in crate::pg) mode: SslMode,
@@ -59,7 +59,7 @@ pub(in crate::pg) struct Ssl {
     pub(in crate::pg) max_version: TlsVersion,
 }
 
-/// The TLS settings, with libpq's default files below the home directory.
+/// Reads the keywords about TLS. Files that are not named are libpq's default ones below the home directory.
 pub(super) fn ssl(settings: &Settings, environment: &Environment) -> Result<Ssl, String> {
     let file = |keyword: &str, default: &str| {
         let named = settings.get(keyword).map(|path| TlsFile::Named(PathBuf::from(path)));

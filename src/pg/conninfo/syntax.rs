@@ -4,10 +4,10 @@
 
 use super::keyword;
 
-/// Keywords with their values, in order; a later one wins over an earlier one.
+/// Keywords with their values, in order. Of a repeated keyword the last counts.
 pub(super) type Pairs = Vec<(&'static str, String)>;
 
-/// Splits a connection string.
+/// Splits a connection string. The error says what is wrong, without any value.
 pub(super) fn split(text: &str) -> Result<Pairs, String> {
     match text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://")) {
         Some(rest) => split_uri(rest),
@@ -19,7 +19,8 @@ fn known(name: &str) -> Result<&'static str, String> {
     keyword::known(name).ok_or_else(|| format!("unknown keyword \"{name}\""))
 }
 
-/// `host=db1 password='it''s'` is not libpq's way: a quote or backslash inside is written with a backslash.
+/// Splits `keyword = value` pairs. As in libpq, a quote or backslash inside of a value is written with a backslash before it;
+/// two quotes do not stand for one.
 fn split_pairs(text: &str) -> Result<Pairs, String> {
     let mut settings = Pairs::new();
     let mut rest = text.trim_start_matches(is_space);
@@ -43,7 +44,7 @@ fn split_pairs(text: &str) -> Result<Pairs, String> {
     Ok(settings)
 }
 
-/// Takes a value with its quotes and backslashes; gives it and what follows it.
+/// Reads the value at the beginning of `text`, in quotes or not. Returns the value and the text behind it.
 fn take_value<'a>(name: &str, text: &'a str) -> Result<(String, &'a str), String> {
     let quoted = text.starts_with('\'');
     let mut value = String::new();
@@ -130,7 +131,7 @@ fn split_parameter(pair: &str) -> Result<(&'static str, String), String> {
     if value.contains('=') {
         return Err(format!("parameter \"{name}\" in the URI has more than one \"=\"; write %3D inside of a value"));
     }
-    // As JDBC spells it.
+    // The spelling of the JDBC driver, which libpq accepts too.
     if name == "ssl" && value == "true" {
         return Ok(("sslmode", "require".to_owned()));
     }

@@ -1,13 +1,12 @@
-//! Which server certificates are good enough.
+//! Decides which server certificates are accepted.
 //!
 //! libpq lets OpenSSL verify the chain, and compares the name only for verify-full. rustls' own verifier does both at once
-//! and is stricter in three ways that servers in the field trip over, because the certificates that PostgreSQL's
-//! documentation teaches to make are of these kinds:
+//! and refuses three kinds of certificates that servers use, because PostgreSQL's documentation shows how to make them:
 //! * a self-signed certificate, which is made for an authority by default, is refused as "a CA used as a server";
 //! * a certificate of X.509 version 1, which `openssl x509 -req` made by default for decades, is refused as a whole;
 //! * a name in the common name instead of the subject alternative name does not count.
 //!
-//! So chains go to rustls first, and these kinds are looked at here.
+//! These three kinds are verified here; rustls verifies the chain of all other certificates.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -32,22 +31,22 @@ const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 /// `subjectAltName`.
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 
-/// Whom to trust.
+/// Which certificates are trusted.
 #[derive(Debug)]
 pub(super) enum Trust {
-    /// Nothing is verified but that the server has the key of its certificate.
+    /// Any certificate whose key the server has.
     Anybody,
-    /// The chain must end in one of these.
+    /// Certificates whose chain ends in one of `roots`.
     Roots {
         roots: Vec<CertificateDer<'static>>,
-        /// `None` when no root is of a kind that rustls can use.
+        /// rustls' verifier; `None` when no root is of a kind that rustls can use.
         chains: Option<Arc<WebPkiServerVerifier>>,
-        /// Whether `chains` looks at revocation lists.
+        /// Whether `chains` has revocation lists.
         with_crls: bool,
     },
 }
 
-/// Verifies a server's certificate as its mode demands.
+/// Verifies a server's certificate as `sslmode` requires.
 #[derive(Debug)]
 pub(super) struct Verifier {
     provider: Arc<CryptoProvider>,
@@ -60,7 +59,7 @@ impl Verifier {
         Verifier { provider, trust, verify_name }
     }
 
-    /// The chain, without the name.
+    /// Verifies the chain, without the name.
     fn verify_chain(
         &self,
         cert: &CertificateDer<'_>,
@@ -84,7 +83,7 @@ impl Verifier {
         }
         let Some(chains) = chains else { return Err(CertificateError::UnknownIssuer.into()) };
         match chains.verify_server_cert(cert, intermediates, name, &[], now) {
-            // The name is the last thing that is compared: the chain is good.
+            // rustls compares the name last, so with these errors the chain is valid.
             Ok(_)
             | Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -93,7 +92,7 @@ impl Verifier {
         }
     }
 
-    /// Whether one of the roots itself has signed a certificate.
+    /// Fails unless one of the roots itself has signed the certificate.
     fn verify_issuer(&self, cert: &Certificate, roots: &[CertificateDer<'_>]) -> Result<(), Error> {
         let issuers = roots.iter().filter_map(|root| Certificate::from_der(root).ok());
         let signed = issuers
@@ -116,7 +115,7 @@ impl Verifier {
         }))
     }
 
-    /// The name, where rustls' rules do not find it: in the common name of a certificate without alternative names.
+    /// Verifies the name: by rustls, else, as libpq does, by the common name of a certificate without alternative names.
     fn verify_server_name(cert: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> {
         let by_alternative_names =
             ParsedCertificate::try_from(cert).and_then(|parsed| rustls::client::verify_server_name(&parsed, name));
@@ -137,7 +136,7 @@ impl Verifier {
         Err(other(format!("the server's certificate is not made for the host name \"{host}\" (sslmode=verify-full)")))
     }
 
-    /// The handshake's signature, for a certificate that rustls cannot read.
+    /// Verifies the signature of the handshake, for a certificate that rustls cannot parse.
     fn verify_signature(
         &self,
         message: &[u8],
@@ -212,7 +211,7 @@ fn parse(cert: &CertificateDer<'_>) -> Result<Certificate, Error> {
     Certificate::from_der(cert).map_err(|_| CertificateError::BadEncoding.into())
 }
 
-/// Whether a certificate is made for signing others, as self-signed ones are by default.
+/// Whether a certificate may sign other certificates, as self-signed certificates may by default.
 fn is_authority(cert: &Certificate) -> bool {
     matches!(cert.tbs_certificate.get::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca)
 }
@@ -239,7 +238,7 @@ fn common_names(cert: &Certificate) -> Vec<String> {
     names.filter_map(|name| std::str::from_utf8(name.value.value()).ok()).map(str::to_owned).collect()
 }
 
-/// Compares a common name, in which `*` stands for the first label, with a host name or address.
+/// Whether a common name, in which a leading `*.` stands for any first label, fits a host name or address.
 fn matches_host(common_name: &str, host: &str) -> bool {
     if common_name.eq_ignore_ascii_case(host) {
         return true;
