@@ -1,17 +1,17 @@
-//! What `compare` and `repair` are asked for.
+//! The arguments of `compare` and `repair`.
 
 use std::path::PathBuf;
 
 /// Which tables `compare` and `repair` are for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tables {
-    /// Their names; all subscribed ones when empty.
+    /// The names of the tables; all subscribed tables when empty.
     pub(crate) names: Vec<String>,
-    /// `--force`: in spite of lag, waiting for replay without a limit.
+    /// `--force`: whatever the lag, and with no limit on the waits for a tick and for replay.
     pub(crate) force: bool,
 }
 
-/// What `compare` takes.
+/// The arguments of `compare`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compare {
     /// Which tables.
@@ -20,13 +20,13 @@ pub(crate) struct Compare {
     pub(crate) checksum: bool,
 }
 
-/// What `repair` takes.
+/// The arguments of `repair`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Repair {
     /// Which tables.
     pub(crate) tables: Tables,
     /// `--apply`: execute the statements on the subscriber.
     pub(crate) apply: bool,
-    /// `--output-dir`: where the files of statements go; else the current directory.
+    /// `--output-dir`: the directory of the files of statements; `None`: the current directory.
     pub(crate) output_dir: Option<PathBuf>,
 }
