@@ -87,11 +87,11 @@ pub(crate) enum Processed {
 }
 
 /// Steps 2 to 5: applies the batch, commits, finishes it. Fails with `Error::diverged` when the stored position does
-/// not fit the batch. An error of steps 2 to 4 rolls the batch back; after an error of step 5 the next call returns
-/// [`Processed::AlreadyDone`].
+/// not fit the batch. An error before the commit rolls the batch back; after a later error the next call finds the
+/// stored tick, and returns [`Processed::AlreadyDone`] if the commit was carried out.
 ///
-/// On the subscriber, the rows and tables that the events change are locked until the commit. The provider's session
-/// has a COPY open, behind a pooler in a transaction, until the events are read.
+/// On the subscriber, the rows and tables that the events change are locked until the commit. On the provider a COPY is
+/// open until the last event is read, behind a pooler in a transaction.
 pub(crate) async fn process<E: BatchExtras>(
     reader: &Reader<'_>,
     batch: &Batch,
@@ -100,7 +100,7 @@ pub(crate) async fn process<E: BatchExtras>(
     extras: &mut E,
 ) -> Result<Processed> {
     let Reader { provider, subscriber, consumer, job } = *reader;
-    // The four run side by side, since a small batch takes little more time than its round trips.
+    // The four queries run side by side, since a small batch takes little more time than its round trips.
     let (stored, pending, (sql, ends), found) = tokio::try_join!(
         completed::position(subscriber, &consumer.name),
         skips::pending(subscriber, job),

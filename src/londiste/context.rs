@@ -114,7 +114,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// What a command made of one of its tables or sequences.
+/// The result of the change of one table or sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The change was made.
@@ -125,7 +125,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Logs an error, so that the caller goes on to the next table or sequence. Returns the error when the session is
-    /// closed or a stop was requested: then there is no next one.
+    /// closed or a stop was requested: then the command ends.
     pub(crate) fn of(db: &Db, done: Result<()>) -> Result<Outcome> {
         let Err(error) = done else { return Ok(Outcome::Done) };
         if matches!(error, Error::Aborted) || db.is_closed() {

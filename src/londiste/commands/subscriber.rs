@@ -222,7 +222,7 @@ async fn resync(context: &Context<'_>, tables: &Selection) -> Result<Output> {
         context.proceed()?;
         match have.iter().find(|t| t.name == table) {
             None => tracing::warn!("Table {table} not found"),
-            // A parked table may stand in any state; copying it again is one way out.
+            // A parked table may be in any state: copying it again is one way to mend it.
             Some(found) if found.state != TableState::Ok && !found.is_parked() => {
                 tracing::warn!("Table {table} is not in stable state");
             }

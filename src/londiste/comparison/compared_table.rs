@@ -201,7 +201,7 @@ impl Pair<'_> {
     }
 }
 
-/// The columns that both sides have, those of the key first; `None` when there is no common key.
+/// The columns that both sides have, the key's first; `None` when there is no common key.
 fn pairs<'a>(theirs: &'a Table, ours: &'a Table, chosen: Option<&[String]>) -> Option<Vec<Pair<'a>>> {
     let key: Vec<&str> = match chosen {
         Some(chosen) => chosen.iter().map(String::as_str).collect(),

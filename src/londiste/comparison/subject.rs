@@ -65,7 +65,7 @@ impl Failed {
     }
 
     /// Takes the result of one table, `None` for an error, which is logged. Returns the error when one of the sessions
-    /// is closed or a stop was requested: then there is no next table.
+    /// is closed or a stop was requested: then the command ends.
     pub(super) fn take<T>(&mut self, result: Result<T>, sessions: [&Db; 2]) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),

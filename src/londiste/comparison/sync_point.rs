@@ -49,8 +49,7 @@ pub(super) struct SyncPoints<'a> {
     subscriber: Db,
 }
 
-/// Two read-only transactions, whose snapshots show the same rows of the table unless the sides differ. Until they end,
-/// the snapshots hold vacuum back on both servers.
+/// Two read-only transactions with snapshots of one sync point, which hold vacuum back on both servers until they end.
 pub(super) struct SyncPoint<'a> {
     pub(super) provider: Tx<'a>,
     pub(super) subscriber: Tx<'a>,

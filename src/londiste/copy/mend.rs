@@ -4,9 +4,9 @@ use crate::error::{ApplyFault, FaultKind, Result};
 use crate::pg::name::quote_ident;
 use crate::pg::{Db, FqName, text};
 
-/// Stores in `fault.mend` the statement that makes the event's column acceptable: adds it or changes its type to the
-/// provider's, or drops `not null`. Leaves the fault as it is when the fault names no column, or the provider has the
-/// column no more.
+/// Stores in `fault.mend` the statement that lets the column take the event's value: adds the column, gives it the
+/// provider's type, or drops `not null`. Changes nothing when the fault names no column, or when the provider does not
+/// have the column any more.
 pub(in crate::londiste) async fn find(provider: &Db, fault: &mut ApplyFault) -> Result<()> {
     let name = FqName::parse(&fault.table);
     let table = name.quoted();

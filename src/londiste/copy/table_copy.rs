@@ -137,8 +137,8 @@ impl Copy {
     async fn copy_rows(&self, sessions: &Sessions, table: &SubscribedTable) -> Result<Step> {
         let Sessions { provider, subscriber, .. } = sessions;
         let queue = &self.consumer.queue;
-        // Foreign keys that were added since [`Copies::free_waiting`](super::copies::Copies::free_waiting), by hand or
-        // by a restore at that moment, would make TRUNCATE fail.
+        // Foreign keys that were added after `Copies::free_waiting`, by hand or by a restore at that moment, would make
+        // TRUNCATE fail.
         foreign_keys::drop_all(subscriber, &self.table).await?;
         let tx = subscriber.begin("start the copy", "begin").await?;
         match copy_consumer::hold(&tx, queue, &self.table, &self.consumer.name).await? {

@@ -1,4 +1,4 @@
-//! Schema `londiste` of a database: whether it is there and whose it is, and its installation.
+//! Schema `londiste` of a database: which program has made it, and its installation.
 
 mod files;
 
@@ -11,7 +11,7 @@ use crate::pg::install::{Installed, Schema, Standing};
 /// rlondiste's schema. Installed over a schema of Londiste 2.1, it keeps the tables and their rows.
 const SCHEMA: Schema = Schema { name: "londiste", files: files::FILES };
 
-/// What stands in schema `londiste` of a database.
+/// What schema `londiste` of a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Found {
     /// There is no such schema, or it is empty.
