@@ -86,7 +86,7 @@ impl<'a> Context<'a> {
         Db::open(role, conninfo, &self.config.common.job_name, self.control.abort()).await
     }
 
-    /// Waits for the duration, or until a reload is requested. Fails with `Error::Aborted` when a stop is requested.
+    /// Waits, at most until a reload is requested. Fails with `Error::Aborted` when a stop is requested.
     pub(crate) async fn pause(&self, duration: Duration) -> Result<()> {
         match self.control.sleep(duration).await {
             Wake::Elapsed | Wake::Reload => Ok(()),

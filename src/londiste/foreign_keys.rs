@@ -59,11 +59,10 @@ pub(crate) async fn restore(config: config::Londiste, pending: Vec<PendingFkey>,
 }
 
 /// Restores the keys one by one. Logs a key that fails, with `outlook` on its next try, and stores the reason. Returns
-/// the error only when the session is closed or a stop was requested.
+/// an error only when the session is closed or a stop was requested.
 ///
-/// Locks, each in a transaction of its own: adding a key takes SHARE ROW EXCLUSIVE on both tables, tried for
-/// `lock_timeout` in waits of [`LOCK_WAIT`]; validating it takes SHARE UPDATE EXCLUSIVE on the referencing table and
-/// ROW SHARE on the referenced one while the rows are checked.
+/// Adding a key locks both tables in SHARE ROW EXCLUSIVE mode for a moment; validating it locks the referencing table
+/// in SHARE UPDATE EXCLUSIVE and the referenced one in ROW SHARE mode while the rows are checked.
 pub(crate) async fn restore_in(
     subscriber: &Db,
     config: &config::Londiste,

@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::job::{Control, Output};
 use context::Context;
 
-/// Runs a command. The output has the text for standard output, and whether the exit status is 1.
+/// Runs a command and returns what it prints.
 pub(crate) async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
     let context = Context::new(config, control);
     match command {

@@ -27,7 +27,7 @@ const LINES: usize = 8;
 /// The bars on the terminal.
 pub(super) struct CopyBars {
     bars: Bars,
-    /// The session that reads the estimated numbers of rows; `None` while the provider cannot be reached.
+    /// For the estimated numbers of rows; `None` while the provider cannot be reached.
     provider: Option<Db>,
     ask_provider_at: Instant,
 }
@@ -64,8 +64,7 @@ impl CopyBars {
         Ok(())
     }
 
-    /// Opens the provider's session if there is none and the pause is over. Without a session only the estimates are
-    /// missing.
+    /// Opens the provider's session when the pause is over. Without it only the estimates are missing.
     async fn reach_provider(&mut self, context: &Context<'_>) {
         if self.provider.as_ref().is_some_and(Db::is_closed) {
             self.provider = None;

@@ -15,8 +15,7 @@ use crate::config;
 use crate::error::Result;
 use crate::job::{Control, Output};
 
-/// Runs the command until no table is left to copy, parked ones aside, or a stop is requested. Copies take the locks
-/// that they take under replay.
+/// Runs the command until no table is left to copy, parked ones aside, or a stop is requested.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let context = Context::new(config, control);
     let (job, changes) = (Job::of(config), StateChanges::new());

@@ -12,7 +12,7 @@ use crate::pg::{self, Db, text};
 use crate::pgq;
 
 /// Installs or upgrades the schemas on the provider and creates the queue, with the locks of [`schema::install`]; then
-/// brings the capture of all tables up to date, in a transaction for each table.
+/// brings the capture of all tables up to date.
 pub(crate) async fn provider(context: &Context<'_>) -> Result<()> {
     let db = context.provider().await?;
     context
@@ -37,8 +37,8 @@ async fn refresh_capture(db: &Db) -> Result<()> {
     Ok(())
 }
 
-/// Installs or upgrades the schemas on the subscriber, with the locks of [`schema::install`], and creates the mirror
-/// queue if the ini file has one.
+/// Installs or upgrades the schema on the subscriber, with the locks of [`schema::install`]; with `mirror_queue` also
+/// `pgq` and the queue.
 pub(crate) async fn subscriber(context: &Context<'_>) -> Result<()> {
     let db = context.subscriber().await?;
     context

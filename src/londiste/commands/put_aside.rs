@@ -79,8 +79,8 @@ pub(super) async fn restore_fkeys(context: &Context<'_>, db: &Db, pending: &[Pen
     foreign_keys::restore_in(db, context.config, pending, outlook).await
 }
 
-/// `restore-triggers`: restores the named triggers of a table, or all when there are no names, with the locks of
-/// [`triggers::restore`]. The output is failed when the table is not subscribed or a trigger could not be restored.
+/// `restore-triggers`: restores the named triggers of a table, or all of them without names, with the locks of
+/// [`triggers::restore`].
 pub(super) async fn restore_named(context: &Context<'_>, table: &str, names: &[String]) -> Result<Output> {
     let db = context.subscriber().await?;
     let table = FqName::parse(table);

@@ -33,8 +33,7 @@ pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
 }
 
 /// Unregisters the consumer and those of its copies. First sets all tables to `-`, since the queue keeps no events for
-/// them from now on; last restores their foreign keys and triggers. Fails, with nothing changed, when the consumer is
-/// not registered.
+/// them any more; last restores their foreign keys and triggers. Fails when the consumer is not registered.
 pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let consumers = registered(context, &provider).await?;

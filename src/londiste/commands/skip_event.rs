@@ -10,8 +10,8 @@ use super::super::state::skips::{self, QueuedEvent, Skip};
 use super::super::state::table_state::TableState;
 use super::super::state::{completed, copy_consumer, tables};
 
-/// Stores the order to skip the event with this `ev_id`. Fails when the queue does not have the event, when the event
-/// is applied already, and when it will not be applied. Takes no lock on the table.
+/// Stores the order to skip the event with this `ev_id`. Fails when the queue does not have the event, when it is
+/// applied already, and when it will not be applied.
 pub(crate) async fn run(context: &Context<'_>, event: i64) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let found = find(context, &provider, event).await?;
@@ -72,8 +72,8 @@ async fn find(context: &Context<'_>, provider: &Db, event: i64) -> Result<Queued
     })
 }
 
-/// The consumer that is to read the event. Fails when the event is applied by none: its table is not subscribed or
-/// waits for its copy, or the copy has the rows with the event.
+/// The consumer that is to apply the event. Fails when none will: the table is not subscribed, or a copy has the
+/// event's effect.
 async fn consumer_of(context: &Context<'_>, subscriber: &Db, event: i64, found: &QueuedEvent) -> Result<String> {
     let main = || Ok(context.consumer().to_owned());
     let Some(name) = &found.table else { return main() };

@@ -73,7 +73,7 @@ impl TableStatus {
     }
 }
 
-/// Reads the status from both sides, one query after the other. Changes nothing and takes no locks on tables.
+/// Reads the status from both sides, one query after the other.
 pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let applied = completed::last_tick(&subscriber, context.consumer()).await?;

@@ -142,7 +142,7 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Compares the tables, logs the results and returns them. Takes no locks on the tables.
+/// Compares the tables, logs the results and returns them.
 pub(super) async fn compare_all(
     context: &Context<'_>,
     provider_db: &Db,

@@ -83,8 +83,8 @@ fn warn_of_force() {
     tracing::warn!("--force used, ignoring errors");
 }
 
-/// Subscribes to the tables, each in a transaction of its own with ACCESS EXCLUSIVE on the table if its triggers are
-/// dropped. Tables whose structures differ are left out, unless `force`; the output is failed then.
+/// Subscribes to the tables, each in a transaction of its own, which holds ACCESS EXCLUSIVE when it drops the table's
+/// triggers. Tables whose structures differ are left out, unless `force`.
 pub(super) async fn add(context: &Context<'_>, tables: &Selection, force: bool, mode: CopyMode) -> Result<Output> {
     if tables.is_empty() {
         return Ok(Output::none());

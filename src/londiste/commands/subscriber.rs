@@ -21,7 +21,7 @@ use crate::job::Output;
 use crate::pg::catalog;
 use crate::pg::{Db, FqName};
 
-/// Runs a command on the subscriber. A table or sequence that cannot be changed is logged, and makes the output failed.
+/// Runs a command on the subscriber. A table that cannot be changed is logged, and makes the output failed.
 pub(crate) async fn run(command: Subscriber, context: &Context<'_>) -> Result<Output> {
     match command {
         Subscriber::Install => install::subscriber(context).await.map(|()| Output::none()),

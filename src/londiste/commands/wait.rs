@@ -16,9 +16,9 @@ use crate::pg::{Db, FqName};
 /// How often the states are read.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Waits until the tables, by default all subscribed ones, are `ok`, at most `timeout` seconds: the output is failed
-/// when that time is over. Draws bars on a terminal, else logs the progress every `copy_progress_delay`. Fails when one
-/// of the tables is not subscribed, or none is. Takes no locks.
+/// Waits until the tables, by default all subscribed ones, are `ok`; the output is failed after `timeout` seconds.
+/// Draws bars on a terminal, else logs the progress every `copy_progress_delay`. Fails when a table is not subscribed,
+/// or none is.
 pub(crate) async fn wait_sync(context: &Context<'_>, tables: &[String], timeout: Option<u32>) -> Result<Output> {
     let started = Instant::now();
     let limit = timeout.map(|seconds| Duration::from_secs(u64::from(seconds)));

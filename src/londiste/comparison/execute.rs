@@ -69,8 +69,8 @@ impl<'a> Executor<'a> {
         if self.keys.len() < BATCH { Ok(Executed::All) } else { self.flush(file).await }
     }
 
-    /// Executes the collected batch, and writes the executed statements into the file. Holds SHARE on the provider's
-    /// table, and row locks on the subscriber, while it runs; locks of rows are waited for at most `lock_timeout`.
+    /// Executes the collected batch, and writes the executed statements into the file. Meanwhile holds SHARE on the
+    /// provider's table and row locks on the subscriber, waited for at most `lock_timeout`.
     pub(super) async fn flush(&mut self, file: &mut FixFile) -> Result<Executed> {
         if self.keys.is_empty() {
             return Ok(Executed::All);
@@ -90,9 +90,8 @@ impl<'a> Executor<'a> {
         Ok(Executed::All)
     }
 
-    /// Reads the rows of the keys again on both sides, changes those that differ in one transaction of the subscriber,
-    /// and returns the changes. The subscriber's rows are locked first, so that no other session changes them in
-    /// between.
+    /// Reads the rows again on both sides and changes those that differ, in one transaction of the subscriber, where
+    /// reading locks the rows.
     async fn execute(&self, provider: &Db, keys: &[RowText]) -> Result<Vec<RowFix>> {
         let tx = self.points.subscriber().begin("begin a transaction", "begin").await?;
         tx.limit_lock_wait(self.context.config.lock_timeout).await?;

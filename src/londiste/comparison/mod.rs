@@ -26,7 +26,7 @@ use super::context::Context;
 use crate::error::Result;
 use crate::job::Output;
 
-/// Runs `compare`. The output is failed when a table differs or could not be compared. Locks as [`sync_point`] says.
+/// Runs `compare`, with the locks and snapshots of [`sync_point`].
 pub(super) async fn compare(wanted: &Compare, context: Context<'_>) -> Result<Output> {
     if wanted.checksum {
         checksum::run(&wanted.tables, context).await
@@ -35,8 +35,7 @@ pub(super) async fn compare(wanted: &Compare, context: Context<'_>) -> Result<Ou
     }
 }
 
-/// Runs `repair`. The output is failed when a table could not be compared or repaired. Locks as [`sync_point`] and
-/// [`execute`] say.
+/// Runs `repair`, with the locks and snapshots of [`sync_point`] and [`execute`].
 pub(super) async fn repair(wanted: &Repair, context: Context<'_>) -> Result<Output> {
     repair::run(wanted, context).await
 }

@@ -102,8 +102,7 @@ impl Copies {
         self.shared.idle.clear();
     }
 
-    /// Removes the copies that have ended, and logs the failed ones; a failed copy is started again after a pause.
-    /// Closes idle sessions when no copy runs.
+    /// Removes the copies that have ended, and logs the failed ones. Closes idle sessions when no copy runs.
     pub(crate) fn reap(&mut self) {
         if self.running.is_empty() {
             self.close_idle();
@@ -170,11 +169,12 @@ impl Copies {
     }
 
     /// Drops the foreign keys from and to every table that waits for its copy, with the locks of
-    /// [`foreign_keys::drop_all`]. Events of such a table are left out, so a row of another table may refer to a row
-    /// that is missing: the keys must be dropped from this moment on, not only when a place for the copy is free.
+    /// [`foreign_keys::drop_all`]. Events of such a table are left out, and a row of another table may refer to the row
+    /// of such an event: the keys must be gone when the first event is left out, not only when a place for the copy is
+    /// free.
     ///
     /// Returns whether the keys of all such tables are dropped. A table whose lock is not granted is tried again after
-    /// [`LOCKED_PAUSE`]; any other error is returned.
+    /// [`LOCKED_PAUSE`].
     pub(crate) async fn free_waiting(&mut self, subscriber: &Db, tables: &[SubscribedTable]) -> Result<bool> {
         let waits = |name: &FqName| tables.iter().any(|t| t.name == *name && t.state == TableState::Missing);
         self.freed.retain(waits);

@@ -22,9 +22,8 @@ const ALL_ROWS: &str = "set local row_security = off";
 /// Copies the table inside the subscriber's open transaction `tx`, and returns the provider snapshot that the rows
 /// belong to.
 ///
-/// Holds ACCESS EXCLUSIVE on the subscriber's table until the caller ends the transaction (with `--skip-truncate` and
-/// without triggers, indexes and constraints only ROW EXCLUSIVE), and a provider snapshot, which holds vacuum back
-/// there, until the last row is read.
+/// Holds ACCESS EXCLUSIVE on the subscriber's table until the caller ends the transaction, and a provider snapshot,
+/// which holds vacuum back, until the last row is read.
 pub(super) async fn copy_table(
     provider: &Db,
     tx: &Db,
@@ -60,8 +59,8 @@ pub(super) async fn copy_table(
     Ok(snapshot)
 }
 
-/// Runs ANALYZE in a transaction of its own, so that the planner has statistics for the next batch. Until its end holds
-/// SHARE UPDATE EXCLUSIVE on the table, which neither readers nor writers wait for.
+/// Runs ANALYZE in a transaction of its own, so that the planner has statistics for the next batch. Holds SHARE UPDATE
+/// EXCLUSIVE meanwhile, for which readers and writers do not wait.
 pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
     let about = |e: Error| e.about(format!("table {name}"));
     let tx = subscriber.begin("analyze", "begin").await?;
@@ -136,7 +135,7 @@ async fn copy_rows(
     Ok(())
 }
 
-/// What the catalog says about a table; for a table that does not exist, not partitioned and without rows.
+/// What the catalog says about a table.
 struct Relation {
     partitioned: bool,
     estimated_rows: u64,

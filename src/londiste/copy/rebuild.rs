@@ -20,7 +20,7 @@ pub(super) struct Follower<'a> {
     pub(super) stop: &'a Abort,
 }
 
-/// Creates the objects in this order, inside the copy's transaction, with the locks that PostgreSQL takes for each.
+/// Creates the objects in this order, inside the copy's transaction.
 pub(super) async fn create(tx: &Db, dependents: &[Dependent], follower: &Follower<'_>) -> Result<()> {
     for dependent in dependents {
         tracing::info!("Creating {}", dependent.name);

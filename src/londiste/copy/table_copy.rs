@@ -65,8 +65,7 @@ impl Copy {
     }
 
     /// Works until the table has reached the goal or its copy is void. Fails with `Error::Aborted` when the copy was
-    /// told to end, and with the fault when the table was parked. The transactions of the steps are over then, and so
-    /// are their locks.
+    /// told to end, and with the fault when the table was parked.
     pub(super) async fn run(self) -> Result<()> {
         tokio::select! {
             result = self.work() => if self.stop.is_cancelled() { Err(Error::Aborted) } else { result },

@@ -31,8 +31,7 @@ const UNUSED_PAUSE: Duration = Duration::from_secs(30);
 /// buffers never shrink.
 const BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Applies batches until a stop is requested, then ends the copies of this process. Returns the errors of
-/// `job::run_loop`.
+/// Applies batches until a stop is requested, then ends the copies of this process.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let mut replay = Replay::new(config.clone(), control.clone());
     let result = Box::pin(job::run_loop(&mut replay, control)).await;
@@ -114,8 +113,7 @@ impl Replay {
         Ok(Worked::Again)
     }
 
-    /// Returns the subscribed tables, after the work on them that does not depend on a batch: beginning, starting and
-    /// ending copies, dropping foreign keys, unregistering consumers.
+    /// Begins, starts and ends copies, and unregisters their consumers; returns the subscribed tables as they are then.
     async fn look_after_tables(&mut self, sessions: &Sessions) -> Result<Vec<SubscribedTable>> {
         let Sessions { provider, subscriber, .. } = sessions;
         self.copies.reap();

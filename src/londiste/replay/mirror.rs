@@ -51,8 +51,8 @@ pub(super) async fn repeat(
     Ok(())
 }
 
-/// The event table that the queue writes to now. Fails when schema `pgq` is not rlondiste's, when the queue does not
-/// exist or has a ticker of its own, and when the queue has the end tick of the batch already.
+/// The event table that the queue writes to now. Fails when there is no such queue of rlondiste's schema `pgq`, when it
+/// has a ticker of its own, and when it has the end tick of the batch already.
 async fn event_table(mirror: &str, tx: &Db, batch: &Batch) -> Result<Sql> {
     let refused = |why: String, hint: &str| {
         Err(Error::refused(

@@ -27,9 +27,8 @@ use crate::pgq::consumer::Consumer;
 use crate::text::Lines;
 
 impl Replay {
-    /// Steps 1 to 4. Changes no state when the table's state has changed meanwhile, or when another process works under
-    /// the table's consumer. Fails with the fault when it names a table that is not subscribed, and with SQLSTATE 55P03
-    /// when a foreign key's table is locked: the batch comes again.
+    /// Steps 1 to 4. Does not park a table whose state has changed, or whose consumer another process is using: the
+    /// batch comes again. So it does after an error, with SQLSTATE 55P03 when a foreign key could not be locked.
     pub(super) async fn park(
         &mut self,
         sessions: &Sessions,

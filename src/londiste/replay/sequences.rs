@@ -84,7 +84,7 @@ impl Sequences {
         Ok(present)
     }
 
-    /// Sets the values. PostgreSQL does not roll `setval` back: after a rollback the next batch sets the values again.
+    /// Sets the values. PostgreSQL does not roll `setval` back.
     pub(crate) async fn write(&self, subscriber: &Db, values: &[Setting]) -> Result<()> {
         if values.is_empty() {
             return Ok(());
@@ -103,7 +103,7 @@ impl Sequences {
     }
 
     fn report(&mut self, name: &FqName, side: &str) {
-        // A sequence that is created again begins at its start value, so its value has to be set again.
+        // A sequence that is created again has its start value.
         self.set.remove(name);
         if !self.reported.contains(name) {
             tracing::warn!(

@@ -14,8 +14,7 @@ use crate::error::Result;
 use crate::pg::{Db, FqName};
 
 /// Unsubscribes from the tables that one of the lists does not have, or sets them to `-` when the provider has them
-/// again. Runs inside the batch's transaction `tx`, which locks the rows of these tables in `londiste.subscriber_table`
-/// until its end.
+/// again. Their rows in `londiste.subscriber_table` are locked until the batch's transaction ends.
 pub(super) async fn follow(
     provider: &Db,
     tx: &Db,

@@ -35,8 +35,8 @@ pub(super) struct Tidy {
 }
 
 impl Tidy {
-    /// Drops snapshots, and starts restoring foreign keys, when these are due. Does not wait for locks on the tables:
-    /// the keys are restored in a task and session of their own, with the locks of [`foreign_keys::restore_in`].
+    /// Drops snapshots, and starts restoring foreign keys, when these are due. Never waits for locks on tables or long
+    /// statements.
     pub(super) async fn turn(
         &mut self,
         config: &config::Londiste,

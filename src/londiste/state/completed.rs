@@ -110,7 +110,7 @@ const NEXT: &str = "with moved as (
            update londiste.completed set last_tick_id = $2 where consumer_id = $1 and last_tick_id = $3
            returning last_tick_id)";
 
-/// After [`FIRST`] or [`NEXT`]: stores the time of the tick, and returns the number of rows that were moved.
+/// After [`FIRST`] or [`NEXT`]: stores the tick's time, and counts the rows that were moved.
 const WITH_TIME: &str = ", timed as (
            insert into londiste.completed_tick (consumer_id, tick_id, tick_time)
            select $1, m.last_tick_id, $4 from moved m where $4 is not null

@@ -21,8 +21,8 @@ use crate::pgq::consumer::{self, Consumer, Registration};
 /// How many times both sides are read when replay moves its position between the reads.
 const TRIES: usize = 5;
 
-/// Why the subscriber's position and the consumer's registration on the provider do not fit, as a text for a message.
-/// `None` when they fit, when there is no position, and when replay moved on during each of [`TRIES`] reads.
+/// Why position and registration do not fit, as a text for a message. `None` when they fit, when there is no position,
+/// and when replay moved on during each of [`TRIES`] reads.
 pub(crate) async fn position_objection(provider: &Db, subscriber: &Db, consumer: &Consumer) -> Result<Option<String>> {
     for _ in 0..TRIES {
         let Some(stored) = completed::position(subscriber, &consumer.name).await? else { return Ok(None) };

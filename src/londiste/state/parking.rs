@@ -37,8 +37,7 @@ pub(crate) async fn store(subscriber: &Db, queue: &str, table: &FqName, why: &Ap
     done.map(drop).map_err(|e| e.about(format!("table {table}")))
 }
 
-/// Stores that the table is not parked any more, and logs it if the table was. Locks the table's row in
-/// `londiste.table_position` until the transaction ends.
+/// Stores, and logs, that the table is not parked any more.
 pub(crate) async fn clear(tx: &Db, queue: &str, table: &FqName) -> Result<()> {
     let sql = "update londiste.table_position set parked_reason = null, parked_time = null, parked_mend = null
                 where queue_name = $1 and table_name = $2 and parked_reason is not null";

@@ -86,8 +86,7 @@ impl Skips {
         )
     }
 
-    /// Marks the orders as carried out, and deletes and logs those that came too late. Runs in the batch's transaction,
-    /// which locks their rows until its end.
+    /// Marks the orders as carried out, in the batch's transaction; deletes and logs those that came too late.
     pub(crate) async fn mark(&self, tx: &Db, job: &str, batch: &Batch) -> Result<()> {
         const WHERE: &str = "where consumer = $1 and ev_id = $2 and ev_txid = $3 and done_tick is null";
         let action = "store that an event was left out";
