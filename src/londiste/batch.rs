@@ -3,13 +3,13 @@
 //! The tick is stored in the subscriber's transaction that applies the batch, and the batch is finished on the provider
 //! afterwards:
 //!
-//! | the process ends after | what is visible | what happens next |
+//! | the process ends after | what the subscriber shows | what happens next |
 //! |---|---|---|
-//! | 1 next_batch, on the provider | nothing | the provider serves the same batch, it is applied |
-//! | 2 reading events | nothing | as 1 |
-//! | 3 applying, storing the tick, on the subscriber | nothing, rolled back | as 1 |
-//! | 4 commit on the subscriber | the batch, with its end tick here | the same batch comes: [`Standing::Done`], it is only finished |
-//! | 5 finish_batch on the provider | the batch | the next batch starts at the tick stored here |
+//! | 1 next_batch, on the provider | nothing | the provider gives the same batch again, which is applied |
+//! | 2 reading events | nothing | as after 1 |
+//! | 3 applying, storing the tick, on the subscriber | nothing: rolled back | as after 1 |
+//! | 4 commit on the subscriber | the batch and its end tick | the same batch again: [`Standing::Done`], it is only finished |
+//! | 5 finish_batch on the provider | the batch and its end tick | the next batch, which starts at the stored tick |
 
 use std::collections::HashMap;
 
@@ -22,70 +22,76 @@ use crate::pg::{Db, FqName, Sql, sql};
 use crate::pgq::consumer::{self, Consumer, Join};
 use crate::pgq::{Batch, TickId, event};
 
-/// How ticks are joined into batches.
+/// The ini file's limits for joining waiting ticks into one batch.
 pub(crate) fn join(config: &config::Londiste) -> Join {
     Join { least_events: config.batch_min_events, most_events: config.batch_max_events }
 }
 
-/// Who applies a batch, and between which databases.
+/// The sessions and the consumer by which a batch is read and applied.
 pub(crate) struct Reader<'a> {
     pub(crate) provider: &'a Db,
     pub(crate) subscriber: &'a Db,
-    /// By whom the batch is read.
+    /// The consumer that has the batch open: replay's or that of a copy.
     pub(crate) consumer: &'a Consumer,
-    /// The job's own consumer: orders to leave out an event are stored under its name.
+    /// The name of replay's consumer: orders to skip an event are stored under this name.
     pub(crate) job: &'a str,
 }
 
-/// Whose events of a batch are applied.
+/// Which events of a batch are applied.
 pub(crate) struct Wanted {
-    /// The tables, with what their copies hold already.
+    /// The tables whose events are applied. The filter leaves out the events that the table's copy holds already.
     pub(crate) filters: HashMap<FqName, Filter>,
-    /// Nothing but the events of this table is read.
+    /// Only the events of this table are read from the provider; `None`: all events.
     pub(crate) only: Option<FqName>,
 }
 
-/// What belongs to a batch beside its events, in the same transaction.
+/// What replay or a copy adds to the transaction of a batch, beside the batch's events.
 pub(crate) trait BatchExtras {
-    /// What is read before the transaction begins.
+    /// The result of [`BatchExtras::read`].
     type Found;
 
-    /// Reads what the transaction is to write. Runs while the batch is looked up.
+    /// Reads what [`BatchExtras::before`] is to write. Runs before the transaction begins, beside the queries for the
+    /// batch.
     async fn read(&mut self) -> Result<Self::Found>;
 
-    /// Writes before the first event.
+    /// Runs in the transaction before the first event. After [`Turn::Overtaken`] the transaction is rolled back.
     async fn before(&mut self, tx: &Db, found: &Self::Found) -> Result<Turn>;
 
-    /// Writes after the last event. `events_sql` gives the batch's events on the provider.
+    /// Runs in the transaction after the last event. `events_sql` is the statement that read the events from the
+    /// provider.
     async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &Sql) -> Result<()>;
 
-    /// The transaction is committed.
+    /// Runs after the commit, before the batch is finished on the provider.
     fn committed(&mut self, found: Self::Found);
 }
 
 /// Whether the batch may be applied, as seen inside its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// Yes.
+    /// This process may apply the batch.
     Ours,
-    /// Another process applies it, or has applied it.
+    /// Another process applies the batch, or has applied it.
     Overtaken,
 }
 
 /// How a batch ended.
 #[derive(Debug)]
 pub(crate) enum Processed {
-    /// Applied now, and finished.
+    /// The batch was applied and finished.
     Applied(Box<Applied>),
-    /// It was applied before, and is finished now.
+    /// The batch had been applied before, and was finished.
     AlreadyDone,
-    /// Another process has applied it at the same moment: nothing was changed, the batch comes again.
+    /// Another process applies or has applied the batch: nothing was changed here, and the provider gives the batch
+    /// again.
     Overtaken,
 }
 
-/// Steps 2 to 5: applies the batch, commits, finishes it. After an error nothing of the batch is on the subscriber.
+/// Steps 2 to 5: applies the batch, commits, finishes it. Fails with `Error::diverged` when the stored position does
+/// not fit the batch. An error before the commit rolls the batch back; after a later error the next call finds the
+/// stored tick, and returns [`Processed::AlreadyDone`] if the commit was carried out.
 ///
-/// On the subscriber, the rows and tables that the events change are locked until the commit.
+/// On the subscriber, the rows and tables that the events change are locked until the commit. On the provider a COPY is
+/// open until the last event is read, behind a pooler in a transaction.
 pub(crate) async fn process<E: BatchExtras>(
     reader: &Reader<'_>,
     batch: &Batch,
@@ -94,7 +100,7 @@ pub(crate) async fn process<E: BatchExtras>(
     extras: &mut E,
 ) -> Result<Processed> {
     let Reader { provider, subscriber, consumer, job } = *reader;
-    // These questions do not depend on each other, and a small batch takes little more than its round trips.
+    // The four queries run side by side, since a small batch takes little more time than its round trips.
     let (stored, pending, (sql, ends), found) = tokio::try_join!(
         completed::position(subscriber, &consumer.name),
         skips::pending(subscriber, job),
@@ -158,7 +164,8 @@ pub(crate) async fn process<E: BatchExtras>(
     Ok(Processed::Applied(Box::new(applied)))
 }
 
-/// The error of [`Standing::Lost`]. Moving the consumer to the stored tick helps only while the queue has this very tick.
+/// The error of [`Standing::Lost`]. Advises `--rewind` only when the queue still has the stored tick, made at the
+/// stored time.
 async fn lost_position(reader: &Reader<'_>, batch: &Batch, tick: TickId, stored: Option<&Position>) -> Result<Error> {
     let Consumer { queue, name } = reader.consumer;
     let message =

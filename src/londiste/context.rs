@@ -1,7 +1,7 @@
-//! What every command has: its settings, the operator's requests, its sessions and its transactions.
+//! What all commands share: settings, stop requests, sessions and transactions.
 //!
-//! A change is one transaction per table or sequence, which `fake = 1` rolls back; so what a command was doing when
-//! it stopped is there in full or not at all.
+//! A command changes each table or sequence in a transaction of its own, which `fake = 1` rolls back. So a command that
+//! stops half-way leaves every table and sequence either changed or as before.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::pg::{Db, Role, Tx};
 use crate::pgq::consumer::Consumer;
 use crate::text::Lines;
 
-/// The queue that the process replicates and the consumer by which it reads it. Fixed when the process starts: every
-/// position and every copy on the subscriber belongs to them.
+/// The queue and the consumer of the process. Both are fixed until the process ends: every position and every copy on
+/// the subscriber belongs to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Job {
     /// `pgq_queue_name`
@@ -23,17 +23,17 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// As the ini file has it.
+    /// The queue and the consumer of the ini file.
     pub(crate) fn of(config: &config::Londiste) -> Job {
         Job { queue: config.pgq_queue_name.clone(), consumer: config.pgq_consumer_id.clone() }
     }
 
-    /// The consumer of replay itself.
+    /// The consumer by which replay reads the queue. Copies have consumers of their own.
     pub(crate) fn main_consumer(&self) -> Consumer {
         Consumer { queue: self.queue.clone(), name: self.consumer.clone() }
     }
 
-    /// Fails when a reloaded ini file is for another queue or consumer.
+    /// Fails when the reloaded ini file has another queue or consumer.
     pub(crate) fn check_reload(&self, config: &config::Londiste) -> Result<()> {
         let new = Job::of(config);
         for (key, now, then) in
@@ -50,7 +50,7 @@ impl Job {
     }
 }
 
-/// A command at work: its settings and the operator's requests.
+/// The settings of a command, and the requests to stop or reload.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) config: &'a config::Londiste,
@@ -62,12 +62,12 @@ impl<'a> Context<'a> {
         Context { config, control }
     }
 
-    /// The queue.
+    /// `pgq_queue_name`
     pub(crate) fn queue(&self) -> &'a str {
         &self.config.pgq_queue_name
     }
 
-    /// The consumer.
+    /// `pgq_consumer_id`
     pub(crate) fn consumer(&self) -> &'a str {
         &self.config.pgq_consumer_id
     }
@@ -86,7 +86,7 @@ impl<'a> Context<'a> {
         Db::open(role, conninfo, &self.config.common.job_name, self.control.abort()).await
     }
 
-    /// Waits; a stop request ends the command.
+    /// Waits, at most until a reload is requested. Fails with `Error::Aborted` when a stop is requested.
     pub(crate) async fn pause(&self, duration: Duration) -> Result<()> {
         match self.control.sleep(duration).await {
             Wake::Elapsed | Wake::Reload => Ok(()),
@@ -94,12 +94,13 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Fails when a stop was requested. Called between two tables.
+    /// Fails with `Error::Aborted` when a stop was requested. Called between two tables.
     pub(crate) fn proceed(&self) -> Result<()> {
         if self.control.stopping() { Err(Error::Aborted) } else { Ok(()) }
     }
 
-    /// Does the work in one transaction.
+    /// Runs `work` in a transaction of its own, which [`Context::end`] ends: locks are held until then. An error rolls
+    /// back.
     pub(crate) async fn change<T>(&self, db: &Db, work: impl AsyncFnOnce(&Db) -> Result<T>) -> Result<T> {
         let tx = db.begin("begin a transaction", "begin").await?;
         let done = work(&tx).await?;
@@ -107,24 +108,24 @@ impl<'a> Context<'a> {
         Ok(done)
     }
 
-    /// Commits, or with `fake = 1` rolls back.
+    /// Commits; with `fake = 1` rolls back.
     pub(crate) async fn end(&self, tx: Tx<'_>) -> Result<()> {
         if self.config.fake { tx.rollback("roll back").await } else { tx.commit("commit").await }
     }
 }
 
-/// What became of one table or sequence of many.
+/// The result of the change of one table or sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was done.
+    /// The change was made.
     Done,
-    /// It was not done, and the log says why.
+    /// The change failed; the error is in the log.
     Logged,
 }
 
 impl Outcome {
     /// Logs an error, so that the caller goes on to the next table or sequence. Returns the error when the session is
-    /// closed or a stop was requested: then there is no next one.
+    /// closed or a stop was requested: then the command ends.
     pub(crate) fn of(db: &Db, done: Result<()>) -> Result<Outcome> {
         let Err(error) = done else { return Ok(Outcome::Done) };
         if matches!(error, Error::Aborted) || db.is_closed() {
@@ -134,14 +135,14 @@ impl Outcome {
         Ok(Outcome::Logged)
     }
 
-    /// Whether it was not done.
+    /// Whether the change failed.
     pub(crate) fn is_failed(self) -> bool {
         self == Outcome::Logged
     }
 }
 
-/// Leaves out where in the schema's functions an error came from when they raised it themselves: it is a fact about the
-/// table then, not a fault of the functions.
+/// Removes the CONTEXT line of an error that a function of the schema raised on purpose: such an error tells a fact
+/// about the table, and the line of the function is of no use to the operator.
 fn without_origin(report: &str) -> String {
     let raised = |line: &str| {
         line.strip_prefix("CONTEXT: ")

@@ -1,10 +1,11 @@
-//! Foreign keys that were dropped for a copy come back: first `not valid`, which needs its locks for a moment only,
-//! then validated while writers go on. One that fails stays pending and is tried again; `londiste.fkey_failure` says why.
+//! Drops foreign keys for a copy and restores them after it: a key is added `not valid`, which holds its locks for a
+//! moment only, then validated while writers go on. A key that fails stays pending and is tried again;
+//! `londiste.fkey_failure` has the reason.
 //!
 //! | the process ends after | what the next try finds |
 //! |---|---|
-//! | adding the key | key not valid, still pending: it is only validated |
-//! | validating | key valid, still pending: the pending row is deleted |
+//! | adding the key | the key not valid and still pending: validates it |
+//! | validating the key | the key valid and still pending: deletes the pending row |
 
 use std::time::Duration;
 
@@ -19,24 +20,27 @@ use crate::text::{Lines, shown};
 
 use super::state::foreign_keys::{self as stored, PendingFkey, When};
 
-/// How many keys without a row a report shows.
+/// How many values of the key without a referenced row a report shows.
 const KEYS_SHOWN: usize = 10;
 
-/// How long one try waits for a lock. Other sessions wait behind it, and for the locks that are held already. Less than a server's
-/// `deadlock_timeout`, which is a second unless somebody has changed it. Also the pause between two tries.
+/// How long one try waits for a lock, and the pause between two tries. Less than the server's `deadlock_timeout` (by
+/// default 1 s); meanwhile other sessions wait behind the try, and for the locks that the try holds already.
 const LOCK_WAIT: Duration = Duration::from_millis(300);
 
-/// How a round of restoring ended.
+/// How restoring a list of foreign keys ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Restored {
-    /// Nothing of the round is pending any more.
+    /// Every key is restored, or waits for a copy that has begun meanwhile.
     All,
-    /// Some stay pending; they have been reported.
+    /// Some keys failed and stay pending; the reasons are in the log and in `londiste.fkey_failure`.
     SomeFailed,
 }
 
-/// Drops the foreign keys from and to the table, each in a transaction of its own that hardly waits for locks; their
-/// definitions are kept in `londiste.subscriber_pending_fkeys`.
+/// Drops the foreign keys from and to the table, and keeps their definitions in `londiste.subscriber_pending_fkeys`.
+///
+/// Each key is dropped in a transaction of its own, which takes ACCESS EXCLUSIVE on both of its tables and waits at
+/// most [`LOCK_WAIT`] for each. When a lock is not granted, fails with SQLSTATE 55P03; keys that were dropped before
+/// stay dropped.
 pub(crate) async fn drop_all(subscriber: &Db, name: &FqName) -> Result<()> {
     for fkey in stored::active(subscriber, name).await? {
         tracing::info!("Dropping fkey: {}", fkey.name);
@@ -48,13 +52,17 @@ pub(crate) async fn drop_all(subscriber: &Db, name: &FqName) -> Result<()> {
     Ok(())
 }
 
-/// Restores them one by one in a session of its own.
+/// [`restore_in`] in a session of its own.
 pub(crate) async fn restore(config: config::Londiste, pending: Vec<PendingFkey>, abort: Abort) -> Result<Restored> {
     let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, &config.common.job_name, &abort).await?;
     restore_in(&subscriber, &config, &pending, "next try in a minute").await
 }
 
-/// Restores them one by one. Those that fail are reported, with `outlook` on what becomes of them.
+/// Restores the keys one by one. Logs a key that fails, with `outlook` on its next try, and stores the reason. Returns
+/// an error only when the session is closed or a stop was requested.
+///
+/// Adding a key locks both tables in SHARE ROW EXCLUSIVE mode for a moment; validating it locks the referencing table
+/// in SHARE UPDATE EXCLUSIVE and the referenced one in ROW SHARE mode while the rows are checked.
 pub(crate) async fn restore_in(
     subscriber: &Db,
     config: &config::Londiste,
@@ -86,7 +94,7 @@ pub(crate) async fn restore_in(
 /// Why a key could not be restored.
 struct Failure {
     error: Error,
-    /// What `error` is about, for people: the keys without a row.
+    /// For a violation: the values of the key that the referenced table does not have, as a text for the log.
     offending: Option<String>,
 }
 
@@ -118,7 +126,7 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
         }
         let is_violation = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
         let offending = if is_violation { offending_keys(subscriber, fkey).await? } else { None };
-        // A key that is not valid still refuses new rows, and so would stop replay.
+        // A key that is not valid still refuses new rows, and so would stop replay: it is dropped.
         let tx = subscriber.begin("drop a foreign key", "begin").await?;
         tx.limit_lock_wait(config.lock_timeout).await?;
         let drop = sql!(
@@ -133,14 +141,14 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
     Ok(forget(subscriber, config, fkey).await?)
 }
 
-/// What there is of a key after it was added.
+/// What there is of a key after [`add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Added {
-    /// All that it was before the copy.
+    /// The key as it was before the copy.
     Whole,
-    /// What is there has still to be validated.
+    /// The key, not validated yet.
     NotValid,
-    /// Nothing: a copy has begun meanwhile.
+    /// No key: a copy has begun meanwhile.
     No,
 }
 
@@ -150,7 +158,7 @@ impl Added {
     }
 }
 
-/// Whether the key is there, and if so whether it is validated.
+/// Whether the key is validated, or was not valid before the copy either; `None` when there is no such key.
 async fn validated(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<bool>> {
     let row = subscriber
         .query_opt(
@@ -163,13 +171,13 @@ async fn validated(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<bool>> 
     Ok(row.map(|row| row.get::<_, bool>(0) || fkey.is_not_valid()))
 }
 
-/// Adds the key, for `lock_timeout` in short tries:
+/// Adds the key, for `lock_timeout` in tries of [`LOCK_WAIT`]. With one long try:
 ///
-/// 1. a batch has changed the referenced table;
-/// 2. adding the key locks the referencing one and waits for the other;
-/// 3. the batch comes to the referencing one: a deadlock, and the server may end the batch.
+/// 1. A batch changes the referenced table and goes on.
+/// 2. Adding the key locks the referencing table, and waits for the referenced one.
+/// 3. The batch comes to the referencing table: a deadlock, and the server may cancel the batch.
 ///
-/// No order of locks fits all batches, so the key lets go before the server looks for a deadlock.
+/// No order of locks fits all batches, so a try ends before `deadlock_timeout`, when the server looks for deadlocks.
 async fn add_patiently(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<Added> {
     let started = Instant::now();
     loop {
@@ -186,15 +194,15 @@ async fn add_patiently(subscriber: &Db, config: &config::Londiste, fkey: &Pendin
     }
 }
 
-/// Adds the key unless it is there. A partitioned table takes no key that is not valid, so it gets it whole at once;
-/// and a key that was not valid before the copy comes back as it was.
+/// Adds the key unless it is there: `not valid`, but valid at once on a partitioned table, where PostgreSQL refuses
+/// `not valid`. A key that was not valid before the copy comes back so.
 ///
-/// 1. The key is seen to be restorable;
-/// 2. one of its tables is to be copied again: its keys are looked for and dropped, this one is not there yet;
-/// 3. the key is added, and refuses what the copy's consumer applies while the other table is behind or ahead.
+/// 1. The key is found to be restorable.
+/// 2. One of its tables is to be copied again: the foreign keys of the table are dropped. This key is not there yet.
+/// 3. The key is added, and refuses events that the copy's consumer applies while the other table is behind or ahead.
 ///
-/// So the states are read once more under the locks that adding takes. If 2 comes later, it waits for these locks, or
-/// finds the key when the copy begins.
+/// Rule: the states are read again under the locks that adding the key takes. A step 2 that comes later waits for these
+/// locks and drops the key, or the copy drops it when it begins.
 async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<Added> {
     let tx = subscriber.begin("create a foreign key", "begin").await?;
     tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
@@ -236,7 +244,8 @@ async fn validate(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
     tx.commit(ACTION).await
 }
 
-/// The first few keys that the other table does not have, in words. The constraint must be there.
+/// The first [`KEYS_SHOWN`] values of the key that the referenced table does not have, as a text for the log; `None`
+/// when the values cannot be listed. The constraint must exist.
 async fn offending_keys(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<String>> {
     let row = subscriber
         .query_opt(
@@ -267,7 +276,7 @@ async fn offending_keys(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<St
         equal = Sql::from_server(row.get(3)),
         limit = KEYS_SHOWN + 1
     );
-    // Types without an order or an equality by this name cannot be listed this way; the server's own DETAIL has one key.
+    // Fails for types without `=` or an order. Then the log has only the one value in the DETAIL of the server's error.
     let Ok(rows) = subscriber.query("read the keys without a row", sql, &[]).await else { return Ok(None) };
     let mut keys: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     if keys.len() > KEYS_SHOWN {
@@ -276,11 +285,11 @@ async fn offending_keys(subscriber: &Db, fkey: &PendingFkey) -> Result<Option<St
     Ok(Some(format!("keys ({names}) of {} that {} does not have: {}", fkey.from_table, fkey.to_table, keys.join(", "))))
 }
 
-/// Takes the key from the list of those that wait, when it is really there: a new copy may have dropped it meanwhile.
+/// Deletes the pending row if the key is there and validated: a new copy may have dropped the key meanwhile.
 async fn forget(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<()> {
     let tx = subscriber.begin("forget a pending foreign key", "begin").await?;
     tx.limit_lock_wait(config.lock_timeout).await?;
-    // Whoever drops the key holds a stronger lock until it is remembered as dropped.
+    // Who drops the key holds ACCESS EXCLUSIVE until the commit that stores the key as pending.
     let lock = sql!("lock table only {table} in access share mode", table = &fkey.from_table);
     tx.batch("forget a pending foreign key", lock).await?;
     if validated(&tx, fkey).await? == Some(true) {

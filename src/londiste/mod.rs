@@ -1,4 +1,4 @@
-//! Replication of tables: what `londiste.py` did.
+//! Replication of tables: the commands of SkyTools' `londiste.py`.
 
 pub mod apply;
 mod batch;
@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::job::{Control, Output};
 use context::Context;
 
-/// Runs a command.
+/// Runs a command and returns what it prints.
 pub(crate) async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
     let context = Context::new(config, control);
     match command {

@@ -1,4 +1,4 @@
-//! How commands wait for table locks: in short tries, saying who holds the lock.
+//! How commands wait for a table's lock: in short tries, with log lines that name the sessions which hold the lock.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,11 @@ const LOCK_TRY: Duration = Duration::from_millis(400);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
 
-/// How often a command that waits for a lock says so.
+/// How often a command that waits for a lock logs the wait.
 const WAIT_REPORT: Duration = Duration::from_secs(10);
 
 impl Context<'_> {
-    /// Does the work, which locks the table, in one transaction.
+    /// [`Context::lock_table`], then [`Context::end`]: commits, or with `fake = 1` rolls back.
     pub(crate) async fn change_table<T>(
         &self,
         db: &Db,
@@ -32,9 +32,12 @@ impl Context<'_> {
         Ok(done)
     }
 
-    /// Does the work, which locks the table, in a transaction that is left open. The lock is taken in short tries with
-    /// pauses, up to the ini's `lock_timeout` altogether: while a try waits, statements of other sessions on the table wait
-    /// behind it.
+    /// Runs `work`, which locks the table, and returns the transaction open: the locks last until the caller ends it.
+    ///
+    /// A try waits at most [`LOCK_TRY`], because statements of other sessions on the table queue up behind a try that
+    /// waits. A try whose lock is not granted is rolled back, and `work` runs again after a pause, for `lock_timeout`
+    /// altogether; then fails with `Error::blocked`, which names the sessions that hold the lock. Any other error of
+    /// `work` is returned at once.
     pub(crate) async fn lock_table<'d, T>(
         &self,
         db: &'d Db,
@@ -69,25 +72,25 @@ impl Context<'_> {
     }
 }
 
-/// Which lock a change takes on its table, and so who keeps it out.
+/// The lock that a change takes on its table. Decides which locks of other sessions are reported as being in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TableLock {
-    /// `create trigger`, `lock ... in share mode`: conflicts with writers.
+    /// Of `create trigger` or `lock ... in share mode`: conflicts with the locks of writers.
     Writers,
-    /// `drop trigger`: conflicts with readers too.
+    /// Of `drop trigger`: conflicts with the locks of readers too.
     Everybody,
 }
 
-/// A session that holds, or waits for, a lock which conflicts with ours.
+/// A session that holds, or waits for, a lock which conflicts with the wanted one.
 struct Blocker {
-    /// None for a prepared transaction.
+    /// `None` for a prepared transaction.
     pid: Option<i32>,
     text: String,
 }
 
 /// The sessions whose locks on the table, held or waited for, conflict with `lock`; the oldest transaction first.
 async fn blockers(db: &Db, table: &FqName, lock: TableLock) -> Result<Vec<Blocker>> {
-    // Who writes to a partition by its own name locks only that.
+    // A session that writes to a partition by its own name locks the partition and not the root.
     let sql = "with recursive tree(relation) as ( \
                    select pg_catalog.to_regclass($1)::oid \
                    union all \

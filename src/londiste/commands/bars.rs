@@ -12,22 +12,22 @@ use crate::error::{Report, Result};
 use crate::job::{Bar, Bars};
 use crate::pg::Db;
 
-/// How often the picture changes.
+/// How often the bars are drawn.
 const REFRESH: Duration = Duration::from_millis(200);
 
-/// How long to do without the provider's estimates when it cannot be reached.
+/// The pause between two tries to reach the provider for its estimates.
 const PROVIDER_PAUSE: Duration = Duration::from_secs(30);
 
-/// How long to wait for the next session after one was lost.
+/// The pause before a new session after an error.
 const SESSION_PAUSE: Duration = Duration::from_secs(1);
 
-/// So many tables have a line; more would push the log off a small terminal.
+/// At most so many tables have a bar: more would leave no room for the log on a small terminal.
 const LINES: usize = 8;
 
-/// The picture on the terminal.
+/// The bars on the terminal.
 pub(super) struct CopyBars {
     bars: Bars,
-    /// Knows how many rows there will be.
+    /// For the estimated numbers of rows; `None` while the provider cannot be reached.
     provider: Option<Db>,
     ask_provider_at: Instant,
 }
@@ -38,7 +38,8 @@ impl CopyBars {
         Bars::open().map(|bars| CopyBars { bars, provider: None, ask_provider_at: Instant::now() })
     }
 
-    /// Shows the tables that are not there yet. `all` is how many there are, `done` what they are when they are there.
+    /// Draws the number of finished tables out of `all`, and a bar for each table of `left` whose copy has begun.
+    /// `done` is the word for finished tables.
     pub(super) async fn draw(
         &mut self,
         context: &Context<'_>,
@@ -63,7 +64,7 @@ impl CopyBars {
         Ok(())
     }
 
-    /// The estimates are a help, not a must.
+    /// Opens the provider's session when the pause is over. Without it only the estimates are missing.
     async fn reach_provider(&mut self, context: &Context<'_>) {
         if self.provider.as_ref().is_some_and(Db::is_closed) {
             self.provider = None;
@@ -80,8 +81,8 @@ fn line(table: &SubscribedTable, progress: Option<Progress>) -> Bar {
     Bar { name: table.name.to_string(), share: progress.and_then(|p| p.share()), text }
 }
 
-/// Draws the progress of all copies until the future is dropped. Errors are logged at debug level and never returned: a
-/// copy does not depend on its picture.
+/// Draws the progress of all copies until the future is dropped. Errors are logged at debug level and never returned:
+/// the copies go on without the bars.
 pub(super) async fn copies(context: &Context<'_>) -> Infallible {
     let Some(mut bars) = CopyBars::open() else { return future::pending().await };
     loop {

@@ -12,19 +12,19 @@ pub(crate) enum Command {
     Subscriber(Subscriber),
     /// Apply events to the subscriber until stopped.
     Replay,
-    /// Only copy tables, in the foreground, and end when nothing is left to copy.
+    /// Copy tables in the foreground, and end when no table is left to copy.
     Copy,
     /// Compare the contents of tables.
     Compare(Compare),
     /// Write, or execute, the statements that make the subscriber's tables equal to the provider's.
     Repair(Repair),
-    /// Move the consumer on the provider to where the subscriber stands.
+    /// Move the consumer on the provider to the tick that the subscriber has applied.
     Rewind,
-    /// Forget where the subscriber stands.
+    /// Delete the tick that the subscriber has applied, so that replay goes on from the provider's position.
     Reset,
 }
 
-/// Tables or sequences that a command is for.
+/// The tables or sequences that a command is to work on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
     /// Names and globs as typed.
@@ -42,7 +42,7 @@ pub(crate) enum Provider {
     Add {
         /// Which.
         tables: Selection,
-        /// `--capture`, over the ini's.
+        /// `--capture`; `None`: as in the ini file.
         capture: Option<config::Capture>,
         /// `--key=col,...`: the key instead of the primary key.
         key: Option<Vec<String>>,
@@ -70,15 +70,15 @@ pub(crate) enum Problems {
     Ignore,
 }
 
-/// How `subscriber add` treats the data that is there.
+/// How `subscriber add` treats the rows that a table has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum CopyMode {
     /// Truncate and copy.
     #[default]
     Copy,
-    /// `--skip-truncate`: copy on top of what is there.
+    /// `--skip-truncate`: add the copy's rows to those that the table has.
     SkipTruncate,
-    /// `--expect-sync`: both sides are equal already.
+    /// `--expect-sync`: both sides have the same rows already, no copy.
     ExpectSync,
     /// Both options were given, which is an error of each table that would be added.
     Contradiction,
@@ -104,14 +104,14 @@ pub(crate) enum Subscriber {
         tables: Selection,
         /// What happens to tables with problems.
         problems: Problems,
-        /// What to do with the data that is there.
+        /// What becomes of the rows that a table has.
         mode: CopyMode,
     },
     /// Unsubscribe from tables.
     Remove(Selection),
     /// List tables and states.
     Tables {
-        /// `--progress`: and how far their copies are.
+        /// `--progress`: with the progress of their copies.
         progress: bool,
     },
     /// List tables and sequences of the provider that are not subscribed.
@@ -133,7 +133,7 @@ pub(crate) enum Subscriber {
     },
     /// Register the consumer on the provider's queue.
     Register,
-    /// Unregister it.
+    /// Unregister the consumer and those of its copies.
     Unregister,
     /// Subscribe to sequences.
     AddSeq(Selection),
@@ -150,6 +150,6 @@ pub(crate) enum Subscriber {
     },
     /// Lag, rate, states, last error.
     Status,
-    /// Leave out one event, which cannot be applied.
+    /// Leave out the event with this `ev_id`, which cannot be applied.
     SkipEvent(i64),
 }

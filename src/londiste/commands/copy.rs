@@ -1,5 +1,5 @@
-//! The `copy` command: brings every table that is `-`, `in-copy` or `catching-up` to where only replay can go on, in the
-//! foreground, and ends. Replay may run at the same time.
+//! The `copy` command: brings every table that is `-`, `in-copy` or `catching-up` to `wanna-sync`, in the foreground,
+//! and ends. Replay may run at the same time.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::config;
 use crate::error::Result;
 use crate::job::{Control, Output};
 
-/// Runs the command.
+/// Runs the command until no table is left to copy, parked ones aside, or a stop is requested.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let context = Context::new(config, control);
     let (job, changes) = (Job::of(config), StateChanges::new());

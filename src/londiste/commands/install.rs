@@ -1,6 +1,6 @@
 //! `provider install` and `subscriber install`: schema `londiste`, on the provider also `pgq` and the queue.
 //!
-//! Each is one transaction: it is all there or nothing is.
+//! Each of the two installs in one transaction: after an error nothing is installed.
 
 use tracing::info;
 
@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::pg::{self, Db, text};
 use crate::pgq;
 
-/// Installs what is missing on the provider and creates the queue.
+/// Installs or upgrades the schemas on the provider and creates the queue, with the locks of [`schema::install`]; then
+/// brings the capture of all tables up to date.
 pub(crate) async fn provider(context: &Context<'_>) -> Result<()> {
     let db = context.provider().await?;
     context
@@ -24,9 +25,9 @@ pub(crate) async fn provider(context: &Context<'_>) -> Result<()> {
     if context.config.fake { Ok(()) } else { refresh_capture(&db).await }
 }
 
-/// Has capture functions that an older rlondiste generated made anew, of all queues: they share the schema. A transaction for each
-/// table, so that no table stays locked while the next one is done. The ticker's maintenance does the same, and later takes
-/// the tables that were in use here.
+/// Generates capture functions of an older rlondiste anew, for the tables of all queues, since all queues share the
+/// schema. Each table has a transaction of its own, so that no table stays locked while the next one is done. A table
+/// that is in use is left to the ticker's maintenance, which does the same.
 async fn refresh_capture(db: &Db) -> Result<()> {
     for (queue, table) in provider_queue::all_captured(db).await? {
         if provider_queue::maintain(db, &queue, &table).await? {
@@ -36,7 +37,8 @@ async fn refresh_capture(db: &Db) -> Result<()> {
     Ok(())
 }
 
-/// Installs what is missing on the subscriber.
+/// Installs or upgrades the schema on the subscriber, with the locks of [`schema::install`]; with `mirror_queue` also
+/// `pgq` and the queue.
 pub(crate) async fn subscriber(context: &Context<'_>) -> Result<()> {
     let db = context.subscriber().await?;
     context
@@ -50,7 +52,8 @@ pub(crate) async fn subscriber(context: &Context<'_>) -> Result<()> {
         .await
 }
 
-/// Creates the queue on the subscriber that applied events go on into. Its ticks come from replay.
+/// Creates the queue on the subscriber that replay writes applied events and ticks into; a new queue has no ticker of
+/// its own. Fails when schema `pgq` is not rlondiste's.
 async fn mirror_queue(tx: &Db, queue: &str) -> Result<()> {
     let found = pgq::install::ensure_installed_in(tx).await?;
     if !found.is_own() {

@@ -23,10 +23,10 @@ impl NameList {
     }
 }
 
-/// The narrowest column, and the length of the rule below each heading.
+/// The least width of a column, and the length of the rule below each heading, in characters.
 const MIN_WIDTH: usize = 15;
 
-/// For serde: a value as its text.
+/// Serializes a value as its text; for `serialize_with`.
 pub(super) fn as_text<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
@@ -39,8 +39,8 @@ pub(super) struct Section<const N: usize> {
 }
 
 impl<const N: usize> fmt::Display for Section<N> {
-    /// All columns but the last are as wide as their longest value. Two empty lines end a section; an empty one prints
-    /// nothing.
+    /// All columns but the last are as wide as their longest value. Two empty lines end a section; a section without
+    /// rows prints nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rows.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a person asks for: one file a family of commands. Nothing else uses these files.
+//! The commands of an operator, one file for each family of commands. Replay and copies use none of these files.
 
 mod bars;
 pub(super) mod command;

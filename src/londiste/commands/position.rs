@@ -7,10 +7,11 @@ use crate::job::Output;
 use crate::pg::Db;
 use crate::pgq::consumer::{self, Abilities};
 
-/// Moves the provider's consumer to where the subscriber stands (`--rewind`); registers the consumer if needed.
+/// `--rewind`: moves the provider's consumer to the tick that the subscriber has applied; registers the consumer if
+/// needed. Only warns when the subscriber has no position.
 ///
-/// Refuses, with nothing changed, when the queue does not have the subscriber's tick: events between would be lost or
-/// those of another timeline applied.
+/// Fails with `Error::diverged`, with nothing changed, when the queue does not have this tick, made at the same time:
+/// events in between would be lost, or events of another timeline applied.
 pub(crate) async fn rewind(context: &Context<'_>) -> Result<Output> {
     tracing::info!("Rewinding queue");
     let subscriber = context.subscriber().await?;
@@ -54,7 +55,8 @@ async fn check_tick(context: &Context<'_>, provider: &Db, stored: &Position) -> 
     }
 }
 
-/// Forgets where the subscriber stands (`--reset`): replay goes on from the provider's position.
+/// `--reset`: deletes the subscriber's position, so that replay goes on from the provider's position. Tables may lack
+/// the events between the two.
 pub(crate) async fn reset(context: &Context<'_>) -> Result<Output> {
     tracing::info!("Resetting queue tracking on dst side");
     let subscriber = context.subscriber().await?;

@@ -16,7 +16,7 @@ use crate::job::Output;
 use crate::pg::catalog::{self, RelationKind, TableEntry, Trigger};
 use crate::pg::{Db, FqName};
 
-/// Runs a command on the provider.
+/// Runs a command on the provider. A table that cannot be changed is logged, and makes the output failed.
 pub(crate) async fn run(command: Provider, context: &Context<'_>) -> Result<Output> {
     match command {
         Provider::Install => install::provider(context).await.map(|()| Output::none()),
@@ -85,7 +85,8 @@ fn names_of(entries: &[TableEntry]) -> Vec<FqName> {
     entries.iter().map(|e| e.name.clone()).collect()
 }
 
-/// What the patterns match and is not in the queue yet. Partitions come with their root; alone only by their own name.
+/// The tables that the patterns match and the queue does not have yet. A partition is captured with its root: it is
+/// added by itself only when a pattern is its name.
 fn to_add(matches: &[Match], entries: &[TableEntry], registered: &BTreeSet<FqName>) -> Vec<FqName> {
     let partitions: BTreeSet<&FqName> = entries.iter().filter(|e| e.is_partition).map(|e| &e.name).collect();
     let by_name: BTreeSet<FqName> = matches.iter().filter_map(|m| m.pattern.name()).collect();
@@ -94,7 +95,7 @@ fn to_add(matches: &[Match], entries: &[TableEntry], registered: &BTreeSet<FqNam
     wanted
 }
 
-/// Warns of each pattern that adds nothing. Returns whether one of them names something that does not exist.
+/// Warns of each pattern that adds no table. Returns whether one of them matches no table of the provider.
 async fn report_unmatched(db: &Db, matches: &[Match], registered: &BTreeSet<FqName>) -> Result<bool> {
     let unmatched: Vec<FqName> =
         matches.iter().filter(|m| m.names.is_empty()).filter_map(|m| m.pattern.name()).collect();
@@ -141,8 +142,9 @@ fn group_by_table(triggers: Vec<Trigger>) -> BTreeMap<FqName, Vec<Trigger>> {
     groups
 }
 
-/// What a user's AFTER trigger changes reaches the queue before its cause when the trigger runs first: a row trigger
-/// before all statement triggers, otherwise in the order of names.
+/// Warns of AFTER triggers of users that run before the capture triggers: changes that such a trigger makes would come
+/// into the queue before the change that fired it. PostgreSQL runs row triggers before statement triggers, and each
+/// kind in the order of names.
 fn warn_of_triggers(context: &Context<'_>, table: &FqName, capture: config::Capture, triggers: Option<&Vec<Trigger>>) {
     let ours = trigger_name(context.queue());
     for trigger in triggers.into_iter().flatten() {
@@ -160,13 +162,13 @@ fn warn_of_triggers(context: &Context<'_>, table: &FqName, capture: config::Capt
     }
 }
 
-/// The name of a queue's triggers, without the suffix of the statement triggers.
+/// The name of a queue's capture triggers, without the suffix that statement triggers have.
 fn trigger_name(queue: &str) -> String {
     format!("{}_logger", queue.to_lowercase().replace('.', "_"))
 }
 
-/// Whether a trigger that calls this function only writes events: a generated capture function, or a trigger function of `PgQ`.
-/// `londiste.is_own_trigger()` says the same in the database.
+/// Whether a trigger that calls this function only writes events: a generated capture function, or a trigger function
+/// of `PgQ`. The same rule as in `londiste.is_own_trigger()`.
 fn is_replication_function(function: &FqName) -> bool {
     let generated = |name: &str| {
         let (number, suffix) = name.strip_prefix("capture_").and_then(|rest| rest.split_once('_')).unwrap_or_default();
@@ -194,7 +196,7 @@ async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
             .await;
         failed |= Outcome::of(&db, removed)?.is_failed();
     }
-    // Sent even when nothing was removed: so the command can be repeated after it was interrupted before this.
+    // Sent even when no table was removed: so the command can be repeated after it was interrupted before this event.
     context.change(&db, async |tx: &Db| provider_queue::notify_change(tx, context.queue()).await).await?;
     Ok(Output::none().failed(failed))
 }

@@ -1,5 +1,5 @@
-//! `subscriber fkeys`, `triggers` and `restore-triggers`: what belongs to the replicated tables, in place or put aside for
-//! a copy.
+//! `subscriber fkeys`, `triggers` and `restore-triggers`: foreign keys and triggers of the replicated tables, active,
+//! or dropped for a copy.
 
 use super::super::context::{Context, Outcome};
 use super::super::foreign_keys::{self, Restored};
@@ -59,7 +59,8 @@ fn places(shown: &[Shown], pending: &'static str, active: &'static str) -> Vec<(
     }
 }
 
-/// The subscriber, and the names of the tables that are registered on both sides. None is said in the log.
+/// A session on the subscriber, and the names of the tables that are registered on both sides. Logs a line when there
+/// are none.
 async fn common_tables(context: &Context<'_>) -> Result<(Db, Vec<String>)> {
     let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
     let offered = provider_queue::tables(&provider_db, context.queue()).await?;
@@ -72,13 +73,14 @@ async fn common_tables(context: &Context<'_>) -> Result<(Db, Vec<String>)> {
     Ok((db, tables))
 }
 
-/// Brings back foreign keys that were dropped for copies which will not happen any more.
+/// Restores foreign keys that were dropped for copies which will not come, as [`foreign_keys::restore_in`] does.
 pub(super) async fn restore_fkeys(context: &Context<'_>, db: &Db, pending: &[PendingFkey]) -> Result<Restored> {
     let outlook = "replay tries again while it runs";
     foreign_keys::restore_in(db, context.config, pending, outlook).await
 }
 
-/// `restore-triggers`: brings back the named triggers of a table, or all of them.
+/// `restore-triggers`: restores the named triggers of a table, or all of them without names, with the locks of
+/// [`triggers::restore`].
 pub(super) async fn restore_named(context: &Context<'_>, table: &str, names: &[String]) -> Result<Output> {
     let db = context.subscriber().await?;
     let table = FqName::parse(table);
@@ -113,7 +115,7 @@ pub(super) async fn restore_named(context: &Context<'_>, table: &str, names: &[S
     Ok(Output::none().failed(failed))
 }
 
-/// Brings back all triggers of a table that are pending.
+/// Restores all pending triggers of a table in one transaction, with the locks of [`triggers::restore_all`].
 pub(super) async fn restore_triggers(context: &Context<'_>, db: &Db, table: &FqName) -> Result<Outcome> {
     if names_of(db, Place::Pending, table).await?.is_empty() {
         return Ok(Outcome::Done);

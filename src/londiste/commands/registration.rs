@@ -1,8 +1,8 @@
 //! Registers and unregisters the job's consumer on the provider's queue.
 //!
-//! Both sides must agree: a position on the subscriber without its consumer on the provider is a lost position, and
-//! tables that are `ok` without a consumer lose events unseen. There is no transaction over both databases, so the
-//! order is such that a crash between the two leaves only work to be done again.
+//! Both sides must agree: a position on the subscriber whose consumer is not registered on the provider is a lost
+//! position, and tables that are `ok` lose events silently without a consumer. No transaction spans both databases, so
+//! the order of the changes is such that the command can be repeated after it ended between two of them.
 
 use super::super::context::{Context, Job};
 use super::super::foreign_keys::Restored;
@@ -14,7 +14,8 @@ use crate::job::Output;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::Consumer;
 
-/// Registers the consumer. One that is new starts at the newest tick, so the old position on the subscriber goes first.
+/// Registers the consumer, at the newest tick; does nothing when it is registered. The position on the subscriber is
+/// deleted before the registration is committed. Fails when the queue does not exist.
 pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     provider_queue::require(&provider, context.queue()).await?;
@@ -31,8 +32,8 @@ pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
     Ok(Output::none())
 }
 
-/// Unregisters the consumer and those of its copies. All tables are to be copied again first, since what happens
-/// from now on is not kept for them.
+/// Unregisters the consumer and those of its copies. First sets all tables to `-`, since the queue keeps no events for
+/// them any more; last restores their foreign keys and triggers. Fails when the consumer is not registered.
 pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let consumers = registered(context, &provider).await?;
@@ -58,8 +59,8 @@ pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
         })
         .await?;
     for consumer in &consumers {
-        // Not in one transaction: a copy that ends at this moment unregisters its consumer itself. The job's own consumer
-        // is the last one, so that a command that was cut off can be repeated.
+        // Not in one transaction: a copy that ends at this moment unregisters its consumer itself. The job's own
+        // consumer is the last one, so that the command can be repeated after it was interrupted.
         if context.config.fake {
             context.change(&provider, async |tx: &Db| consumer.unregister(tx).await).await?;
         } else {
@@ -69,7 +70,7 @@ pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
     if context.config.fake {
         return Ok(Output::none());
     }
-    // What was dropped for copies. The tables stay subscribed: when they are copied again, it is dropped again.
+    // Restores what was dropped for copies. The tables stay subscribed: their next copy drops it again.
     let pending = stored_fkeys::pending_of(&subscriber, &tables).await?;
     let mut failed = put_aside::restore_fkeys(context, &subscriber, &pending).await? == Restored::SomeFailed;
     for table in &tables {
@@ -79,7 +80,7 @@ pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
     Ok(Output::none().failed(failed))
 }
 
-/// The consumers of this job on the queue: its own, and those of copies that were cut off.
+/// The registered consumers of this job: those of copies, whether they run or not, and last the job's own.
 async fn registered(context: &Context<'_>, provider: &Db) -> Result<Vec<Consumer>> {
     let sql = "select c.co_name from pgq.subscription s \
                join pgq.queue q on q.queue_id = s.sub_queue \

@@ -1,4 +1,4 @@
-//! Which tables or sequences a command is for: names and globs against what there is.
+//! Matches the names and globs of a command with the tables or sequences that exist.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads what was typed.
+    /// The pattern of a word of the command line.
     pub(crate) fn parse(typed: &str) -> Pattern {
         Pattern { typed: typed.to_owned(), full: FqName::parse(typed).to_string() }
     }
@@ -29,7 +29,7 @@ impl Pattern {
         &self.typed
     }
 
-    /// The one name that is meant, unless this is a glob.
+    /// The name that the pattern is; `None` for a glob.
     pub(crate) fn name(&self) -> Option<FqName> {
         (!self.full.contains(['*', '?'])).then(|| FqName::parse(&self.full))
     }
@@ -47,7 +47,7 @@ impl Pattern {
 pub(crate) struct Match {
     /// The pattern.
     pub(crate) pattern: Pattern,
-    /// What it matches, in the order of the candidates.
+    /// The candidates that match, in their order.
     pub(crate) names: Vec<FqName>,
 }
 
@@ -60,12 +60,12 @@ impl Selection {
         self.names.iter().map(|n| Pattern::parse(n)).collect()
     }
 
-    /// Whether neither a name nor `--all` was given: there is nothing to do.
+    /// Whether neither a name nor `--all` was given, so that the command has nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty() && !self.all
     }
 
-    /// What each pattern matches among the candidates.
+    /// For each pattern the candidates that match.
     pub(crate) fn matches(&self, candidates: &[FqName]) -> Vec<Match> {
         let matches_of = |pattern: Pattern| {
             let names = candidates.iter().filter(|c| pattern.matches(c)).cloned().collect();
@@ -81,7 +81,7 @@ pub(crate) fn union(matches: &[Match]) -> Vec<FqName> {
     matches.iter().flat_map(|m| &m.names).filter(|name| seen.insert(*name)).cloned().collect()
 }
 
-/// Iterative, with one point to come back to: the last `*`. So the time is at most pattern times text.
+/// Goes back only to the last `*`, so the time is at most the length of the pattern times that of the text.
 fn glob_matches(pattern: &[char], text: &[char]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

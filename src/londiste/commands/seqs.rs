@@ -83,8 +83,8 @@ pub(crate) async fn provider_remove(context: &Context<'_>, wanted: &Selection) -
     Ok(Output::none().failed(failed))
 }
 
-/// The exit status is 0 even when a sequence does not exist: so it is in the original, and set-up scripts name
-/// sequences of one side only.
+/// Subscribes to sequences. The exit status is 0 even when a sequence does not exist, as in SkyTools: set-up scripts
+/// name sequences that only one side has.
 pub(crate) async fn subscriber_add(context: &Context<'_>, wanted: &Selection) -> Result<Output> {
     if wanted.is_empty() {
         return Ok(Output::none());
@@ -145,7 +145,7 @@ async fn change_one(context: &Context<'_>, db: &Db, change: impl AsyncFnOnce(&Db
     Outcome::of(db, context.change(db, change).await)
 }
 
-/// Sequences of the provider that the subscriber does not have.
+/// The sequences of the provider's queue that are not subscribed.
 pub(crate) async fn missing(provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<FqName>> {
     let have = sequences::list(subscriber, queue).await?;
     let mut missing = sequences::list(provider, queue).await?;

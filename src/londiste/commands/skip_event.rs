@@ -1,4 +1,4 @@
-//! `subscriber skip-event`: one event is left out instead of applied. Nothing is left out otherwise.
+//! `subscriber skip-event`: one event is left out instead of applied. No event is left out without this order.
 
 use crate::error::{Error, Result};
 use crate::job::Output;
@@ -10,7 +10,8 @@ use super::super::state::skips::{self, QueuedEvent, Skip};
 use super::super::state::table_state::TableState;
 use super::super::state::{completed, copy_consumer, tables};
 
-/// The command.
+/// Stores the order to skip the event with this `ev_id`. Fails when the queue does not have the event, when it is
+/// applied already, and when it will not be applied.
 pub(crate) async fn run(context: &Context<'_>, event: i64) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let found = find(context, &provider, event).await?;
@@ -39,7 +40,7 @@ async fn find(context: &Context<'_>, provider: &Db, event: i64) -> Result<Queued
     let row = match provider.query_opt(ACTION, sql, &[text(&queue)]).await? {
         Some(prefix) => {
             let events = FqName::parse(prefix.get(0));
-            // An event that was put off for a time is there twice.
+            // An event that came from the retry queue is stored twice under its id.
             let sql = sql!(
                 "select ev_txid, ev_retry, ev_type, ev_time::text, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
                    from {events} where ev_id = $1 order by ev_txid desc limit 1",
@@ -71,7 +72,8 @@ async fn find(context: &Context<'_>, provider: &Db, event: i64) -> Result<Queued
     })
 }
 
-/// The consumer that the event is to come to.
+/// The consumer that is to apply the event. Fails when none will: the table is not subscribed, or a copy has the
+/// event's effect.
 async fn consumer_of(context: &Context<'_>, subscriber: &Db, event: i64, found: &QueuedEvent) -> Result<String> {
     let main = || Ok(context.consumer().to_owned());
     let Some(name) = &found.table else { return main() };
@@ -83,7 +85,7 @@ async fn consumer_of(context: &Context<'_>, subscriber: &Db, event: i64, found: 
         ))
     };
     match table {
-        // An event of another kind may use the field for something else.
+        // In an event of these types, ev_extra1 may be something else than the name of a table.
         None if matches!(found.kind.as_str(), "T" | "EXECUTE") => main(),
         None => not_applied(&format!("table {name} is not subscribed")),
         Some(table) if table.snapshot.as_ref().is_some_and(|s| s.contains(found.txid)) => {
@@ -99,7 +101,7 @@ async fn consumer_of(context: &Context<'_>, subscriber: &Db, event: i64, found: 
     }
 }
 
-/// Whether the consumer has applied what the transaction wrote.
+/// Whether the consumer has applied the events of transaction `txid`.
 async fn is_past(context: &Context<'_>, provider: &Db, tx: &Db, consumer: &str, txid: i64) -> Result<bool> {
     let tick = completed::last_tick(tx, consumer).await?.map(|TickId(tick)| tick);
     let row = provider

@@ -1,4 +1,4 @@
-//! `subscriber status`: how far the subscriber is behind, and how its tables are.
+//! `subscriber status`: the lag of the subscriber, and the states of its tables.
 
 use std::fmt;
 
@@ -26,29 +26,29 @@ struct Status {
     position: Option<Position>,
     /// Last tick that is applied on the subscriber.
     applied_tick: Option<i64>,
-    /// What is wrong with the position that the `ok` tables rest on.
+    /// Why position and registration do not fit; null when they do, or no table is `ok`.
     problem: Option<String>,
-    /// The last error in the end of the job's log file, if that can be read here.
+    /// The last error near the end of the job's log file; null when the file cannot be read.
     last_error: Option<LastError>,
     /// Events that `skip-event` was called for and replay has not come to yet.
     events_to_skip: Vec<i64>,
     tables: Vec<TableStatus>,
 }
 
-/// Where the consumer stands on the provider.
+/// The position of the consumer on the provider.
 #[derive(Serialize)]
 struct Position {
-    /// Age of the last tick that is finished.
+    /// Age of the tick up to which batches are finished.
     lag_seconds: Option<f64>,
-    /// Events after it; null where the provider's PgQ does not count them.
+    /// Events after this tick; null when the provider's PgQ does not count them.
     pending_events: Option<i64>,
-    /// Events per second that come in; null where the provider's PgQ does not count them.
+    /// Events per second that are written into the queue; null when the provider's PgQ does not count them.
     events_per_second: Option<f64>,
-    /// Time since the consumer was last here.
+    /// Seconds since the consumer last opened or finished a batch.
     last_seen_seconds: Option<f64>,
     finished_tick: Option<i64>,
     newest_tick: Option<i64>,
-    /// Age of the newest tick: a ticker that runs keeps it small.
+    /// Age of the newest tick, which grows when the ticker does not run.
     ticker_lag_seconds: Option<f64>,
 }
 
@@ -58,9 +58,9 @@ struct TableStatus {
     #[serde(serialize_with = "as_text")]
     table: FqName,
     state: TableState,
-    /// Why it is parked, if it is.
+    /// Why the table is parked; null when it is not.
     parked: Option<String>,
-    /// What to do about it.
+    /// What mends a parked table, if it is known.
     mend: Option<String>,
     /// Why changes on the provider are not captured, or may not have been.
     problem: Option<String>,
@@ -73,7 +73,7 @@ impl TableStatus {
     }
 }
 
-/// Shows the status.
+/// Reads the status from both sides, one query after the other.
 pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let applied = completed::last_tick(&subscriber, context.consumer()).await?;
@@ -98,8 +98,8 @@ pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
     }))
 }
 
-/// All from the provider's tables: the functions fail for a consumer that is not registered in 2.1. What only PgQ 3 has is
-/// read through `to_jsonb(row)`.
+/// Read from the provider's tables, since PgQ 2.1's functions fail for a consumer that is not registered. Columns that
+/// only PgQ 3 has are read through `to_jsonb(row)`.
 async fn position(context: &Context<'_>, db: &Db) -> Result<Option<Position>> {
     let sql = "select extract(epoch from now() - last.tick_time)::float8, \
                       extract(epoch from now() - s.sub_active)::float8, \

@@ -1,4 +1,4 @@
-//! Compares the structure of tables on both sides, by column names and keys as the original does.
+//! Compares the structure of tables on both sides, by column names and keys as SkyTools does, with notes on types.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use crate::error::Result;
 use crate::pg::catalog::{self, Column, KeySource, Table};
 use crate::pg::{Db, FqName, Role};
 
-/// What is wrong with a table that keeps it from being replicated.
+/// A difference between the two sides that keeps a table from being replicated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
     /// The table does not exist on this side.
     Missing(FqName, Role),
-    /// The table has no key on this side; with the letters of its columns.
+    /// The table has no key on this side; with the [`letters`] of its columns.
     NoKey(FqName, Role, String),
     /// The provider's column does not exist on the subscriber.
     ColumnMissing(FqName, String),
@@ -39,17 +39,17 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The result of a comparison. Replication works in spite of notes, but not in spite of differences.
+/// The result of comparing a table. A table with notes can be replicated, a table with differences cannot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Comparison {
-    /// What is worth a warning.
+    /// Logged as warnings.
     pub(crate) notes: Vec<String>,
-    /// What is an error.
+    /// Logged as errors.
     pub(crate) differences: Vec<Difference>,
 }
 
 impl Comparison {
-    /// Writes all of it to the log.
+    /// Logs all notes and differences.
     pub(crate) fn log(&self) {
         for note in &self.notes {
             tracing::warn!("{note}");
@@ -60,8 +60,8 @@ impl Comparison {
     }
 }
 
-/// Compares a table on both sides; an absent table is `None`. `provider_key` names the columns of the key that was
-/// chosen when the table was added, when that is not the primary key.
+/// Compares a table on both sides; `None` stands for a table that does not exist. `provider_key` has the columns of the
+/// key that was chosen when the table was added, if one was.
 pub(crate) fn compare(
     name: &FqName,
     provider: Option<&Table>,
@@ -79,7 +79,7 @@ pub(crate) fn compare(
     };
     let chosen = |column: &str| provider_key.is_some_and(|key| key.iter().any(|k| k == column));
     let on_provider = |c: &Column| if provider_key.is_some() { chosen(&c.name) } else { c.in_key() };
-    // A chosen key needs no index of its own on the subscriber: there it is only what rows are looked up by.
+    // A chosen key needs no index on the subscriber, where its columns are only the condition that finds a row.
     let keyless = provider_key.is_some() && subscriber.key_source != KeySource::Primary;
     let on_subscriber = |c: &Column| if keyless { chosen(&c.name) } else { c.in_key() };
 
@@ -115,7 +115,7 @@ pub(crate) fn compare(
     found
 }
 
-/// How tables compare. As text it is nothing, since it has been logged.
+/// The results for several tables. Their text is empty, since they are in the log.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub(super) struct Findings(Vec<Finding>);
@@ -127,7 +127,7 @@ impl Findings {
     }
 }
 
-/// How one table compares.
+/// The result for one table.
 #[derive(Serialize)]
 struct Finding {
     #[serde(serialize_with = "as_text")]
@@ -142,7 +142,7 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Logs how the tables differ, and returns it. Those with differences cannot be replicated.
+/// Compares the tables, logs the results and returns them.
 pub(super) async fn compare_all(
     context: &Context<'_>,
     provider_db: &Db,

@@ -14,13 +14,13 @@ use crate::job::Output;
 use crate::pg::catalog;
 use crate::pg::{Db, FqName};
 
-/// What `subscriber add` knows of both sides before it begins.
+/// What `subscriber add` reads of both sides before its first change.
 struct Sides {
-    /// The provider's queue, in its order.
+    /// The tables of the provider's queue, in the order in which they were added.
     offered: Vec<FqName>,
-    /// What the subscriber has already.
+    /// The tables that are subscribed already.
     subscribed: BTreeSet<FqName>,
-    /// The tables of the subscriber's database; true for partitions.
+    /// The tables of the subscriber's database, with whether each is a partition.
     local: BTreeMap<FqName, bool>,
 }
 
@@ -35,8 +35,8 @@ impl Sides {
         })
     }
 
-    /// What the selection means, first in the provider's order. `--all` also asks for each offered table by its name, so
-    /// that one that is not there is reported.
+    /// The selected tables: those of the provider's queue in its order, then all others. `--all` also asks for each
+    /// offered table by its name, so that a table which the subscriber does not have is logged.
     fn select(&self, tables: &Selection) -> Vec<FqName> {
         let mut patterns = tables.patterns();
         if tables.names.is_empty() && tables.all {
@@ -46,7 +46,7 @@ impl Sides {
         let mut wanted = BTreeSet::new();
         for pattern in &patterns {
             let named = pattern.name();
-            // A partition's rows arrive through its root, unless it is replicated by itself.
+            // The rows of a partition come with its root, unless the partition is in the queue by itself.
             let meant = |(name, is_partition): &(&FqName, &bool)| {
                 pattern.matches(name) && (named.is_some() || !**is_partition || self.offered.contains(*name))
             };
@@ -61,7 +61,7 @@ impl Sides {
         ordered
     }
 
-    /// Logs the tables that the provider does not offer, and leaves them out unless their problems are ignored.
+    /// Logs the tables that the provider's queue does not have, and leaves them out unless their problems are ignored.
     fn keep_offered(&self, wanted: &mut Vec<FqName>, problems: Problems) {
         let offered: BTreeSet<&FqName> = self.offered.iter().collect();
         let not_offered = |table: &FqName| !offered.contains(table) && !self.subscribed.contains(table);
@@ -81,7 +81,8 @@ fn warn_of_force() {
     tracing::warn!("--force used, ignoring errors");
 }
 
-/// Adds the tables. Tables that are not offered, or whose structures differ, are left out unless their problems are ignored.
+/// Subscribes to the tables, each in a transaction of its own, which holds ACCESS EXCLUSIVE when it drops the table's
+/// triggers. Tables that are not offered, or whose structures differ, are left out unless their problems are ignored.
 pub(super) async fn add(
     context: &Context<'_>,
     tables: &Selection,
@@ -129,7 +130,7 @@ async fn add_one(context: &Context<'_>, db: &Db, table: &FqName, mode: CopyMode)
     let added = context
         .change_table(db, table, TableLock::Everybody, async |tx: &Db| {
             tables::subscribe(tx, context.queue(), table, rows).await?;
-            // They would fire for the rows of the copy. "restore-triggers" brings them back.
+            // The triggers would fire for the rows of the copy. "restore-triggers" restores them.
             if rows == Rows::Equal { Ok(()) } else { triggers::put_aside(tx, table).await }
         })
         .await;

@@ -1,5 +1,4 @@
-//! The commands on the subscriber: the set of its tables and their states. What belongs to one family of commands is in
-//! the other files.
+//! The commands on the subscriber: runs each, and has those that list, check, remove and resync tables.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,7 +21,7 @@ use crate::job::Output;
 use crate::pg::catalog;
 use crate::pg::{Db, FqName};
 
-/// Runs a command on the subscriber.
+/// Runs a command on the subscriber. A table that cannot be changed is logged, and makes the output failed.
 pub(crate) async fn run(command: Subscriber, context: &Context<'_>) -> Result<Output> {
     match command {
         Subscriber::Install => install::subscriber(context).await.map(|()| Output::none()),
@@ -61,7 +60,7 @@ impl From<SubscribedTable> for Listed {
     }
 }
 
-/// `subscriber tables`, to the byte: shell loops cut it into columns.
+/// `subscriber tables`. The text is SkyTools' to the byte: scripts cut it into columns.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct TableStates(Vec<Listed>);
@@ -109,7 +108,7 @@ async fn list_progress(context: &Context<'_>) -> Result<Output> {
     Ok(Output::of(&TableProgress(tables.into_iter().map(with).collect())))
 }
 
-/// What the subscriber could still subscribe to.
+/// The provider's tables and sequences that are not subscribed.
 #[derive(Serialize)]
 struct Missing {
     tables: Vec<String>,
@@ -141,7 +140,7 @@ async fn check(context: &Context<'_>) -> Result<Output> {
     Ok(Output::of(&found).failed(failed))
 }
 
-/// Whether what the `ok` tables rest on holds; says what does not.
+/// Whether the conditions hold under which tables are `ok`; logs those that do not.
 async fn ok_holds(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool> {
     let mut ok = tables::load(db, context.queue()).await?;
     ok.retain(|t| t.state == TableState::Ok);
@@ -196,7 +195,8 @@ async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
 async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, state: Option<TableState>) -> Result<()> {
     let is_ok = state == Some(TableState::Ok);
     let unsubscribe = async |tx: &Db| tables::unsubscribe(tx, context.queue(), table).await;
-    // A running copy holds ACCESS EXCLUSIVE on the table; replay ends the copy when the table is not subscribed any more.
+    // A running copy holds ACCESS EXCLUSIVE on the table. Replay ends the copy once the table is not subscribed any
+    // more.
     if !is_ok {
         context.change(db, unsubscribe).await?;
     }
@@ -223,7 +223,7 @@ async fn resync(context: &Context<'_>, tables: &Selection) -> Result<Output> {
         context.proceed()?;
         match have.iter().find(|t| t.name == table) {
             None => tracing::warn!("Table {table} not found"),
-            // A parked table may stand in any state; copying it again is one way out.
+            // A parked table may be in any state: copying it again is one way to mend it.
             Some(found) if found.state != TableState::Ok && !found.is_parked() => {
                 tracing::warn!("Table {table} is not in stable state");
             }

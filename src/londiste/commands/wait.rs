@@ -16,8 +16,9 @@ use crate::pg::{Db, FqName};
 /// How often the states are read.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Waits until all of the tables, by default all that are subscribed, are `ok`. The result is a failure when the time is
-/// over before. How far they are is shown as bars on a terminal, else said every `copy_progress_delay`.
+/// Waits until the tables, by default all subscribed ones, are `ok`; the output is failed after `timeout` seconds.
+/// Draws bars on a terminal, else logs the progress every `copy_progress_delay`. Fails when a table is not subscribed,
+/// or none is.
 pub(crate) async fn wait_sync(context: &Context<'_>, tables: &[String], timeout: Option<u32>) -> Result<Output> {
     let started = Instant::now();
     let limit = timeout.map(|seconds| Duration::from_secs(u64::from(seconds)));
@@ -59,15 +60,15 @@ pub(crate) async fn wait_sync(context: &Context<'_>, tables: &[String], timeout:
     }
 }
 
-/// Nobody has to wait longer for it.
+/// Logs, at debug level, why no progress is shown; the wait goes on.
 #[expect(clippy::needless_pass_by_value, reason = "an end of a result")]
 fn no_progress(error: Error) {
     tracing::debug!("no progress to tell: {}", Report(&error));
 }
 
-/// How far the copies of these tables are, a line each.
+/// Logs the progress of the copies of these tables, one line each.
 async fn tell_progress(context: &Context<'_>, db: &Db, left: &[SubscribedTable]) -> Result<()> {
-    // The estimates are a help, not a must.
+    // Without a provider only the estimates are missing.
     let provider = context.provider().await.ok();
     for (table, progress) in read_progress(db, provider.as_ref()).await? {
         if left.iter().any(|s| s.name == table) {
@@ -77,11 +78,11 @@ async fn tell_progress(context: &Context<'_>, db: &Db, left: &[SubscribedTable])
     Ok(())
 }
 
-/// What is waited for.
+/// The tables that the command waits for.
 struct Waiting {
     /// The tables that are not in sync yet.
     left: Vec<SubscribedTable>,
-    /// How many there are altogether.
+    /// How many tables the command waits for, with those in sync.
     all: usize,
 }
 
@@ -97,7 +98,7 @@ async fn waiting(context: &Context<'_>, db: &Db, wanted: &[FqName]) -> Result<Wa
             "Subscribe with \"rlondiste INI subscriber add\" first.",
         ));
     }
-    // None would be "all in sync" to the script that asks.
+    // Success would tell a script that all tables are in sync.
     if tables.is_empty() {
         return Err(Error::missing(
             format!("no table is subscribed to queue \"{}\" on subscriber ({})", context.queue(), db.target()),
@@ -110,7 +111,7 @@ async fn waiting(context: &Context<'_>, db: &Db, wanted: &[FqName]) -> Result<Wa
     Ok(Waiting { left: tables, all })
 }
 
-/// A parked table waits for a person: says so once for each reason.
+/// Warns of parked tables, which wait for an operator, once for each reason.
 fn tell_parked(left: &[SubscribedTable], told: &mut BTreeMap<FqName, Parked>) {
     for (table, why) in left.iter().filter_map(|t| Some((t, t.parked.as_ref()?))) {
         if told.get(&table.name) != Some(why) {
@@ -120,7 +121,7 @@ fn tell_parked(left: &[SubscribedTable], told: &mut BTreeMap<FqName, Parked>) {
     }
 }
 
-/// The first few of them with their states.
+/// The first few tables with their states, and the number of the rest.
 fn describe(tables: &[SubscribedTable]) -> String {
     const SHOWN: usize = 5;
     let mut text: Vec<String> = tables.iter().take(SHOWN).map(ToString::to_string).collect();

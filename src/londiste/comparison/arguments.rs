@@ -1,4 +1,4 @@
-//! What `compare` and `repair` are asked for.
+//! The arguments of `compare` and `repair`.
 
 use std::path::PathBuf;
 
@@ -15,13 +15,13 @@ pub(crate) enum Lag {
 /// Which tables `compare` and `repair` are for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tables {
-    /// Their names; all subscribed ones when empty.
+    /// The names of the tables; all subscribed tables when empty.
     pub(crate) names: Vec<String>,
     /// How long to wait for replay.
     pub(crate) lag: Lag,
 }
 
-/// What `compare` takes.
+/// The arguments of `compare`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compare {
     /// Which tables.
@@ -30,13 +30,13 @@ pub(crate) struct Compare {
     pub(crate) checksum: bool,
 }
 
-/// What `repair` takes.
+/// The arguments of `repair`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Repair {
     /// Which tables.
     pub(crate) tables: Tables,
     /// `--apply`: execute the statements on the subscriber.
     pub(crate) apply: bool,
-    /// `--output-dir`: where the files of statements go; else the current directory.
+    /// `--output-dir`: the directory of the files of statements; `None`: the current directory.
     pub(crate) output_dir: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! `compare --checksum`: compares a hash of every row, and lists the ranges of keys in which rows differ. Only keys and
-//! hashes travel.
+//! `compare --checksum`: compares a hash of every row, and lists the ranges of keys in which rows differ. The servers
+//! send only keys and hashes.
 
 use std::fmt;
 
@@ -16,10 +16,11 @@ use super::subject::{Subject, subjects};
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
 use super::walk::{Merge, Pair};
 
-/// Keys in a range.
+/// The number of keys in a range.
 const RANGE: u64 = 1000;
 
-/// Compares the tables. The output is failed when any of them differs or could not be compared.
+/// Compares the tables. The output has the ranges that differ, and is failed when a table differs or could not be
+/// compared.
 pub(super) async fn run(wanted: &Tables, context: Context<'_>) -> Result<Output> {
     let points = SyncPoints::open(context, wanted.lag).await?;
     if !points.is_close().await? {
@@ -78,7 +79,7 @@ async fn compare(table: &Subject, context: Context<'_>, point: &SyncPoint<'_>) -
     Ok(list)
 }
 
-/// Number of rows and the sum of their hashes, which does not depend on their order.
+/// The number of rows, and the sum of their hashes modulo 2^64, which does not depend on the order of the rows.
 #[derive(Default)]
 struct Sum {
     rows: u64,
@@ -99,7 +100,7 @@ impl fmt::Display for Sum {
     }
 }
 
-/// Neighbouring keys, of either side.
+/// Up to [`RANGE`] neighbouring keys, each on one side or on both.
 #[derive(Serialize)]
 struct Range {
     table: String,
@@ -109,7 +110,7 @@ struct Range {
     to: Vec<String>,
     provider_rows: u64,
     subscriber_rows: u64,
-    /// Keys whose row is on one side only, or not the same on both.
+    /// Keys whose row only one side has, or whose rows differ.
     differing_rows: u64,
     #[serde(skip)]
     keys: u64,
@@ -150,7 +151,7 @@ impl Range {
     }
 }
 
-/// What the command prints.
+/// The output of the command: the ranges with differences.
 #[derive(Default, Serialize)]
 #[serde(transparent)]
 struct Ranges(Vec<Range>);

@@ -1,4 +1,4 @@
-//! Runs the same query on both sides of a table, `compare_sql` of the ini file.
+//! `compare`: runs the ini file's `compare_sql` on both sides of a table, and compares the first rows.
 
 use crate::error::Result;
 use crate::job::Output;
@@ -14,7 +14,7 @@ use super::sync_point::{Reached, SyncPoint, SyncPoints};
 /// The place of the table's name in `compare_sql`.
 const PLACE: &str = "_TABLE_";
 
-/// Compares the tables. The output is failed when any of them differs or could not be compared.
+/// Compares the tables. The output is failed when a table differs or could not be compared.
 pub(super) async fn run(wanted: &Tables, context: Context<'_>) -> Result<Output> {
     let points = SyncPoints::open(context, wanted.lag).await?;
     if !points.is_close().await? {

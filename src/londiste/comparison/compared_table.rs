@@ -1,8 +1,8 @@
 //! How the two tables are read: which columns, and in which order.
 //!
-//! Rows are paired by walking both sides in the order of the key, so both servers and this program must agree on what
-//! the order is, whatever the collations of the databases. Where the key's types have one order everywhere, it is that
-//! of the type, and the walk follows the key's index; else it is that of the values' text, byte by byte.
+//! Rows are paired by reading both sides in the order of the key, so both servers and this program must have the same
+//! order, whatever the collations of the databases. Types that have the same order everywhere are read in the order of
+//! the type, which the key's index has; values of other types in the order of the bytes of their text.
 
 use std::cmp::Ordering;
 
@@ -18,20 +18,20 @@ use super::subject::{Subject, source};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     Integer,
-    /// Dates and timestamps, whose text has years of any length, `BC` and `infinity`.
+    /// Dates and timestamps: [`time_key`] orders their text, which has years of any length, `BC` and `infinity`.
     Time,
-    /// By the bytes of the text.
+    /// The order of the bytes of the text.
     Text,
 }
 
 /// One of the two sides of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Side {
-    /// The table as `from` has it.
+    /// The table as `from` takes it.
     source: Sql,
     /// The values of the columns as text.
     values: Vec<Sql>,
-    /// What the key's columns are ordered by.
+    /// The expressions that the key's columns are ordered by.
     order: Vec<Sql>,
     /// The types of the key's columns.
     key_types: Vec<Sql>,
@@ -43,14 +43,15 @@ pub(super) struct ComparedTable {
     pub(super) name: FqName,
     /// The key's columns, then all other columns that both sides have, in the provider's order.
     pub(super) columns: Vec<String>,
-    /// The same as they are written in SQL: quoted only where needed.
+    /// `columns` as they are written in SQL: quoted only where needed.
     pub(super) quoted: Vec<Sql>,
     /// The table as it is written in SQL.
     pub(super) quoted_table: Sql,
     /// `only `, unless the subscriber's table is partitioned.
     pub(super) only: &'static str,
     pub(super) key_len: usize,
-    /// Whether the subscriber takes given values of an identity column only when told to.
+    /// Whether inserts need `overriding system value`: the subscriber has a column that is `generated always as
+    /// identity`.
     pub(super) overrides_identity: bool,
     pub(super) provider: Side,
     pub(super) subscriber: Side,
@@ -101,7 +102,7 @@ impl ComparedTable {
         })
     }
 
-    /// Compares rows by their keys.
+    /// Compares two rows by their keys, in the order of [`Side::rows_sql`].
     pub(super) fn order(&self, a: &RowText, b: &RowText) -> Ordering {
         let keys = a.iter().zip(b).zip(&self.orders);
         keys.map(|((a, b), order)| order.compare(a.as_deref(), b.as_deref()))
@@ -111,7 +112,7 @@ impl ComparedTable {
 }
 
 impl Side {
-    /// All rows in the order of the key.
+    /// The query for all rows in the order of the key.
     pub(super) fn rows_sql(&self) -> Sql {
         sql!(
             "select {values} from {source} t order by {order}",
@@ -121,7 +122,7 @@ impl Side {
         )
     }
 
-    /// All keys in their order, each with a hash of its row.
+    /// The query for all keys in their order, each with an MD5 hash of its row.
     pub(super) fn hashes_sql(&self) -> Sql {
         sql!(
             "select {key}, pg_catalog.md5(row({row})::text) from {source} t order by {order}",
@@ -132,7 +133,7 @@ impl Side {
         )
     }
 
-    /// The rows with the keys that are given as one array of text per column of the key.
+    /// The query for the rows of given keys. Its parameters are one array of text for each column of the key.
     pub(super) fn rows_by_key_sql(&self, columns: &[String]) -> Sql {
         let numbers = 1..=self.order.len();
         let name = |n: usize| sql!("k{n}", n = n);
@@ -154,7 +155,7 @@ impl Side {
 
 impl Order {
     fn compare(self, a: Option<&str>, b: Option<&str>) -> Ordering {
-        // As "nulls last" has it.
+        // Nulls come last, as in "order by".
         let (Some(a), Some(b)) = (a, b) else { return b.is_some().cmp(&a.is_some()) };
         match self {
             Order::Integer => a.parse::<i64>().ok().cmp(&b.parse::<i64>().ok()),
@@ -164,7 +165,7 @@ impl Order {
     }
 }
 
-/// A date or timestamp of `datestyle = ISO` as what sorts like it: the year, then the rest of the text.
+/// A value that sorts as the date or timestamp `text` in `datestyle = ISO` does: the year, then the rest of the text.
 fn time_key(text: &str) -> (i64, &str) {
     match text {
         "infinity" => return (i64::MAX, ""),
@@ -200,7 +201,7 @@ impl Pair<'_> {
     }
 }
 
-/// The columns that both sides have, those of the key first; `None` when there is no common key.
+/// The columns that both sides have, the key's first; `None` when there is no common key.
 fn pairs<'a>(theirs: &'a Table, ours: &'a Table, chosen: Option<&[String]>) -> Option<Vec<Pair<'a>>> {
     let key: Vec<&str> = match chosen {
         Some(chosen) => chosen.iter().map(String::as_str).collect(),
@@ -240,11 +241,11 @@ fn value_sql(column: &Column) -> Sql {
     }
 }
 
-/// What the server orders by.
+/// The expression that the server orders by.
 fn order_sql(column: &Column, order: Order) -> Sql {
     let name = sql!("t.{name}", name = Sql::ident(&column.name));
     match (order, column.type_oid) {
-        // The order of these is that of their text.
+        // The order of these types is the one that `Order::compare` has for their text.
         (Order::Integer | Order::Time, _) | (_, BOOL | BYTEA | UUID) => name,
         (Order::Text, TEXT | VARCHAR) => sql!("{name} collate \"C\"", name = name),
         (Order::Text, _) => sql!("({name}::text) collate \"C\"", name = name),

@@ -1,9 +1,12 @@
 //! `repair --apply`: executes the fixes on the subscriber, in batches in the order of the key.
 //!
-//! While the walk reads its snapshots, writers and replay go on, so what it finds may be out of date: a row that was
-//! missing may have been deleted on the provider meanwhile, and would come back for good. Hence a batch is brought to a
-//! moment of its own, in which the provider's table is locked against writers and replay has passed all that was
-//! written; its rows are read again on both sides, and only what still differs is changed, before the lock is released.
+//! 1. The walk reads its snapshots, while writers and replay go on. A row of the provider is missing on the subscriber.
+//! 2. The row is deleted on the provider, and replay applies the delete, which finds no row.
+//! 3. The row is inserted on the subscriber, and stays for good.
+//!
+//! Rule: each batch has a sync point of its own ([`SyncPoints::hold`]), at which the provider's table is locked against
+//! writers and replay has applied every change. The rows of the batch are read again on both sides, and only those that
+//! still differ are changed, before the lock is released.
 
 use std::collections::HashMap;
 
@@ -22,15 +25,15 @@ use super::subject::Subject;
 use super::sync_point::{PIN, Reached, SyncPoints};
 use super::walk::Pair;
 
-/// Rows of a batch. Writers of the table wait for as long as a batch takes.
+/// Rows of a batch. On the provider, writers of the table wait while a batch is executed.
 const BATCH: usize = 1000;
 
-/// How the execution went.
+/// How the execution ended.
 pub(super) enum Executed {
     All,
-    /// The table could not be locked; it has been logged.
+    /// The provider's table could not be locked; the error is in the log.
     NotThis,
-    /// Replay does not catch up; it has been logged.
+    /// Replay does not catch up; the error is in the log.
     Lagging,
 }
 
@@ -40,7 +43,7 @@ pub(super) struct Executor<'a> {
     points: &'a SyncPoints<'a>,
     table: &'a Subject,
     compared: &'a ComparedTable,
-    /// The keys of the rows to look at again.
+    /// The keys of the batch that is being collected.
     keys: Vec<RowText>,
     done: Counts,
 }
@@ -55,19 +58,19 @@ impl<'a> Executor<'a> {
         Executor { context, points, table, compared, keys: Vec::with_capacity(BATCH), done: Counts::default() }
     }
 
-    /// What was changed.
+    /// How many rows were changed.
     pub(super) fn done(&self) -> Counts {
         self.done
     }
 
-    /// Takes note of a row that differs, and executes the batch when it is full. The statements that were executed go
-    /// into the file.
+    /// Adds a row that differs to the batch, and executes the batch with [`Executor::flush`] when it is full.
     pub(super) async fn push(&mut self, change: &RowFix, file: &mut FixFile) -> Result<Executed> {
         self.keys.push(change.row()[..self.compared.key_len].to_vec());
         if self.keys.len() < BATCH { Ok(Executed::All) } else { self.flush(file).await }
     }
 
-    /// Executes the fixes that are collected and not executed yet.
+    /// Executes the collected batch, and writes the executed statements into the file. Meanwhile holds SHARE on the
+    /// provider's table and row locks on the subscriber, waited for at most `lock_timeout`.
     pub(super) async fn flush(&mut self, file: &mut FixFile) -> Result<Executed> {
         if self.keys.is_empty() {
             return Ok(Executed::All);
@@ -87,7 +90,8 @@ impl<'a> Executor<'a> {
         Ok(Executed::All)
     }
 
-    /// One transaction on the subscriber. The rows are locked there, so nobody else changes them in between.
+    /// Reads the rows again on both sides and changes those that differ, in one transaction of the subscriber, where
+    /// reading locks the rows.
     async fn execute(&self, provider: &Db, keys: &[RowText]) -> Result<Vec<RowFix>> {
         let tx = self.points.subscriber().begin("begin a transaction", "begin").await?;
         tx.limit_lock_wait(self.context.config.lock_timeout).await?;
@@ -113,7 +117,7 @@ impl<'a> Executor<'a> {
         };
         let mut ordered: Vec<&RowFix> = changes.iter().collect();
         ordered.sort_by_key(order);
-        // They are sent without waiting for each other's answer.
+        // The statements are sent without waiting for the answer of the one before.
         tx.with_users_path(try_join_all(ordered.into_iter().map(async |change| {
             tx.batch("repair a row", change.sql(self.compared)).await.map_err(|e| e.about(self.describe(change)))
         })))
@@ -122,7 +126,7 @@ impl<'a> Executor<'a> {
         Ok(changes)
     }
 
-    /// The rows of one side that have these keys.
+    /// The rows of one side that have these keys, by key. `lock` is the end of the query.
     async fn rows(
         &self,
         db: &Db,
@@ -142,7 +146,7 @@ impl<'a> Executor<'a> {
         rows.iter().map(entry).collect()
     }
 
-    /// The row for messages, by its key.
+    /// The table, the kind of change and the key, for messages.
     fn describe(&self, change: &RowFix) -> String {
         let verb = match change {
             RowFix::Insert(_) => "insert",

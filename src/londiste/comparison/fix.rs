@@ -1,4 +1,4 @@
-//! The statements that make the subscriber's rows those of the provider, and the file that they are written to.
+//! The statements that make the subscriber's rows equal to the provider's, and the file of these statements.
 
 use std::fmt;
 use std::fs::File;
@@ -12,7 +12,7 @@ use super::compared_table::ComparedTable;
 use super::row::RowText;
 use super::walk::Pair;
 
-/// What is to be done with one row of the subscriber.
+/// The change that makes one row of the subscriber equal to the provider's.
 pub(super) enum RowFix {
     Insert(RowText),
     Update { provider: RowText, subscriber: RowText },
@@ -20,7 +20,7 @@ pub(super) enum RowFix {
 }
 
 impl RowFix {
-    /// What makes the two sides of a pair equal; nothing when they are.
+    /// The change for a pair; `None` when its two sides are equal.
     pub(super) fn of(pair: Pair) -> Option<RowFix> {
         match pair {
             Pair::Provider(row) => Some(RowFix::Insert(row)),
@@ -30,14 +30,14 @@ impl RowFix {
         }
     }
 
-    /// The row with the key.
+    /// A row that has the key: the provider's if there is one.
     pub(super) fn row(&self) -> &RowText {
         match self {
             RowFix::Insert(row) | RowFix::Delete(row) | RowFix::Update { provider: row, .. } => row,
         }
     }
 
-    /// The statement.
+    /// The statement that makes the change on the subscriber.
     pub(super) fn sql(&self, compared: &ComparedTable) -> Sql {
         match self {
             RowFix::Insert(row) => insert_sql(compared, row),
@@ -91,7 +91,7 @@ fn literal(value: Option<&str>) -> Sql {
     value.map_or_else(|| Sql::from("null"), Sql::literal)
 }
 
-/// How many rows are to be changed.
+/// How many rows are to be changed, or were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     inserts: u64,
@@ -115,8 +115,8 @@ impl fmt::Display for Counts {
     }
 }
 
-/// The file of statements, made when there is something to write. An old one of the same table goes first: a file that
-/// is there means differences.
+/// The file of the statements for one table, which is created with the first statement. An old file of the same table
+/// is removed first, so that a file exists only if there are differences.
 pub(super) struct FixFile {
     path: PathBuf,
     file: Option<BufWriter<File>>,
@@ -124,7 +124,7 @@ pub(super) struct FixFile {
 
 impl FixFile {
     pub(super) fn new(dir: &Path, table: &FqName) -> Result<FixFile> {
-        // The name stays one part of the path.
+        // A slash in the name must not start another directory.
         let path = dir.join(format!("fix.{}.sql", table.to_string().replace('/', "%2F")));
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {

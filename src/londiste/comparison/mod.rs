@@ -1,11 +1,12 @@
-//! `compare` and `repair`: whether tables hold the same rows on both sides, and what would make them equal.
+//! `compare` and `repair`: find rows that differ between the two sides of a table, and make them equal.
 //!
-//! * [`sync_point`] finds a moment at which both sides must be equal.
-//! * [`compared_table`] knows how the two tables are read in one order, [`walk`] reads both and pairs their rows by key.
-//! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements of [`fix`],
-//!   and [`execute`] executes them.
+//! * [`sync_point`] waits for a moment at which both sides must have the same rows, and takes a snapshot of each.
+//! * [`compared_table`] has the queries that read both tables in one order, [`walk`] reads both and pairs their rows by
+//!   key.
+//! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements of
+//!   [`fix`], and [`execute`] executes them.
 //!
-//! A table that cannot be compared is reported and does not keep the others from being compared.
+//! A table that cannot be compared is logged, and the next table is compared.
 
 mod arguments;
 mod checksum;
@@ -25,7 +26,7 @@ use super::context::Context;
 use crate::error::Result;
 use crate::job::Output;
 
-/// Runs `compare`.
+/// Runs `compare`, with the locks and snapshots of [`sync_point`].
 pub(super) async fn compare(wanted: &Compare, context: Context<'_>) -> Result<Output> {
     if wanted.checksum {
         checksum::run(&wanted.tables, context).await
@@ -34,7 +35,7 @@ pub(super) async fn compare(wanted: &Compare, context: Context<'_>) -> Result<Ou
     }
 }
 
-/// Runs `repair`.
+/// Runs `repair`, with the locks and snapshots of [`sync_point`] and [`execute`].
 pub(super) async fn repair(wanted: &Repair, context: Context<'_>) -> Result<Output> {
     repair::run(wanted, context).await
 }

@@ -1,5 +1,5 @@
-//! Finds the rows that differ, and writes the statements that make the subscriber's rows those of the provider into
-//! `fix.<schema>.<table>.sql`; with `--apply`, executes them.
+//! `repair`: finds the rows that differ, and writes the statements that make the subscriber's rows equal to the
+//! provider's into `fix.<schema>.<table>.sql`; with `--apply` executes them.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use super::subject::{Subject, subjects};
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
 use super::walk::{Merge, Pair};
 
-/// Repairs the tables. The output is failed when a table could not be compared, or a statement not executed.
+/// Repairs the tables. The output is failed when a table could not be compared, or a statement could not be executed.
 pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output> {
     let points = SyncPoints::open(context, wanted.tables.lag).await?;
     let applying = if wanted.apply { Some(SyncPoints::open(context, wanted.tables.lag).await?) } else { None };

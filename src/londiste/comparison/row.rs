@@ -8,7 +8,7 @@ use crate::pg::Db;
 /// The values of a row as text: key columns first.
 pub(super) type RowText = Vec<Option<String>>;
 
-/// The row's values. A database without an encoding may hold text that is none.
+/// The values of the row. Fails when one is not valid UTF-8, which a database with encoding SQL_ASCII may hold.
 pub(super) fn values(db: &Db, row: &Row) -> Result<RowText> {
     let value = |i| row.try_get(i).map_err(|e| db.failed("read a table as text", e));
     (0..row.len()).map(value).collect()

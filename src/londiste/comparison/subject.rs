@@ -16,13 +16,15 @@ pub(super) struct Subject {
     pub(super) on_subscriber: RelationKind,
 }
 
-/// The table as `from` and `lock table` have it. The rows of a partitioned table are all in its partitions.
+/// The table as `from` and `lock table` take it: with `only`, except for a partitioned table, whose rows are all in its
+/// partitions.
 pub(super) fn source(name: &FqName, kind: RelationKind) -> Sql {
     let only = if kind == RelationKind::Partitioned { "" } else { "only " };
     sql!("{only}{name}", only = only, name = name)
 }
 
-/// The tables that can be compared now, and whether one that was asked for cannot; the log says why.
+/// The tables that can be compared now. Logs each wanted table that is left out; a table that is `ok` but does not
+/// exist on one of the sides counts as failed.
 pub(super) async fn subjects(
     wanted: &Tables,
     context: Context<'_>,
@@ -53,7 +55,7 @@ pub(super) async fn subjects(
     Ok((list, failed))
 }
 
-/// Whether something went wrong that is in the log already; the exit status is 1 then.
+/// Whether a table failed, which is in the log already: the exit status is 1 then.
 pub(super) struct Failed(pub(super) bool);
 
 impl Failed {
@@ -62,7 +64,8 @@ impl Failed {
         self.0 = true;
     }
 
-    /// Takes the result of one table. An error is reported, and the next table is tried unless a session is gone.
+    /// Takes the result of one table, `None` for an error, which is logged. Returns the error when one of the sessions
+    /// is closed or a stop was requested: then the command ends.
     pub(super) fn take<T>(&mut self, result: Result<T>, sessions: [&Db; 2]) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),

@@ -1,10 +1,10 @@
 //! A moment at which both sides of a table must hold the same rows.
 //!
-//! 1. The table is locked against writers on the provider.
+//! 1. The provider's table is locked in SHARE mode, which writers wait for.
 //! 2. Two ticks are waited for. The first may have been begun before the lock, the second was not: every change of the
-//!    table is in a batch that ends there or earlier.
-//! 3. Replay is waited for until it has finished the batch of this tick.
-//! 4. A snapshot is taken on both sides, and the lock released: from here on only the snapshots are read.
+//!    table is in a batch that ends at the second tick or earlier.
+//! 3. Replay is waited for until it has finished the batch that ends there.
+//! 4. A snapshot is taken on both sides, and the lock is released: from here on only the snapshots are read.
 
 use std::time::{Duration, Instant};
 
@@ -19,21 +19,21 @@ use super::super::table_lock::TableLock;
 use super::arguments::Lag;
 use super::subject::{Subject, source};
 
-/// How often to look for the tick and for replay.
+/// The pause between two looks for the tick, or for replay's position.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A ticker that makes no tick in this time although it is asked to is taken for dead.
+/// After this time without a tick, although ticks are forced, the comparison fails: the ticker seems dead.
 const TICKER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Makes values look the same on both sides, and rows that a policy hides an error.
+/// Makes equal values have the same text on both sides, and raises an error where a policy would hide rows.
 pub(super) const PIN: &str =
     "set local row_security = off; set local datestyle = 'ISO, YMD'; set local timezone = 'UTC';
      set local intervalstyle = postgres; set local extra_float_digits = 3; set local bytea_output = hex";
 
-/// The walk in key order shall follow an index where there is one: a sort of a big table writes temporary files.
+/// Makes reading in key order use an index if there is one: a sort of a big table writes temporary files.
 const WALK: &str = "set local enable_sort = off; select 1";
 
-/// How far replay may be behind the ticker at the start.
+/// By how many seconds the consumer's lag may be greater than the ticker's at the start.
 const MOST_LAG: f64 = 10.0;
 
 const LAG_HINT: &str = "HINT: Wait until replay has caught up, or use --force to wait here without a limit (writers of the \
@@ -50,18 +50,18 @@ pub(super) struct SyncPoints<'a> {
     subscriber: Db,
 }
 
-/// Two transactions that read one moment of the queue.
+/// Two read-only transactions with snapshots of one sync point, which hold vacuum back on both servers until they end.
 pub(super) struct SyncPoint<'a> {
     pub(super) provider: Tx<'a>,
     pub(super) subscriber: Tx<'a>,
 }
 
-/// How an attempt at such a moment ended. What is not `Now` is in the log.
+/// How an attempt to reach a sync point ended; the reason is in the log unless `Now`.
 pub(super) enum Reached<T> {
     Now(T),
-    /// The table cannot be locked; another may.
+    /// This table could not be locked; the next one may be.
     NotThis,
-    /// Replay does not catch up; with no table there is a point in trying.
+    /// Replay does not catch up: the next table would fail too.
     Lagging,
 }
 
@@ -85,7 +85,8 @@ impl<'a> SyncPoints<'a> {
         &self.subscriber
     }
 
-    /// Brings a table to such a moment, and keeps only the snapshots of it.
+    /// Reaches a sync point for the table and returns its snapshots. The lock of [`SyncPoints::hold`] is released
+    /// before the return.
     pub(super) async fn reach(&self, table: &Subject) -> Result<Reached<SyncPoint<'_>>> {
         let lock = match self.hold(table).await? {
             Reached::Now(lock) => lock,
@@ -102,7 +103,11 @@ impl<'a> SyncPoints<'a> {
         Ok(Reached::Now(SyncPoint { provider, subscriber }))
     }
 
-    /// Brings a table to such a moment, which lasts as long as the transaction on the provider that is returned.
+    /// Steps 1 to 3: returns the provider's transaction that holds SHARE on the table. Both sides must have the same
+    /// rows until this transaction ends, and writers wait as long. The lock is waited for as in
+    /// [`Context::lock_table`].
+    ///
+    /// Fails when the queue gets no tick for [`TICKER_PATIENCE`], unless `force`.
     pub(super) async fn hold(&self, table: &Subject) -> Result<Reached<Tx<'_>>> {
         let name = &table.name;
         tracing::info!("Locking {name}");
@@ -122,7 +127,8 @@ impl<'a> SyncPoints<'a> {
         Ok(if self.replay_reaches(tick).await? { Reached::Now(lock) } else { Reached::Lagging })
     }
 
-    /// Whether replay is there at all, and close enough to be waited for. If not, it has been logged.
+    /// Whether the consumer is registered, and its lag is small enough (with `force`: whatever the lag). If not, the
+    /// reason is logged.
     pub(super) async fn is_close(&self) -> Result<bool> {
         let row = self
             .provider
@@ -147,7 +153,7 @@ impl<'a> SyncPoints<'a> {
         Ok(close)
     }
 
-    /// A tick that was begun after this call.
+    /// A tick that was begun after this call. Forces ticks until there are two new ones.
     async fn tick_after_now(&self) -> Result<TickId> {
         let first = consumer::newest_tick(&self.provider, &self.consumer.queue).await?;
         let mut asked = Instant::now();
@@ -171,8 +177,8 @@ impl<'a> SyncPoints<'a> {
         }
     }
 
-    /// Waits until replay has finished the batch that ends at this tick: at most `lock_timeout`, with `--force` without limit.
-    /// When the time is over, logs that and returns false.
+    /// Waits until replay has finished the batch that ends at this tick, at most `lock_timeout`, with `force` without a
+    /// limit. When the time is over, logs an error and returns false.
     async fn replay_reaches(&self, tick: TickId) -> Result<bool> {
         let started = Instant::now();
         while self.consumer.position(&self.provider).await?.is_none_or(|position| position < tick) {

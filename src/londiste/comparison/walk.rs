@@ -1,5 +1,6 @@
-//! Reads both sides in the order of the key, and pairs their rows. Neither side is held in memory: a cursor on each is
-//! read in portions of a bounded size, and while one portion is looked at the server prepares the next.
+//! Reads both sides in the order of the key, and pairs their rows. A cursor on each side is read in portions of about
+//! [`PORTION`] bytes: memory holds at most two portions of each side, one that is compared and one that the server
+//! sends meanwhile.
 
 use std::cmp::Ordering;
 use std::pin::Pin;
@@ -14,21 +15,21 @@ use crate::pg::{Db, Sql, sql};
 use super::compared_table::ComparedTable;
 use super::row::{RowText, values};
 
-/// About how many bytes are fetched at a time: less than the least work_mem in use, since the server writes the result of
-/// a bigger FETCH to a temporary file.
+/// About how many bytes are fetched at a time. Less than any usual work_mem: the server writes the result of a bigger
+/// FETCH to a temporary file.
 const PORTION: usize = 1024 * 1024;
-/// Rows of the first portion, and the most of any.
+/// Rows of the first portion, and the most rows of any portion.
 const FIRST_ROWS: usize = 100;
 const MOST_ROWS: usize = 10_000;
 
-/// Rows of the two sides that have the same key, or the row that only one side has.
+/// The rows of both sides that have the same key, or a row that only one side has.
 pub(super) enum Pair {
     Provider(RowText),
     Subscriber(RowText),
     Both { provider: RowText, subscriber: RowText },
 }
 
-/// Both sides, walked side by side.
+/// Reads both sides in step.
 pub(super) struct Merge<'a> {
     compared: &'a ComparedTable,
     provider: Walk<'a>,
@@ -38,7 +39,8 @@ pub(super) struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    /// Starts the walk. The statements return the columns of the key in their order, and whatever else is wanted.
+    /// Declares the cursors in the open transactions, and reads the first row of each side. The statements return the
+    /// columns of the key in their order, then further columns.
     pub(super) async fn start(
         compared: &'a ComparedTable,
         provider: (&'a Db, Sql),
@@ -50,7 +52,7 @@ impl<'a> Merge<'a> {
         Ok(Merge { compared, provider, subscriber, their, our })
     }
 
-    /// The next pair in the order of the key.
+    /// The next pair in the order of the key; `None` after the last one.
     pub(super) async fn next(&mut self) -> Result<Option<Pair>> {
         let order = match (&self.their, &self.our) {
             (None, None) => return Ok(None),
@@ -69,7 +71,7 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// Takes the row at the head, and puts the next one there.
+/// Returns the row in `head`, and puts the next row of the walk there.
 async fn take(head: &mut Option<RowText>, walk: &mut Walk<'_>) -> Result<Option<RowText>> {
     let next = walk.next().await?;
     Ok(std::mem::replace(head, next))
@@ -80,7 +82,7 @@ struct Walk<'a> {
     db: &'a Db,
     table: String,
     rows: std::vec::IntoIter<Row>,
-    /// The portion that the server is at; `None` when the last one has been taken.
+    /// The portion that was asked for and not taken yet; `None` after the last portion.
     ahead: Option<Pin<Box<MaybeDone<Fetch<'a>>>>>,
 }
 

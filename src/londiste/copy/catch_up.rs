@@ -1,4 +1,5 @@
-//! The copy's consumer applies what has happened to the table since the snapshot of the COPY, and hands the table over.
+//! Steps 4 and 5: the copy's consumer applies the table's events since the snapshot of the COPY, and hands the table
+//! over.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -17,15 +18,15 @@ use crate::pg::{Db, Sql};
 use crate::pgq::consumer::{self, Join};
 use crate::pgq::{Batch, TickId};
 
-/// With so few ticks left the table is handed over, although replay may be ahead: replay waits while the copy applies
-/// them one by one. On a busy provider the copy would otherwise run after replay for ever.
+/// With at most so many ticks left the table is handed over although replay is ahead: replay waits while the copy
+/// applies these ticks one by one. On a busy provider the copy would otherwise never come up to replay.
 const LAST_TICKS: i64 = 10;
 
-/// How often to look for a tick that was asked for.
+/// The pause between two looks for a tick that was forced.
 const TICK_PAUSE: Duration = Duration::from_millis(50);
 
 impl Copy {
-    /// Step 4: one batch, or the end of catching up.
+    /// Step 4: applies one batch, or writes `wanna-sync` with the batch open.
     pub(super) async fn catch_up(
         &self,
         sessions: &Sessions,
@@ -39,7 +40,7 @@ impl Copy {
         let done = self.applied_tick(sessions).await?;
         let replay = completed::last_tick(subscriber, &self.job.consumer).await?;
         let newest = consumer::newest_tick(provider, &self.consumer.queue).await?;
-        // A parked table has first to show that its events can be applied again.
+        // A parked table has to apply a batch first, which shows that the table is mended.
         let is_close =
             !table.is_parked() && (replay.is_none_or(|replay| replay <= done) || newest.0 - done.0 <= LAST_TICKS);
         let join = if is_close { Join::NEVER } else { batch::join(&self.config) };
@@ -60,8 +61,8 @@ impl Copy {
         Ok(Step::Again)
     }
 
-    /// `wanna-sync:END` is true while the batch that ends there is open and not applied. An older rlondiste has written it
-    /// after applying the batch, and the consumer may be gone.
+    /// Checks that the batch which ends at `end` is open and not applied: an older rlondiste wrote `wanna-sync` after
+    /// it had applied the batch, and the consumer may be gone. If not, goes back to `catching-up`.
     pub(super) async fn wait_for_replay(
         &self,
         sessions: &Sessions,
@@ -83,7 +84,8 @@ impl Copy {
         Ok(if self.shared.goal == Goal::WannaSync { Step::Leave } else { Step::Wait })
     }
 
-    /// Step 5: applies the batches before the one that ends where replay waits, and says `ok` with this one open.
+    /// Step 5: applies the batches before the one that ends at `end`, the tick where replay waits, and writes `ok` with
+    /// this batch open.
     pub(super) async fn hand_over(
         &self,
         sessions: &Sessions,
@@ -101,7 +103,7 @@ impl Copy {
             Some(batch) if batch.cur_tick == end && batch.prev_tick == self.applied_tick(sessions).await? => {
                 TableState::Ok
             }
-            // The copy is past the tick: an older rlondiste has written the state, or somebody has moved a consumer.
+            // The copy is past the tick: an older rlondiste has written the state, or a consumer was moved by hand.
             _ => {
                 tracing::warn!(
                     "{} has no batch that ends at tick {end}: {} catches up again",
@@ -145,8 +147,8 @@ impl Copy {
         Ok(Step::Again)
     }
 
-    /// The tick up to which the copy has applied the table's events. Before its first batch, a copy of SkyTools has stored
-    /// none: then it is the tick where its consumer was registered.
+    /// The tick up to which the copy has applied the table's events. A copy of SkyTools stores no tick before its first
+    /// batch: then the tick at which its consumer was registered.
     async fn applied_tick(&self, sessions: &Sessions) -> Result<TickId> {
         let Sessions { provider, subscriber, .. } = sessions;
         if let Some(tick) = completed::last_tick(subscriber, &self.consumer.name).await? {
@@ -159,7 +161,7 @@ impl Copy {
     }
 }
 
-/// What belongs to a batch of a copy.
+/// What a copy adds to the transaction of a batch.
 struct CatchUp<'a> {
     copy: &'a Copy,
     table: &'a SubscribedTable,
@@ -174,8 +176,9 @@ impl BatchExtras for CatchUp<'_> {
         Ok(())
     }
 
-    /// Two processes may have the table in hand: the second one would apply the same rows, and fail, before it came to
-    /// see that the tick has moved.
+    /// Locks the consumer's row until the transaction ends, and compares the tick: of two processes that work on the
+    /// table's copy, the second one would apply the same rows again and fail, before it could find that the tick has
+    /// moved.
     async fn before(&mut self, tx: &Db, (): &()) -> Result<Turn> {
         let Copy { consumer, table, .. } = self.copy;
         let held = copy_consumer::hold(tx, &consumer.queue, table, &consumer.name).await? == Hold::Held;

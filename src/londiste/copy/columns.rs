@@ -1,4 +1,4 @@
-//! Which columns are copied, and whether their values may go in binary form.
+//! Which columns are copied, and whether COPY may use its binary format.
 
 use crate::error::{Error, Result};
 use crate::pg::catalog::{self, Column};
@@ -7,15 +7,16 @@ use crate::pg::{Db, FqName, Sql, text, text_array};
 
 /// The columns of a copy.
 pub(super) struct Columns {
-    /// Names, as the provider orders them.
+    /// Their names, in the order of the provider's table.
     pub(super) names: Vec<String>,
-    /// Every type is built in, the same on both sides, and means the same in binary form.
+    /// Whether every type is built in, the same on both sides, and has the same binary form on both servers.
     pub(super) binary: bool,
 }
 
 impl Columns {
-    /// The provider's columns by name, less those that either side generates. The subscriber must have them all, and
-    /// may have more, which get their defaults.
+    /// The provider's columns by name, less the columns that are generated on either side. Fails when the subscriber
+    /// does not have one of them, and when either side does not have the table. Further columns of the subscriber get
+    /// their defaults.
     pub(super) async fn shared(provider: &Db, subscriber: &Db, table: &FqName) -> Result<Columns> {
         let theirs = catalog::columns(provider, table).await?;
         let ours = catalog::columns(subscriber, table).await?;
@@ -59,10 +60,10 @@ fn missing(subscriber: &Db, table: &FqName, column: &Column) -> Error {
     )
 }
 
-/// The types of these columns in this order, when all of them may go in binary form: built in, so that their ids are
-/// the same everywhere, with binary input and output, and not ids of other objects in disguise (`regclass` and so on).
-/// What older servers would take for another value has another name: an interval without end is an ordinary, very long
-/// one before PostgreSQL 17, which refuses its text.
+/// The types of these columns in this order; `None` when one of them must not be copied in binary form. Allowed are
+/// built-in types, whose ids are the same on all servers, with binary input and output; not `regclass` and its like,
+/// whose values are ids of objects. `interval` is another type from PostgreSQL 17 on: an older server reads the binary
+/// form of an infinite interval as a very long one, and refuses its text.
 async fn binary_types(db: &Db, table: &FqName, names: &[String]) -> Result<Option<Vec<String>>> {
     let rows = db
         .query(

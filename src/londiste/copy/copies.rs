@@ -1,7 +1,8 @@
-//! Who copies what: the copies that run as tasks of this process, one task a table, started again after a failure.
+//! The copies that run in this process: one task for each table, started again after a failure.
 //!
-//! Any process may continue a copy that another process has left unfinished: the stored state decides what comes next, and
-//! each step checks it. But a process ends only its own tasks, and unregisters at a stop only the consumers of its own tasks.
+//! Any process may continue a copy that another process has left unfinished: the stored state decides which step
+//! follows, and each step checks the state. But a process ends only its own tasks, and unregisters at a stop only the
+//! consumers of its own tasks.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -28,14 +29,14 @@ use crate::pgq::consumer::Consumer;
 use crate::task::Abort;
 use crate::text::Lines;
 
-/// Pause after the first failure of a table's copy; doubled with each further one, up to [`LONGEST_PAUSE`].
+/// Pause after the first failure of a table's copy; doubled after each further failure, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// How long a stop may take for unregistering the consumers of copies that have to begin again anyway.
+/// How long a stop may take to unregister the consumers of copies that have to begin again anyway.
 const CLEAN_UP_TIME: Duration = Duration::from_secs(3);
 
-/// How long to leave a table alone whose foreign keys could not be dropped because of a lock.
+/// The pause before the next try for a table whose foreign keys could not be dropped because of a lock.
 const LOCKED_PAUSE: Duration = Duration::from_secs(10);
 
 /// The copies of this process.
@@ -44,9 +45,9 @@ pub(crate) struct Copies {
     tasks: JoinSet<Result<()>>,
     running: HashMap<Id, Running>,
     failures: HashMap<FqName, Failure>,
-    /// Tables that wait for their copies and have no foreign keys any more.
+    /// Tables that wait for their copies and whose foreign keys are dropped.
     freed: HashSet<FqName>,
-    /// Tables whose foreign keys could not be dropped because of a lock, and until when to leave them alone.
+    /// Tables whose foreign keys could not be dropped because of a lock, with the time of the next try.
     locked: HashMap<FqName, Instant>,
     shared: Shared,
 }
@@ -69,12 +70,12 @@ enum AfterFailure {
 struct Failure {
     pause: Duration,
     again_at: Instant,
-    /// The error, which has been logged.
+    /// The text of the error, which has been logged.
     text: String,
 }
 
 impl Copies {
-    /// No copy runs yet. All of them end when `control` is told to abort.
+    /// No copy runs yet. All copies end when `control` is told to abort.
     pub(crate) fn new(
         job: Job,
         config: &config::Londiste,
@@ -90,7 +91,7 @@ impl Copies {
             freed: HashSet::new(),
             locked: HashMap::new(),
             shared: Shared {
-                // Fires by itself on an abort.
+                // Is cancelled with the process's abort request.
                 stop: control.abort().child_token(),
                 changes: changes.clone(),
                 throttle: Throttle::new(config.copy_rate_limit),
@@ -100,7 +101,7 @@ impl Copies {
         }
     }
 
-    /// Changes the limit of the copies' rate, in bytes a second, also for those that run.
+    /// Changes the limit of the rate of all copies together, in bytes a second (0: none), also for running copies.
     pub(crate) fn limit_rate(&self, bytes_per_second: u64) {
         self.shared.throttle.set(bytes_per_second);
     }
@@ -110,7 +111,7 @@ impl Copies {
         self.shared.idle.clear();
     }
 
-    /// Takes note of the copies that have ended, and reports those that failed.
+    /// Removes the copies that have ended, and logs the failed ones. Closes idle sessions when no copy runs.
     pub(crate) fn reap(&mut self) {
         if self.running.is_empty() {
             self.close_idle();
@@ -136,7 +137,8 @@ impl Copies {
         }
     }
 
-    /// Ends the copies that a command has made void: the table is not subscribed any more, or is to be copied anew.
+    /// Tells the copies to end that a command has made void: the table is not subscribed any more, or is to be copied
+    /// anew.
     pub(crate) fn stop_void(&mut self, tables: &[SubscribedTable]) {
         for running in self.running.values().filter(|r| !r.stop.is_cancelled()) {
             match tables.iter().find(|t| t.name == running.table).map(|t| t.state) {
@@ -157,7 +159,7 @@ impl Copies {
             AfterFailure::Retry => {
                 crate::job::critical(format_args!("copy of {table} failed, next try in {seconds} s: {}", Lines(&text)));
             }
-            // The table waits for a person: to say so once is enough.
+            // The table waits for an operator: one line for each new reason is enough.
             AfterFailure::Park if last.is_some_and(|f| f.text == text) => {}
             AfterFailure::Park => {
                 crate::job::critical(format_args!("Table {table} is parked, the other tables go on: {}", Lines(&text)));
@@ -166,7 +168,7 @@ impl Copies {
         self.failures.insert(table, Failure { pause, again_at: Instant::now() + pause, text });
     }
 
-    /// A table was parked, which has been logged with this text.
+    /// Delays the first try of a table that replay has parked and logged with this text: the text is not logged again.
     pub(crate) fn note_parked(&mut self, table: FqName, text: String) {
         self.failures.insert(table, Failure { pause: FIRST_PAUSE, again_at: Instant::now() + FIRST_PAUSE, text });
     }
@@ -180,11 +182,13 @@ impl Copies {
         self.failures.get(table).is_some_and(|f| Instant::now() < f.again_at) && !self.is_running(table)
     }
 
-    /// Drops the foreign keys from and to every table whose events are left out until it is copied. They must be gone
-    /// from the moment at which events are left out, not only when a place for the copy is free: a row of another table
-    /// may refer to one of the events that were left out.
+    /// Drops the foreign keys from and to every table that waits for its copy, with the locks of
+    /// [`foreign_keys::drop_all`]. Events of such a table are left out, and a row of another table may refer to the row
+    /// of such an event: the keys must be gone when the first event is left out, not only when a place for the copy is
+    /// free.
     ///
-    /// Returns whether the keys of all such tables are gone; a table that is locked is tried again after a pause.
+    /// Returns whether the keys of all such tables are dropped. A table whose lock is not granted is tried again after
+    /// [`LOCKED_PAUSE`].
     pub(crate) async fn free_waiting(&mut self, subscriber: &Db, tables: &[SubscribedTable]) -> Result<bool> {
         let waits = |name: &FqName| tables.iter().any(|t| t.name == *name && t.state == TableState::Missing);
         self.freed.retain(waits);
@@ -214,8 +218,9 @@ impl Copies {
         Ok(all)
     }
 
-    /// `-` to `in-copy`, for as many tables as may be copied at a time, the biggest first. Returns whether a state was
-    /// changed.
+    /// Changes waiting tables from `-` to `in-copy`, the biggest first, up to `parallel_copies`, and gives each a
+    /// consumer name. Tables whose foreign keys are not dropped, or whose void copy still runs, are passed over.
+    /// Returns whether a state was changed.
     pub(crate) async fn begin(
         &mut self,
         config: &config::Londiste,
@@ -224,7 +229,7 @@ impl Copies {
         tables: &[SubscribedTable],
     ) -> Result<bool> {
         let room = self.room(config, tables);
-        // A copy that a command has made void works under the table's consumer until it has ended.
+        // A copy that a command has made void uses the table's consumer until the copy has ended.
         let may_begin = |t: &&SubscribedTable| {
             t.state == TableState::Missing && self.freed.contains(&t.name) && !self.is_running(&t.name)
         };
@@ -242,8 +247,8 @@ impl Copies {
         Ok(begun > 0)
     }
 
-    /// The state and the consumer's name are stored together: a `copy` command that runs beside replay may have read the
-    /// same `-` and have been faster.
+    /// Stores state and consumer name in one transaction: a `copy` command that runs beside replay may have read the
+    /// same `-` and stored its change first. Then nothing is changed.
     async fn begin_one(&self, subscriber: &Db, table: &SubscribedTable) -> Result<Moved> {
         let queue = &self.job.queue;
         let tx = subscriber.begin("start the copy", "begin").await?;
@@ -259,8 +264,8 @@ impl Copies {
         Ok(Moved::Moved)
     }
 
-    /// How many more copies may begin: `parallel_copies`, less the tables that are being copied. A table whose copy failed and
-    /// waits for its next try does not count.
+    /// How many more copies may begin: `parallel_copies`, less the tables that are being copied by any process. Parked
+    /// tables and tables that wait for the next try of their copy do not count.
     fn room(&self, config: &config::Londiste, tables: &[SubscribedTable]) -> usize {
         let goal = self.shared.goal;
         let is_busy = |t: &&SubscribedTable| match t.state {
@@ -272,8 +277,8 @@ impl Copies {
         parallel_copies(config).saturating_sub(tables.iter().filter(is_busy).count())
     }
 
-    /// Starts tasks for tables that a copy should have in hand and none has, up to `parallel_copies` of each
-    /// [`Lane`] at a time. There is nothing to do for a table that waits for replay.
+    /// Starts a task for each table that needs one and has none in this process, up to `parallel_copies` tasks of each
+    /// [`Lane`]. A table that waits for replay needs no task.
     pub(crate) fn start(&mut self, config: &Arc<config::Londiste>, tables: &[SubscribedTable]) {
         let goal = self.shared.goal;
         for table in tables {
@@ -293,8 +298,8 @@ impl Copies {
         }
     }
 
-    /// Unregisters the consumers of copies that are over, where the process ended before it could do so: they would
-    /// keep the provider from rotating its event tables.
+    /// Unregisters the consumers of copies that are over and whose process ended before it could: such a consumer keeps
+    /// the provider from rotating its event tables. Locks and errors are those of [`consumers::forget`].
     pub(crate) async fn forget_unused(&self, provider: &Db, subscriber: &Db) -> Result<()> {
         let queue = &self.job.queue;
         for (table, name) in copy_consumer::unused(subscriber, queue).await? {
@@ -306,8 +311,9 @@ impl Copies {
         Ok(())
     }
 
-    /// Ends all copies of this process. A table at `in-copy` has to be copied from the beginning, so its consumer is
-    /// unregistered (for at most [`CLEAN_UP_TIME`]); a table in any later state keeps its consumer and continues at the next start.
+    /// Ends all copies of this process and waits until their tasks are over. A table at `in-copy` has to be copied from
+    /// the beginning, so its consumer is unregistered, in at most [`CLEAN_UP_TIME`]; a table in a later state keeps its
+    /// consumer and continues at the next start. Errors are only logged.
     pub(crate) async fn stop(&mut self, config: &config::Londiste) {
         self.shared.stop.cancel();
         if self.tasks.is_empty() {
@@ -329,7 +335,7 @@ impl Copies {
 enum Lane {
     /// The table stands at `do-sync`: replay waits for it.
     Urgent,
-    /// The table is parked: tried again from time to time, until a person has mended it.
+    /// The table is parked: its copy tries again after pauses, until an operator has mended the table.
     Parked,
     /// The table is copied, or catches up after its copy.
     Copy,
@@ -350,7 +356,8 @@ fn parallel_copies(config: &config::Londiste) -> usize {
     usize::try_from(config.parallel_copies.max(1)).unwrap_or(1)
 }
 
-/// The tables by their size on the provider: a big one that starts last would be waited for alone.
+/// The tables by descending size on the provider: when the biggest table starts last, all others have to wait for it
+/// alone.
 async fn biggest_first<'a>(provider: &Db, tables: Vec<&'a SubscribedTable>) -> Result<Vec<&'a SubscribedTable>> {
     if tables.len() < 2 {
         return Ok(tables);
@@ -363,7 +370,7 @@ async fn biggest_first<'a>(provider: &Db, tables: Vec<&'a SubscribedTable>) -> R
 }
 
 async fn unregister_unfinished(config: &config::Londiste, own: &[Running], abort: &Abort) -> Result<(), Error> {
-    // The sessions of replay are gone or cancelled by now.
+    // Replay's sessions are closed or cancelled when this runs.
     let name = &config.common.job_name;
     let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, abort).await?;
     let provider = Db::open(Role::Provider, &config.provider_db, name, abort).await?;

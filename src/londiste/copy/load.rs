@@ -1,5 +1,5 @@
-//! The COPY itself: indexes and constraints away, rows over, indexes and constraints back, in one transaction of the
-//! subscriber. Until the commit, other sessions see the old rows and indexes.
+//! The COPY: drops indexes and constraints, copies the rows and creates indexes and constraints again, in one
+//! transaction of the subscriber.
 
 use crate::config;
 use crate::error::{Error, Result};
@@ -15,13 +15,15 @@ use super::shared::Shared;
 use super::throttle::Throttle;
 use super::transfer::Transfer;
 
-/// With row security off, a policy that would hide rows from this user is an error instead of a shorter copy.
+/// With `row_security = off`, PostgreSQL raises an error where a policy would hide rows from this user: the copy would
+/// lack them.
 const ALL_ROWS: &str = "set local row_security = off";
 
-/// Copies the table inside the subscriber's open transaction, and returns the provider snapshot that the rows belong to.
+/// Copies the table inside the subscriber's open transaction `tx`, and returns the provider snapshot that the rows
+/// belong to.
 ///
-/// Holds ACCESS EXCLUSIVE on the subscriber's table until the caller commits, and a provider snapshot, which holds vacuum back,
-/// until the last row is read.
+/// Holds ACCESS EXCLUSIVE on the subscriber's table until the caller ends the transaction, and a provider snapshot,
+/// which holds vacuum back, until the last row is read.
 pub(super) async fn copy_table(
     provider: &Db,
     tx: &Db,
@@ -57,17 +59,19 @@ pub(super) async fn copy_table(
     Ok(snapshot)
 }
 
-/// Runs ANALYZE, so that the planner has statistics for the next batch. Locks the table against other maintenance.
+/// Runs ANALYZE in a transaction of its own, so that the planner has statistics for the next batch. Holds SHARE UPDATE
+/// EXCLUSIVE meanwhile, for which readers and writers do not wait.
 pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
     let about = |e: Error| e.about(format!("table {name}"));
     let tx = subscriber.begin("analyze", "begin").await?;
-    // Indexes may have expressions.
+    // Expressions of indexes may call functions of users.
     tx.with_users_path(tx.batch("analyze", sql!("analyze {table}", table = name))).await.map_err(about)?;
     tx.commit("analyze").await
 }
 
 async fn prepare(tx: &Db, config: &config::Londiste) -> Result<()> {
-    // An index without a tablespace of its own is not to follow the role's default.
+    // An index without a tablespace of its own was in the database's default one, and is created there whatever the
+    // role's setting.
     let mut sql = sql!("set local default_tablespace = ''; {all_rows}", all_rows = ALL_ROWS);
     if let Some(memory) = &config.copy_maintenance_work_mem {
         sql.push(sql!("; set local maintenance_work_mem = {memory}", memory = Sql::literal(memory)));
@@ -108,7 +112,8 @@ async fn copy_rows(
         None if source.partitioned => sql!("(select {list} from {table})", list = &list, table = name),
         None => sql!("{table} ({list})", table = name, list = &list),
     };
-    // Rows of a table that was emptied in this transaction can be stored so that they need no freezing later.
+    // COPY can store rows frozen in a table that was truncated in the same transaction. PostgreSQL refuses that for
+    // partitioned tables.
     let freeze = !table.skip_truncate && !Relation::of(tx, name).await?.partitioned;
     let format = if columns.binary { "binary" } else { "text" };
     let transfer = Transfer {
@@ -130,7 +135,7 @@ async fn copy_rows(
     Ok(())
 }
 
-/// What the server knows about a table.
+/// What the catalog says about a table.
 struct Relation {
     partitioned: bool,
     estimated_rows: u64,

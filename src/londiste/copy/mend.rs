@@ -1,10 +1,12 @@
-//! Which statement helps a table that is to be parked.
+//! Which statement mends a table that is to be parked.
 
 use crate::error::{ApplyFault, FaultKind, Result};
 use crate::pg::name::quote_ident;
 use crate::pg::{Db, FqName, text};
 
-/// Puts into the fault the statement that would help, by what the provider's catalog says of the column.
+/// Stores in `fault.mend` the statement that lets the column take the event's value: adds the column, gives it the
+/// provider's type, or drops `not null`. Changes nothing when the fault names no column, or when the provider does not
+/// have the column any more.
 pub(in crate::londiste) async fn find(provider: &Db, fault: &mut ApplyFault) -> Result<()> {
     let name = FqName::parse(&fault.table);
     let table = name.quoted();
@@ -27,7 +29,7 @@ pub(in crate::londiste) async fn find(provider: &Db, fault: &mut ApplyFault) -> 
             &[text(&table), text(column)],
         )
         .await?;
-    // A column that the provider has dropped since may have any type.
+    // The type of a column that the provider has dropped since is not known.
     if let Some(row) = row {
         let (column, provided): (String, &str) = (quote_ident(column), row.get(0));
         let keyword = if verb == "add column" { "" } else { "type " };

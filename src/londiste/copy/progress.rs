@@ -1,8 +1,8 @@
-//! How far copies are: read from the servers, so that every process can tell.
+//! The progress of copies, read from the servers, so that every process can show it.
 //!
-//! The rows that a copy has written and the work on an index are in the subscriber's progress views, to whoever logs in
-//! as the user of the copy; how many rows there will be is the provider's estimate. Servers without the views (COPY
-//! before 14, indexes before 12) have nothing to tell, and neither has this.
+//! The rows that a copy has written and the work on an index are in the subscriber's progress views, which show them to
+//! sessions of the same user; the number of rows to come is the provider's estimate. On servers without the views
+//! (PostgreSQL before 14 for COPY, before 12 for indexes) there is no progress.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::pg::{Db, FqName, text_array};
 
-/// What a copy is doing now.
+/// The step that a copy is at, and how far the step is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Progress {
     step: Step,
@@ -22,9 +22,9 @@ pub(crate) struct Progress {
     bytes: Option<i64>,
     /// The part of this step that is done, 0 to 1, where it can be estimated.
     share: Option<f64>,
-    /// Since the beginning of this step.
+    /// Seconds since the beginning of this step.
     seconds: f64,
-    /// Until the end of this step, if it goes on as so far.
+    /// Seconds until the end of this step, at the average rate so far.
     seconds_left: Option<f64>,
 }
 
@@ -47,7 +47,7 @@ impl Progress {
         self.share
     }
 
-    /// `, 40 %, 18 s left`, as the end of a log line; empty when the server gives no estimate.
+    /// `, 40 %, 18 s left`, as the end of a log line; empty without an estimate.
     pub(crate) fn estimate(&self) -> String {
         let share = self.share.map(|share| format!(", {:.0} %", 100.0 * share)).unwrap_or_default();
         self.seconds_left.map_or(share.clone(), |left| format!("{share}, {left:.0} s left"))
@@ -71,8 +71,8 @@ impl fmt::Display for Progress {
     }
 }
 
-/// What the copies on the subscriber are doing, by table. `provider` tells how many rows there will be; without it no
-/// share is known.
+/// The progress of all copies in the subscriber's database, by table. The share of the rows is known only with
+/// `provider`, whose catalog has the estimated number of rows. Takes no locks on tables.
 pub(crate) async fn read(subscriber: &Db, provider: Option<&Db>) -> Result<BTreeMap<FqName, Progress>> {
     let mut progress = BTreeMap::new();
     if has(subscriber, "pg_catalog.pg_stat_progress_copy").await? {
@@ -109,8 +109,8 @@ select n.nspname::text, c.relname::text, p.tuples_processed, p.bytes_processed,
        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where p.datname = pg_catalog.current_database() and p.command = 'COPY FROM'";
 
-/// Reading the table is taken for half of the work, loading the sorted entries for the other half. Of a partitioned
-/// table the partitions are built one after the other.
+/// Reading the table counts as one half of the work, loading the sorted entries as the other half. The indexes of a
+/// table's partitions are built one after the other.
 const INDEXES: &str = "
 select n.nspname::text, c.relname::text,
        (p.partitions_done + coalesce(
@@ -131,7 +131,7 @@ async fn has(db: &Db, view: &str) -> Result<bool> {
     Ok(db.query_one("look for a progress view", sql, &[crate::pg::text(&view)]).await?.get(0))
 }
 
-/// The provider's estimates of the numbers of rows, where it has some.
+/// The provider's estimates of the numbers of rows, for tables that have statistics.
 async fn estimates(provider: &Db, tables: &[FqName]) -> Result<BTreeMap<FqName, i64>> {
     let names: Vec<String> = tables.iter().map(FqName::quoted).collect();
     let sql = "select u.nr, c.reltuples::bigint from unnest($1) with ordinality as u(name, nr)

@@ -1,4 +1,4 @@
-//! Indexes, constraints and rules come back, with a line now and then on how far a long one is.
+//! Creates indexes, constraints and rules again after a copy, and logs the progress of those that take long.
 
 use std::convert::Infallible;
 use std::future;
@@ -11,7 +11,7 @@ use crate::pg::catalog::Dependent;
 use crate::pg::{Db, FqName};
 use crate::task::Abort;
 
-/// How to follow what the session of the copy is busy with.
+/// How to log the progress of the statement that the copy's session is running.
 pub(super) struct Follower<'a> {
     pub(super) config: &'a config::Londiste,
     /// The table.
@@ -20,7 +20,7 @@ pub(super) struct Follower<'a> {
     pub(super) stop: &'a Abort,
 }
 
-/// Creates them in this order, inside the copy's transaction.
+/// Creates the objects in this order, inside the copy's transaction.
 pub(super) async fn create(tx: &Db, dependents: &[Dependent], follower: &Follower<'_>) -> Result<()> {
     for dependent in dependents {
         tracing::info!("Creating {}", dependent.name);
@@ -33,7 +33,7 @@ pub(super) async fn create(tx: &Db, dependents: &[Dependent], follower: &Followe
 }
 
 impl Follower<'_> {
-    /// Tells every `copy_progress_delay` how far it is.
+    /// Logs the progress of creating `what` every `copy_progress_delay`; never when it is 0.
     async fn tell(&self, what: &str) -> Infallible {
         let (started, delay) = (Instant::now(), self.config.copy_progress_delay);
         if delay.is_zero() {
@@ -50,7 +50,8 @@ impl Follower<'_> {
         }
     }
 
-    /// `, 40 %, 18 s left`, as another session sees it; the copy's own is busy. Nothing where the server does not tell.
+    /// `, 40 %, 18 s left`, read in another session, since the copy's own is busy; empty when the server has no
+    /// estimate.
     async fn estimate(&self, db: &mut Option<Db>) -> Result<String> {
         let open = if let Some(open) = db.take().filter(|db| !db.is_closed()) {
             open

@@ -1,4 +1,4 @@
-//! What the copies of one process share: the stop request, the rate limit, and sessions that wait for the next copy.
+//! What the copies of one process share: the stop request, the rate limit, and idle sessions.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::pg::Db;
 use crate::pgq::consumer::Abilities;
 use crate::task::Abort;
 
-/// What all copies of a process have in common. Cheap to clone.
+/// What all copies of a process share. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Shared {
     /// Ends all copies.
@@ -19,8 +19,8 @@ pub(super) struct Shared {
     pub(super) idle: IdleSessions,
 }
 
-/// Sessions that copies have left behind in good order, for the next ones: many small tables would otherwise cost
-/// mostly logins. Cheap to clone.
+/// Sessions of copies that have ended without an error, for the next copies: the logins take most of the time of a
+/// small table's copy. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct IdleSessions(Arc<Mutex<Vec<Sessions>>>);
 
@@ -39,18 +39,18 @@ impl IdleSessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sessions);
     }
 
-    /// Closes them.
+    /// Closes all idle sessions.
     pub(super) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
-/// How far to bring a table.
+/// The state at which a copy ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::londiste) enum Goal {
     /// `ok`; replay runs in this process.
     Ok,
-    /// `wanna-sync`, from where only replay can go on.
+    /// `wanna-sync`: the next step is replay's.
     WannaSync,
 }
 

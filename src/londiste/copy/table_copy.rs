@@ -1,4 +1,4 @@
-//! The copy of one table at work: which step follows from the state that is stored.
+//! The task of one table's copy: reads the stored state, and does the step that follows from it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::pg::{Db, FqName};
 use crate::pgq::consumer::{self, Abilities, Consumer};
 use crate::task::Abort;
 
-/// How long to wait for another process that has the table in hand before looking again.
+/// The pause between two looks at a table whose copy another process is working on.
 pub(super) const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// The copy of one table.
@@ -31,17 +31,18 @@ pub(super) struct Copy {
     pub(super) shared: Shared,
 }
 
-/// What a step of the copy came to.
+/// What the task does after a step.
 pub(super) enum Step {
-    /// Look at the state again at once.
+    /// Reads the state again at once.
     Again,
-    /// Nothing to do before a state changes.
+    /// Waits until the state of a table changes.
     Wait,
-    /// Look again after so long.
+    /// Reads the state again after this time.
     Pause(Duration),
-    /// The table is in sync, or the copy is another one's.
+    /// Ends, and unregisters the consumer if no copy needs it: the table is `ok`, `-` or removed, or has another
+    /// consumer.
     Done,
-    /// Only replay can go on.
+    /// Ends with the consumer registered: the next step is replay's.
     Leave,
 }
 
@@ -53,21 +54,22 @@ impl Copy {
         Copy { table: table.name.clone(), job: job.clone(), consumer, config, stop, shared }
     }
 
-    /// Ends this copy.
+    /// The request that ends this copy.
     pub(super) fn stop(&self) -> &Abort {
         &self.stop
     }
 
-    /// The consumer that brings the table's events until replay takes over.
+    /// The consumer that reads the table's events until replay takes over.
     pub(super) fn consumer(&self) -> &Consumer {
         &self.consumer
     }
 
-    /// Works until the table has come to the goal, has been removed, or a stop is requested.
+    /// Works until the table has reached the goal or its copy is void. Fails with `Error::Aborted` when the copy was
+    /// told to end, and with the fault when the table was parked.
     pub(super) async fn run(self) -> Result<()> {
         tokio::select! {
             result = self.work() => if self.stop.is_cancelled() { Err(Error::Aborted) } else { result },
-            // The sessions' drivers cancel the running statements.
+            // The request reaches the drivers of the sessions too, which cancel the running statements.
             () = self.stop.cancelled() => Err(Error::Aborted),
         }
     }
@@ -117,7 +119,7 @@ impl Copy {
     async fn step(&self, sessions: &Sessions, applier: &mut Applier, table: Option<SubscribedTable>) -> Result<Step> {
         let Some(table) = table else { return Ok(Step::Done) };
         if table.copy_consumer.as_ref().is_some_and(|name| *name != self.consumer.name) {
-            // Another process has begun the copy anew, with a consumer of its own.
+            // Another process has begun a new copy, with another consumer.
             return Ok(Step::Done);
         }
         match table.state {
@@ -129,11 +131,13 @@ impl Copy {
         }
     }
 
-    /// Steps 1 to 3. From the start of the transaction on, no other process can work under the consumer's name.
+    /// Steps 1 to 3. Locks the consumer's row until the rows are committed: no other process can work under the
+    /// consumer's name.
     async fn copy_rows(&self, sessions: &Sessions, table: &SubscribedTable) -> Result<Step> {
         let Sessions { provider, subscriber, .. } = sessions;
         let queue = &self.consumer.queue;
-        // Those that came after they were dropped for the copy: by hand, or restored at that moment. TRUNCATE would fail.
+        // Foreign keys that were added after `Copies::free_waiting`, by hand or by a restore at that moment, would make
+        // TRUNCATE fail.
         foreign_keys::drop_all(subscriber, &self.table).await?;
         let tx = subscriber.begin("start the copy", "begin").await?;
         match copy_consumer::hold(&tx, queue, &self.table, &self.consumer.name).await? {
@@ -141,7 +145,7 @@ impl Copy {
             Hold::Busy => return Ok(Step::Pause(BUSY_PAUSE)),
             Hold::Gone => return Ok(Step::Done),
         }
-        // What an earlier try left behind is of no use: its tick may be gone.
+        // A registration of an earlier try is of no use: the queue may not have its tick any more.
         if !self.consumer.register(provider).await? {
             self.consumer.unregister(provider).await?;
             self.consumer.register(provider).await?;
@@ -159,23 +163,23 @@ impl Copy {
         completed::set_last_tick(&tx, &self.consumer.name, Some(start)).await?;
         tx.commit("commit the copy").await.map_err(|e| e.about(format!("table {}", self.table)))?;
         load::analyze(subscriber, &self.table).await?;
-        // Replay may be ahead of an idle queue's next tick, or wait for it.
+        // An idle queue may have no tick for the hand-over.
         consumer::force_tick(provider, queue).await?;
         Ok(Step::Again)
     }
 
-    /// The provider does not know the copy's consumer any more, so events may be gone: copy again.
+    /// Goes back to `in-copy`: the copy's consumer is not registered on the provider any more, so events may be lost.
     pub(super) async fn start_over(&self, sessions: &Sessions, table: &SubscribedTable) -> Result<Step> {
         tracing::warn!("{} is not registered on the provider any more: copying {} again", self.consumer, self.table);
         let (db, queue) = (&sessions.subscriber, &self.consumer.queue);
-        // Whatever came of it: the state is read again.
+        // The state is read again, whether it was changed here or not.
         let _ = tables::transition_with(db, queue, table, TableState::InCopy, None, Actor::Copy).await?;
         self.shared.changes.announce();
         Ok(Step::Again)
     }
 
-    /// The table's structure is at fault. Replay must not wait for it, so a table that stands at `do-sync` goes back
-    /// to `catching-up`. Returns the error that says all that is known.
+    /// Parks the table, whose structure is at fault, and returns the error with the mend added. Replay must not wait
+    /// for a parked table, so a table at `do-sync` goes back to `catching-up`.
     async fn park(&self, sessions: &Sessions, mut fault: Box<ApplyFault>) -> Result<Error> {
         mend::find(&sessions.provider, &mut fault).await?;
         let queue = &self.consumer.queue;

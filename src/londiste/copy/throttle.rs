@@ -1,4 +1,5 @@
-//! The limit on the rate of all copies of a process together (`copy_rate_limit`), which may change while they run.
+//! `copy_rate_limit`: the limit on the rate of all copies of a process together. A reload may change it while copies
+//! run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 pub(in crate::londiste) struct Throttle {
     /// Bytes a second; 0 for no limit.
     limit: watch::Sender<u64>,
-    /// When what has been spent so far will have been paid for.
+    /// When all bytes that were booked so far may have been sent.
     paid_at: Arc<Mutex<Instant>>,
 }
 
@@ -21,12 +22,12 @@ impl Throttle {
         Throttle { limit: watch::Sender::new(limit), paid_at: Arc::new(Mutex::new(Instant::now())) }
     }
 
-    /// Changes the limit of all clones in bytes a second, also for calls of [`Throttle::spend`] that wait now.
+    /// Changes the limit of all clones, in bytes a second, also for calls of [`Throttle::spend`] that are waiting.
     pub(in crate::londiste) fn set(&self, limit: u64) {
         self.limit.send_replace(limit);
     }
 
-    /// Waits until so many bytes may be sent. Those who come later queue up behind.
+    /// Waits until so many bytes may be sent; later calls wait behind earlier ones.
     pub(super) async fn spend(&self, bytes: usize) {
         let mut changes = self.limit.subscribe();
         #[expect(clippy::cast_precision_loss, reason = "a time to the microsecond is exact enough")]
@@ -43,7 +44,7 @@ impl Throttle {
                 () = tokio::time::sleep_until(until) => return,
                 _ = changes.changed() => {}
             }
-            // What is not paid for at the old rate is booked anew at the new one.
+            // The bytes that were not due yet at the old rate are booked again at the new one.
             left = left.min(until.saturating_duration_since(Instant::now()).as_secs_f64() * limit);
             *self.paid_at.lock().await = Instant::now();
         }

@@ -1,7 +1,7 @@
 //! Moves rows from a `COPY ... TO STDOUT` of the provider into a `COPY ... FROM STDIN` of the subscriber.
 //!
-//! A reader and a writer run side by side with a few buffers between them, so that neither server waits for the other
-//! longer than it must. Nothing looks into the rows; each buffer is filled once and handed on.
+//! A reader and a writer run side by side with [`BUFFERS`] buffers between them, so that both servers work at the same
+//! time. The rows are not parsed; the bytes of a row are copied once, into a buffer.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use crate::pg::{Db, FqName, Sql};
 
 use super::throttle::Throttle;
 
-/// The action in messages.
+/// Names the action in messages.
 const ACTION: &str = "copy rows";
 
-/// Rows are collected into buffers of this size.
+/// Rows are collected into buffers of this size in bytes, or larger by one row.
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// So many full buffers may wait for the writer.
@@ -39,7 +39,7 @@ pub(super) struct Transfer<'a> {
     pub(super) throttle: &'a Throttle,
 }
 
-/// What was moved.
+/// How much was moved.
 pub(super) struct Transferred {
     /// Bytes of the COPY stream.
     pub(super) bytes: u64,
@@ -48,7 +48,7 @@ pub(super) struct Transferred {
 }
 
 impl Transfer<'_> {
-    /// Moves all rows.
+    /// Moves all rows, with about [`BUFFERS`] + 2 buffers in memory.
     pub(super) async fn run(&self, provider: &Db, subscriber: &Db) -> Result<Transferred> {
         let (sender, receiver) = mpsc::channel(BUFFERS);
         let (read, written) = tokio::join!(self.read(provider, sender), self.write(subscriber, receiver));
@@ -108,10 +108,10 @@ impl Transfer<'_> {
     }
 }
 
-/// The reader could not go on; its own error tells why.
+/// Sent in place of a buffer when the reader has failed, with an error of its own.
 struct Stopped;
 
-/// Says now and then how far the copy is.
+/// Logs the progress of the copy.
 struct Progress<'a> {
     transfer: &'a Transfer<'a>,
     started: Instant,

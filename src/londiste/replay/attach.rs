@@ -1,14 +1,15 @@
-//! Opens replay's sessions and finds out where its consumer stands: whether what the `ok` tables rest on still holds.
+//! Opens replay's sessions, and checks that the position on the subscriber and the consumer on the provider fit.
 //!
-//! A table that is `ok` holds every event up to the tick in `londiste.completed`, and the next batch of the consumer begins
-//! there. When one of the two is gone, or belongs to another consumer, going on would leave events out unseen.
+//! A table that is `ok` holds every event up to the tick in `londiste.completed`, where the next batch of the consumer
+//! begins. When the position or the registration is missing, or belongs to another consumer, going on would lose events
+//! silently.
 //!
 //! | consumer on the provider | position on the subscriber | tables `ok` | what replay does |
 //! |---|---|---|---|
 //! | any | any | none | begins anew, unless the two fit |
 //! | registered | stored | some | goes on; each batch is compared with the position |
-//! | registered or not | none | some | stops if another consumer has a position for the queue, else begins: both sides were said to be equal |
-//! | not registered | stored | some | stops: somebody has unregistered the consumer |
+//! | registered or not | none | some | stops if another consumer has a position for the queue, else begins: the tables were added with `--expect-sync` |
+//! | not registered | stored | some | stops: the consumer was unregistered |
 
 use std::time::Instant;
 
@@ -24,7 +25,9 @@ use crate::pg::Db;
 use crate::pgq::consumer::{self, Abilities, Consumer};
 
 impl Replay {
-    /// Opens the sessions, brings the subscriber's schema up to date, and registers the consumer where it may begin anew.
+    /// Opens the sessions, upgrades the subscriber's schema, takes over what SkyTools has left, and registers the
+    /// consumer where the table above allows it. Fails with `Error::diverged` where replay has to stop. Holds no lock
+    /// at its end.
     pub(super) async fn attach(&mut self) -> Result<Sessions> {
         tracing::debug!("Attaching");
         let (config, abort) = (&self.config, self.control.abort());
@@ -43,8 +46,8 @@ impl Replay {
             provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
         })?;
         queue_consumer::set(&subscriber, queue, &self.job.consumer).await?;
-        // Behind a transaction pooler the server connection would go on listening for somebody else; there, the wait is
-        // `loop_delay`.
+        // Behind a transaction pooler, `listen` would stay on a server connection that the pooler gives to other
+        // clients. Without notifications replay waits for `loop_delay`.
         if !provider.is_pooled() {
             provider.batch_alone("listen for ticks", "listen rlondiste_tick").await?;
         }
@@ -57,7 +60,7 @@ impl Replay {
         Ok(Sessions { provider, subscriber, abilities, position })
     }
 
-    /// Carries out the table at the head of this file.
+    /// Decides by the table at the head of this file.
     async fn find_position(&self, provider: &Db, subscriber: &Db) -> Result<()> {
         let tables = tables::load(subscriber, &self.job.queue).await?;
         let registration = self.consumer.registration(provider).await?;
@@ -95,8 +98,8 @@ impl Replay {
         }
     }
 
-    /// A new registration begins at the newest tick, whatever the subscriber had before. The old position goes first:
-    /// if the process ends in between, the next start finds neither.
+    /// Registers the consumer, at the newest tick, unless it is registered. Deletes the old position first: when the
+    /// process ends in between, the next start finds no position and begins anew too.
     async fn begin_anew(&self, provider: &Db, subscriber: &Db) -> Result<()> {
         tracing::info!("Resetting queue tracking on dst side");
         completed::set_last_tick(subscriber, &self.job.consumer, None).await?;
@@ -109,7 +112,8 @@ impl Replay {
         let other = match queue_consumer::get(subscriber, queue).await? {
             Some(name) if name == *own => return Ok(()),
             Some(name) => Some(name),
-            // What SkyTools left behind: a consumer with a position here that reads this queue.
+            // SkyTools stores no consumer of the queue: look for one with a position here that is registered on the
+            // queue.
             None => {
                 let positions = completed::consumers(subscriber, own).await?;
                 consumer::registered_among(provider, queue, &positions).await?

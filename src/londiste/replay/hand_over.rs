@@ -1,4 +1,4 @@
-//! The step of a table's life that is replay's while a batch is open: `wanna-sync` to `do-sync`, and the wait for `ok`.
+//! Takes tables over from their copies while a batch is open: `wanna-sync` to `do-sync`, then the wait for `ok`.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,13 @@ use super::sessions::Sessions;
 use crate::error::Result;
 use crate::pgq::{Batch, consumer};
 
-/// How often a tick is asked for while a table waits for one.
+/// How often a tick is forced while a table waits for one.
 const TICK_PAUSE: Duration = Duration::from_millis(500);
 
 impl Replay {
-    /// Takes over the tables whose copies have come to the open batch. Replay waits with the batch unapplied while a table
-    /// stands at `do-sync`: the table's events up to the batch are the copy's, those from the batch on are replay's.
+    /// Takes over the tables whose copies have come to the open batch. While a table is at `do-sync`, replay leaves the
+    /// batch unapplied and waits, at most a second for each call: the table's events before the batch are applied by
+    /// the copy, those from the batch on by replay. Holds no locks while waiting.
     pub(super) async fn hand_over(
         &mut self,
         sessions: &Sessions,
@@ -46,7 +47,7 @@ impl Replay {
         Ok(Gate::Shut)
     }
 
-    /// What becomes of a table now that the batch is open.
+    /// The state that the open batch gives the table; `None` when the state stays.
     async fn next_state(
         &self,
         sessions: &Sessions,
@@ -55,8 +56,8 @@ impl Replay {
     ) -> Result<Option<TableState>> {
         let end = batch.cur_tick;
         Ok(match table.state {
-            // A batch of several ticks may begin before the copy's, so that its events would be applied twice. It is
-            // applied without the table; the next one has one tick.
+            // A batch of several ticks may begin before the copy's batch, so that events would be applied twice. Replay
+            // applies it without the table; the next batch has one tick.
             TableState::WannaSync(reached) if reached <= end => {
                 let single = self.consumer.is_single_tick(&sessions.provider, batch).await?;
                 single.then_some(TableState::DoSync(end))
@@ -71,8 +72,9 @@ impl Replay {
         })
     }
 
-    /// There is no batch, so nothing can be handed over. A table that waits for replay at a tick which replay has passed
-    /// needs another tick, which an idle queue may not get by itself; a table that stands at `do-sync` goes back.
+    /// For a turn without a batch, in which no table can be taken over. For a table that waits at a tick which replay
+    /// has passed, forces another tick, since an idle queue may not get one by itself; a table at `do-sync` goes back
+    /// to `catching-up`.
     pub(super) async fn without_batch(&mut self, sessions: &Sessions, tables: &[SubscribedTable]) -> Result<()> {
         let waits = |t: &SubscribedTable| matches!(t.state, TableState::WannaSync(end) if end <= sessions.position);
         if tables.iter().any(waits) && self.tick_asked_at.is_none_or(|at| at.elapsed() >= TICK_PAUSE) {

@@ -1,7 +1,6 @@
-//! Replay: applies the queue's batches to the subscriber, and hands tables over between their copies and itself.
-//!
-//! A turn of [`Replay::work`] is one batch, or a look around when there is none. What happens at which point of the
-//! protocol when the process dies is told in [`super::super::batch`].
+//! Replay's loop. A turn of [`Replay::work`] looks after the tables and their copies, then applies one batch, or waits
+//! when there is none. [`super::super::batch`] has the protocol, and what happens when the process ends at each of its
+//! steps.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,13 +24,14 @@ use crate::pg::{Db, FqName, Sql};
 use crate::pgq::consumer::{Consumer, Join};
 use crate::pgq::{Batch, failed_queue};
 
-/// How often to look for consumers of copies that are over, where nothing says that there may be one.
+/// How often to look for consumers of copies that are over, when no notification comes.
 const UNUSED_PAUSE: Duration = Duration::from_secs(30);
 
-/// An event of this size makes the buffers of both sessions grow, and they never shrink: the sessions are closed after it.
+/// Size in bytes of an event after which both sessions are closed: such an event makes their buffers grow, and the
+/// buffers never shrink.
 const BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Applies batches until a stop is requested.
+/// Applies batches until a stop is requested, then ends the copies of this process.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let mut replay = Replay::new(config.clone(), control.clone());
     let result = Box::pin(job::run_loop(&mut replay, control)).await;
@@ -42,9 +42,9 @@ pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<
 /// Whether replay may apply its open batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gate {
-    /// It may.
+    /// Replay may apply the batch.
     Open,
-    /// A state was changed, or a copy is waited for: look again.
+    /// A state was changed, or a copy is waited for: replay reads the states again first.
     Shut,
 }
 
@@ -54,16 +54,16 @@ pub(super) struct Replay {
     pub(super) control: Control,
     pub(super) consumer: Consumer,
     sessions: Option<Sessions>,
-    /// An event of [`BUFFER_LIMIT`] has passed through the sessions.
+    /// An event of at least [`BUFFER_LIMIT`] has passed through the sessions.
     buffers_grown: bool,
     pub(super) applier: Applier,
     pub(super) copies: Copies,
     pub(super) sequences: Sequences,
     tidy: Tidy,
     pub(super) changes: StateChanges,
-    /// When a tick was asked for, for tables that wait for one.
+    /// When a tick was last forced for tables that wait for one.
     pub(super) tick_asked_at: Option<Instant>,
-    /// When to look for consumers of copies that are over.
+    /// When to look next for consumers of copies that are over.
     pub(super) look_for_unused_at: Instant,
 }
 
@@ -88,7 +88,7 @@ impl Replay {
         }
     }
 
-    /// One turn, with the sessions in hand.
+    /// One turn, in open sessions.
     async fn turn(&mut self, sessions: &mut Sessions) -> Result<Worked> {
         let mut changes = self.changes.listener();
         let tables = self.look_after_tables(sessions).await?;
@@ -103,7 +103,8 @@ impl Replay {
             return Ok(Worked::Again);
         }
         match self.process(sessions, &batch, &tables).await {
-            // What a parked table catches up with would not reach the mirror.
+            // The events that a parked table catches up with would be missing in the mirror queue: with a mirror,
+            // replay stops.
             Err(Error::Apply(fault)) if fault.is_structure() && self.config.mirror_queue.is_none() => {
                 self.park(sessions, &batch, &tables, fault).await?;
             }
@@ -112,7 +113,7 @@ impl Replay {
         Ok(Worked::Again)
     }
 
-    /// Reads the tables, and does for them what does not depend on a batch: copies begin, end, and are forgotten.
+    /// Begins, starts and ends copies, and unregisters their consumers; returns the subscribed tables as they are then.
     async fn look_after_tables(&mut self, sessions: &Sessions) -> Result<Vec<SubscribedTable>> {
         let Sessions { provider, subscriber, .. } = sessions;
         self.copies.reap();
@@ -130,7 +131,8 @@ impl Replay {
         Ok(tables)
     }
 
-    /// A table is handed over at a batch of one tick, and the mirror has each of the provider's ticks.
+    /// Never joins ticks while a table is handed over, which takes a batch of one tick, nor with a mirror queue, which
+    /// gets each of the provider's ticks.
     fn join(&self, tables: &[SubscribedTable]) -> Join {
         let waits = |t: &SubscribedTable| matches!(t.state, TableState::WannaSync(_) | TableState::DoSync(_));
         if self.config.mirror_queue.is_some() || tables.iter().any(waits) {
@@ -144,7 +146,7 @@ impl Replay {
     async fn wait(&mut self, sessions: &mut Sessions, changes: &mut ChangeListener) {
         tokio::select! {
             _ = self.control.sleep(self.config.common.loop_delay) => {}
-            // The session may end meanwhile; the next statement says so.
+            // `None` means that the session has ended; the next statement in it fails.
             Some(_) = sessions.provider.notification() => sessions.provider.drain_notifications(),
             Some(_) = sessions.subscriber.notification() => {
                 // A command has changed the set of tables.
@@ -172,7 +174,7 @@ impl Replay {
         let applied = match batch::process(&reader, batch, &wanted, &mut self.applier, &mut extras).await? {
             Processed::Applied(applied) => Some(applied),
             Processed::AlreadyDone => None,
-            // The batch comes again, and is done.
+            // The provider gives the batch again, and it is done then.
             Processed::Overtaken => return Ok(()),
         };
         self.buffers_grown |= applied.as_ref().is_some_and(|a| a.biggest >= BUFFER_LIMIT);
@@ -181,7 +183,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Closes sessions that have lived long enough, or whose buffers have grown.
+    /// Closes sessions that are older than `connection_lifetime`, or whose buffers have grown.
     fn limit_lifetime(&mut self) {
         if std::mem::take(&mut self.buffers_grown) {
             self.sessions = None;
@@ -193,14 +195,16 @@ impl Replay {
         }
     }
 
-    /// Ends the copies and takes back what would stay in the way of the provider's rotation.
+    /// Ends the copies, unregisters consumers that would keep the provider from rotating, and gives up restoring
+    /// foreign keys.
     async fn shut_down(&mut self) {
         self.copies.stop(&self.config).await;
         self.tidy.stop().await;
     }
 }
 
-/// What belongs to a batch of replay: sequences, the provider's set of tables, unknown events, the mirror.
+/// What replay adds to the transaction of a batch: sequences, the provider's list of tables, unknown events, the mirror
+/// queue.
 struct WithBatch<'a> {
     job: &'a Job,
     mirror_queue: Option<&'a str>,
@@ -242,7 +246,7 @@ impl BatchExtras for WithBatch<'_> {
 impl Work for Replay {
     async fn work(&mut self) -> Result<Worked> {
         self.limit_lifetime();
-        // The sessions are kept only after a turn without error: after an error a transaction may still be open in them.
+        // After an error the sessions are dropped: a transaction may still be open in one of them.
         let mut sessions = match self.sessions.take() {
             Some(sessions) => sessions,
             None => self.attach().await?,
@@ -277,7 +281,7 @@ impl Work for Replay {
     }
 }
 
-/// The line of a batch, with its numbers in the order of the original; nothing was applied when it had been before.
+/// The log line of a batch, with the numbers in SkyTools' order; `None` for a batch that had been applied before.
 fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
     let mut stats = Stats::default();
     stats.add("count", applied.map_or(0, |a| a.count));
@@ -294,7 +298,8 @@ fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
     stats
 }
 
-/// Puts events of unknown types into the provider's failed queue, where the provider has one.
+/// Puts events of unknown types into the provider's failed queue, if its PgQ has one. Commits there at once; safe to
+/// repeat.
 async fn put_aside(sessions: &Sessions, batch: &Batch, events_sql: &Sql, applied: &Applied) -> Result<()> {
     if applied.unknown.count() > 0 {
         tracing::warn!("Unknown op {}", applied.unknown);
@@ -306,7 +311,8 @@ async fn put_aside(sessions: &Sessions, batch: &Batch, events_sql: &Sql, applied
     Ok(())
 }
 
-/// Which events to apply: those of tables that are `ok`, less what their copy holds already.
+/// Which events replay applies: those of tables that are `ok`, less the events that the snapshot of the table's copy
+/// shows.
 fn filters(tables: &[SubscribedTable]) -> HashMap<FqName, Filter> {
     tables
         .iter()

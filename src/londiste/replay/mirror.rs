@@ -1,8 +1,8 @@
-//! `mirror_queue`: the events that replay applies go on into a queue on the subscriber, with the provider's ticks, so that
-//! the queue's consumers can follow this database in place of the provider.
+//! `mirror_queue`: the events that replay applies are written into a queue on the subscriber, with the provider's
+//! ticks, so that the queue's consumers can follow the subscriber in place of the provider.
 //!
-//! Events and tick are written in the subscriber's transaction of the batch: the mirror has what the tables have, whenever
-//! the process ends. Rows that come with a copy are not events, and neither is what a copy catches up with.
+//! Events and tick are written in the subscriber's transaction of the batch, so the mirror queue has the events of the
+//! tables, whenever the process ends. The rows of a copy, and the events that a copy applies, are not written.
 
 use futures_util::{SinkExt, TryStreamExt};
 
@@ -16,7 +16,7 @@ use super::super::state::tables::SubscribedTable;
 const ACTION: &str = "write events into the mirror queue";
 const COLUMNS: &str = "ev_id, ev_time, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
 
-/// Where the events come from.
+/// The batch whose events are written.
 pub(super) struct Source<'a> {
     pub(super) batch: &'a Batch,
     /// The statement that reads the batch's events.
@@ -24,7 +24,7 @@ pub(super) struct Source<'a> {
     pub(super) tables: &'a [SubscribedTable],
 }
 
-/// Writes the events of the batch that were applied, then its end tick.
+/// Writes the events of the batch that were applied, then its end tick. Fails with the errors of [`event_table`].
 pub(super) async fn repeat(
     mirror: &str,
     provider_queue: &str,
@@ -51,7 +51,8 @@ pub(super) async fn repeat(
     Ok(())
 }
 
-/// The table that the queue's events go into now. Refuses a queue that cannot take the batch.
+/// The event table that the queue writes to now. Fails when there is no such queue of rlondiste's schema `pgq`, when it
+/// has a ticker of its own, and when it has the end tick of the batch already.
 async fn event_table(mirror: &str, tx: &Db, batch: &Batch) -> Result<Sql> {
     let refused = |why: String, hint: &str| {
         Err(Error::refused(
@@ -88,8 +89,8 @@ async fn event_table(mirror: &str, tx: &Db, batch: &Batch) -> Result<Sql> {
 }
 
 impl Source<'_> {
-    /// The events of changes to tables that are `ok`, less what their copies hold already; `None` when there is no such
-    /// table.
+    /// The statement that selects the changes of tables that are `ok`, less the events that the snapshot of the table's
+    /// copy shows; `None` when no table is `ok`.
     fn events_sql(&self) -> Option<Sql> {
         let mut tables = Vec::new();
         for table in self.tables.iter().filter(|t| t.state == TableState::Ok) {

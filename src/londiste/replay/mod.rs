@@ -1,4 +1,4 @@
-//! Replay: applies the queue's batches to the subscriber, and hands tables over between their copies and itself.
+//! Replay: applies the queue's batches to the subscriber, and takes tables over from their copies.
 
 mod attach;
 mod hand_over;

@@ -1,18 +1,17 @@
-//! Parks a table, in the middle of a batch.
+//! Parks a table whose event cannot be applied, after the batch's transaction was rolled back:
 //!
-//! The batch's transaction is rolled back, so nothing of it is there; this is what follows:
-//!
-//! 1. The table's foreign keys go, as for a copy: the tables at their other ends do not wait for it.
-//! 2. The consumer's name is stored on the subscriber. The table is still `ok`.
+//! 1. The table's foreign keys are dropped, as for a copy: the tables at their other ends go on without this table.
+//! 2. A consumer name for the table is stored on the subscriber. The table is still `ok`.
 //! 3. The consumer is registered on the provider, at the tick where the batch begins.
 //! 4. State `catching-up`, the consumer's tick and the reason are stored, in one transaction.
-//! 5. The batch comes again, and is applied without this table. The next table with a fault is parked in the same way.
+//! 5. The provider gives the batch again, which is applied without this table. The next table with a fault is parked in
+//!    the same way.
 //!
 //! | the process ends after | what the next start finds and does |
 //! |---|---|
-//! | 1 | foreign keys that wait for tables that are `ok`: they come back; the batch comes again and the table is parked |
-//! | 2 or 3 | the consumer of a table that is `ok`: unregistered as one of a copy that is over; the batch comes again |
-//! | 4 | a parked table: its task goes on, the batch is applied without it |
+//! | 1 | pending foreign keys of tables that are `ok`: restores them; the batch comes again and the table is parked |
+//! | 2 or 3 | the consumer of a table that is `ok`: unregisters it as one of a copy that is over; the batch comes again |
+//! | 4 | a parked table: starts its task, and applies the batch without the table |
 
 use super::super::copy::find_mend;
 use super::super::foreign_keys;
@@ -28,7 +27,8 @@ use crate::pgq::consumer::Consumer;
 use crate::text::Lines;
 
 impl Replay {
-    /// Steps 1 to 4.
+    /// Steps 1 to 4. Does not park a table whose state has changed, or whose consumer another process is using: the
+    /// batch comes again. So it does after an error, with SQLSTATE 55P03 when a foreign key could not be locked.
     pub(super) async fn park(
         &mut self,
         sessions: &Sessions,
@@ -43,7 +43,7 @@ impl Replay {
         foreign_keys::drop_all(subscriber, &name).await?;
         let queue = self.job.queue.clone();
         let Some(consumer) = copy_consumer::take(subscriber, &queue, &name, &self.job.consumer).await? else {
-            // The end of the table's last copy is being cleared away; the batch comes again.
+            // Another process is unregistering the consumer of the table's last copy; the batch comes again.
             return Ok(());
         };
         let consumer = Consumer { queue: queue.clone(), name: consumer };

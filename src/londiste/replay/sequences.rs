@@ -1,6 +1,6 @@
-//! Sequence values: read on the provider before each batch's events, set on the subscriber with the batch.
+//! Sequence values: read on the provider before each batch's events, set on the subscriber in the batch's transaction.
 //!
-//! They are read after the batch was cut, so a value is never behind a row that the batch brings.
+//! The values are read after the batch's end tick was made, so a value is never behind a row that the batch has.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use crate::pg::{Db, FqName, Sql, sql};
 /// `last_value` and `is_called`.
 type Value = (i64, bool);
 
-/// A sequence and the value to set it to.
+/// A sequence and the value that it is to be set to.
 pub(super) type Setting = (FqName, Value);
 
-/// What this process has set so far.
+/// The values that this process has set so far.
 #[derive(Debug, Default)]
 pub(crate) struct Sequences {
     set: HashMap<FqName, Value>,
@@ -23,14 +23,15 @@ pub(crate) struct Sequences {
 }
 
 impl Sequences {
-    /// Forgets what was set, so that every value is set again: the subscriber may have been restored from a backup.
+    /// Forgets the values that were set, so that every value is set again: the subscriber may have been restored from a
+    /// backup.
     pub(crate) fn forget(&mut self) {
         self.set.clear();
         self.reported.clear();
     }
 
-    /// The values of the subscribed sequences that have changed since this process set them. Sequences that are
-    /// missing on a side are reported once and left alone.
+    /// The values of the subscribed sequences that have changed since this process set them. A sequence that one side
+    /// does not have is left out, with one warning.
     pub(crate) async fn read(&mut self, provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<Setting>> {
         let subscribed = sequences::subscribed(subscriber, queue).await?;
         if subscribed.is_empty() {
@@ -83,7 +84,7 @@ impl Sequences {
         Ok(present)
     }
 
-    /// Sets the values.
+    /// Sets the values. PostgreSQL does not roll `setval` back.
     pub(crate) async fn write(&self, subscriber: &Db, values: &[Setting]) -> Result<()> {
         if values.is_empty() {
             return Ok(());
@@ -96,13 +97,13 @@ impl Sequences {
         subscriber.batch("set sequence values", sql).await
     }
 
-    /// Remembers that the values are committed.
+    /// Stores that the values are committed: [`Sequences::read`] leaves them out from now on.
     pub(crate) fn written(&mut self, values: Vec<Setting>) {
         self.set.extend(values);
     }
 
     fn report(&mut self, name: &FqName, side: &str) {
-        // Made again, it begins at its start.
+        // A sequence that is created again has its start value.
         self.set.remove(name);
         if !self.reported.contains(name) {
             tracing::warn!(

@@ -1,8 +1,9 @@
 //! `T` events: the provider's list of tables has changed.
 //!
-//! A table that is not in the list is not replicated any more, and leaves the subscriber's set. But the event tells of
-//! the moment of `provider remove`. A table that was added again since is wanted, and has changed uncaptured in between:
-//! it is copied again. So is one that is being copied: its copy has missed the same changes, unless it was begun later.
+//! A table that is not in the list is not replicated any more, and is unsubscribed. But the list is that of the moment
+//! of `provider remove`. A table that was added again since then is still wanted, and changes in between were not
+//! captured: the table is copied again. That goes for a table that is being copied too: its copy has missed the same
+//! changes, unless it was begun later.
 
 use std::collections::HashSet;
 
@@ -12,7 +13,8 @@ use super::super::state::tables::{self, Moved, SubscribedTable};
 use crate::error::Result;
 use crate::pg::{Db, FqName};
 
-/// Brings the subscriber's tables in line with the lists, inside the batch's transaction.
+/// Unsubscribes from the tables that one of the lists does not have, or sets them to `-` when the provider has them
+/// again. Their rows in `londiste.subscriber_table` are locked until the batch's transaction ends.
 pub(super) async fn follow(
     provider: &Db,
     tx: &Db,
@@ -35,7 +37,7 @@ pub(super) async fn follow(
         if current.contains(name) {
             copy_again(tx, queue, name).await?;
         } else if tables::load_one(tx, queue, name).await?.is_some() {
-            // A command may have removed it since the turn began; then there is nothing to do.
+            // A table that a command has removed since the turn began is passed over.
             tracing::info!("Removing table {name} from set");
             tables::unsubscribe(tx, queue, name).await?;
         }
@@ -43,7 +45,7 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// Takes the table back to its beginning, whatever its copy has made of its state since the turn began.
+/// Sets the table to `-`, whatever state its copy has stored since the turn began.
 async fn copy_again(tx: &Db, queue: &str, name: &FqName) -> Result<()> {
     while let Some(table) = tables::load_one(tx, queue, name).await? {
         if table.state == TableState::Missing {

@@ -1,5 +1,5 @@
-//! What is left to do after a copy: the snapshot goes when no event can be in it any more, then the foreign keys come
-//! back.
+//! The work after a copy: the snapshot is dropped when no event to come is visible in it; then foreign keys are
+//! restored.
 
 use std::time::{Duration, Instant};
 
@@ -17,25 +17,26 @@ use super::super::state::table_state::{Actor, TableState};
 use super::super::state::tables::{self, Moved, SubscribedTable};
 use super::sessions::Sessions;
 
-/// How often a tick is forced while a snapshot is to go.
+/// How often a tick is forced while a snapshot is to be dropped.
 const FORCE_TICK_PAUSE: Duration = Duration::from_millis(500);
 
-/// How often to look for foreign keys to restore when there is no news, and after one could not be restored.
+/// How often to look for foreign keys to restore: without a notification, and after a key could not be restored.
 const FKEY_PAUSE: Duration = Duration::from_mins(1);
 
-/// The state of the tidying.
+/// What was done last, and the task that restores foreign keys.
 #[derive(Default)]
 pub(super) struct Tidy {
     tick_forced_at: Option<Instant>,
     look_for_fkeys_at: Option<Instant>,
-    /// How many tables keep their foreign keys away.
+    /// How many tables are not `ok` or have a snapshot, so that their foreign keys stay dropped.
     unready: usize,
-    /// At most one task. Dropping it ends the task.
+    /// At most one task, which ends when the set is dropped.
     restoring: JoinSet<Result<foreign_keys::Restored>>,
 }
 
 impl Tidy {
-    /// Drops snapshots and starts the restoring of foreign keys when they are due. Never waits for locks or long statements.
+    /// Drops snapshots, and starts restoring foreign keys, when these are due. Never waits for locks on tables or long
+    /// statements.
     pub(super) async fn turn(
         &mut self,
         config: &config::Londiste,
@@ -52,8 +53,8 @@ impl Tidy {
         self.restore_fkeys(config, &sessions.subscriber, control).await
     }
 
-    /// Replay at tick T gets only events with txid >= xmin(T). Once xmin(T) >= snapshot.xmax, the copy's snapshot hides
-    /// none of them and is dropped.
+    /// Replay at tick T gets only events with txid >= xmin(T). Once xmin(T) >= snapshot.xmax, none of these is visible
+    /// in the copy's snapshot, which is dropped. Returns the tables whose snapshot was dropped.
     async fn drop_snapshots(
         &mut self,
         config: &config::Londiste,
@@ -85,12 +86,12 @@ impl Tidy {
         Ok(dropped)
     }
 
-    /// Restores the pending foreign keys whose two tables are in sync, in a task with a session of its own, so that
-    /// the check of a big table does not hold up the batches.
+    /// Restores the pending foreign keys whose two tables are in sync, in a task with a session of its own: the check
+    /// of a big table does not delay the batches.
     async fn restore_fkeys(&mut self, config: &config::Londiste, subscriber: &Db, control: &Control) -> Result<()> {
         match self.restoring.try_join_next() {
             None | Some(Ok(Ok(foreign_keys::Restored::All))) => {}
-            // They are tried again after the pause.
+            // The keys that failed are tried again after the pause.
             Some(Ok(Ok(foreign_keys::Restored::SomeFailed))) => {
                 self.look_for_fkeys_at = Some(Instant::now() + FKEY_PAUSE);
             }
@@ -113,7 +114,7 @@ impl Tidy {
         self.look_for_fkeys_at = None;
     }
 
-    /// Gives up the task; its transaction is rolled back and the foreign keys stay pending.
+    /// Ends the task; its transaction is rolled back and its foreign keys stay pending.
     pub(super) async fn stop(&mut self) {
         self.restoring.shutdown().await;
     }

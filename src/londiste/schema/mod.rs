@@ -1,4 +1,4 @@
-//! Schema `londiste` of a database: whether it is there and whose it is, and its installation.
+//! Schema `londiste` of a database: which program has made it, and its installation.
 
 mod files;
 
@@ -8,24 +8,26 @@ use crate::error::{Error, Result};
 use crate::pg::Db;
 use crate::pg::install::{Installed, Schema, Standing};
 
-/// Our own schema. It takes the place of one of Londiste 2.1, whose tables it keeps.
+/// rlondiste's schema. Installed over a schema of Londiste 2.1, it keeps the tables and their rows.
 const SCHEMA: Schema = Schema { name: "londiste", files: files::FILES };
 
-/// What stands in schema `londiste` of a database.
+/// What schema `londiste` of a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Found {
     /// There is no such schema, or it is empty.
     None,
-    /// Our own.
+    /// The schema of an rlondiste of any release.
     Own(Installed),
-    /// Londiste 2.1 from SkyTools, with its version where it tells one.
+    /// The schema of SkyTools' Londiste 2.1, with the result of its `version()`, or `2.1` when it has no such function.
     Genuine(String),
-    /// Something else, in words.
+    /// Another schema of this name; a description for the message.
     Foreign(&'static str),
 }
 
-/// Installs the schema, or brings an older one of ours or one of Londiste 2.1 up to date, inside the transaction that is
-/// open. Logs what is done. Refuses a schema of a newer rlondiste and one that is not ours.
+/// Installs the schema, or upgrades a schema of Londiste 2.1 or of an older rlondiste, inside the open transaction.
+/// Fails when schema `londiste` is that of a newer rlondiste or of another program.
+///
+/// Other installers wait, and what the files of the schema change is locked, until the caller commits.
 pub(crate) async fn install(tx: &Db) -> Result<()> {
     match find(tx).await? {
         Found::Own(installed) => return SCHEMA.upgrade(tx, &installed).await,
@@ -39,8 +41,9 @@ pub(crate) async fn install(tx: &Db) -> Result<()> {
     SCHEMA.install(tx).await
 }
 
-/// Brings the schema of a subscriber up to date that SkyTools or an older rlondiste has made, in a transaction of its own,
-/// so that its replication is taken over by starting replay. Refuses where there is no schema.
+/// Upgrades the subscriber's schema with [`install`] in a transaction of its own, unless it is current: so starting
+/// replay is enough to take over from SkyTools or an older rlondiste. Fails when there is no schema, and as [`install`]
+/// does.
 pub(crate) async fn take_over(subscriber: &Db) -> Result<()> {
     match find(subscriber).await? {
         Found::Own(installed) if SCHEMA.standing(&installed) == Standing::Current => Ok(()),

@@ -1,9 +1,9 @@
 //! `londiste.completed`: up to which tick a consumer's batches are applied on this subscriber.
 //!
-//! The number of a tick is not enough to know it again: a provider that lost its last transactions (a standby that was
-//! promoted too early, a restored backup) gives the same number to another tick. So `londiste.completed_tick` keeps the
-//! time at which the tick was made. Programs of SkyTools leave that table alone, so its row counts only while it
-//! has the same number as the row of `londiste.completed`.
+//! The number does not identify a tick: a provider that lost its last transactions (a standby that was promoted too
+//! early, a restored backup) gives the same number to another tick. So `londiste.completed_tick` keeps the time at
+//! which the tick was made. Programs of SkyTools do not write this table, so its row counts only while it has the same
+//! number as the row of `londiste.completed`.
 
 use tokio_postgres::error::SqlState;
 
@@ -12,36 +12,37 @@ use crate::pg::{Db, int8, sql, text};
 use crate::pgq::consumer::BatchEnds;
 use crate::pgq::{Batch, TickId};
 
-/// The last tick that is applied.
+/// The tick up to which a consumer's batches are applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// Its number.
+    /// The number of the tick.
     pub(crate) tick: TickId,
-    /// When the provider made it, in UTC with microseconds; `None` where no rlondiste has stored it.
+    /// When the provider made the tick, in UTC with microseconds; `None` when no rlondiste has stored the time.
     pub(crate) time: Option<String>,
 }
 
 /// What is to be done with a batch, given the position stored on the subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It follows what is applied.
+    /// The batch begins at the stored tick: it is to be applied.
     Apply,
-    /// It is applied already.
+    /// The batch ends at the stored tick: it is applied already.
     Done,
-    /// It neither follows nor ends at the stored tick: events would be lost or applied twice.
+    /// The batch neither begins nor ends at the stored tick, which is given: events would be lost or applied twice.
     Lost(TickId),
-    /// It follows or ends at a tick of the stored number, which was made at another time.
+    /// The batch begins or ends at a tick that has the number of the stored one and was made at another time.
     OtherTick {
         /// The number of both ticks.
         tick: TickId,
-        /// When the subscriber's was made.
+        /// When the subscriber's tick was made.
         stored: String,
-        /// When the provider's was made.
+        /// When the provider's tick was made.
         provider: String,
     },
 }
 
-/// Decides it. No stored position means that nothing was applied so far.
+/// What is to be done with the batch. Without a stored position nothing was applied so far. A time that is not known on
+/// one of the sides is not compared.
 pub(crate) fn standing(stored: Option<&Position>, batch: &Batch, ends: &BatchEnds) -> Standing {
     let Some(stored) = stored else { return Standing::Apply };
     let (standing, time) = if stored.tick == batch.prev_tick {
@@ -59,14 +60,15 @@ pub(crate) fn standing(stored: Option<&Position>, batch: &Batch, ends: &BatchEnd
     }
 }
 
-/// The stored tick of a consumer.
+/// The number of a consumer's stored tick; `None` when there is none.
 pub(crate) async fn last_tick(subscriber: &Db, consumer: &str) -> Result<Option<TickId>> {
     let sql = "select londiste.get_last_tick($1)";
     let row = subscriber.query_one("read the last applied tick", sql, &[text(&consumer)]).await?;
     Ok(row.get::<_, Option<i64>>(0).map(TickId))
 }
 
-/// The stored position of a consumer. Works on a schema of 2.1 too, unless the caller has a transaction open.
+/// The stored position of a consumer; `None` when there is none. Works on a schema of 2.1, which keeps no times, only
+/// outside of a transaction: the first statement fails there.
 pub(crate) async fn position(subscriber: &Db, consumer: &str) -> Result<Option<Position>> {
     let sql = "select c.last_tick_id, t.tick_time
                  from londiste.completed c
@@ -75,7 +77,6 @@ pub(crate) async fn position(subscriber: &Db, consumer: &str) -> Result<Option<P
                 where c.consumer_id = $1";
     match subscriber.query_opt("read the last applied tick", sql, &[text(&consumer)]).await {
         Ok(row) => Ok(row.map(|row| Position { tick: TickId(row.get(0)), time: row.get(1) })),
-        // A schema of 2.1 keeps no times.
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
             Ok(last_tick(subscriber, consumer).await?.map(|tick| Position { tick, time: None }))
         }
@@ -83,7 +84,7 @@ pub(crate) async fn position(subscriber: &Db, consumer: &str) -> Result<Option<P
     }
 }
 
-/// The consumers that have a position on this subscriber, other than those of copies of `job`.
+/// The consumers that have a position on this subscriber, other than `job` and the consumers of its copies; sorted.
 pub(crate) async fn consumers(subscriber: &Db, job: &str) -> Result<Vec<String>> {
     let sql = "select c.consumer_id from londiste.completed c
                 where c.consumer_id <> $1 and pg_catalog.left(c.consumer_id, pg_catalog.length($1) + 5) <> $1 || '_copy'
@@ -92,7 +93,7 @@ pub(crate) async fn consumers(subscriber: &Db, job: &str) -> Result<Vec<String>>
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Stores the tick of a consumer; `None` forgets it.
+/// Stores the tick of a consumer, `None` deletes it. Locks the row of the consumer until the transaction ends.
 pub(crate) async fn set_last_tick(subscriber: &Db, consumer: &str, tick: Option<TickId>) -> Result<()> {
     let sql = "select londiste.set_last_tick($1, $2)";
     let tick = tick.map(|t| t.0);
@@ -109,7 +110,7 @@ const NEXT: &str = "with moved as (
            update londiste.completed set last_tick_id = $2 where consumer_id = $1 and last_tick_id = $3
            returning last_tick_id)";
 
-/// Either of the two, then the time of the tick.
+/// After [`FIRST`] or [`NEXT`]: stores the tick's time, and counts the rows that were moved.
 const WITH_TIME: &str = ", timed as (
            insert into londiste.completed_tick (consumer_id, tick_id, tick_time)
            select $1, m.last_tick_id, $4 from moved m where $4 is not null
@@ -126,13 +127,12 @@ pub(crate) enum Advanced {
 }
 
 /// Moves the tick of a consumer from `from` to `to`, in the transaction that applies the batch. The row of the consumer in
-/// `londiste.completed` is locked until that transaction ends. The tick may be another than `from` by now:
+/// `londiste.completed` is locked until that transaction ends. [`Advanced::Overtaken`] when the stored tick is not `from` any more:
 ///
 /// 1. A process is killed while its commit is under way on the server.
-/// 2. The next process reads the old tick and begins to apply the same batch.
-/// 3. The commit ends, and the batch is there.
-///
-/// The next process holds no lock on what it has read; this update waits for the row and sees what has become of it.
+/// 2. The next process reads the old tick, which locks nothing, and begins to apply the same batch.
+/// 3. The commit of step 1 ends, and the batch is applied.
+/// 4. This update, which waits for a commit that has not ended yet, finds the new tick and changes no row.
 pub(crate) async fn advance(
     tx: &Db,
     consumer: &str,

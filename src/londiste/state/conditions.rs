@@ -1,13 +1,14 @@
-//! What a table's `ok` rests on, and who finds out when it does not hold any more.
+//! The conditions under which a table that is `ok` has the provider's rows, and what notices that one does not hold any
+//! more.
 //!
-//! | condition | who looks | what follows |
+//! | condition | checked by | what follows |
 //! |---|---|---|
 //! | the position and the consumer's registration fit, and name the same tick | replay at its start and at each batch; [`position_objection`] for `check` and `status` | replay stops |
-//! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key is one | `londiste.capture_check()` at each maintenance; [`capture_problems`] for `check` and `status` | captured anew, copied again |
-//! | the rows can be seen, the columns and the key are there | replay, at the table's first event after a change of it | the table is parked |
-//! | the queue, the schemas and the subscription are there | each statement about them | replay stops |
+//! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key columns are still a key | `londiste.capture_check()` at each maintenance; [`capture_problems`] for `check` and `status` | captured anew, copied again |
+//! | replay's user sees all rows; the columns and the key exist | replay, at the table's first event after a change of the table | the table is parked |
+//! | the queue, the schemas and the subscription exist | each statement about them | replay stops |
 //!
-//! Nothing here changes anything.
+//! The functions of this file change nothing and lock nothing.
 
 use std::collections::HashMap;
 
@@ -17,10 +18,11 @@ use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
 use crate::pgq::consumer::{self, Consumer, Registration};
 
-/// How often to read again when replay moves on meanwhile.
+/// How many times both sides are read when replay moves its position between the reads.
 const TRIES: usize = 5;
 
-/// What is wrong with them, in words; `None` when they fit, or when replay moves on too fast to be looked at.
+/// Why position and registration do not fit, as a text for a message. `None` when they fit, when there is no position,
+/// and when replay moved on during each of [`TRIES`] reads.
 pub(crate) async fn position_objection(provider: &Db, subscriber: &Db, consumer: &Consumer) -> Result<Option<String>> {
     for _ in 0..TRIES {
         let Some(stored) = completed::position(subscriber, &consumer.name).await? else { return Ok(None) };
@@ -32,7 +34,7 @@ pub(crate) async fn position_objection(provider: &Db, subscriber: &Db, consumer:
         };
         let newest = consumer::newest_tick(provider, &consumer.queue).await?;
         let time = consumer::tick_time(provider, &consumer.queue, stored.tick).await?;
-        // Two servers are read one after the other. What was read belongs together when the first answer still holds.
+        // The two servers are read one after the other: the answers belong together when the first one still holds.
         if completed::position(subscriber, &consumer.name).await?.as_ref() == Some(&stored) {
             return Ok(compare(consumer, &stored, &registered, newest, time.as_deref()));
         }
@@ -72,7 +74,7 @@ fn compare(
 }
 
 /// Why changes of the queue's tables are not captured, or may not have been since the last maintenance, by table. Empty
-/// where the provider's schema cannot tell: that of Londiste 2.1, or of an older rlondiste.
+/// on a provider with the schema of Londiste 2.1 or of an older rlondiste, which cannot tell.
 pub(crate) async fn capture_problems(provider: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
     const ACTION: &str = "look for tables that are not captured";
     const KNOWN: &str = "select pg_catalog.to_regprocedure('londiste.provider_get_problems(text)') is not null";

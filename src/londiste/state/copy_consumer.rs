@@ -1,12 +1,13 @@
 //! The consumer of a table's copy, in `londiste.table_position`.
 //!
-//! A name belongs to one table at a time, in the whole database: a unique index says so, and the name is chosen in the
-//! transaction that takes the table. So two processes that begin copies at the same moment get different names.
+//! A name belongs to one table at a time, in the whole database: a unique index refuses a second one, and the name is
+//! chosen in the transaction that begins the table's copy. So two processes that begin copies at the same moment get
+//! different names.
 
 use crate::error::Result;
 use crate::pg::{Db, FqName, boolean, int8, text};
 
-/// The name under which the copies of a job read the queue: `ID_copy`, `ID_copy2`, ...
+/// The first of the names under which copies of consumer `job` read the queue: `JOB_copy`, then `JOB_copy2` and so on.
 pub(crate) fn base_name(job: &str) -> String {
     format!("{job}_copy")
 }
@@ -14,15 +15,15 @@ pub(crate) fn base_name(job: &str) -> String {
 /// Whether a copy may work under its consumer's name in this transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// Yes: the row is locked until the transaction ends.
+    /// It may: the row of the consumer is locked until the transaction ends.
     Held,
-    /// Another process works under this name at the moment.
+    /// Another transaction has the row locked: a process works under this name.
     Busy,
     /// The table has another consumer, or none.
     Gone,
 }
 
-/// Locks the row of a copy's consumer. Does not wait.
+/// Locks the row of a copy's consumer until the transaction ends. Never waits for the lock.
 pub(crate) async fn hold(tx: &Db, queue: &str, name: &FqName, consumer: &str) -> Result<Hold> {
     const ACTION: &str = "lock the copy's consumer";
     let table = name.to_string();
@@ -38,11 +39,12 @@ pub(crate) async fn hold(tx: &Db, queue: &str, name: &FqName, consumer: &str) ->
     Ok(if there.is_some() { Hold::Busy } else { Hold::Gone })
 }
 
-/// Gives the table a consumer name that no other table has, and takes away the mark of a parked table. `None` when another
-/// process still works under the table's name.
+/// Returns the consumer name of the table, or gives it one that no other table has; removes the mark of a parked table.
+/// `None` when another process works under the table's name, or has just given the table one.
 ///
-/// A name stays with its table until its consumer is forgotten: a task that still works under the name finds out from the
-/// table's state that its copy is over. Waits for a transaction that is about to take the same name for another table.
+/// A name stays with its table until its consumer is forgotten: a task that still works under the name reads in the
+/// table's state that its copy is over. Locks the row until the transaction ends; waits for a transaction that has
+/// given the same name to another table and not ended.
 pub(crate) async fn take(tx: &Db, queue: &str, name: &FqName, job: &str) -> Result<Option<String>> {
     const ACTION: &str = "store the copy's consumer";
     let (table, base) = (name.to_string(), base_name(job));
@@ -67,7 +69,7 @@ pub(crate) async fn take(tx: &Db, queue: &str, name: &FqName, job: &str) -> Resu
         if let Some(row) = tx.query_opt(ACTION, take, &params).await.map_err(about)? {
             return Ok(Some(row.get(0)));
         }
-        // Either another table has the name, or another process has just given this table one.
+        // Either another table has the name, or another process has just given this table a name.
         if tx.query_opt(ACTION, look, &[text(&queue), text(&table)]).await.map_err(about)?.is_some() {
             return Ok(None);
         }
@@ -101,8 +103,9 @@ pub(crate) async fn adopt(db: &Db, queue: &str, job: &str, heirs: Heirs) -> Resu
     db.execute("store the copy's consumer", sql, &params).await.map(drop)
 }
 
-/// Locks the consumer's row until the transaction ends, so that no copy can begin under this name. Returns whether the
-/// row is there, nobody works under it, and no copy needs it: the table is `-`, `ok` or not subscribed any more.
+/// Locks the consumer's row until the transaction ends, without waiting, so that no copy can begin under this name.
+/// Returns false when there is no such row, when another transaction has it locked, and when a copy needs the consumer:
+/// the table is neither `-` nor `ok` and still subscribed.
 pub(crate) async fn hold_unused(tx: &Db, queue: &str, name: &FqName, consumer: &str) -> Result<bool> {
     let sql = "select not exists (select from londiste.subscriber_table t
                                    where t.queue_name = p.queue_name and t.table_name = p.table_name
@@ -116,7 +119,7 @@ pub(crate) async fn hold_unused(tx: &Db, queue: &str, name: &FqName, consumer: &
     Ok(row.map_err(|e| e.about(format!("table {name}")))?.is_some_and(|row| row.get(0)))
 }
 
-/// Forgets the consumer of a table, unless the table has another one meanwhile.
+/// Deletes the consumer of a table, unless the table has another consumer meanwhile.
 pub(crate) async fn forget(subscriber: &Db, queue: &str, name: &FqName, consumer: &str) -> Result<()> {
     let sql = "delete from londiste.table_position where queue_name = $1 and table_name = $2 and consumer_id = $3";
     let table = name.to_string();
@@ -125,7 +128,7 @@ pub(crate) async fn forget(subscriber: &Db, queue: &str, name: &FqName, consumer
     done.map(drop).map_err(|e| e.about(format!("table {name}")))
 }
 
-/// The consumers of copies that are over, with their tables: the table is `-`, `ok` or not subscribed any more.
+/// The consumers of copies that are over, with their tables: tables that are `-`, `ok` or not subscribed any more.
 pub(crate) async fn unused(subscriber: &Db, queue: &str) -> Result<Vec<(FqName, String)>> {
     let sql = "select p.table_name, p.consumer_id from londiste.table_position p
                       left join londiste.subscriber_table t

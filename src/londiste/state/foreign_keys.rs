@@ -1,5 +1,5 @@
-//! Foreign keys that are dropped while their tables are copied: `londiste.subscriber_pending_fkeys`, and why one could not
-//! be made again at the last try: `londiste.fkey_failure`.
+//! `londiste.subscriber_pending_fkeys`: foreign keys that are dropped while their tables are copied; and
+//! `londiste.fkey_failure`: why a key could not be restored at the last try.
 
 use tokio_postgres::Row;
 
@@ -11,9 +11,9 @@ use super::triggers::{Place, rows_of};
 /// When a pending foreign key may come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// When both of its tables are in sync.
+    /// When both tables of the key are in sync.
     InSync,
-    /// At once: its tables are not copied any more.
+    /// At once: the tables of the key are not copied any more.
     Now,
 }
 
@@ -29,19 +29,20 @@ pub(crate) struct PendingFkey {
 }
 
 impl PendingFkey {
-    /// Whether one of its tables is among these.
+    /// Whether the key is from or to one of `tables`.
     pub(crate) fn touches(&self, tables: &[FqName]) -> bool {
         tables.contains(&self.from_table) || tables.contains(&self.to_table)
     }
 
-    /// The constraint's own statement, and its comment's.
+    /// The statement that adds the constraint; and, with a leading semicolon, the statement for its comment, or
+    /// nothing.
     pub(crate) fn statements(&self) -> (Sql, Sql) {
         let end = self.definition.find("; comment on constraint ").unwrap_or(self.definition.len());
         let (constraint, comment) = self.definition.split_at(end);
         (Sql::from_server(constraint.to_owned()), Sql::from_server(comment.to_owned()))
     }
 
-    /// It was not valid before the copy, and comes back so.
+    /// Whether the key was not valid before the copy: it is restored so.
     pub(crate) fn is_not_valid(&self) -> bool {
         self.statements().0.as_str().to_lowercase().ends_with(" not valid")
     }
@@ -67,8 +68,8 @@ pub(crate) async fn list(db: &Db, place: Place, tables: &[String]) -> Result<Vec
 /// Columns of [`failures`].
 pub(crate) const FAILURE_COLUMNS: [&str; 4] = ["from_table", "fkey_name", "failed_at", "reason"];
 
-/// Why pending keys of these tables could not be made again at the last try, sorted; `None` on a schema of 2.1, which
-/// has no place for it.
+/// Why pending keys of these tables could not be restored at the last try, sorted; `None` on a schema of 2.1, which
+/// does not store reasons.
 pub(crate) async fn failures(db: &Db, tables: &[String]) -> Result<Option<Vec<[String; 4]>>> {
     const FAILED: &str = "(select p.from_table, p.fkey_name,
                                   pg_catalog.date_trunc('second', e.fail_time)::text as failed_at, e.reason
@@ -84,13 +85,13 @@ pub(crate) async fn failures(db: &Db, tables: &[String]) -> Result<Option<Vec<[S
     Ok(Some(rows))
 }
 
-/// A foreign key that is in place: its table and its name.
+/// A foreign key that exists: the referencing table and the name.
 pub(crate) struct ActiveFkey {
     pub(crate) from_table: String,
     pub(crate) name: String,
 }
 
-/// The foreign keys from and to the table that are in place.
+/// The foreign keys from and to the table that exist. Fails when there is no such table.
 pub(crate) async fn active(subscriber: &Db, name: &FqName) -> Result<Vec<ActiveFkey>> {
     let sql = "select from_table, fkey_name from londiste.find_table_fkeys($1)";
     let rows = subscriber.query("look for foreign keys", sql, &[text(&name.to_string())]).await;
@@ -98,7 +99,8 @@ pub(crate) async fn active(subscriber: &Db, name: &FqName) -> Result<Vec<ActiveF
     Ok(rows.iter().map(|row| ActiveFkey { from_table: row.get(0), name: row.get(1) }).collect())
 }
 
-/// Drops a foreign key and keeps its definition as pending. Locks both of its tables against everybody.
+/// Drops a foreign key and stores its definition as pending; does nothing when there is no such key. Takes ACCESS
+/// EXCLUSIVE on both tables of the key until the transaction ends.
 pub(crate) async fn put_aside(tx: &Db, fkey: &ActiveFkey) -> Result<()> {
     let ActiveFkey { from_table, name } = fkey;
     let sql = "select londiste.subscriber_drop_table_fkey($1, $2)";
@@ -106,7 +108,8 @@ pub(crate) async fn put_aside(tx: &Db, fkey: &ActiveFkey) -> Result<()> {
     done.map(drop).map_err(|e| e.about(format!("foreign key {name} of {from_table}")))
 }
 
-/// The pending keys whose two tables are in sync.
+/// The pending keys of the queue whose subscribed tables are all `ok` and without a copy's snapshot. A key whose tables
+/// were both removed counts to every queue.
 pub(crate) async fn restorable(subscriber: &Db, queue: &str) -> Result<Vec<PendingFkey>> {
     let sql = "select from_table, to_table, fkey_name, fkey_def
                  from londiste.subscriber_get_queue_valid_pending_fkeys($1)";
@@ -114,7 +117,7 @@ pub(crate) async fn restorable(subscriber: &Db, queue: &str) -> Result<Vec<Pendi
     Ok(rows.iter().map(|row| pending(row, When::InSync)).collect())
 }
 
-/// The pending keys from and to these tables, whatever state they are in.
+/// The pending keys from and to these tables, whatever the states of the tables.
 pub(crate) async fn pending_of(subscriber: &Db, tables: &[FqName]) -> Result<Vec<PendingFkey>> {
     let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
     let sql = "select from_table, to_table, fkey_name, fkey_def from londiste.subscriber_pending_fkeys
@@ -133,15 +136,15 @@ fn pending(row: &Row, when: When) -> PendingFkey {
     }
 }
 
-/// Locks the key's row until the transaction ends: a command and replay may be at the same key, and the second one finds
-/// what the first has done.
+/// Locks the row of a pending key until the transaction ends. A command and replay may restore the same key: the second
+/// one waits here, and then finds the key restored.
 pub(crate) async fn lock(tx: &Db, fkey: &PendingFkey) -> Result<()> {
     let sql = "select from londiste.subscriber_pending_fkeys where from_table = $1 and fkey_name = $2 for update";
     let table = fkey.from_table.to_string();
     tx.query("lock a pending foreign key", sql, &[text(&table), text(&fkey.name)]).await.map(drop)
 }
 
-/// Takes the key from the list of those that are pending.
+/// Deletes the key from the pending ones, with the reason of its last failure.
 pub(crate) async fn forget(tx: &Db, fkey: &PendingFkey) -> Result<()> {
     let table = fkey.from_table.to_string();
     let params = [text(&table), text(&fkey.name)];
@@ -154,13 +157,13 @@ pub(crate) async fn forget(tx: &Db, fkey: &PendingFkey) -> Result<()> {
     Ok(())
 }
 
-/// Whether the schema has a place for the reasons; one of 2.1 has none.
+/// Whether the schema has `londiste.fkey_failure`; a schema of 2.1 does not.
 async fn remembers_failures(subscriber: &Db) -> Result<bool> {
     let sql = "select pg_catalog.to_regclass('londiste.fkey_failure') is not null";
     Ok(subscriber.query_one("look for reasons of pending foreign keys", sql, &[]).await?.get(0))
 }
 
-/// Stores why a key could not be made again.
+/// Stores why a pending key could not be restored. Does nothing on a schema of 2.1.
 pub(crate) async fn remember_failure(subscriber: &Db, fkey: &PendingFkey, reason: &str) -> Result<()> {
     if !remembers_failures(subscriber).await? {
         return Ok(());

@@ -1,8 +1,8 @@
 //! What is stored about replication: the tables of schema `londiste`, on both sides.
 //!
-//! Every statement about these tables and the functions over them stands here, one file a noun, and nowhere else. The
-//! functions take the session or the open transaction; a change becomes visible with that transaction. None of them
-//! decides when a change is right: that is the business of the caller, within [`table_state`]'s table of steps.
+//! All statements about these tables, and about the functions over them, are in this folder, one file for each noun.
+//! The functions take a session or an open transaction; a change becomes visible with the commit. Which change is right
+//! is decided by the caller, within [`table_state`]'s table of steps.
 
 pub(crate) mod changes;
 pub(crate) mod completed;

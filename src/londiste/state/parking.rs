@@ -1,9 +1,9 @@
-//! Parked tables, in `londiste.table_position`: events of the table cannot be applied before somebody mends the table;
-//! the other tables go on.
+//! Parked tables, in `londiste.table_position`: events of a parked table cannot be applied before an operator mends the
+//! table; the events of all other tables are applied.
 //!
-//! Like a table that is copied, a parked table has a consumer of its own at the tick where it stopped and stands at
-//! `catching-up`. So the queue keeps its events, and after the mend the table catches up and is handed over as after a
-//! copy. The reason in `londiste.table_position` marks it as parked.
+//! Like a table that is copied, a parked table is `catching-up` and has a consumer of its own, at the tick where the
+//! table stopped. So the queue keeps its events, and after the mend the table catches up and is handed over as after a
+//! copy. A reason in `londiste.table_position` marks the table as parked.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ use crate::pg::{Db, FqName, text};
 /// Why a table is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parked {
-    /// The event and what is wrong with it.
+    /// The event, and why it cannot be applied.
     pub(crate) reason: String,
-    /// What to do about it, as one sentence.
+    /// What the operator can do, as one sentence.
     pub(crate) mend: Option<String>,
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Parked {
     }
 }
 
-/// Stores why a table is parked. The table has its consumer already.
+/// Stores why a table is parked; the time of the first reason stays. Does nothing when the table has no consumer.
 pub(crate) async fn store(subscriber: &Db, queue: &str, table: &FqName, why: &ApplyFault) -> Result<()> {
     let sql = "update londiste.table_position
                   set parked_reason = $3, parked_time = coalesce(parked_time, pg_catalog.now()), parked_mend = $4
@@ -37,7 +37,7 @@ pub(crate) async fn store(subscriber: &Db, queue: &str, table: &FqName, why: &Ap
     done.map(drop).map_err(|e| e.about(format!("table {table}")))
 }
 
-/// Stores that the table's events can be applied again.
+/// Stores, and logs, that the table is not parked any more.
 pub(crate) async fn clear(tx: &Db, queue: &str, table: &FqName) -> Result<()> {
     let sql = "update londiste.table_position set parked_reason = null, parked_time = null, parked_mend = null
                 where queue_name = $1 and table_name = $2 and parked_reason is not null";

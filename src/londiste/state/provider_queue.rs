@@ -13,7 +13,8 @@ pub(crate) async fn tables(db: &Db, queue: &str) -> Result<Vec<FqName>> {
     Ok(rows.iter().map(|r| FqName::parse(r.get(0))).collect())
 }
 
-/// Fails when the queue does not exist. An unknown queue is no row in PgQ 3 and a row of nulls in 2.1.
+/// Fails when the queue does not exist. For an unknown queue, `pgq.get_queue_info` returns no row in PgQ 3, and a row
+/// of nulls in PgQ 2.1.
 pub(crate) async fn require(db: &Db, queue: &str) -> Result<()> {
     let sql = "select pg_catalog.count(queue_name) from pgq.get_queue_info($1)";
     let row = db.query_one("look for the queue", sql, &[text(&queue)]).await?;
@@ -33,8 +34,8 @@ pub(crate) async fn create(tx: &Db, queue: &str) -> Result<bool> {
     Ok(row.get::<_, i32>(0) == 1)
 }
 
-/// The keys that were chosen by name when tables were added. There are none where only the functions of 2.1 are, and
-/// they are not seen where the user may not read the table that holds them.
+/// The keys that were chosen by `--key` when tables were added, by table. Empty on a schema of 2.1, and when the user
+/// may not read `londiste.capture`.
 pub(crate) async fn chosen_keys(db: &Db, queue: &str) -> Result<BTreeMap<FqName, Vec<String>>> {
     const ACTION: &str = "read the keys of the tables";
     let sql =
@@ -51,13 +52,13 @@ pub(crate) async fn chosen_keys(db: &Db, queue: &str) -> Result<BTreeMap<FqName,
 /// Which functions capture the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Functions {
-    /// rlondiste's, generated for each table.
+    /// Functions of rlondiste, generated for each table.
     Generated,
-    /// The C trigger of 2.1.
+    /// The C trigger function of SkyTools 2.1.
     Classic,
 }
 
-/// What the provider's schema has.
+/// Which capture functions the provider's schema has.
 pub(crate) async fn functions(db: &Db) -> Result<Functions> {
     let sql =
         "select pg_catalog.to_regprocedure('londiste.provider_add_table_as(text,text,text,text,text[])') is not null";
@@ -69,11 +70,12 @@ pub(crate) async fn functions(db: &Db) -> Result<Functions> {
 pub(crate) struct HowToCapture {
     pub(crate) capture: Capture,
     pub(crate) format: EventFormat,
-    /// The columns that identify a row; `None`: the table's own key.
+    /// The columns that identify a row; `None`: the primary key, else a suitable unique index.
     pub(crate) key: Option<Vec<String>>,
 }
 
-/// Adds a table to the queue and creates its triggers. Locks the table against writers until the transaction ends.
+/// Adds a table to the queue and creates its triggers; does nothing when the table is there. Takes SHARE ROW EXCLUSIVE
+/// on the table, which writers wait for, until the transaction ends.
 pub(crate) async fn add(tx: &Db, queue: &str, table: &FqName, functions: Functions, how: &HowToCapture) -> Result<()> {
     const ACTION: &str = "add a table to the queue";
     let name = table.to_string();
@@ -99,14 +101,16 @@ pub(crate) async fn add(tx: &Db, queue: &str, table: &FqName, functions: Functio
     added.map(drop).map_err(|e| e.about(table))
 }
 
-/// Removes a table from the queue and drops its triggers. Locks the table against everybody.
+/// Removes a table from the queue and drops its triggers. Takes ACCESS EXCLUSIVE on the table and its partitions until
+/// the transaction ends.
 pub(crate) async fn remove(tx: &Db, queue: &str, table: &FqName) -> Result<()> {
     let sql = "select londiste.provider_remove_table($1, $2)";
     let done = tx.query("remove a table from the queue", sql, &[text(&queue), text(&table.to_string())]).await;
     done.map(drop).map_err(|e| e.about(table))
 }
 
-/// Makes the triggers of a table anew. Locks the table against everybody.
+/// Brings the triggers and capture functions of a table up to date. Until the transaction ends, takes SHARE ROW
+/// EXCLUSIVE on a relation that gets a trigger and ACCESS EXCLUSIVE on one that loses a trigger.
 pub(crate) async fn refresh(tx: &Db, queue: &str, table: &FqName, functions: Functions) -> Result<()> {
     let sql = match functions {
         Functions::Generated => "select londiste.provider_refresh_table($1, $2)",
@@ -125,8 +129,8 @@ pub(crate) async fn all_captured(db: &Db) -> Result<Vec<(String, String)>> {
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Makes the capture of a table anew where that is needed. Returns whether it was done. Waits for nobody: a table that
-/// is in use is left for the next time.
+/// Brings the capture of a table up to date, with the locks of [`refresh`], each waited for at most 100 ms. Returns
+/// whether something was changed: a table that is in use or cannot be captured now is left for the next call.
 pub(crate) async fn maintain(db: &Db, queue: &str, table: &str) -> Result<bool> {
     const ACTION: &str = "refresh the capture of a table";
     let sql = "select londiste.provider_maintain($1, $2)";
@@ -134,7 +138,7 @@ pub(crate) async fn maintain(db: &Db, queue: &str, table: &str) -> Result<bool> 
     Ok(row.get::<_, i32>(0) == 1)
 }
 
-/// Tells subscribers, when the transaction commits, which tables the queue has. They forget those that it has not.
+/// Writes an event that lists the tables of the queue; subscribers unsubscribe from tables that are not in the list.
 pub(crate) async fn notify_change(tx: &Db, queue: &str) -> Result<()> {
     let sql = "select londiste.provider_notify_change($1)";
     tx.query("tell subscribers of the change", sql, &[text(&queue)]).await.map(drop)

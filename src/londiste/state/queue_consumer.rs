@@ -1,12 +1,13 @@
 //! `londiste.queue_consumer`: the consumer whose position the `ok` tables of a queue rest on.
 //!
-//! `londiste.completed` knows consumers but not their queues. An ini file with another `job_name` or `pgq_consumer_id` makes
-//! another consumer, which begins at the newest tick: all events before it would be lost for tables that are `ok`.
+//! `londiste.completed` has consumers but not their queues. An ini file with another `job_name` or `pgq_consumer_id`
+//! makes another consumer, which begins at the newest tick: tables that are `ok` would lose all events before this
+//! tick.
 
 use crate::error::Result;
 use crate::pg::{Db, text};
 
-/// The consumer of the queue; `None` when no rlondiste has replayed the queue here.
+/// The consumer of the queue; `None` when no rlondiste has replayed the queue on this subscriber.
 pub(crate) async fn get(subscriber: &Db, queue: &str) -> Result<Option<String>> {
     let sql = "select consumer_id from londiste.queue_consumer where queue_name = $1";
     let row = subscriber.query_opt("look for the queue's consumer", sql, &[text(&queue)]).await?;

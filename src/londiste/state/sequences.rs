@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::pg::{Db, FqName, Role, text};
 
-/// The sequences of the queue on this side, in the order in which they were added.
+/// The sequences of the queue on the side of the session, in the order in which they were added.
 pub(crate) async fn list(db: &Db, queue: &str) -> Result<Vec<FqName>> {
     let sql = match db.role() {
         Role::Provider => "select s from londiste.provider_get_seq_list($1) s",
@@ -13,7 +13,7 @@ pub(crate) async fn list(db: &Db, queue: &str) -> Result<Vec<FqName>> {
     Ok(rows.iter().map(|r| FqName::parse(r.get(0))).collect())
 }
 
-/// Adds a sequence to the queue on this side.
+/// Adds a sequence to the queue on the side of the session; does nothing when the sequence is there.
 pub(crate) async fn add(tx: &Db, queue: &str, seq: &FqName) -> Result<()> {
     let (action, sql) = match tx.role() {
         Role::Provider => ("add a sequence to the queue", "select londiste.provider_add_seq($1, $2)"),
@@ -23,7 +23,7 @@ pub(crate) async fn add(tx: &Db, queue: &str, seq: &FqName) -> Result<()> {
     done.map(drop).map_err(|e| e.about(seq))
 }
 
-/// Removes a sequence from the queue on this side.
+/// Removes a sequence from the queue on the side of the session. Fails when the sequence is not there.
 pub(crate) async fn remove(tx: &Db, queue: &str, seq: &FqName) -> Result<()> {
     let (action, sql) = match tx.role() {
         Role::Provider => ("remove a sequence from the queue", "select londiste.provider_remove_seq($1, $2)"),
@@ -36,11 +36,11 @@ pub(crate) async fn remove(tx: &Db, queue: &str, seq: &FqName) -> Result<()> {
 /// A subscribed sequence.
 pub(crate) struct Subscribed {
     pub(crate) name: FqName,
-    /// Whether the subscriber's database has it.
+    /// Whether the sequence exists on the subscriber.
     pub(crate) exists: bool,
 }
 
-/// The sequences that the subscriber is to follow.
+/// The subscribed sequences, in the order in which they were added.
 pub(crate) async fn subscribed(subscriber: &Db, queue: &str) -> Result<Vec<Subscribed>> {
     let sql = "select s, pg_catalog.to_regclass(londiste.quote_fqname(s)) is not null
                  from londiste.subscriber_get_seq_list($1) s";

@@ -1,7 +1,7 @@
-//! Events that are left out instead of applied, by the order of an operator: `londiste.skipped_events`.
+//! `londiste.skipped_events`: events that an operator has ordered to be left out instead of applied.
 //!
-//! An order is a row with the event. The batch that has the event marks the row in its own transaction. So the event is
-//! left out once, whenever a process ends, and stays there for people to look at.
+//! An order is a row that holds the whole event. The batch that has the event marks the row in the batch's transaction:
+//! so the event is left out exactly once, whenever a process ends, and the row keeps the event for the operator.
 
 use crate::error::Result;
 use crate::pg::{Db, FqName, Sql, int4, int8, sql, text};
@@ -15,12 +15,13 @@ pub(crate) struct Skip {
     pub(crate) event: i64,
     /// `ev_txid`
     pub(crate) txid: i64,
-    /// Its table; `None` where it has none.
+    /// The event's table, `ev_extra1`; `None` when it is null.
     pub(crate) table: Option<FqName>,
 }
 
-/// The orders that are not carried out yet. Which consumer reads an event changes when its table is parked or copied, so all
-/// orders are stored under the job's own consumer, and each consumer carries out the orders of the tables that it applies.
+/// The orders that are not carried out yet. They are stored under replay's consumer `job`, because the consumer that
+/// reads an event changes when the table is parked or copied: each consumer carries out the orders for the tables that
+/// it applies.
 pub(crate) async fn pending(subscriber: &Db, job: &str) -> Result<Vec<Skip>> {
     let rows = subscriber
         .query(
@@ -33,7 +34,7 @@ pub(crate) async fn pending(subscriber: &Db, job: &str) -> Result<Vec<Skip>> {
     Ok(rows.iter().map(|row| Skip { event: row.get(0), txid: row.get(1), table: table(row) }).collect())
 }
 
-/// The events that the job has still to leave out, for a person. A schema of 2.1 knows none.
+/// The ids of the events that are still to be left out, for `status`. Empty on a schema of 2.1.
 pub(crate) async fn ordered(subscriber: &Db, job: &str) -> Result<Vec<i64>> {
     const ACTION: &str = "look for events to leave out";
     let known = "select pg_catalog.to_regclass('londiste.skipped_events') is not null";
@@ -46,14 +47,15 @@ pub(crate) async fn ordered(subscriber: &Db, job: &str) -> Result<Vec<i64>> {
 /// The orders that concern a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Skips {
-    /// The batch has these events.
+    /// Orders whose events are in the batch.
     due: Vec<Skip>,
-    /// These came in an earlier batch, before the order.
+    /// Orders whose events came in an earlier batch: the order was given too late.
     late: Vec<Skip>,
 }
 
 impl Skips {
-    /// The orders of `pending` whose events the batch has. `applied` tells the tables whose events are applied from the batch.
+    /// The orders of `pending` whose events are in this batch or an earlier one, for tables that `applied` names and
+    /// for events without a table. Fails when the queue does not have the ticks at the ends of the batch.
     pub(crate) async fn of(
         provider: &Db,
         queue: &str,
@@ -71,7 +73,7 @@ impl Skips {
         Ok(Skips { late, due: rest.into_iter().filter(|skip| until.contains(skip.txid)).collect() })
     }
 
-    /// The statement that gives the batch's events, without the events to leave out.
+    /// The statement `batch_sql`, which selects the events of the batch, less the events to leave out.
     pub(crate) fn leave_out(&self, batch_sql: Sql) -> Sql {
         if self.due.is_empty() {
             return batch_sql;
@@ -84,7 +86,7 @@ impl Skips {
         )
     }
 
-    /// Marks the orders as carried out, in the batch's transaction.
+    /// Marks the orders as carried out, in the batch's transaction; deletes and logs those that came too late.
     pub(crate) async fn mark(&self, tx: &Db, job: &str, batch: &Batch) -> Result<()> {
         const WHERE: &str = "where consumer = $1 and ev_id = $2 and ev_txid = $3 and done_tick is null";
         let action = "store that an event was left out";
@@ -117,18 +119,18 @@ async fn snapshot(provider: &Db, queue: &str, tick: TickId) -> Result<Snapshot> 
         .ok_or_else(|| provider.unexpected(ACTION, format!("queue \"{queue}\" has no tick {tick} with a snapshot")))
 }
 
-/// An event as it stands in the queue.
+/// An event as it is stored in the queue.
 pub(crate) struct QueuedEvent {
     pub(crate) id: i64,
     pub(crate) txid: i64,
     pub(crate) retry: Option<i32>,
     pub(crate) kind: String,
     pub(crate) table: Option<FqName>,
-    /// Time, data, and the four extra fields.
+    /// `ev_time`, `ev_data`, `ev_extra1` to `ev_extra4`.
     pub(crate) texts: [Option<String>; 6],
 }
 
-/// Stores the order to leave an event out.
+/// Stores the order to leave an event out, with the event.
 pub(crate) async fn order(tx: &Db, job: &str, event: &QueuedEvent) -> Result<()> {
     let [time, data, extra1, extra2, extra3, extra4] = &event.texts;
     tx.execute(

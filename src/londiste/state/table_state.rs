@@ -4,12 +4,12 @@
 //! -  ──replay──▶ in-copy ──copy──▶ catching-up ──copy──▶ wanna-sync:N ──replay──▶ do-sync:M ──copy──▶ ok
 //! ```
 //!
-//! N and M are the end ticks of batches that are *open and not applied*; so it is in SkyTools 2.1, and either program
-//! can go on from what the other left:
+//! N and M are the end ticks of batches that are *open and not applied*, as in SkyTools 2.1: so either program can
+//! continue from the states that the other one has stored.
 //!
-//! * `wanna-sync:N`: the copy's consumer has an open batch that ends at N. Everything before this batch is applied.
-//! * `do-sync:M`, M >= N: replay has an open batch that ends at M and waits. The copy applies what comes before its own
-//!   batch that ends at M, and leaves this one alone.
+//! * `wanna-sync:N`: the copy's consumer has an open batch that ends at N. Every batch before this one is applied.
+//! * `do-sync:M`, M >= N: replay has an open batch that ends at M and waits. The copy applies the batches before its
+//!   own batch that ends at M, and does not apply this one.
 //! * `ok`, written by the copy: replay applies the batch that ends at M, for this table too.
 
 use std::fmt;
@@ -25,10 +25,10 @@ pub(crate) enum TableState {
     /// The copy runs or is to be run. Set by replay (or the `copy` command) when the table gets a copy consumer, and by
     /// a copy that has to begin again.
     InCopy,
-    /// The rows of one provider snapshot are there; the copy's consumer applies what came since. Set by the copy with
-    /// its rows, and by replay when it parks a table.
+    /// The rows of one provider snapshot are committed; the copy's consumer applies the events since then. Set by the
+    /// copy with its rows, by replay when it parks a table, and when a hand-over is given up.
     CatchingUp,
-    /// The copy has an open batch that ends at this tick and is not applied. Set by the copy.
+    /// The copy's consumer has an open batch that ends at this tick and is not applied. Set by the copy.
     WannaSync(TickId),
     /// Replay has an open batch that ends at this tick and waits for the copy. Set by replay.
     DoSync(TickId),
@@ -36,13 +36,13 @@ pub(crate) enum TableState {
     Ok,
 }
 
-/// A text that is no state.
+/// The text, which is not a state.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Bad table state: {0}")]
 pub(crate) struct BadState(String);
 
 impl TableState {
-    /// Reads the column's value. `?` is an old spelling of `ok`.
+    /// Reads the value of the column `merge_state`. `?` is an old spelling of `ok`.
     pub(crate) fn parse(text: Option<&str>) -> Result<TableState, BadState> {
         let Some(text) = text else { return Ok(TableState::Missing) };
         let tick = |digits: &str| digits.parse().map(TickId).map_err(|_| BadState(text.to_owned()));
@@ -59,12 +59,12 @@ impl TableState {
         }
     }
 
-    /// The column's value.
+    /// The value of the column `merge_state`: null for [`TableState::Missing`].
     pub(crate) fn to_column(self) -> Option<String> {
         (self != TableState::Missing).then(|| self.to_string())
     }
 
-    /// Whether a copy has the table in hand.
+    /// Whether the table's copy has begun and is not ended.
     pub(crate) fn is_copying(self) -> bool {
         !matches!(self, TableState::Missing | TableState::Ok)
     }
@@ -89,10 +89,10 @@ impl TableState {
 /// Who changes a table's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Actor {
-    /// A command that an operator gives. It always wins: it does not ask what the state is, and replay and copies find
-    /// out that it has changed.
+    /// A command of an operator. It changes the state without looking at it first; replay and copies notice that the
+    /// state is not as they read it.
     Command,
-    /// The loop that applies the queue's batches, or the `copy` command in its place; `copy:0` in the log.
+    /// Replay's loop, or the `copy` command in its place; `copy:0` in the log.
     Replay,
     /// The copy of one table; `copy:1` in the log.
     Copy,
@@ -114,7 +114,7 @@ struct Step {
     from: Kind,
     to: Kind,
     by: Actor,
-    /// On what occasion.
+    /// The occasion of the change.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the reader of the table"))]
     when: &'static str,
 }
@@ -140,7 +140,7 @@ const STEPS: &[Step] = &[
     step(Kind::WannaSync, Kind::DoSync, Actor::Replay, "replay's open batch ends at this tick or later"),
     step(Kind::DoSync, Kind::Ok, Actor::Copy, "the open batch ends at replay's tick"),
     step(Kind::Ok, Kind::Ok, Actor::Replay, "no event to come is visible in the copy's snapshot: it is dropped"),
-    // What goes another way.
+    // All other ways.
     step(Kind::CatchingUp, Kind::InCopy, Actor::Copy, "the provider does not know the copy's consumer any more"),
     step(Kind::WannaSync, Kind::InCopy, Actor::Copy, "the provider does not know the copy's consumer any more"),
     step(Kind::DoSync, Kind::InCopy, Actor::Copy, "the provider does not know the copy's consumer any more"),
@@ -168,7 +168,7 @@ impl fmt::Display for TableState {
     }
 }
 
-/// As in the column: null for [`TableState::Missing`].
+/// As the column `merge_state` has it: null for [`TableState::Missing`].
 impl serde::Serialize for TableState {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.to_column().serialize(serializer)

@@ -17,31 +17,31 @@ use super::table_state::{Actor, TableState};
 pub(crate) struct SubscribedTable {
     /// The table.
     pub(crate) name: FqName,
-    /// Where it stands.
+    /// The state of the table.
     pub(crate) state: TableState,
-    /// What the copy already holds: events of transactions visible in it are not applied again.
+    /// The provider snapshot of the copy's rows: events of transactions that are visible in it are not applied again.
     pub(crate) snapshot: Option<Snapshot>,
-    /// Copy on top of the rows that are there.
+    /// The copy adds its rows to those that the table has.
     pub(crate) skip_truncate: bool,
-    /// The consumer of its copy; `None` before the first copy, and in what SkyTools left behind.
+    /// The consumer of the table's copy; `None` before the first copy, and for tables that SkyTools copied.
     pub(crate) copy_consumer: Option<String>,
-    /// Why its events cannot be applied before somebody mends the table; `None`: they can.
+    /// Why the table is parked; `None` when it is not.
     pub(crate) parked: Option<Parked>,
-    /// The row as it was read.
+    /// What [`transition`] compares with the stored row.
     stored: Stored,
 }
 
-/// What tells one row of the table from every other one, and one of its states from every other one.
+/// The columns that identify a subscription of the table and its state, as they were read.
 #[derive(Clone, Debug)]
 struct Stored {
-    /// Given anew when a table is removed and added again.
+    /// The number of the row: a table that is removed and added again gets another one.
     nr: i32,
     merge_state: Option<String>,
     snapshot: Option<String>,
 }
 
 impl SubscribedTable {
-    /// Whether its events are withheld until somebody mends it.
+    /// Whether the table's events are held back until an operator mends the table.
     pub(crate) fn is_parked(&self) -> bool {
         self.parked.is_some()
     }
@@ -56,12 +56,13 @@ const WHERE: &str = "where $2 is null or t.table_name = $2 order by t.nr";
 
 /// Reads the tables of the queue, in the order in which they were added.
 ///
-/// Works on a schema of 2.1 too, which has no place for copy consumers, unless the caller has a transaction open.
+/// Works on a schema of 2.1, which has no copy consumers and no parked tables, only outside of a transaction: the first
+/// statement fails there.
 pub(crate) async fn load(subscriber: &Db, queue: &str) -> Result<Vec<SubscribedTable>> {
     read(subscriber, queue, None).await
 }
 
-/// Reads one table; `None` when it has been removed.
+/// Reads one table, as [`load`] does; `None` when the table is not subscribed.
 pub(crate) async fn load_one(subscriber: &Db, queue: &str, name: &FqName) -> Result<Option<SubscribedTable>> {
     Ok(read(subscriber, queue, Some(name)).await?.into_iter().next())
 }
@@ -70,7 +71,7 @@ async fn read(subscriber: &Db, queue: &str, name: Option<&FqName>) -> Result<Vec
     const ACTION: &str = "list the subscribed tables";
     let name = name.map(ToString::to_string);
     let params = [text(&queue), text(&name)];
-    // An older schema has no column for what would help.
+    // The schema of an older rlondiste has no column parked_mend.
     let sql = sql!(
         "select {columns}, p.consumer_id, p.parked_reason, pg_catalog.to_jsonb(p) ->> 'parked_mend'
            {from}
@@ -95,7 +96,7 @@ async fn read(subscriber: &Db, queue: &str, name: Option<&FqName>) -> Result<Vec
     rows.iter().map(|row| of_row(row).map_err(|what| subscriber.unexpected(ACTION, what))).collect()
 }
 
-/// Whether the schema has rlondiste's own tables.
+/// Whether the schema is rlondiste's: one of 2.1 has no `londiste.table_position`.
 async fn is_installed(subscriber: &Db) -> Result<bool> {
     let sql = "select pg_catalog.to_regclass('londiste.table_position') is not null";
     Ok(subscriber.query_one("look into schema londiste", sql, &[]).await?.get(0))
@@ -113,19 +114,20 @@ fn of_row(row: &Row) -> Result<SubscribedTable, String> {
     Ok(SubscribedTable { name, state, snapshot, skip_truncate: row.get(3), copy_consumer: row.get(5), parked, stored })
 }
 
-/// What became of a change of state.
+/// The result of a change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Moved {
-    /// It is stored.
+    /// The new state is written in the caller's transaction.
     Moved,
-    /// The table is not as it was read any more: nothing was changed. Somebody else was faster, and wins.
+    /// The row is not as it was read any more: nothing was changed.
     Changed,
 }
 
-/// Changes the state of a table, if the table still is as `seen`: the same row, state and snapshot. Keeps the snapshot.
+/// Changes the state of a table, if its row still has the number, state and snapshot of `seen`. Keeps the snapshot.
+/// Fails when [`TableState::may_become`] does not allow the step.
 ///
-/// Locks the table's row until the transaction ends, and waits for whoever has it locked.
+/// Locks the row until the transaction ends; waits for a transaction that has it locked.
 pub(crate) async fn transition(
     db: &Db,
     queue: &str,
@@ -175,7 +177,8 @@ pub(crate) async fn transition_with(
     Ok(Moved::Moved)
 }
 
-/// Takes the tables back to their beginning, whatever their states: each is to be copied again. For commands.
+/// Sets the tables to `-`, whatever their states, without a snapshot, and notifies replay: each is copied again. For
+/// commands. Locks their rows until the transaction ends.
 pub(crate) async fn reset(db: &Db, queue: &str, tables: &[FqName]) -> Result<()> {
     let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
     let sql = "select londiste.subscriber_set_table_state($1, t, null, null) from pg_catalog.unnest($2) t";
@@ -190,11 +193,12 @@ pub(crate) enum Rows {
     Truncated,
     /// The copy puts its rows on top (`--skip-truncate`).
     Kept,
-    /// They are the provider's already (`--expect-sync`): the table is `ok` at once.
+    /// The rows equal the provider's already (`--expect-sync`): the table is `ok` at once.
     Equal,
 }
 
-/// Adds a table to the subscriber's set.
+/// Subscribes to a table and notifies replay. When the subscriber captures the table for a queue of its own, takes
+/// SHARE ROW EXCLUSIVE on the table and its partitions until the transaction ends.
 pub(crate) async fn subscribe(db: &Db, queue: &str, name: &FqName, rows: Rows) -> Result<()> {
     let table = name.to_string();
     let about = |error| about(name, error);
@@ -215,7 +219,7 @@ pub(crate) async fn subscribe(db: &Db, queue: &str, name: &FqName, rows: Rows) -
     announce(db, queue).await
 }
 
-/// Takes a table out of the subscriber's set. Fails when it is not in the set.
+/// Unsubscribes from a table and notifies replay. Fails when the table is not subscribed.
 pub(crate) async fn unsubscribe(db: &Db, queue: &str, name: &FqName) -> Result<()> {
     let sql = "select londiste.subscriber_remove_table($1, $2)";
     let table = name.to_string();
@@ -224,7 +228,7 @@ pub(crate) async fn unsubscribe(db: &Db, queue: &str, name: &FqName) -> Result<(
     announce(db, queue).await
 }
 
-/// Writes `ok` where an old program has written `?`: loops that poll the states know only `ok`.
+/// Replaces the old spelling `?` by `ok`: scripts that poll the states know only `ok`.
 pub(crate) async fn spell_ok(subscriber: &Db, queue: &str) -> Result<()> {
     let sql = "select londiste.subscriber_set_table_state(t.queue_name, t.table_name, t.snapshot, 'ok')
                  from londiste.subscriber_table t where t.queue_name = $1 and t.merge_state = '?'";
@@ -234,12 +238,12 @@ pub(crate) async fn spell_ok(subscriber: &Db, queue: &str) -> Result<()> {
 /// The channel on which commands tell replay that the set of tables has changed.
 const CHANNEL: &str = "rlondiste_tables";
 
-/// Makes the session hear of changes of the set of tables.
+/// Makes the session receive the notifications of [`announce`].
 pub(crate) async fn listen(subscriber: &Db) -> Result<()> {
     subscriber.batch_alone("listen for changes of tables", sql!("listen {channel}", channel = CHANNEL)).await
 }
 
-/// Tells replay, when the transaction commits, that tables have come, gone, or are to be copied again.
+/// Notifies replay, when the transaction commits, that tables were added, removed, or are to be copied again.
 async fn announce(subscriber: &Db, queue: &str) -> Result<()> {
     let sql = "select pg_catalog.pg_notify($1, $2)";
     subscriber.query("announce a change of tables", sql, &[text(&CHANNEL), text(&queue)]).await.map(drop)

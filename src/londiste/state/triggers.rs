@@ -1,14 +1,14 @@
-//! Triggers of users that are put aside while their table is copied: `londiste.subscriber_pending_triggers`.
+//! `londiste.subscriber_pending_triggers`: triggers of users that are dropped while their table is copied.
 
 use crate::error::Result;
 use crate::pg::{Db, FqName, Sql, sql, text, text_array};
 
-/// Where a trigger is.
+/// Where a trigger or foreign key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Dropped, its definition kept.
+    /// Dropped; the definition is stored.
     Pending,
-    /// On the table.
+    /// In the database.
     Active,
 }
 
@@ -24,23 +24,25 @@ pub(crate) async fn list(db: &Db, place: Place, tables: &[String]) -> Result<Vec
     rows_of(db, function, COLUMNS, tables).await
 }
 
-/// Puts all triggers of the table aside, inside the transaction. Locks the table against everybody.
+/// Drops all triggers of users of the table, and stores their definitions. Takes ACCESS EXCLUSIVE on the table until
+/// the transaction ends, if the table has such triggers.
 pub(crate) async fn put_aside(tx: &Db, table: &FqName) -> Result<()> {
     let sql = "select londiste.subscriber_drop_all_table_triggers($1)";
     let done = tx.query("put aside the triggers of a table", sql, &[text(&table.to_string())]).await;
     done.map(drop).map_err(|e| e.about(table))
 }
 
-/// Brings back all triggers of the table that were put aside. Locks the table against writers.
+/// Restores all pending triggers of the table. Takes SHARE ROW EXCLUSIVE on the table, which writers wait for, until
+/// the transaction ends.
 pub(crate) async fn restore_all(tx: &Db, table: &FqName) -> Result<()> {
     let sql = "select londiste.subscriber_restore_all_table_triggers($1)";
     let name = table.to_string();
-    // SkyTools has stored definitions without schemas.
+    // Definitions that SkyTools stored have names without schemas.
     let done = tx.with_users_path(tx.query("restore the triggers of a table", sql, &[text(&name)])).await;
     done.map(drop).map_err(|e| e.about(table))
 }
 
-/// Brings back one trigger. Locks the table against writers.
+/// Restores one pending trigger, with the lock of [`restore_all`].
 pub(crate) async fn restore(tx: &Db, table: &FqName, trigger: &str) -> Result<()> {
     let sql = "select londiste.subscriber_restore_table_trigger($1, $2)";
     let name = table.to_string();
@@ -49,8 +51,8 @@ pub(crate) async fn restore(tx: &Db, table: &FqName, trigger: &str) -> Result<()
     done.map(drop).map_err(|e| e.about(format!("{table}, trigger {trigger}")))
 }
 
-/// What a function that takes a table returns for all of the tables, each row once, sorted. The function fails for a
-/// table that does not exist, so such tables are left out first (`offset 0` keeps the server from merging the two steps).
+/// The rows that `function` returns for each of the tables, without duplicates, sorted. The function fails for a table
+/// that does not exist, so such tables are left out first (`offset 0` keeps the server from merging the two steps).
 pub(super) async fn rows_of<const N: usize>(
     db: &Db,
     function: &'static str,
