@@ -100,12 +100,9 @@ fn changed_files_are_installed_beside_open_transactions() {
         .sql("begin; insert into londiste.table_position (queue_name, table_name, consumer_id) values ('q', 't', 'c')");
     thread::scope(|scope| {
         let installed = scope.spawn(|| r.londiste.run("subscriber install"));
-        wait_until("the files are installed", || match installed.is_finished() {
-            true => Ok(()),
-            false => Err(format!(
-                "install waits: {:?}",
-                r.subscriber.rows("select relation::regclass, mode from pg_locks where not granted")
-            )),
+        wait_until("the files are installed", || {
+            let waits = "select relation::regclass, mode from pg_locks where not granted";
+            if installed.is_finished() { Ok(()) } else { Err(format!("install waits: {:?}", r.subscriber.rows(waits))) }
         });
     });
 }

@@ -201,7 +201,7 @@ async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, state: 
         context.change(db, unsubscribe).await?;
     }
     context
-        .change_table(db, table, TableLock::Everybody, async |tx: &Db| {
+        .change_table(db, table, TableLock::Writers, async |tx: &Db| {
             if is_ok {
                 unsubscribe(tx).await?;
             }
