@@ -12,6 +12,7 @@
 
 use std::time::Instant;
 
+use super::super::copy::copy_emptied_again;
 use super::super::schema;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
@@ -33,6 +34,7 @@ impl Replay {
         schema::take_over(&subscriber).await?;
         let queue = &self.job.queue;
         tables::spell_ok(&subscriber, queue).await?;
+        copy_emptied_again(&subscriber, queue).await?;
         copy_consumer::adopt(&subscriber, queue, &self.job.consumer).await?;
         let former_copy = Consumer { queue: queue.clone(), name: copy_consumer::base_name(&self.job.consumer) };
         if former_copy.position(&provider).await?.is_some() {

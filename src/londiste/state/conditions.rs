@@ -3,7 +3,8 @@
 //! | condition | who looks | what follows |
 //! |---|---|---|
 //! | the position and the consumer's registration fit, and name the same tick | replay at its start and at each batch; [`position_objection`] for `check` and `status` | replay stops |
-//! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key is one | `londiste.capture_check()` at each maintenance; [`capture_problems`] for `check` and `status` | captured anew, copied again |
+//! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key is one | `londiste.capture_check()` at each maintenance; [`table_problems`] for `check` and `status` | captured anew, copied again |
+//! | no crash of the subscriber has emptied the table, which is unlogged | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
 //! | the rows can be seen, the columns and the key are there | replay, at the table's first event after a change of it | the table is parked |
 //! | the queue, the schemas and the subscription are there | each statement about them | replay stops |
 //!
@@ -12,6 +13,7 @@
 use std::collections::HashMap;
 
 use super::completed::{self, Position};
+use super::emptied;
 use crate::error::Result;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
@@ -71,9 +73,18 @@ fn compare(
     })
 }
 
-/// Why changes of the queue's tables are not captured, or may not have been since the last maintenance, by table. Empty
-/// where the provider's schema cannot tell: that of Londiste 2.1, or of an older rlondiste.
-pub(crate) async fn capture_problems(provider: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
+/// Why the rows of the queue's tables may not be the provider's although no state says so, by table: changes are not captured or
+/// may not have been since the last maintenance, or a crash of the subscriber has emptied the table.
+pub(crate) async fn table_problems(provider: &Db, subscriber: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
+    let mut problems = capture_problems(provider, queue).await?;
+    for table in emptied::tables(subscriber, queue).await? {
+        problems.entry(table).or_insert_with(|| emptied::REASON.to_owned());
+    }
+    Ok(problems)
+}
+
+/// Empty where the provider's schema cannot tell: that of Londiste 2.1, or of an older rlondiste.
+async fn capture_problems(provider: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
     const ACTION: &str = "look for tables that are not captured";
     const KNOWN: &str = "select pg_catalog.to_regprocedure('londiste.provider_get_problems(text)') is not null";
     const PROBLEMS: &str = "select p.table_name, p.problem from londiste.provider_get_problems($1) p";
