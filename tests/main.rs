@@ -22,5 +22,6 @@ mod londiste;
 mod pgqadm;
 mod quickstart;
 mod readme;
+mod soak;
 mod sql;
 mod support;

@@ -177,6 +177,19 @@ create table if not exists londiste.queue_consumer (
     primary key (queue_name)
 );
 
+-- The queues whose unlogged tables on this subscriber have their rows still: a crash of the server empties this table as it empties
+-- them. See londiste.subscriber_get_emptied_tables().
+create unlogged table if not exists londiste.crash_mark (
+    queue_name      text not null,
+    primary key (queue_name)
+);
+
+-- The queues that have had a row in crash_mark.
+create table if not exists londiste.crash_mark_set (
+    queue_name      text not null,
+    primary key (queue_name)
+);
+
 -- Why a foreign key of subscriber_pending_fkeys could not be created again at the last try.
 create table if not exists londiste.fkey_failure (
     from_table      text not null,

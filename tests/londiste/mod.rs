@@ -51,5 +51,6 @@ mod take_over;
 mod take_over_states;
 mod tutorial;
 mod unknown_events;
+mod unlogged;
 mod untouched;
 mod wait_and_status;

@@ -62,7 +62,7 @@ struct TableStatus {
     parked: Option<String>,
     /// What mends a parked table, if it is known.
     mend: Option<String>,
-    /// Why changes on the provider are not captured, or may not have been.
+    /// Why its rows may not be the provider's, although no state says so.
     problem: Option<String>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
     } else {
         None
     };
-    let mut problems = conditions::capture_problems(&provider, context.queue()).await?;
+    let mut problems = conditions::table_problems(&provider, &subscriber, context.queue()).await?;
     Ok(Output::of(&Status {
         queue: context.queue().to_owned(),
         consumer: context.consumer().to_owned(),

@@ -151,7 +151,7 @@ async fn ok_holds(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool>
     if let Some(objection) = &objection {
         tracing::error!("Tables are ok, but {objection}");
     }
-    let problems = conditions::capture_problems(provider, context.queue()).await?;
+    let problems = conditions::table_problems(provider, db, context.queue()).await?;
     let mut holds = objection.is_none();
     for table in ok {
         if let Some(problem) = problems.get(&table.name) {

@@ -20,6 +20,7 @@ mod catch_up;
 mod columns;
 mod consumers;
 mod copies;
+mod emptied;
 mod load;
 mod mend;
 mod progress;
@@ -30,6 +31,7 @@ mod throttle;
 mod transfer;
 
 pub(super) use copies::Copies;
+pub(super) use emptied::copy_emptied_again;
 pub(super) use mend::find as find_mend;
 pub(super) use progress::{Progress, read as read_progress};
 pub(super) use shared::Goal;

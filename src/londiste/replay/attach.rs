@@ -13,6 +13,7 @@
 
 use std::time::Instant;
 
+use super::super::copy::copy_emptied_again;
 use super::super::schema;
 use super::super::state::copy_consumer::{self, Heirs};
 use super::super::state::table_state::TableState;
@@ -37,6 +38,7 @@ impl Replay {
         schema::take_over(&subscriber).await?;
         let queue = &self.job.queue;
         tables::spell_ok(&subscriber, queue).await?;
+        copy_emptied_again(&subscriber, queue).await?;
         let former_copy = Consumer { queue: queue.clone(), name: copy_consumer::base_name(&self.job.consumer) };
         let heirs = if former_copy.position(&provider).await?.is_some() { Heirs::Any } else { Heirs::Copying };
         copy_consumer::adopt(&subscriber, queue, &self.job.consumer, heirs).await?;

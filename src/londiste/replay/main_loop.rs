@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::super::apply::{Applied, Applier, Filter, Settings, is_unknown_type};
 use super::super::batch::{self, BatchExtras, Processed, Reader, Turn, Wanted};
 use super::super::context::Job;
-use super::super::copy::{Copies, Goal};
+use super::super::copy::{Copies, Goal, copy_emptied_again};
 use super::super::state::changes::{ChangeListener, StateChanges};
+use super::super::state::emptied;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::sequences::{self, Sequences};
@@ -117,6 +118,10 @@ impl Replay {
     async fn look_after_tables(&mut self, sessions: &Sessions) -> Result<Vec<SubscribedTable>> {
         let Sessions { provider, subscriber, .. } = sessions;
         self.copies.reap();
+        // A pooler may keep the session over a crash of the server.
+        if subscriber.is_pooled() && !emptied::tables(subscriber, &self.job.queue).await?.is_empty() {
+            copy_emptied_again(subscriber, &self.job.queue).await?;
+        }
         let mut tables = tables::load(subscriber, &self.job.queue).await?;
         self.copies.stop_void(&tables);
         if Instant::now() >= self.look_for_unused_at {

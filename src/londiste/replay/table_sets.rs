@@ -8,7 +8,6 @@
 use std::collections::HashSet;
 
 use super::super::state::provider_queue;
-use super::super::state::table_state::{Actor, TableState};
 use super::super::state::tables::{self, Moved, SubscribedTable};
 use crate::error::Result;
 use crate::pg::{Db, FqName};
@@ -35,26 +34,13 @@ pub(super) async fn follow(
     for table in tables.iter().filter(|t| gone.contains(&t.name)) {
         let name = &table.name;
         if current.contains(name) {
-            copy_again(tx, queue, name).await?;
+            if tables::take_back(tx, queue, name).await? == Moved::Moved {
+                tracing::warn!("Table {name} was removed from the queue and added again: copying it again");
+            }
         } else if tables::load_one(tx, queue, name).await?.is_some() {
             // A table that a command has removed since the turn began is passed over.
             tracing::info!("Removing table {name} from set");
             tables::unsubscribe(tx, queue, name).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Sets the table to `-`, whatever state its copy has stored since the turn began.
-async fn copy_again(tx: &Db, queue: &str, name: &FqName) -> Result<()> {
-    while let Some(table) = tables::load_one(tx, queue, name).await? {
-        if table.state == TableState::Missing {
-            break;
-        }
-        let to = TableState::Missing;
-        if tables::transition_with(tx, queue, &table, to, None, Actor::Replay).await? == Moved::Moved {
-            tracing::warn!("Table {name} was removed from the queue and added again: copying it again");
-            break;
         }
     }
     Ok(())

@@ -234,6 +234,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "londiste.subscriber_get_seq_list",
         include_str!("../../../sql/londiste/functions/londiste.subscriber_get_seq_list.sql"),
     ),
+    (
+        "londiste.subscriber_get_emptied_tables",
+        include_str!("../../../sql/londiste/functions/londiste.subscriber_get_emptied_tables.sql"),
+    ),
+    (
+        "londiste.subscriber_set_crash_mark",
+        include_str!("../../../sql/londiste/functions/londiste.subscriber_set_crash_mark.sql"),
+    ),
     ("londiste.get_last_tick", include_str!("../../../sql/londiste/functions/londiste.get_last_tick.sql")),
     ("londiste.set_last_tick", include_str!("../../../sql/londiste/functions/londiste.set_last_tick.sql")),
     // Group: Subscriber: foreign keys

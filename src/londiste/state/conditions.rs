@@ -4,7 +4,8 @@
 //! | condition | checked by | what follows |
 //! |---|---|---|
 //! | the position and the consumer's registration fit, and name the same tick | replay at its start and at each batch; [`position_objection`] for `check` and `status` | replay stops |
-//! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key columns are still a key | `londiste.capture_check()` at each maintenance; [`capture_problems`] for `check` and `status` | captured anew, copied again |
+//! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key columns are still a key | `londiste.capture_check()` at each maintenance; [`table_problems`] for `check` and `status` | captured anew, copied again |
+//! | no crash of the subscriber has emptied the table, which is unlogged | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
 //! | replay's user sees all rows; the columns and the key exist | replay, at the table's first event after a change of the table | the table is parked |
 //! | the queue, the schemas and the subscription exist | each statement about them | replay stops |
 //!
@@ -13,6 +14,7 @@
 use std::collections::HashMap;
 
 use super::completed::{self, Position};
+use super::emptied;
 use crate::error::Result;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
@@ -73,9 +75,19 @@ fn compare(
     })
 }
 
-/// Why changes of the queue's tables are not captured, or may not have been since the last maintenance, by table. Empty
-/// on a provider with the schema of Londiste 2.1 or of an older rlondiste, which cannot tell.
-pub(crate) async fn capture_problems(provider: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
+/// Why the rows of the queue's tables may not be the provider's although no state says so, by table: changes are not captured or
+/// may not have been since the last maintenance, or a crash of the subscriber has emptied the table.
+pub(crate) async fn table_problems(provider: &Db, subscriber: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
+    let mut problems = capture_problems(provider, queue).await?;
+    for table in emptied::tables(subscriber, queue).await? {
+        problems.entry(table).or_insert_with(|| emptied::REASON.to_owned());
+    }
+    Ok(problems)
+}
+
+/// The part of [`table_problems`] that the provider knows. Empty on a provider with the schema of Londiste 2.1 or of an older
+/// rlondiste, which cannot tell.
+async fn capture_problems(provider: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
     const ACTION: &str = "look for tables that are not captured";
     const KNOWN: &str = "select pg_catalog.to_regprocedure('londiste.provider_get_problems(text)') is not null";
     const PROBLEMS: &str = "select p.table_name, p.problem from londiste.provider_get_problems($1) p";

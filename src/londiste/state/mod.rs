@@ -8,6 +8,7 @@ pub(crate) mod changes;
 pub(crate) mod completed;
 pub(crate) mod conditions;
 pub(crate) mod copy_consumer;
+pub(crate) mod emptied;
 pub(crate) mod foreign_keys;
 pub(crate) mod parking;
 pub(crate) mod provider_queue;

@@ -186,6 +186,21 @@ pub(crate) async fn reset(db: &Db, queue: &str, tables: &[FqName]) -> Result<()>
     announce(db, queue).await
 }
 
+/// Takes one table back to its beginning for replay, whatever anybody else makes of its state at the same time: it is to be copied
+/// again. [`Moved::Changed`] when it is there already, or not subscribed.
+pub(crate) async fn take_back(tx: &Db, queue: &str, name: &FqName) -> Result<Moved> {
+    while let Some(table) = load_one(tx, queue, name).await? {
+        let to = TableState::Missing;
+        if table.state == to {
+            break;
+        }
+        if transition_with(tx, queue, &table, to, None, Actor::Replay).await? == Moved::Moved {
+            return Ok(Moved::Moved);
+        }
+    }
+    Ok(Moved::Changed)
+}
+
 /// How `subscriber add` treats the rows that a table has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rows {

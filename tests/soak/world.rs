@@ -1,0 +1,234 @@
+//! What the operations happen to: two servers of its own, ticker and replay as daemons, clients that write.
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::writers::{ROWS, SCHEMA, TABLES, Writers};
+use crate::support::{Cluster, Job, Output, QUEUE, Replication, Session, Shutdown, SqlError, StartError};
+
+/// Name of replay's consumer. It is no other name of the test, so that messages about it are known by it.
+pub const CONSUMER: &str = "the-reader";
+
+/// How long a statement of an operation is tried again: clients hold locks, and deadlocks end one of the two.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Provider,
+    Subscriber,
+}
+
+pub struct World {
+    // Dropped in this order: the clients end before the daemons, these before their servers.
+    pub writers: Writers,
+    pub r: Replication,
+    /// Runs commands beside the daemons, so that the log of replay has only what replay says.
+    pub operator: Job,
+    provider: Cluster,
+    subscriber: Cluster,
+}
+
+impl World {
+    /// All tables in sync, and written to.
+    #[track_caller]
+    pub fn new(seed: u64) -> World {
+        let provider = Cluster::builder().name("soak-provider").start();
+        let subscriber = Cluster::builder().name("soak-subscriber").start();
+        let mut r = Replication::between(&provider, &subscriber).with_schema(SCHEMA);
+        r.provider.sql(ROWS);
+        r.londiste.configure("pgq_consumer_id", CONSUMER);
+        let databases = [r.provider.conninfo(), r.subscriber.conninfo()];
+        let operator = Job::londiste(r.scratch().path(), "operator", databases, QUEUE)
+            .set("pgq_consumer_id", CONSUMER)
+            .set("pidfile", "operator.pid");
+        let r = r.up();
+        let writers = Writers::start(r.provider.conninfo(), seed);
+        World { writers, r, operator, provider, subscriber }
+    }
+
+    pub fn cluster(&self, side: Side) -> &Cluster {
+        match side {
+            Side::Provider => &self.provider,
+            Side::Subscriber => &self.subscriber,
+        }
+    }
+
+    /// Runs statements on the provider; tries again for a while when something is in the way.
+    pub fn provider_sql(&self, sql: &str) -> Result<(), SqlError> {
+        try_again(|| {
+            let session = Session::connect(self.r.provider.conninfo())?;
+            session.try_rows(&format!("set lock_timeout = '3s'; set client_min_messages = error; {sql}")).map(drop)
+        })
+    }
+
+    /// Runs a command of the operator (words separated by blanks). One that fails is told: a lock, a server that is away.
+    pub fn command(&self, words: &str) -> Output {
+        let output = self.operator.program(words.split_whitespace()).output();
+        if output.status != 0 {
+            println!("  {words}: {}\n{}", output.status, output.stderr.trim_end());
+        }
+        output
+    }
+
+    /// What the two daemons have logged.
+    pub fn logs(&self) -> Logs {
+        Logs { ticker: self.r.ticker.log(), replay: self.r.londiste.log() }
+    }
+
+    /// `table state` of the subscriber's tables, in the order of their names.
+    pub fn states(&self) -> Result<Vec<(String, String)>, SqlError> {
+        let sql = format!(
+            "select table_name, coalesce(merge_state, '-') from londiste.subscriber_table where queue_name = '{QUEUE}' order by 1"
+        );
+        let rows = self.r.subscriber.try_rows(&sql)?;
+        Ok(rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect())
+    }
+
+    /// Tables that one of the sides has not in its set: an operation could not end, or a server went back to a time
+    /// before it did.
+    pub fn add_missing(&self) {
+        let set = |db: &crate::support::Database, of: &str| {
+            db.try_rows(&format!("select table_name from londiste.{of}_table where queue_name = '{QUEUE}'"))
+                .map(|rows| rows.concat())
+        };
+        for (db, of) in [(&self.r.provider, "provider"), (&self.r.subscriber, "subscriber")] {
+            let Ok(have) = set(db, of) else { continue };
+            let lacks = TABLES.iter().filter(|t| !have.contains(&format!("public.{t}"))).copied().collect::<Vec<_>>();
+            if !lacks.is_empty() {
+                println!("  {of} lacks {lacks:?}: added");
+                self.command(&format!("{of} add {}", lacks.join(" ")));
+            }
+        }
+    }
+
+    /// Starts the daemons that do not run.
+    pub fn start_daemons(&self) {
+        for job in [&self.r.ticker, &self.r.londiste] {
+            if !job.is_running() {
+                job.start();
+            }
+        }
+    }
+
+    /// Waits until a table of the subscriber has this state; gives up after two seconds.
+    pub fn catch_state(&self, table: &str, state: &str) -> bool {
+        let started = Instant::now();
+        let Ok(session) = self.r.subscriber.try_session() else { return false };
+        let sql = format!(
+            "select count(*) from londiste.subscriber_table
+             where table_name = 'public.{table}' and coalesce(merge_state, '-') like '{state}%'"
+        );
+        while started.elapsed() < Duration::from_secs(2) {
+            match session.try_rows(&sql) {
+                Ok(rows) if rows == [["1"]] => return true,
+                Ok(_) => thread::sleep(Duration::from_millis(1)),
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    /// Starts a server after a crash.
+    ///
+    /// PostgreSQL itself may fail to: when an unlogged table got a new file in a transaction that was rolled back right before
+    /// the crash, the record of the rollback is lost, recovery makes the table's init fork again, and then finds an empty main
+    /// fork in the way. That file is of no use, and removed.
+    pub fn start(&self, side: Side) {
+        let cluster = self.cluster(side);
+        for _ in 0..20 {
+            match cluster.try_start() {
+                Ok(()) => return,
+                Err(StartError::Exited { log, .. }) => {
+                    let path = log.split("could not create file \"").nth(1).and_then(|rest| rest.split('"').next());
+                    let path = path.unwrap_or_else(|| panic!("the server does not start\n{log}"));
+                    println!("  removed {path}, which recovery finds in its way");
+                    fs::remove_file(cluster.data_dir().join(path)).unwrap();
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("the server does not start");
+    }
+
+    /// A copy of a server's files, as a backup or a standby has them. The server is away meanwhile.
+    pub fn back_up(&self, side: Side, how: Shutdown) {
+        let cluster = self.cluster(side);
+        cluster.stop(how);
+        let backup = backup_of(cluster);
+        let _ = fs::remove_dir_all(&backup);
+        copy(&cluster.data_dir(), &backup);
+        self.start(side);
+    }
+
+    /// The server goes on from its backup.
+    pub fn put_back(&self, side: Side) {
+        let cluster = self.cluster(side);
+        cluster.stop(Shutdown::Immediate);
+        fs::remove_dir_all(cluster.data_dir()).unwrap();
+        copy(&backup_of(cluster), &cluster.data_dir());
+        self.start(side);
+    }
+
+    pub fn has_backup(&self, side: Side) -> bool {
+        backup_of(self.cluster(side)).exists()
+    }
+}
+
+fn backup_of(cluster: &Cluster) -> std::path::PathBuf {
+    cluster.socket_dir().join("backup")
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "could not copy {} to {}", from.display(), to.display());
+}
+
+fn try_again(mut run: impl FnMut() -> Result<(), SqlError>) -> Result<(), SqlError> {
+    let started = Instant::now();
+    loop {
+        match run() {
+            Err(_) if started.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(100)),
+            done => return done,
+        }
+    }
+}
+
+/// The texts of both logs.
+pub struct Logs {
+    pub ticker: String,
+    pub replay: String,
+}
+
+impl Logs {
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.ticker.len(), self.replay.len())
+    }
+
+    /// The reports of level WARNING and worse since then that are about rows: they name a table, a tick, a consumer.
+    /// DETAIL and HINT belong to a report.
+    pub fn reports(&self, since: (usize, usize)) -> Vec<String> {
+        let mut reports = Vec::new();
+        for (log, from) in [(&self.ticker, since.0), (&self.replay, since.1)] {
+            let mut current: Option<String> = None;
+            for line in log.get(from..).unwrap_or_default().lines() {
+                if line.starts_with("20") {
+                    reports.extend(current.take());
+                    let mut words = line.split(' ').skip(3);
+                    let level = words.next().unwrap_or_default();
+                    if ["WARNING", "ERROR", "CRITICAL"].contains(&level) {
+                        current = Some(line.to_owned());
+                    }
+                } else if let Some(report) = &mut current {
+                    report.push('\n');
+                    report.push_str(line);
+                }
+            }
+            reports.extend(current);
+        }
+        let about = ["public.", "rewind", "resync", "tick ", CONSUMER];
+        reports.retain(|report| about.iter().any(|word| report.contains(word)));
+        reports
+    }
+}
