@@ -92,7 +92,7 @@ fn number(name: &str) -> Option<u64> {
 fn seeds(lane: u64) {
     if let Some(seed) = number(SEED) {
         return if lane == 0 {
-            play(seed, |_| true)
+            play(seed, |_| true);
         };
     }
     let Some(seconds) = number(SECONDS) else { return play(FIXED, |round| u64::try_from(round).unwrap() % 2 == lane) };
