@@ -381,9 +381,9 @@ fn replica_role(world: &World, table: &str, dice: &mut Dice) -> String {
     };
     about += &set("add");
     about += &load(dice);
-    // Maintenance comes once a second.
+    // Maintenance comes every few seconds.
     let enabled = format!("select count(*) from pg_trigger where tgrelid = '{table}'::regclass and tgenabled = 'A'");
-    for _ in 0..50 {
+    for _ in 0..90 {
         if world.r.provider.try_rows(&enabled).is_ok_and(|rows| rows.concat() != ["0"]) {
             break;
         }

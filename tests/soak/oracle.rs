@@ -1,5 +1,6 @@
 //! Whether both sides are equal, or the difference was reported.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ const NUDGE: Duration = Duration::from_secs(4);
 
 /// How long a report in the log may come after one of `check`: maintenance and replay look once a second.
 const REPORT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Within what time replay says again why it has stopped.
+const AGAIN_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a round came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,7 @@ pub fn settle(world: &World, since: (usize, usize)) -> Vec<Found> {
                         found.push(kind);
                     }
                     if kind == Found::Equal {
+                        tell_reports(world, since);
                         return found;
                     }
                 }
@@ -82,6 +87,16 @@ pub fn settle(world: &World, since: (usize, usize)) -> Vec<Found> {
             world.logs().reports(since).join("\n")
         );
         thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Prints the reports of a round, without their dates and details.
+fn tell_reports(world: &World, since: (usize, usize)) {
+    let reports = world.logs().reports(since);
+    let lines = reports.iter().map(|r| r.lines().next().unwrap_or_default());
+    let texts: BTreeSet<String> = lines.map(|l| l.splitn(4, ' ').skip(3).collect()).collect();
+    for text in texts {
+        println!("  reported: {}", text.chars().take(200).collect::<String>());
     }
 }
 
@@ -161,12 +176,30 @@ fn judge(world: &World, since: (usize, usize)) -> Option<Found> {
     }
 }
 
-/// Does what the last report of replay says, once for each.
-fn react(world: &World, told: &mut (usize, usize)) -> Option<Found> {
+/// The last report of replay that says what to do.
+fn advice(world: &World, since: usize) -> Option<String> {
     let logs = world.logs();
-    let reports = logs.reports((logs.ticker.len(), told.1));
-    let critical =
-        reports.iter().rev().find(|r| r.contains(" CRITICAL ") && (r.contains("rewind") || r.contains("resync")))?;
+    let mut reports = logs.reports((logs.ticker.len(), since));
+    // An operation has let replay run under another name for a while.
+    reports.retain(|r| r.contains(" CRITICAL ") && !r.contains("another-reader"));
+    reports.pop().filter(|r| r.contains("rewind") || r.contains("resync") || r.contains("is parked"))
+}
+
+/// Does what the last report of replay says, once for each, when replay says it again after another try.
+fn react(world: &World, told: &mut (usize, usize)) -> Option<Found> {
+    advice(world, told.1)?;
+    let before = world.logs().lengths();
+    world.r.londiste.reload();
+    let started = Instant::now();
+    let critical = loop {
+        if let Some(again) = advice(world, before.1) {
+            break again;
+        }
+        if started.elapsed() > AGAIN_LIMIT || matches!(standing(world), Ok(Standing::Settled)) {
+            *told = before;
+            return None;
+        }
+    };
     let about = format!("  {}", critical.replace('\n', "\n  "));
     let found = if critical.contains("is parked") {
         let words: Vec<&str> = critical.split_whitespace().collect();
@@ -175,7 +208,7 @@ fn react(world: &World, told: &mut (usize, usize)) -> Option<Found> {
         world.command(&format!("subscriber resync {}", words[at + 1]));
         Found::Parked
     } else {
-        assert_known(world, critical);
+        assert_known(world, &critical);
         if critical.contains("--rewind") {
             if world.r.londiste.is_running() {
                 world.r.londiste.stop();

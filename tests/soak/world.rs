@@ -39,6 +39,8 @@ impl World {
         let mut r = Replication::between(&provider, &subscriber).with_schema(SCHEMA);
         r.provider.sql(ROWS);
         r.londiste.configure("pgq_consumer_id", CONSUMER);
+        // Where maintenance comes late, it is `check` that tells first.
+        r.ticker.configure("maint_delay", if seed.is_multiple_of(2) { "1" } else { "3" });
         let databases = [r.provider.conninfo(), r.subscriber.conninfo()];
         let operator = Job::londiste(r.scratch().path(), "operator", databases, QUEUE)
             .set("pgq_consumer_id", CONSUMER)
