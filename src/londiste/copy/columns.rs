@@ -61,6 +61,7 @@ fn missing(subscriber: &Db, table: &FqName, column: &Column) -> Error {
 
 /// The types of these columns in this order, when all of them may go in binary form: built in, so that their ids are
 /// the same everywhere, with binary input and output, and not ids of other objects in disguise (`regclass` and so on).
+/// Servers send an empty `tsquery` in a binary form that they refuse to read.
 /// What older servers would take for another value has another name: an interval without end is an ordinary, very long
 /// one before PostgreSQL 17, which refuses its text.
 async fn binary_types(db: &Db, table: &FqName, names: &[String]) -> Result<Option<Vec<String>>> {
@@ -72,7 +73,7 @@ async fn binary_types(db: &Db, table: &FqName, names: &[String]) -> Result<Optio
                                  and pg_catalog.current_setting('server_version_num')::int >= 170000
                            then ' with infinity' else '' end,
                     t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
-                        and t.typname !~ '^_?reg'
+                        and t.typname !~ '^_?(reg|tsquery$)'
                from unnest($2) with ordinality as u(name, nr)
                     join pg_catalog.pg_attribute a on a.attrelid = to_regclass($1) and a.attname = u.name
                     join pg_catalog.pg_type t on t.oid = a.atttypid
