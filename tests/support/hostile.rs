@@ -73,10 +73,11 @@ pub fn hostile() -> Vec<(&'static str, &'static str)> {
     [TEXTS, OTHERS].concat()
 }
 
-/// Those of [`hostile`] without what makes every statement take its time: compiled plans and workers of its own.
+/// Those of [`hostile`] without what makes every statement take its time: compiled plans, workers of its own, bad plans.
 pub fn quick() -> Vec<(&'static str, &'static str)> {
     let mut settings = hostile();
-    settings.retain(|(name, _)| !["jit_above_cost", "debug_parallel_query", "force_parallel_mode"].contains(name));
+    let slow = ["jit_above_cost", "debug_parallel_query", "force_parallel_mode", "enable_hashjoin", "enable_mergejoin"];
+    settings.retain(|(name, _)| !slow.contains(name));
     settings
 }
 
