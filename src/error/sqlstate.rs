@@ -28,8 +28,7 @@ pub(crate) const SEE_ALL_ROWS: &str = "Let the user of the connection string see
 /// The hint for an error whose cause is nearly always the same; `None` for any other.
 pub(super) fn query_hint(error: &DbError) -> Option<String> {
     let code = error.code();
-    let schema = missing_schema(error.message());
-    if let Some(schema @ ("pgq" | "londiste")) = schema {
+    if let Some(schema) = missing_schema(code, error.message()) {
         let command = if schema == "pgq" {
             "rlondiste TICKER-INI install\" or \"rlondiste INI provider install"
         } else {
@@ -51,15 +50,49 @@ pub(super) fn query_hint(error: &DbError) -> Option<String> {
     }
 }
 
-/// The schema in a message such as `schema "x" does not exist` (3F000), `relation "x.y" does not exist` (42P01) or
-/// `function x.y() does not exist` (42883). Finds nothing in translated messages.
-fn missing_schema(message: &str) -> Option<&str> {
-    let name = message
-        .strip_prefix("schema \"")
-        .or_else(|| message.strip_prefix("relation \""))
-        .or_else(|| message.strip_prefix("function "))?;
-    if !message.contains("does not exist") {
-        return None;
+/// Which of our schemas is missing: what does not exist is the schema (3F000), or a relation (42P01) or function (42883) of it.
+/// Messages are translated, names in them are not: `Relation »pgq.queue« existiert nicht`.
+fn missing_schema(code: &SqlState, message: &str) -> Option<&'static str> {
+    let behind = match *code {
+        SqlState::INVALID_SCHEMA_NAME => "",
+        SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_FUNCTION => ".",
+        _ => return None,
+    };
+    // Behind the parenthesis are the types of a function's arguments.
+    let named = message.split('(').next().unwrap_or_default();
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
+    ["pgq", "londiste"].into_iter().find(|schema| {
+        named.match_indices(schema).any(|(at, _)| {
+            let rest = &named[at + schema.len()..];
+            let ends = if behind.is_empty() { !rest.starts_with(is_part) } else { rest.starts_with(behind) };
+            ends && !named[..at].ends_with(is_part)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_schema_of_ours_is_known_in_every_language() {
+        let (schema, table, function) =
+            (SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_FUNCTION);
+        for (code, message, expected) in [
+            (&schema, "schema \"pgq\" does not exist", Some("pgq")),
+            (&schema, "Schema »londiste« existiert nicht", Some("londiste")),
+            (&table, "relation \"pgq.queue\" does not exist", Some("pgq")),
+            (&table, "Relation »pgq.queue« existiert nicht", Some("pgq")),
+            (&table, "la relation « londiste.completed » n'existe pas", Some("londiste")),
+            (&function, "function pgq.next_batch(text, text) does not exist", Some("pgq")),
+            (&function, "Funktion londiste.version() existiert nicht", Some("londiste")),
+            (&table, "relation \"public.pgq\" does not exist", None),
+            (&table, "relation \"my_pgq.queue\" does not exist", None),
+            (&function, "function f(pgq.event_template) does not exist", None),
+            (&schema, "schema \"pgq_ext\" does not exist", None),
+            (&SqlState::UNDEFINED_COLUMN, "column pgq.x does not exist", None),
+        ] {
+            assert_eq!(missing_schema(code, message), expected, "{message}");
+        }
     }
-    name.split(['"', '.', '(']).next()
 }

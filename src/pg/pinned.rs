@@ -3,8 +3,8 @@
 //! A role or a database may have other values for them (`alter role ... set`, `alter database ... set`). Sessions of
 //! rlondiste have the values listed here:
 //!
-//! * On a direct connection they are sent with the login, as defaults of the session. Settings that only newer servers have
-//!   are set after the login.
+//! * On a direct connection they are sent with the login, as defaults of the session. Settings that some servers lack, and
+//!   those that are replaced at one value only, are set after the login.
 //! * A transaction pooler refuses or ignores options of the login. Behind it, nothing may be set for the session, since its
 //!   server connection serves another client after the next commit: every transaction sets the settings that differ with
 //!   `set local`, and a statement outside of a transaction gets a transaction of its own.
@@ -20,44 +20,94 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::failure::Cause;
 use super::name::quote_literal;
 
-/// Name, value, and the first major version of the server that has the setting.
-type Setting = (&'static str, &'static str, u32);
+/// A pinned setting.
+struct Setting {
+    name: &'static str,
+    value: &'static str,
+    when: When,
+}
 
-/// The pinned settings. The values for the text of values are those of `pg_dump` and of the workers of logical replication;
-/// the limits are switched off, since a batch or an index may take any time.
+/// When a setting is pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// Sent with the login: every supported server knows the setting.
+    Login,
+    /// Set after the login where the server has the setting.
+    Known,
+    /// Set after the login where the server has the setting at this value. Any other value is kept.
+    Instead(&'static str),
+}
+
+const fn pin(name: &'static str, value: &'static str, when: When) -> Setting {
+    Setting { name, value, when }
+}
+
+/// What is pinned. `pg_dump`, `postgres_fdw` and the workers of logical replication pin settings for the text of values, too; the
+/// limits are those that end a statement, a transaction or a session which takes its time.
+///
+/// Not pinned, of the settings that a role or a database may have (`pg_settings` of PostgreSQL 10 to 18):
+///
+/// * `TimeZone`: the text of a `timestamptz` has its offset from UTC. Code of users (defaults, triggers, checks) finds the zone of
+///   the role, as it does in all other sessions. What is compared as text gets the zone UTC in `comparison/sync_point.rs`, what is
+///   captured in `capture_pins`. The same holds for
+///   `default_text_search_config`, `lc_time` and `lc_numeric`.
+/// * `row_security`: with `off`, code of users would fail where a policy is meant to filter. The copy and comparisons switch it off
+///   in their transactions; replay refuses a table whose rows a policy may hide.
+/// * `session_replication_role`: `replica` and `local` at the role are the only way to spare triggers, or to write without
+///   replication, for a role that may not set it. It means the same for replay as for any other session of the role.
+/// * `role`: it says with whose rights the session works.
+/// * `backslash_quote`, `escape_string_warning`, `operator_precedence_warning`: no literal of ours has `\'`, or a backslash without
+///   `E`, and the last only warns.
+/// * `lc_messages`: errors are told apart by their SQLSTATE.
+/// * `plpgsql.variable_conflict`, `plpgsql.extra_errors`, `plpgsql.check_asserts`: the functions of our schemas have no name that is
+///   ambiguous (by default an error), pass all checks and have no assertion.
+/// * `default_tablespace`, `temp_tablespaces`, `default_toast_compression`, `createrole_self_grant`: where and how new objects are
+///   made is the administrator's choice. An index that is made again goes where it was (`catalog/dependents.rs`).
+/// * `restrict_nonsystem_relation_kind`, `event_triggers`, `lo_compat_privileges`, `allow_system_table_mods`, `temp_file_limit`,
+///   `max_stack_depth`, `password_encryption`: they refuse loudly, or touch nothing that we use.
+/// * `zero_damaged_pages`, `ignore_checksum_failure`, `ignore_system_indexes`: a superuser sets them to save what is left of a
+///   damaged table.
+/// * Settings of the planner, of parallel plans, of JIT, of memory, of vacuum, of the log and of statistics: no result depends on
+///   them. No order is relied on that a statement does not ask for.
+/// * Settings that load code (`session_preload_libraries`, `local_preload_libraries`, `dynamic_library_path`).
 const SETTINGS: &[Setting] = &[
     // Limits.
-    ("statement_timeout", "0", 10),
-    ("lock_timeout", "0", 10),
-    ("idle_in_transaction_session_timeout", "0", 10),
-    ("idle_session_timeout", "0", 14),
-    ("transaction_timeout", "0", 17),
-    ("exit_on_error", "off", 10),
-    // Transactions.
-    ("default_transaction_isolation", "read committed", 10),
-    ("default_transaction_read_only", "off", 10),
-    ("default_transaction_deferrable", "off", 10),
+    pin("statement_timeout", "0", When::Login),
+    pin("lock_timeout", "0", When::Login),
+    pin("idle_in_transaction_session_timeout", "0", When::Login),
+    pin("idle_session_timeout", "0", When::Known),
+    pin("transaction_timeout", "0", When::Known),
+    pin("exit_on_error", "off", When::Login),
+    // Transactions. What the server calls committed must survive a crash: replay tells the provider that a batch is done
+    // after the subscriber's commit, and a tick must not outlive, on the subscriber, the changes that it covers.
+    pin("default_transaction_isolation", "read committed", When::Login),
+    pin("default_transaction_read_only", "off", When::Login),
+    pin("default_transaction_deferrable", "off", When::Login),
+    pin("synchronous_commit", "local", When::Instead("off")),
     // The text of values.
-    ("DateStyle", "ISO, MDY", 10),
-    ("IntervalStyle", "postgres", 10),
-    ("extra_float_digits", "3", 10),
-    ("bytea_output", "hex", 10),
-    ("xmlbinary", "base64", 10),
-    ("xmloption", "content", 10),
-    ("array_nulls", "on", 10),
-    ("lc_monetary", "C", 10),
-    ("quote_all_identifiers", "off", 10),
-    // The meaning of statements.
-    ("standard_conforming_strings", "on", 10),
-    ("transform_null_equals", "off", 10),
-    ("check_function_bodies", "on", 10),
+    pin("DateStyle", "ISO, MDY", When::Login),
+    pin("IntervalStyle", "postgres", When::Login),
+    pin("extra_float_digits", "3", When::Login),
+    pin("bytea_output", "hex", When::Login),
+    pin("xmlbinary", "base64", When::Login),
+    pin("xmloption", "content", When::Login),
+    pin("array_nulls", "on", When::Login),
+    pin("lc_monetary", "C", When::Login),
+    pin("quote_all_identifiers", "off", When::Login),
+    // The meaning of statements. An index of type gin gives some of the rows only when its limit is set.
+    pin("standard_conforming_strings", "on", When::Login),
+    pin("transform_null_equals", "off", When::Login),
+    pin("check_function_bodies", "on", When::Login),
+    pin("gin_fuzzy_search_limit", "0", When::Login),
+    // What tables are made as: PgQ's must be ordinary ones.
+    pin("default_with_oids", "off", When::Known),
+    pin("default_table_access_method", "heap", When::Known),
+    // Warnings of our functions are for the log.
+    pin("client_min_messages", "notice", When::Login),
 ];
 
 /// A setting that means nothing to the server.
 const MARK: &str = "rlondiste.session";
-
-/// The oldest supported major version. Only settings that it has go with the login: a server refuses a login with others.
-const OLDEST: u32 = 10;
 
 /// The `search_path` of statements of rlondiste: only a superuser can create objects there that hide those of
 /// PostgreSQL. Set apart from the other settings, since code of users that these statements call needs the path of role
@@ -91,7 +141,7 @@ impl Default for Pins {
 /// The options that go with the login, behind those of the connection string.
 pub(super) fn login_options() -> String {
     let mut options = format!("-c {MARK}=direct");
-    for (name, value, _) in SETTINGS.iter().filter(|(_, _, since)| *since <= OLDEST) {
+    for Setting { name, value, .. } in SETTINGS.iter().filter(|setting| setting.when == When::Login) {
         options.push_str(&format!(" -c {name}={}", value.replace(' ', "\\ ")));
     }
     options
@@ -101,15 +151,22 @@ pub(super) fn login_options() -> String {
 pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
     let values: Vec<String> = SETTINGS
         .iter()
-        .map(|(name, value, _)| format!("({}, {})", quote_literal(name), quote_literal(value)))
+        .map(|Setting { name, value, when }| {
+            let replaced = match when {
+                When::Login | When::Known => "null".to_owned(),
+                When::Instead(replaced) => quote_literal(replaced),
+            };
+            format!("({}, {}, {replaced})", quote_literal(name), quote_literal(value))
+        })
         .collect();
     let sql = format!(
         "select pg_catalog.current_setting('{MARK}', true), null, pg_catalog.current_setting('search_path')
          union all
          select null, s.name, w.value
-           from (values {}) w(name, value)
+           from (values {}) w(name, value, replaced)
                 join pg_catalog.pg_settings s on s.name operator(pg_catalog.=) w.name
-          where s.setting operator(pg_catalog.<>) w.value",
+          where s.setting operator(pg_catalog.<>) w.value
+            and (w.replaced is null or s.setting operator(pg_catalog.=) w.replaced)",
         values.join(", ")
     );
     let (mut direct, mut users_path) = (false, String::new());

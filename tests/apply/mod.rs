@@ -57,13 +57,18 @@ fn replay(settings: Settings, schema: &str, tables: &str) -> (Replay, Database) 
 impl Replay {
     /// Of all events of these tables; names are separated by blanks.
     pub fn new(provider: &Database, subscriber: &Database, settings: Settings, tables: &str) -> Self {
+        Self::between([provider.conninfo(), subscriber.conninfo()], settings, tables)
+    }
+
+    /// The same between the databases of two connection strings, the provider's and the subscriber's.
+    pub fn between(conninfos: [&str; 2], settings: Settings, tables: &str) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let open = |role, database: &Database| {
+        let open = |role, conninfo| {
             let abort = Abort::new();
-            let opened = Db::open(role, database.conninfo(), "apply-test", &abort);
+            let opened = Db::open(role, conninfo, "apply-test", &abort);
             runtime.block_on(opened).unwrap_or_else(|error| panic!("{error}"))
         };
-        let (provider, subscriber) = (open(Role::Provider, provider), open(Role::Subscriber, subscriber));
+        let (provider, subscriber) = (open(Role::Provider, conninfos[0]), open(Role::Subscriber, conninfos[1]));
         let tables = tables.split(' ').map(|name| (FqName::parse(name), Filter::Apply)).collect();
         Replay {
             runtime,

@@ -15,7 +15,7 @@ mod roles;
 mod settings;
 mod statements;
 mod truncate;
-mod types;
+pub mod types;
 
 use crate::support::{Database, QUEUE, Replication};
 

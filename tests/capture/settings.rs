@@ -1,6 +1,7 @@
 //! The text of values in events is the same under every setting that a database or a role may have.
 
 use super::events;
+use crate::support::hostile::{self, TEXTS, hostile};
 use crate::support::{Cluster, QUEUE, Replication, Session, wait_until};
 
 /// Types whose text looks at settings, and what is made of them.
@@ -59,46 +60,6 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("text", "'a\\b''c'", "'null'"),
     ("bool", "true", "false"),
     ("tsvector", "$$'it''s':1A '\\':2 ''' $$::text::tsvector", "''"),
-];
-
-/// Settings at values that would change texts, their meaning or the fate of a statement. Those that a server does not know,
-/// and locales that the machine lacks, are left out.
-const HOSTILE: &[(&str, &str)] = &[
-    ("DateStyle", "'SQL, DMY'"),
-    ("DateStyle", "German"),
-    ("DateStyle", "'Postgres, MDY'"),
-    ("TimeZone", "'Asia/Kathmandu'"),
-    ("IntervalStyle", "sql_standard"),
-    ("IntervalStyle", "iso_8601"),
-    ("extra_float_digits", "-15"),
-    ("extra_float_digits", "0"),
-    ("bytea_output", "escape"),
-    ("lc_monetary", "'de_DE.utf8'"),
-    ("lc_monetary", "'en_US.utf8'"),
-    ("lc_numeric", "'de_DE.utf8'"),
-    ("xmlbinary", "hex"),
-    ("xmloption", "document"),
-    ("array_nulls", "off"),
-    ("quote_all_identifiers", "on"),
-    ("search_path", "odd, pg_catalog"),
-    ("search_path", "''"),
-    ("standard_conforming_strings", "off"),
-    ("backslash_quote", "on"),
-    ("transform_null_equals", "on"),
-    ("default_text_search_config", "'pg_catalog.english'"),
-    ("plpgsql.variable_conflict", "use_variable"),
-    ("plpgsql.extra_errors", "'all'"),
-    ("check_function_bodies", "off"),
-    ("row_security", "off"),
-    ("default_transaction_isolation", "'repeatable read'"),
-    ("default_transaction_deferrable", "on"),
-    ("plan_cache_mode", "force_custom_plan"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-    ("jit_above_cost", "0"),
-    ("debug_parallel_query", "on"),
-    ("force_parallel_mode", "on"),
-    ("client_min_messages", "error"),
 ];
 
 /// What each session writes. The values are in a table: no literal is read under the settings.
@@ -173,10 +134,7 @@ impl Zoo {
     #[track_caller]
     fn check(&self, settings: &[(&str, &str)], place: &str, expected: &[String], context: &str) {
         let context = format!("{context}, {place}, {settings:?}");
-        for (name, value) in settings {
-            // Older servers do not know all of them.
-            let _ = self.r.provider.try_rows(&format!("alter {place} set {name} = {value}"));
-        }
+        hostile::alter(&self.r.provider, place, settings);
         let found = self.write(&context);
         for (found, expected) in found.iter().zip(expected) {
             pretty_assertions::assert_str_eq!(found, expected, "{context}");
@@ -190,9 +148,7 @@ impl Zoo {
     #[track_caller]
     fn maintain(&self, settings: &[(&str, &str)], context: &str) {
         let place = format!("database {}", self.r.provider.name());
-        for (name, value) in settings {
-            let _ = self.r.provider.try_rows(&format!("alter {place} set {name} = {value}"));
-        }
+        hostile::alter(&self.r.provider, &place, settings);
         let session = self.r.provider.session();
         let done = session.value(&format!("select londiste.provider_maintain('{QUEUE}')"));
         assert_eq!(done, "0", "{context}, {settings:?}");
@@ -212,27 +168,29 @@ fn check(capture: &str, format: &str, more: &str) {
     assert!(expected.len() >= least, "{expected:?}");
     let all = std::env::var(EFFORT).is_ok_and(|effort| effort == "all");
     let places = [format!("database {}", zoo.r.provider.name()), format!("role {}", zoo.role)];
-    for (nr, setting) in HOSTILE.iter().enumerate() {
+    let together = hostile();
+    let alone = if all { &together[..] } else { TEXTS };
+    for (nr, setting) in alone.iter().enumerate() {
         for place in places.iter().skip(nr % 2).take(if all { 2 } else { 1 }) {
             zoo.check(&[*setting], place, &expected, &context);
         }
     }
     for place in &places {
-        zoo.check(HOSTILE, place, &expected, &context);
+        zoo.check(&together, place, &expected, &context);
     }
-    for setting in HOSTILE.iter().filter(|(name, _)| all || *name == "quote_all_identifiers") {
+    for setting in alone.iter().filter(|(name, _)| all || *name == "quote_all_identifiers") {
         zoo.maintain(&[*setting], &context);
     }
-    zoo.maintain(HOSTILE, &context);
+    zoo.maintain(&together, &context);
 
     // The generic way: the functions do not know this column.
     zoo.r.provider.sql("alter table zoo add column later int; alter table cage add column later int");
     let expected = zoo.write(&context);
     let context = format!("{context}, generic");
-    for setting in HOSTILE.iter().filter(|_| all) {
+    for setting in alone.iter().filter(|_| all) {
         zoo.check(&[*setting], &places[1], &expected, &context);
     }
-    zoo.check(HOSTILE, &places[1], &expected, &context);
+    zoo.check(&together, &places[1], &expected, &context);
 }
 
 #[test]

@@ -7,17 +7,19 @@ use rlondiste::config::Apply;
 use rlondiste::londiste::apply::Settings;
 
 use crate::apply::{Replay, SETTINGS};
-use crate::support::statements::{DDL, SCHEMA, Statements, TABLES, TRIGGERS};
-use crate::support::{Cluster, Database, QUEUE, Replication, assert_same_rows};
+use crate::support::hostile;
+use crate::support::statements::{DDL, Statements, TRIGGERS, schema, tables};
+use crate::support::{Cluster, QUEUE, Replication, assert_same_rows};
 
 /// Seconds to run programs of random seeds for; without it, those of fixed seeds run.
 const TIME_BUDGET: &str = "STATEMENT_TORTURE_SECONDS";
 
 fn provider(capture: &str, format: &str) -> Replication {
-    let r = Replication::new().with_schema(SCHEMA);
+    let r = Replication::new();
+    let r = r.with_schema(&schema(Cluster::provider().binaries().major()));
     r.provider.sql(TRIGGERS);
     r.install();
-    for table in TABLES {
+    for table in tables(r.provider.major()) {
         r.provider.sql(&format!(
             "select londiste.provider_add_table_as('{QUEUE}', 'public.{table}', '{capture}', '{format}', null)"
         ));
@@ -25,9 +27,10 @@ fn provider(capture: &str, format: &str) -> Replication {
     r
 }
 
-/// Applies the events after one, cut where DDL stands, and returns the last one's number.
-fn replay(provider: &Database, subscriber: &Database, settings: Settings, from: i64) -> Result<i64, String> {
-    let names = TABLES.map(|table| format!("public.{table}")).join(" ");
+/// Applies the events after one in sessions with these connection strings, cut where DDL stands, and returns the last one's number.
+fn replay(r: &Replication, conninfos: [&str; 2], settings: Settings, from: i64) -> Result<i64, String> {
+    let (provider, subscriber) = (&r.provider, &r.subscriber);
+    let names: Vec<String> = tables(provider.major()).iter().map(|table| format!("public.{table}")).collect();
     let last: i64 = provider.value("select coalesce(max(ev_id), 0) from pgq.event_1").parse().unwrap();
     let changes = provider
         .rows(&format!("select ev_id, ev_data from pgq.event_1 where ev_type = '{DDL}' and ev_id > {from} order by 1"));
@@ -36,7 +39,7 @@ fn replay(provider: &Database, subscriber: &Database, settings: Settings, from: 
     for change in changes.iter().chain(&end) {
         let (id, sql) = (&change[0], &change[1]);
         let events = format!("select * from pgq.event_1 where ev_id > {from} and ev_id < {id} order by ev_id");
-        Replay::new(provider, subscriber, settings, &names)
+        Replay::between(conninfos, settings, &names.join(" "))
             .apply(&events)
             .map_err(|error| format!("events {from}..{id}: {}", rlondiste::Report(&error)))?;
         subscriber.try_rows(sql).map_err(|error| format!("event {id}, {sql}: {error}"))?;
@@ -53,13 +56,15 @@ fn check(capture: &str, format: &str, seed: u64) {
         program = program.without_moves();
     }
     let settings = Settings { apply: Apply::Row, ..SETTINGS };
+    let provider = hostile::superuser(Cluster::provider(), &r.provider);
+    let subscriber = hostile::superuser(Cluster::subscriber(), &r.subscriber);
     let mut from = 0;
     for round in 0..6 {
         program.run(120);
-        from = replay(&r.provider, &r.subscriber, settings, from)
+        from = replay(&r, [&provider, &subscriber], settings, from)
             .unwrap_or_else(|error| panic!("capture {capture}, format {format}, seed {seed}, round {round}: {error}"));
         eprintln!("capture {capture}, format {format}, seed {seed}, round {round}: up to event {from}");
-        assert_same_rows(&r.provider, &r.subscriber, &TABLES);
+        assert_same_rows(&r.provider, &r.subscriber, &tables(r.provider.major()));
     }
     assert!(from > 500, "only {from} events");
     assert!(program.done() > 300, "only {} statements went through", program.done());
@@ -67,9 +72,6 @@ fn check(capture: &str, format: &str, seed: u64) {
 
 /// Each of these seeds, or as many random ones as the time budget allows.
 fn check_seeds(capture: &str, format: &str, seeds: &[u64]) {
-    if Cluster::provider().binaries().major() < 11 {
-        return; // No primary keys on partitioned tables.
-    }
     let Ok(seconds) = env::var(TIME_BUDGET) else {
         for seed in seeds {
             check(capture, format, *seed);
@@ -97,4 +99,10 @@ fn row_capture_repeats_every_statement() {
 fn formats_with_whole_rows_repeat_every_statement() {
     check_seeds("statement", "urlenc", &[6]);
     check_seeds("statement", "json", &[7]);
+}
+
+#[test]
+fn row_capture_in_formats_with_whole_rows_repeats_every_statement() {
+    check_seeds("row", "urlenc", &[8]);
+    check_seeds("row", "json", &[9]);
 }

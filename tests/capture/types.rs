@@ -7,7 +7,8 @@ use crate::apply::{Replay, SETTINGS};
 use crate::support::statements::Dice;
 use crate::support::{Database, QUEUE, Replication};
 
-const SCHEMA: &str = r"
+/// The types of [`columns`] that are not the server's own.
+pub const SCHEMA: &str = r"
     create extension citext;
     create extension hstore;
     create type mood as enum ('sad', 'it''s \ ok', '');
@@ -132,7 +133,7 @@ const SESSIONS: &[&str] = &[
 ];
 
 /// Columns of a type and of its array, with the literals of values.
-fn columns(major: u32) -> Vec<(String, Vec<String>)> {
+pub fn columns(major: u32) -> Vec<(String, Vec<String>)> {
     let newer = NEWER.iter().filter(|(first, ..)| major >= *first).map(|(_, name, values)| (name, values));
     let mut columns = Vec::new();
     for (name, values) in TYPES.iter().map(|(name, values)| (name, values)).chain(newer) {
@@ -152,7 +153,7 @@ fn columns(major: u32) -> Vec<(String, Vec<String>)> {
 }
 
 /// Types of the schema above.
-const OWN: &[&str] = &["mood", "inner_pair", "pair", "span", "code", "codes", "citext", "hstore"];
+pub const OWN: &[&str] = &["mood", "inner_pair", "pair", "span", "code", "codes", "citext", "hstore"];
 
 /// What a column's send function gives, hashed. Not of arrays and rows of our own types: those say the types' oids, which
 /// are not the same in two databases.
@@ -164,22 +165,28 @@ fn binary(nr: usize, name: &str) -> Option<String> {
 }
 
 /// Both sides' values of every row and column, as text and as they are sent.
-fn assert_equal(provider: &Database, subscriber: &Database, columns: &[(String, Vec<String>)], context: &str) {
+#[track_caller]
+pub fn assert_equal(
+    [provider, subscriber]: [&Database; 2],
+    table: &str,
+    columns: &[(String, Vec<String>)],
+    context: &str,
+) {
     let fields: Vec<String> = (0..)
         .zip(columns)
         .map(|(nr, (name, _))| {
             format!("md5(c{nr}::text) || coalesce({}, '')", binary(nr, name).as_deref().unwrap_or("null"))
         })
         .collect();
-    let sql = format!("select {}, md5(types::text), id from types order by id", fields.join(", "));
+    let sql = format!("select {}, md5({table}::text), id from {table} order by id", fields.join(", "));
     let (left, right) = (provider.rows(&sql), subscriber.rows(&sql));
     for (left, right) in left.iter().zip(&right) {
         if let Some(nr) = (0..columns.len()).find(|nr| left[*nr] != right[*nr]) {
             let name = &columns[nr].0;
             let id = left.last().unwrap();
-            let value = format!("select left(c{nr}::text, 200) from types where id = {id}");
+            let value = format!("select left(c{nr}::text, 200) from {table} where id = {id}");
             let (left, right) = (provider.value(&value), subscriber.value(&value));
-            panic!("type {name}, id {id}, {context}:\n{left}\n{right}");
+            panic!("table {table}, type {name}, id {id}, {context}:\n{left}\n{right}");
         }
     }
     assert_eq!(left, right, "{context}");
@@ -234,7 +241,7 @@ fn check(capture: &str, format: &str, apply: Apply) {
         let events = format!("select * from pgq.event_1 where ev_id > {from} order by ev_id");
         replay.apply(&events).unwrap_or_else(|error| panic!("{context}: {}", rlondiste::Report(&error)));
         from = r.provider.value("select max(ev_id) from pgq.event_1").parse::<i64>().unwrap();
-        assert_equal(&r.provider, &r.subscriber, &columns, &context);
+        assert_equal([&r.provider, &r.subscriber], "types", &columns, &context);
     }
     assert_eq!(r.subscriber.value("select count(*) from types"), (11 * SESSIONS.len()).to_string());
     r.provider.sql("delete from types");

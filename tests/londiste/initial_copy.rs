@@ -128,3 +128,12 @@ fn constraints(database: &Database) -> Vec<String> {
 fn indexes(database: &Database) -> Vec<String> {
     database.column("select indexdef from pg_indexes where schemaname = 'public' order by 1")
 }
+
+/// A server refuses the binary form in which it sends a query without words.
+#[test]
+fn a_tsquery_without_words_is_copied() {
+    let r = Replication::new().with_table("t", "id int primary key, q tsquery, more tsquery[]");
+    r.provider.sql("insert into t values (1, '', '{\"\",x}'), (2, 'a & b', null), (3, null, '{}')");
+    let r = r.up();
+    r.assert_in_sync();
+}

@@ -18,6 +18,7 @@ mod fkey_races;
 mod fkeys_and_triggers;
 mod gates;
 mod held_up;
+mod hostile_settings;
 mod initial_copy;
 mod keys;
 mod limits;
