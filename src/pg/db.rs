@@ -49,6 +49,22 @@ pub(crate) fn text_array<T: ToSql + Sync>(value: &T) -> Param<'_> {
 /// How a transaction begins where the role or the database may have other defaults.
 const BEGIN: &str = "begin isolation level read committed read write";
 
+/// Removes what a COPY leaves that is given up while it begins. The client library prepares its statement under a name
+/// (`s12`) and closes it when the server has answered both; a caller that does not wait for the answer leaves the statement
+/// in the server connection, where the same name of the pool's next client would be in its way. Sent in one message with the
+/// end of the transaction: after it, the session may have another server connection.
+const FORGET_COPY: &str = "do $$
+    declare
+        v_name text;
+    begin
+        for v_name in
+            select p.name from pg_catalog.pg_prepared_statements p
+             where p.name operator(pg_catalog.~) '^s[0-9]+$' and p.statement operator(pg_catalog.~~) 'copy %' and not p.from_sql
+        loop
+            execute pg_catalog.format('deallocate %I', v_name);
+        end loop;
+    end $$";
+
 /// One session.
 pub struct Db {
     role: Role,
@@ -56,8 +72,10 @@ pub struct Db {
     connected_at: Instant,
     /// Whether a [`Tx`] of the session is open.
     in_transaction: AtomicBool,
-    /// Held by a statement that has a transaction of its own because of the pinned settings.
+    /// Held by a statement that has a transaction of its own because of the pinned settings, and while a [`Tx`] begins.
     own_transaction: Mutex<()>,
+    /// Whether a COPY behind a pooler was given up while its statement was being prepared: see [`FORGET_COPY`].
+    copy_given_up: AtomicBool,
 }
 
 impl Db {
@@ -77,6 +95,7 @@ impl Db {
             connected_at: Instant::now(),
             in_transaction: AtomicBool::new(false),
             own_transaction: Mutex::new(()),
+            copy_given_up: AtomicBool::new(false),
         })
     }
 
@@ -106,7 +125,8 @@ impl Db {
         self.session.pins.scope != Scope::Session
     }
 
-    /// Runs a statement with the pinned settings: outside of a transaction behind a pooler, in a transaction of its own.
+    /// Runs a statement with the pinned settings: outside of a transaction behind a pooler, in a transaction of its own. When
+    /// the future is dropped, that transaction is rolled back.
     async fn pinned<T>(
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -116,11 +136,17 @@ impl Db {
             return statement.await;
         }
         let _alone = self.own_transaction.lock().await;
+        if self.in_transaction.load(Ordering::Relaxed) {
+            // It has begun meanwhile.
+            return statement.await;
+        }
+        let mut open = OpenTransaction { db: self, is_open: true };
         let client = &self.session.client;
         client.batch_execute(&format!("{BEGIN}; {pins}")).await?;
-        let done = statement.await;
-        client.batch_execute(if done.is_ok() { "commit" } else { "rollback" }).await?;
-        done
+        let done = statement.await?;
+        client.batch_execute("commit").await?;
+        open.is_open = false;
+        Ok(done)
     }
 
     /// Runs one statement and returns its rows.
@@ -167,9 +193,19 @@ impl Db {
         self.pinned(self.session.client.simple_query(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
+    /// Waits for the beginning of a COPY, and remembers when nobody waits for it any more.
+    async fn prepared<T>(&self, copy: impl Future<Output = T>) -> T {
+        let mut given_up = GivenUp(self.is_pooled().then_some(&self.copy_given_up));
+        let begun = copy.await;
+        given_up.0 = None;
+        begun
+    }
+
     /// Starts a `COPY ... TO STDOUT`. Errors of the stream are raw; [`Db::failed`] gives them their context.
+    /// Behind a pooler it has to be in a transaction.
     pub async fn copy_out(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyOutStream> {
-        self.session.client.copy_out(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
+        let sql = sql.into();
+        self.prepared(self.session.client.copy_out(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
     /// Reads nothing more from the server, and sends nothing, until [`Db::resume`].
@@ -183,8 +219,10 @@ impl Db {
     }
 
     /// Starts a `COPY ... FROM STDIN`. Errors of the sink are raw; [`Db::failed`] gives them their context.
+    /// Behind a pooler it has to be in a transaction.
     pub async fn copy_in(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyInSink<Bytes>> {
-        self.session.client.copy_in(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
+        let sql = sql.into();
+        self.prepared(self.session.client.copy_in(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
     /// The bare client, for what the methods here do not cover (prepared statements). Give its errors to [`Db::failed`].
@@ -204,9 +242,13 @@ impl Db {
                 [begin, pins, rest].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("; ")
             }
         };
-        self.session.client.batch_execute(&begin).await.map_err(|e| self.failed(action, e))?;
+        // A statement that has a transaction of its own ends first.
+        let _alone = self.own_transaction.lock().await;
+        // When the future is dropped, or fails half-way, the transaction is rolled back.
         self.in_transaction.store(true, Ordering::Relaxed);
-        Ok(Tx { db: self, open: true })
+        let tx = Tx { open: OpenTransaction { db: self, is_open: true } };
+        self.session.client.batch_execute(&begin).await.map_err(|e| self.failed(action, e))?;
+        Ok(tx)
     }
 
     /// Does work that may call code of users (triggers, defaults, functions in constraints and indexes, event triggers), within
@@ -265,32 +307,59 @@ impl fmt::Debug for Db {
     }
 }
 
-/// An open transaction of a [`Db`], which it dereferences to.
-pub struct Tx<'a> {
+/// Sets the flag when it is dropped before it was cleared.
+struct GivenUp<'a>(Option<&'a AtomicBool>);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(flag) = self.0 {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Sends ROLLBACK when it is dropped while the transaction is, or may be, open.
+struct OpenTransaction<'a> {
     db: &'a Db,
-    open: bool,
+    is_open: bool,
+}
+
+impl Drop for OpenTransaction<'_> {
+    fn drop(&mut self) {
+        let db = self.db;
+        if self.is_open {
+            // One poll hands the message to the session's driver, which sends it after whatever was sent before; the
+            // answer is of no interest. So the session is usable for the next statement, and a statement that is
+            // still running (its future was dropped) is followed by the rollback.
+            let _ = if db.copy_given_up.swap(false, Ordering::Relaxed) {
+                db.session.client.batch_execute(&format!("rollback; {FORGET_COPY}")).now_or_never()
+            } else {
+                db.session.client.batch_execute("rollback").now_or_never()
+            };
+        }
+        db.in_transaction.store(false, Ordering::Relaxed);
+    }
+}
+
+/// An open transaction of a [`Db`], which it dereferences to. Dropped, it is rolled back.
+pub struct Tx<'a> {
+    open: OpenTransaction<'a>,
 }
 
 impl Tx<'_> {
     /// Commits. A failed commit has rolled back. Deferred constraint triggers, which are code of users, find the path that
     /// role and database give.
     pub async fn commit(mut self, action: &'static str) -> Result<()> {
-        self.open = false;
-        let done = self.db.batch(action, sql!("{path}; commit", path = self.db.users_path())).await;
-        if done.is_err() && !self.db.is_closed() {
-            // The error says enough. Where the commit itself has failed, nothing is open any more.
-            let _ = self.db.batch(action, "rollback").await;
-        }
-        self.db.in_transaction.store(false, Ordering::Relaxed);
-        done
+        self.batch(action, sql!("{path}; commit", path = self.users_path())).await?;
+        self.open.is_open = false;
+        Ok(())
     }
 
     /// Rolls back.
     pub(crate) async fn rollback(mut self, action: &'static str) -> Result<()> {
-        self.open = false;
-        let done = self.db.batch(action, "rollback").await;
-        self.db.in_transaction.store(false, Ordering::Relaxed);
-        done
+        self.batch(action, "rollback").await?;
+        self.open.is_open = false;
+        Ok(())
     }
 }
 
@@ -298,18 +367,6 @@ impl std::ops::Deref for Tx<'_> {
     type Target = Db;
 
     fn deref(&self) -> &Db {
-        self.db
-    }
-}
-
-impl Drop for Tx<'_> {
-    fn drop(&mut self) {
-        if self.open {
-            // One poll hands the message to the session's driver, which sends it after whatever was sent before; the
-            // answer is of no interest. So the session is usable for the next statement, and a statement that is
-            // still running (its future was dropped) is followed by the rollback.
-            let _ = self.db.session.client.batch_execute("rollback").now_or_never();
-            self.db.in_transaction.store(false, Ordering::Relaxed);
-        }
+        self.open.db
     }
 }
