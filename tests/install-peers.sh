@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs the other PgQ programs that the tests of tests/compat run against, where they are missing:
+# Installs the programs that the tests run against beside PostgreSQL, where they are missing:
 #
 #   Debian's or Ubuntu's pgqd, the extension pgq for the distribution's PostgreSQL, and the SQL of Londiste 3 (from apt)
+#   Debian's or Ubuntu's pgbouncer, for tests of replication through a connection pool
 #   the Python consumers and Londiste 3 (PyPI's pgq, skytools and londiste, in a virtual environment below target/)
 #
 # What cannot be installed is named, and its tests skip; nothing here fails the run.
@@ -16,31 +17,31 @@ without() {
     echo "tests/install-peers.sh: $1; the tests with $2 will skip" >&2
 }
 
-# The package of pgqd makes a service of it and starts that. Nobody asked for one: the policy forbids starts for the time
+# The packages of daemons make a service of them and start that. Nobody asked for one: the policy forbids starts for the time
 # of the installation, and the service is switched off before the next boot.
-install_pgqd() {
-    local policy=/usr/sbin/policy-rc.d made=
+install_daemon() {
+    local name=$1 policy=/usr/sbin/policy-rc.d made=
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" > /dev/null
         "${as_root[@]}" chmod 755 "$policy"
         made=yes
-    elif "$policy" pgqd start > /dev/null 2>&1; then
+    elif "$policy" "$name" start > /dev/null 2>&1; then
         echo "$policy allows services to start" >&2
         return 1
     fi
     local status=0
-    install_packages pgqd || status=$?
+    install_packages "$name" || status=$?
     [ -z "$made" ] || "${as_root[@]}" rm -f "$policy"
-    [ "$status" -ne 0 ] || "${as_root[@]}" update-rc.d pgqd disable
+    [ "$status" -ne 0 ] || "${as_root[@]}" update-rc.d "$name" disable
     return "$status"
 }
 
 packages() {
-    command -v apt-get > /dev/null || { without "there is no apt-get" "pgqd, the extension pgq and Londiste 3"; return; }
+    command -v apt-get > /dev/null || { without "there is no apt-get" "pgbouncer, pgqd, the extension pgq and Londiste 3"; return; }
     local major
     major=$(dpkg-query -W -f '${Depends}' postgresql 2> /dev/null | sed -n 's/^postgresql-\([0-9]*\).*/\1/p')
     # In this order: the packages of the extensions depend on pgqd.
-    local wanted=(pgqd)
+    local wanted=(pgbouncer pgqd)
     [ -z "$major" ] || wanted+=("postgresql-$major-pgq3" "postgresql-$major-pgq-node" "postgresql-$major-londiste-sql")
     local missing=() package
     for package in "${wanted[@]}"; do
@@ -51,7 +52,8 @@ packages() {
     fi
     for package in "${missing[@]}"; do
         case $package in
-            pgqd) install_pgqd || { without "could not install pgqd" "${missing[*]}"; return; } ;;
+            pgbouncer) install_daemon pgbouncer || without "could not install pgbouncer" "pgbouncer" ;;
+            pgqd) install_daemon pgqd || { without "could not install pgqd" "${missing[*]}"; return; } ;;
             *) install_packages "$package" || without "could not install $package" "$package" ;;
         esac
     done

@@ -20,6 +20,7 @@ mod harness;
 mod least_privilege;
 mod londiste;
 mod pgqadm;
+mod pooled;
 mod quickstart;
 mod readme;
 mod soak;

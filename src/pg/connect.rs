@@ -11,12 +11,13 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::conninfo::{self, Address, ChannelBinding, Conninfo, Host, SslMode, Target};
 use super::failure::{self, Cause, Failure};
 use super::login_guard::{FirstByte, Guarded, Heard};
-use super::pinned;
+use super::pinned::{self, Scope};
 use super::session::{self, PATIENCE, Peer, Session};
 use super::socket::{Place, Server};
 use super::tls::Connector;
 use crate::error::{Error, Result, Role};
 use crate::task::Abort;
+use crate::text::one_line;
 
 /// Opens a session on the first server of `conninfo` that accepts the login and fits `target_session_attrs`. Logs the
 /// warnings of `conninfo`.
@@ -221,13 +222,31 @@ impl Attempt<'_> {
         if let (Server::Socket(directory), Some(peer)) = (&self.server, &self.conninfo.require_peer) {
             check_peer(directory, self.host.port, peer).await?;
         }
-        let mut session = match self.log_in(mode, tls, Options::Pinned).await {
-            Err(cause) if pinned::are_refused(&cause) => self.log_in(mode, tls, Options::Given).await?,
-            session => session?,
+        let (mut session, sent) = match self.log_in(mode, tls, Options::Pinned).await {
+            Err(cause) if pinned::are_refused(&cause) => (
+                self.log_in(mode, tls, Options::Given).await.map_err(|cause| self.about_options(cause))?,
+                Options::Given,
+            ),
+            session => (session?, Options::Pinned),
         };
         check_target(&session.client, self.target).await?;
         session.pins = pinned::settle(&session.client).await?;
-        Ok(session)
+        match (&self.conninfo.options, sent) {
+            (Some(options), Options::Pinned) if session.pins.scope != Scope::Session => {
+                Err(Cause::Unusable(options_are_lost("has left out", options)))
+            }
+            _ => Ok(session),
+        }
+    }
+
+    /// What a refusal means that came for the pinned options and came again for those of the connection string.
+    fn about_options(&self, cause: Cause) -> Cause {
+        match &self.conninfo.options {
+            Some(options) if pinned::are_refused(&cause) => {
+                Cause::Unusable(format!("{}; {}", cause.text(), options_are_lost("may not take", options)))
+            }
+            _ => cause,
+        }
     }
 
     async fn log_in(&self, mode: WireSslMode, tls: &Connector, options: Options) -> Result<Session, Cause> {
@@ -295,6 +314,15 @@ impl Attempt<'_> {
             _ => ip.to_string(),
         }
     }
+}
+
+/// Why a session cannot be used whose login took options that have not reached the server, or did not take them.
+fn options_are_lost(what: &str, options: &str) -> String {
+    format!(
+        "a connection pooler {what} the options of the connection string ({}): give these settings to the role (\"alter role \
+         ... set\") and take the options away",
+        one_line(options)
+    )
 }
 
 /// Checks, for `requirepeer`, which user's process listens on a socket, by a connection on which nothing is sent.

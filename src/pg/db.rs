@@ -49,6 +49,22 @@ pub(crate) fn text_array<T: ToSql + Sync>(value: &T) -> Param<'_> {
 /// The beginning of a transaction behind a pooler, where `default_transaction_*` of role and database hold.
 const BEGIN: &str = "begin isolation level read committed read write";
 
+/// Removes what a COPY leaves that is given up while it begins. The client library prepares its statement under a name
+/// (`s12`) and closes it when the server has answered both; a caller that does not wait for the answer leaves the statement
+/// in the server connection, where the same name of the pool's next client would be in its way. Sent in one message with the
+/// end of the transaction: after it, the session may have another server connection.
+const FORGET_COPY: &str = "do $$
+    declare
+        v_name text;
+    begin
+        for v_name in
+            select p.name from pg_catalog.pg_prepared_statements p
+             where p.name operator(pg_catalog.~) '^s[0-9]+$' and p.statement operator(pg_catalog.~~) 'copy %' and not p.from_sql
+        loop
+            execute pg_catalog.format('deallocate %I', v_name);
+        end loop;
+    end $$";
+
 /// One session. Its methods fail with [`Error::Query`] unless they say otherwise. Outside of a [`Tx`] each call is a
 /// transaction of its own, so its locks and its snapshot end with the call.
 pub struct Db {
@@ -58,8 +74,10 @@ pub struct Db {
     /// Whether a [`Tx`] of the session is open.
     in_transaction: AtomicBool,
     /// Held by a call behind a pooler that sends a transaction of its own around its statement, so that two calls of
-    /// different tasks do not mix theirs.
+    /// different tasks do not mix theirs, and while a [`Tx`] begins.
     own_transaction: Mutex<()>,
+    /// Whether a COPY behind a pooler was given up while its statement was being prepared: see [`FORGET_COPY`].
+    copy_given_up: AtomicBool,
 }
 
 impl Db {
@@ -80,6 +98,7 @@ impl Db {
             connected_at: Instant::now(),
             in_transaction: AtomicBool::new(false),
             own_transaction: Mutex::new(()),
+            copy_given_up: AtomicBool::new(false),
         })
     }
 
@@ -110,7 +129,7 @@ impl Db {
     }
 
     /// Runs a statement with the pinned settings. Behind a pooler, a statement outside of a [`Tx`] gets a transaction
-    /// around it that sets them.
+    /// around it that sets them. When the future is dropped, that transaction is rolled back.
     async fn pinned<T>(
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -120,11 +139,17 @@ impl Db {
             return statement.await;
         }
         let _alone = self.own_transaction.lock().await;
+        if self.in_transaction.load(Ordering::Relaxed) {
+            // It has begun meanwhile.
+            return statement.await;
+        }
+        let mut open = OpenTransaction { db: self, is_open: true };
         let client = &self.session.client;
         client.batch_execute(&format!("{BEGIN}; {pins}")).await?;
-        let done = statement.await;
-        client.batch_execute(if done.is_ok() { "commit" } else { "rollback" }).await?;
-        done
+        let done = statement.await?;
+        client.batch_execute("commit").await?;
+        open.is_open = false;
+        Ok(done)
     }
 
     /// Runs one statement and returns its rows.
@@ -173,10 +198,19 @@ impl Db {
         self.pinned(self.session.client.simple_query(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
+    /// Waits for the beginning of a COPY, and remembers when nobody waits for it any more.
+    async fn prepared<T>(&self, copy: impl Future<Output = T>) -> T {
+        let mut given_up = GivenUp(self.is_pooled().then_some(&self.copy_given_up));
+        let begun = copy.await;
+        given_up.0 = None;
+        begun
+    }
+
     /// Starts a `COPY ... TO STDOUT`, whose snapshot is held until its last row is read. Give errors of the stream to
     /// [`Db::failed`]. Behind a pooler, call it inside of a [`Tx`]: it does not set the pinned settings.
     pub async fn copy_out(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyOutStream> {
-        self.session.client.copy_out(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
+        let sql = sql.into();
+        self.prepared(self.session.client.copy_out(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
     /// Stops the session's driver, which then neither reads nor sends, until [`Db::resume`]: bounds what is read ahead.
@@ -192,7 +226,8 @@ impl Db {
     /// Starts a `COPY ... FROM STDIN`. Give errors of the sink to [`Db::failed`]. Behind a pooler, call it inside of a
     /// [`Tx`]: it does not set the pinned settings.
     pub async fn copy_in(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyInSink<Bytes>> {
-        self.session.client.copy_in(sql.into().as_str()).await.map_err(|e| self.failed(action, e))
+        let sql = sql.into();
+        self.prepared(self.session.client.copy_in(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
     /// The bare client, for calls that the methods here do not offer. Give its errors to [`Db::failed`]. Behind a
@@ -214,9 +249,13 @@ impl Db {
                 [begin, pins, rest].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("; ")
             }
         };
-        self.session.client.batch_execute(&begin).await.map_err(|e| self.failed(action, e))?;
+        // A statement that has a transaction of its own ends first.
+        let _alone = self.own_transaction.lock().await;
+        // When the future is dropped, or fails half-way, the transaction is rolled back.
         self.in_transaction.store(true, Ordering::Relaxed);
-        Ok(Tx { db: self, open: true })
+        let tx = Tx { open: OpenTransaction { db: self, is_open: true } };
+        self.session.client.batch_execute(&begin).await.map_err(|e| self.failed(action, e))?;
+        Ok(tx)
     }
 
     /// Does work within the open transaction with the `search_path` of role and database, for statements that may call
@@ -276,33 +315,60 @@ impl fmt::Debug for Db {
     }
 }
 
-/// An open transaction of a [`Db`]; dereferences to the [`Db`]. Locks are held until it is committed, rolled back or
-/// dropped.
-pub struct Tx<'a> {
+/// Sets the flag when it is dropped before it was cleared.
+struct GivenUp<'a>(Option<&'a AtomicBool>);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(flag) = self.0 {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Sends ROLLBACK when it is dropped while the transaction is, or may be, open.
+struct OpenTransaction<'a> {
     db: &'a Db,
-    open: bool,
+    is_open: bool,
+}
+
+impl Drop for OpenTransaction<'_> {
+    fn drop(&mut self) {
+        let db = self.db;
+        if self.is_open {
+            // One poll hands the message to the session's driver, which sends it behind all earlier messages; the answer is
+            // not waited for. The rollback thus follows also a statement whose future was dropped while it runs, and the
+            // session can be used for the next statement.
+            let _ = if db.copy_given_up.swap(false, Ordering::Relaxed) {
+                db.session.client.batch_execute(&format!("rollback; {FORGET_COPY}")).now_or_never()
+            } else {
+                db.session.client.batch_execute("rollback").now_or_never()
+            };
+        }
+        db.in_transaction.store(false, Ordering::Relaxed);
+    }
+}
+
+/// An open transaction of a [`Db`]; dereferences to the [`Db`]. Locks are held until it is committed, rolled back or
+/// dropped, which rolls it back.
+pub struct Tx<'a> {
+    open: OpenTransaction<'a>,
 }
 
 impl Tx<'_> {
     /// Commits; after an error the transaction is rolled back, unless the connection broke before the server's answer.
     /// Deferred constraint triggers, which are code of users, run with the `search_path` of role and database.
     pub async fn commit(mut self, action: &'static str) -> Result<()> {
-        self.open = false;
-        let done = self.db.batch(action, sql!("{path}; commit", path = self.db.users_path())).await;
-        if done.is_err() && !self.db.is_closed() {
-            // Ends the transaction where the path could not be set. Where the commit itself failed, none is open any more.
-            let _ = self.db.batch(action, "rollback").await;
-        }
-        self.db.in_transaction.store(false, Ordering::Relaxed);
-        done
+        self.batch(action, sql!("{path}; commit", path = self.users_path())).await?;
+        self.open.is_open = false;
+        Ok(())
     }
 
     /// Rolls back.
     pub(crate) async fn rollback(mut self, action: &'static str) -> Result<()> {
-        self.open = false;
-        let done = self.db.batch(action, "rollback").await;
-        self.db.in_transaction.store(false, Ordering::Relaxed);
-        done
+        self.batch(action, "rollback").await?;
+        self.open.is_open = false;
+        Ok(())
     }
 }
 
@@ -310,18 +376,6 @@ impl std::ops::Deref for Tx<'_> {
     type Target = Db;
 
     fn deref(&self) -> &Db {
-        self.db
-    }
-}
-
-impl Drop for Tx<'_> {
-    fn drop(&mut self) {
-        if self.open {
-            // One poll hands the message to the session's driver, which sends it behind all earlier messages; the answer is
-            // not waited for. The rollback thus follows also a statement whose future was dropped while it runs, and the
-            // session can be used for the next statement.
-            let _ = self.db.session.client.batch_execute("rollback").now_or_never();
-            self.db.in_transaction.store(false, Ordering::Relaxed);
-        }
+        self.open.db
     }
 }

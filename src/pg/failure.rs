@@ -66,7 +66,7 @@ impl Cause {
     }
 
     /// The text of the cause on one line.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Cause::Server(error) => match error.as_db_error() {
                 Some(error) => format!("{} ({})", one_line(error.message()), error.code().code()),

@@ -32,6 +32,16 @@ pub(super) struct Guarded<S> {
     stream: S,
     login: Option<Login>,
     heard: Heard,
+    close: Close,
+}
+
+/// Who closes the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Close {
+    /// The client, without waiting.
+    Client,
+    /// The server; the client waits for the end of the connection before it closes its side.
+    Server,
 }
 
 /// What the first byte from the server is: the beginning of a message, or the answer to a request for TLS.
@@ -43,13 +53,18 @@ pub(super) enum FirstByte {
 
 impl<S> Guarded<S> {
     pub(super) fn new(stream: S, first: FirstByte, heard: Heard) -> Guarded<S> {
-        Guarded { stream, login: Some(Login::new(first)), heard }
+        Guarded { stream, login: Some(Login::new(first)), heard, close: Close::Client }
     }
 
-    /// The same stream without a guard, to carry TLS: encrypted bytes have no headers to read.
-    pub(super) fn beneath_tls(self) -> (Guarded<S>, Heard) {
-        let heard = self.heard.clone();
-        (Guarded { login: None, ..self }, heard)
+    pub(super) fn closed_by(self, close: Close) -> Guarded<S> {
+        Guarded { close, ..self }
+    }
+
+    /// The same stream without a guard, to carry TLS: encrypted bytes have no headers to read. The stream above counts what
+    /// was heard, and decides who closes the connection.
+    pub(super) fn beneath_tls(self) -> (Guarded<S>, Heard, Close) {
+        let (heard, close) = (self.heard.clone(), self.close);
+        (Guarded { login: None, close: Close::Client, ..self }, heard, close)
     }
 }
 
@@ -137,7 +152,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
     }
@@ -147,7 +162,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        while this.close == Close::Server {
+            let mut bytes = [0; 64];
+            let mut buf = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf));
+            if read.is_err() || buf.filled().is_empty() {
+                this.close = Close::Client;
+            }
+        }
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
 

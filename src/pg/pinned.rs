@@ -5,9 +5,11 @@
 //!
 //! * On a direct connection they are sent with the login, as defaults of the session. Settings that some servers lack, and
 //!   those that are replaced at one value only, are set after the login.
-//! * A transaction pooler refuses or ignores options of the login. Behind it, nothing may be set for the session, since its
-//!   server connection serves another client after the next commit: every transaction sets the settings that differ with
-//!   `set local`, and a statement outside of a transaction gets a transaction of its own.
+//! * A connection pooler refuses or ignores options of the login. Behind it, nothing may be set for the session, since its
+//!   server connection serves another client after the next commit. The next transaction may come by a server connection
+//!   that has other values, because it is older than a change of the defaults, or because another client of the pool has
+//!   left its own there. So every transaction sets all of them with `set local`, and a statement outside of a transaction
+//!   gets a transaction of its own.
 //!
 //! `search_path` is pinned too ([`PATH`]), except while code of users may run: see
 //! [`Db::with_users_path`](super::Db::with_users_path).
@@ -159,34 +161,39 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
             format!("({}, {}, {replaced})", quote_literal(name), quote_literal(value))
         })
         .collect();
+    // The path that the session began with: another client of a pool may have set its own.
     let sql = format!(
-        "select pg_catalog.current_setting('{MARK}', true), null, pg_catalog.current_setting('search_path')
+        "select pg_catalog.current_setting('{MARK}', true), null, s.reset_val
+           from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) 'search_path'
          union all
-         select null, s.name, w.value
+         select case when s.setting operator(pg_catalog.<>) w.value then 'differs' end, s.name, w.value
            from (values {}) w(name, value, replaced)
                 join pg_catalog.pg_settings s on s.name operator(pg_catalog.=) w.name
-          where s.setting operator(pg_catalog.<>) w.value
-            and (w.replaced is null or s.setting operator(pg_catalog.=) w.replaced)",
+          where w.replaced is null or s.setting operator(pg_catalog.=) w.replaced",
         values.join(", ")
     );
     let (mut direct, mut users_path) = (false, String::new());
-    let mut other = Vec::new();
+    let mut settings = Vec::new();
     for message in client.simple_query(&sql).await.map_err(Cause::of)? {
         let SimpleQueryMessage::Row(row) = message else { continue };
         match (row.get(1), row.get(2)) {
-            (Some(name), Some(value)) => other.push(format!("set local {name} = {}", quote_literal(value))),
+            (Some(name), Some(value)) => settings.push((row.get(0).is_some(), name.to_owned(), quote_literal(value))),
             (_, path) => {
                 direct = row.get(0) == Some("direct");
                 path.unwrap_or_default().clone_into(&mut users_path);
             }
         }
     }
-    other.push(PATH.to_owned());
     if !direct {
-        return Ok(Pins { scope: Scope::Transaction(other.join("; ")), users_path });
+        let mut statements: Vec<_> =
+            settings.iter().map(|(_, name, value)| format!("set local {name} = {value}")).collect();
+        statements.push(PATH.to_owned());
+        return Ok(Pins { scope: Scope::Transaction(statements.join("; ")), users_path });
     }
-    for statement in other {
-        client.simple_query(&statement.replacen("set local", "set", 1)).await.map_err(Cause::of)?;
+    let differing = settings.iter().filter(|(differs, _, _)| *differs);
+    let statements = differing.map(|(_, name, value)| format!("set {name} = {value}"));
+    for statement in statements.chain([PATH.replacen("set local", "set", 1)]) {
+        client.simple_query(&statement).await.map_err(Cause::of)?;
     }
     Ok(Pins { scope: Scope::Session, users_path })
 }

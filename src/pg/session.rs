@@ -31,7 +31,7 @@ use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, Client, Connection, Notification};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::login_guard::{FirstByte, Guarded, Heard};
+use super::login_guard::{Close, FirstByte, Guarded, Heard};
 use super::pinned::Pins;
 use super::socket::Place;
 use super::tls::Connector;
@@ -49,6 +49,9 @@ const CANCEL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long one request to cancel may take.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a request to cancel goes on when nobody waits for it any more.
+const CANCEL_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a server has to answer once the work shall be finished.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
@@ -137,27 +140,46 @@ impl Peer {
 }
 
 /// Asks the server to cancel the statement of one session.
+///
+/// The server closes the connection of a request when it is done with it, and the request waits for that, even if its caller
+/// does not: a pooler passes the request on meanwhile, and pgbouncer 1.18 ends with a fault when the client is gone by then.
 #[derive(Clone)]
 pub(crate) struct Canceller {
     token: tokio_postgres::CancelToken,
     peer: Arc<Peer>,
+    tasks: Abort,
 }
 
 impl Canceller {
-    /// Sends the request; takes at most [`CANCEL_LIMIT`]. Whether a statement ran, and was cancelled, is seen in the
-    /// session only. Failures are logged for debugging.
+    /// Sends the request, and waits until the server has taken it, for at most [`CANCEL_LIMIT`]. Whether a statement ran,
+    /// and was cancelled, is seen in the session only. Goes on for [`CANCEL_GRACE`] when the future is dropped. Failures are
+    /// logged for debugging.
     pub(crate) async fn cancel(&self) {
-        match tokio::time::timeout(CANCEL_LIMIT, Box::pin(self.request())).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!("could not send a cancel request: {error}"),
-            Err(_) => tracing::debug!("could not send a cancel request in time"),
-        }
+        let canceller = self.clone();
+        let given_up = CancellationToken::new();
+        let _given_up = given_up.clone().drop_guard();
+        let late = async move {
+            given_up.cancelled().await;
+            tokio::time::sleep(CANCEL_GRACE).await;
+        };
+        let request = async move {
+            tokio::select! {
+                sent = tokio::time::timeout(CANCEL_LIMIT, Box::pin(canceller.request())) => match sent {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!("could not send a cancel request: {error}"),
+                    Err(_) => tracing::debug!("a cancel request was not taken in time"),
+                },
+                () = late => {}
+            }
+        };
+        // A request that panicked was not sent, which is seen in the session.
+        let _ = self.tasks.spawn(request).await;
     }
 
     async fn request(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let socket = self.peer.place.open().await?;
         // The server does not answer the request itself, but answers the one for TLS before.
-        let socket = Guarded::new(socket, FirstByte::OfTlsAnswer, Heard::default());
+        let socket = Guarded::new(socket, FirstByte::OfTlsAnswer, Heard::default()).closed_by(Close::Server);
         Ok(self.token.cancel_query_raw(socket, self.peer.tls.handshake(&self.peer.certified)).await?)
     }
 
@@ -177,7 +199,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, notifications) = mpsc::channel(MOST_NOTIFICATIONS);
-    let cancel = Canceller { token: client.cancel_token(), peer: Arc::new(peer) };
+    let cancel = Canceller { token: client.cancel_token(), peer: Arc::new(peer), tasks: abort.clone() };
     let dropped = CancellationToken::new();
     let valve = Arc::new(Valve::default());
     let driver = drive(connection, valve.clone(), sender, cancel.clone(), abort.clone(), dropped.clone());

@@ -144,8 +144,10 @@ impl TlsConnect<Plain> for Handshake {
         let Some(library) = self.library else {
             return Box::pin(std::future::ready(Err(io::Error::other("TLS is switched off"))));
         };
-        let (stream, heard) = stream.beneath_tls();
-        Box::pin(async move { Ok(Guarded::new(library.connect(stream).await?, FirstByte::OfMessage, heard)) })
+        let (stream, heard, close) = stream.beneath_tls();
+        Box::pin(async move {
+            Ok(Guarded::new(library.connect(stream).await?, FirstByte::OfMessage, heard).closed_by(close))
+        })
     }
 }
 

@@ -2,20 +2,7 @@
 //! that a function of the schema does may need, or leave behind, anything of a session.
 
 use super::{create_roles, session_as, with_queue};
-use crate::support::{Database, Session};
-
-/// What a session keeps after its transaction.
-const KEPT: &str = "
-    select 'lock ' || l.locktype || ' ' || l.mode from pg_locks l
-        where l.pid = pg_backend_pid() and (l.locktype = 'advisory' or l.relation >= 16384)
-    union all select 'listens ' || c from pg_listening_channels() c
-    union all select 'statement ' || name from pg_prepared_statements
-    union all select 'cursor ' || name from pg_cursors where name <> ''
-    union all select 'setting ' || name || ' = ' || setting from pg_settings
-        where source = 'session' and name not in ('client_encoding', 'role', 'session_authorization')
-    union all select 'temporary schema' where pg_my_temp_schema() <> 0
-    union all select 'setting ' || s from unnest(array['pgq.tx_events_1', 'pgq.install_public']) s
-        where coalesce(current_setting(s, true), '') <> ''";
+use crate::support::{Database, KEPT, Session};
 
 /// Sessions that take turns, a transaction each.
 struct Pool {

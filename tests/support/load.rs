@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::Database;
+use super::{Database, Session};
 
 /// Leaves some of the machine to what is tested.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -21,10 +21,17 @@ impl Load {
     /// Each client runs `statements(client, n)` for n = 0, 1, ...; a statement that fails fails the test at
     /// [`Load::stop`].
     pub fn start(database: &Database, clients: usize, statements: fn(usize, usize) -> String) -> Self {
+        Self::of((0..clients).map(|_| database.session()).collect(), statements)
+    }
+
+    /// As [`Load::start`], by sessions that are open already.
+    pub fn of(sessions: Vec<Session>, statements: fn(usize, usize) -> String) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let clients = (0..clients)
-            .map(|client| {
-                let (session, stop) = (database.session(), Arc::clone(&stop));
+        let clients = sessions
+            .into_iter()
+            .enumerate()
+            .map(|(client, session)| {
+                let stop = Arc::clone(&stop);
                 thread::spawn(move || {
                     let mut n = 0;
                     while !stop.load(Ordering::Relaxed) {

@@ -7,6 +7,19 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 
+/// What a session keeps after its transaction, so that the next client of a pooled connection meets it.
+pub const KEPT: &str = "
+    select 'lock ' || l.locktype || ' ' || l.mode from pg_locks l
+        where l.pid = pg_backend_pid() and (l.locktype = 'advisory' or l.relation >= 16384)
+    union all select 'listens ' || c from pg_listening_channels() c
+    union all select 'statement ' || name from pg_prepared_statements
+    union all select 'cursor ' || name from pg_cursors where name <> ''
+    union all select 'setting ' || name || ' = ' || setting from pg_settings
+        where source = 'session' and name not in ('client_encoding', 'role', 'session_authorization')
+    union all select 'temporary schema' where pg_my_temp_schema() <> 0
+    union all select 'setting ' || s from unnest(array['pgq.tx_events_1', 'pgq.install_public', 'rlondiste.session']) s
+        where coalesce(current_setting(s, true), '') <> ''";
+
 /// What the server, or the connection to it, says about a failed statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlError {

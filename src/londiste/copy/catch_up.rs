@@ -132,7 +132,7 @@ impl Copy {
         let filter = table.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn);
         let wanted = Wanted { filters: HashMap::from([(self.table.clone(), filter)]), only: Some(self.table.clone()) };
         let mut extras = CatchUp { copy: self, table, expected: batch.prev_tick };
-        let applied = match batch::process(&reader, batch, &wanted, applier, &mut extras).await? {
+        let applied = match Box::pin(batch::process(&reader, batch, &wanted, applier, &mut extras)).await? {
             Processed::Applied(applied) => Some(applied),
             Processed::AlreadyDone => None,
             Processed::Overtaken => return Ok(Step::Pause(BUSY_PAUSE)),

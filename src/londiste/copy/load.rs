@@ -130,7 +130,7 @@ async fn copy_rows(
         progress_delay: config.copy_progress_delay,
         throttle,
     };
-    let done = provider.with_users_path(tx.with_users_path(transfer.run(provider, tx))).await?;
+    let done = provider.with_users_path(tx.with_users_path(Box::pin(transfer.run(provider, tx)))).await?;
     tracing::info!("{name}: copy finished: {} bytes, {} rows", done.bytes, done.rows);
     Ok(())
 }

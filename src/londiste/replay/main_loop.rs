@@ -176,7 +176,7 @@ impl Replay {
         let mirror_queue = self.config.mirror_queue.as_deref();
         let mut extras =
             WithBatch { job: &self.job, mirror_queue, sequences: &mut self.sequences, sessions, batch, tables };
-        let applied = match batch::process(&reader, batch, &wanted, &mut self.applier, &mut extras).await? {
+        let applied = match Box::pin(batch::process(&reader, batch, &wanted, &mut self.applier, &mut extras)).await? {
             Processed::Applied(applied) => Some(applied),
             Processed::AlreadyDone => None,
             // The provider gives the batch again, and it is done then.
