@@ -251,7 +251,7 @@ fn check(format: &str, seed: u64, rounds: usize) {
         let formats = if format == "mixed" { ["sql", "urlenc", "json"] } else { [format; 3] };
         let format = formats[table.len() % 3];
         // All tables by statement, all by row, or every other one.
-        let capture = if seed % 3 == 0 || seed % 3 == 2 && nr % 2 == 0 { "statement" } else { "row" };
+        let capture = if seed.is_multiple_of(3) || seed % 3 == 2 && nr % 2 == 0 { "statement" } else { "row" };
         r.provider.sql(&format!(
             "select londiste.provider_add_table_as('{QUEUE}', 'public.{table}', '{capture}', '{format}', null)"
         ));

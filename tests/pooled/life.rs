@@ -39,7 +39,7 @@ const HOSTILE: &[&str] = &[
 
 /// What a transaction of an application does: it writes, or looks at its settings, which are those of the database.
 fn application(client: usize, n: usize) -> String {
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         let settings = HOSTILE.iter().map(|setting| setting.split_once(" = ").unwrap());
         let wrong: Vec<String> = settings
             .map(|(name, value)| {
@@ -133,7 +133,7 @@ fn commands(p: &Pooled) {
     r.londiste.run("subscriber fkeys");
     r.londiste.run("provider tables");
     r.ticker.run("status");
-    r.ticker.run(&format!("config {} ticker_max_count=400", QUEUE));
+    r.ticker.run(&format!("config {QUEUE} ticker_max_count=400"));
     // A column of each side, and triggers that know it.
     for database in [&r.provider, &r.subscriber] {
         database.sql("alter table public.late add column more text");
