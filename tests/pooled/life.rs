@@ -102,8 +102,8 @@ fn life(side: Side, mode: PoolMode, options: LoginOptions) {
     p.r.wait_until_ok();
     p.r.londiste.run("subscriber resync plain typed");
     p.r.londiste.run("subscriber wait-sync");
-    p.r.londiste.run("compare plain child");
-    p.r.londiste.run("compare --checksum typed");
+    p.r.londiste.run("compare --force plain child");
+    p.r.londiste.run("compare --force --checksum typed");
     let writes = load.stop();
     assert!(writes > 20, "{writes}");
     p.r.assert_sequences_in_sync();

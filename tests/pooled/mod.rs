@@ -44,6 +44,9 @@ impl Pooled {
         if let Some(pooler) = &subscriber {
             r.londiste.configure("subscriber_db", &pooler.conninfo(&r.subscriber));
         }
+        // Each look costs a transaction there.
+        r.ticker.configure("loop_delay", "0.1");
+        r.londiste.configure("loop_delay", "0.1");
         Pooled { r, provider, subscriber }
     }
 

@@ -33,6 +33,9 @@ pub(super) const PIN: &str =
 /// Makes reading in key order use an index if there is one: a sort of a big table writes temporary files.
 const WALK: &str = "set local enable_sort = off; select 1";
 
+/// How long a table stays locked while no server connection of a pool is free.
+const POOL_PATIENCE: Duration = Duration::from_secs(10);
+
 /// By how many seconds the consumer's lag may be greater than the ticker's at the start.
 const MOST_LAG: f64 = 10.0;
 
@@ -94,7 +97,7 @@ impl<'a> SyncPoints<'a> {
             Reached::Lagging => return Ok(Reached::Lagging),
         };
         let begin = "begin isolation level repeatable read read only";
-        let provider = self.provider.begin("take a snapshot", begin).await?;
+        let provider = self.soon(table, self.provider.begin("take a snapshot", begin)).await?;
         let subscriber = self.subscriber.begin("take a snapshot", begin).await?;
         for tx in [&provider, &subscriber] {
             tx.batch("take a snapshot", sql!("{pin}; {walk}", pin = PIN, walk = WALK)).await?;
@@ -123,11 +126,32 @@ impl<'a> SyncPoints<'a> {
             }
         };
         tracing::info!("Syncing {name}");
-        let tick = self.tick_after_now().await?;
-        Ok(if self.replay_reaches(tick).await? { Reached::Now(lock) } else { Reached::Lagging })
+        let tick = self.tick_after_now(table).await?;
+        Ok(if self.replay_reaches(table, tick).await? { Reached::Now(lock) } else { Reached::Lagging })
     }
 
-    /// Whether the consumer is registered, and its lag is small enough (with `force`: whatever the lag). If not, the
+    /// Bounds a statement on the provider while the table is locked. Behind a pooler it may have to wait for a server
+    /// connection: writers that wait for our lock may have them all, and would wait for each other and us.
+    async fn soon<T>(&self, table: &Subject, statement: impl Future<Output = Result<T>>) -> Result<T> {
+        if !self.provider.is_pooled() {
+            return statement.await;
+        }
+        tokio::time::timeout(POOL_PATIENCE, statement).await.unwrap_or_else(|_| {
+            Err(Error::blocked(
+                format!(
+                    "no server connection to {} ({}) got free in {} s while {} was locked: the clients that wait for the lock \
+                     may have them all",
+                    self.provider.role(),
+                    self.provider.target(),
+                    POOL_PATIENCE.as_secs(),
+                    table.name
+                ),
+                "Give rlondiste a pool of its own: another user, or a database entry of the pooler for rlondiste alone.",
+            ))
+        })
+    }
+
+    /// Whether the consumer is registered, and its lag is small enough (whatever the lag when replay is waited for). If not, the
     /// reason is logged.
     pub(super) async fn is_close(&self) -> Result<bool> {
         let row = self
@@ -154,14 +178,15 @@ impl<'a> SyncPoints<'a> {
     }
 
     /// A tick that was begun after this call. Forces ticks until there are two new ones.
-    async fn tick_after_now(&self) -> Result<TickId> {
-        let first = consumer::newest_tick(&self.provider, &self.consumer.queue).await?;
+    async fn tick_after_now(&self, table: &Subject) -> Result<TickId> {
+        let (provider, queue) = (&self.provider, &self.consumer.queue);
+        let first = self.soon(table, consumer::newest_tick(provider, queue)).await?;
         let mut asked = Instant::now();
         let mut last = first;
         loop {
-            consumer::force_tick(&self.provider, &self.consumer.queue).await?;
+            self.soon(table, consumer::force_tick(provider, queue)).await?;
             self.context.pause(POLL).await?;
-            let tick = consumer::newest_tick(&self.provider, &self.consumer.queue).await?;
+            let tick = self.soon(table, consumer::newest_tick(provider, queue)).await?;
             if tick.0 >= first.0 + 2 {
                 return Ok(tick);
             }
@@ -177,11 +202,12 @@ impl<'a> SyncPoints<'a> {
         }
     }
 
-    /// Waits until replay has finished the batch that ends at this tick, at most `lock_timeout`, with `force` without a
-    /// limit. When the time is over, logs an error and returns false.
-    async fn replay_reaches(&self, tick: TickId) -> Result<bool> {
+    /// Waits until replay has finished the batch that ends at this tick, at most `lock_timeout` unless replay is waited for
+    /// without a limit. When the time is over, logs an error and returns false.
+    async fn replay_reaches(&self, table: &Subject, tick: TickId) -> Result<bool> {
         let started = Instant::now();
-        while self.consumer.position(&self.provider).await?.is_none_or(|position| position < tick) {
+        let position = || self.soon(table, self.consumer.position(&self.provider));
+        while position().await?.is_none_or(|position| position < tick) {
             if self.lag == Lag::Limited
                 && self.context.config.lock_timeout.is_some_and(|limit| started.elapsed() > limit)
             {
