@@ -1,8 +1,183 @@
 //! Settings of database and role that change texts, the meaning of statements or their fate: nothing of it is seen in the rows, nor
 //! in what the programs say.
 
-use crate::support::hostile;
+use crate::capture::types::{self, OWN, SCHEMA};
+use crate::support::hostile::{self, DEADLY};
 use crate::support::{Cluster, Replication, Shutdown, wait_until};
+
+/// Tries each setting alone, too, where it is `all`.
+const EFFORT: &str = "SETTINGS_EFFORT";
+
+/// Tables by the format of their events.
+const TABLES: [(&str, &[&str]); 3] =
+    [("sql", &["plain", "own_sql"]), ("urlenc", &["own_urlenc"]), ("json", &["own_json"])];
+
+/// Columns of a table: each with its type and the literals of values.
+type Columns = Vec<(String, Vec<String>)>;
+
+/// A replication whose programs live with the settings on both sides.
+struct Hostile {
+    r: Replication,
+    /// Tables with the types of their columns.
+    tables: Vec<(&'static str, Columns)>,
+    context: String,
+}
+
+impl Hostile {
+    #[track_caller]
+    fn new(capture: &str, apply: &str, settings: &[(&str, &str)]) -> Hostile {
+        let mut r = Replication::new().with_schema(SCHEMA);
+        let mut all = types::columns(r.provider.major());
+        // No setting changes how long a text is.
+        for (_, values) in &mut all {
+            values.retain(|value| !value.contains("repeat("));
+        }
+        let plain: Columns = all
+            .iter()
+            .filter(|(name, _)| {
+                let element = name.trim_end_matches("[]");
+                // What may go in binary form.
+                !OWN.contains(&element) && !element.starts_with("reg") && element != "tsquery"
+            })
+            .cloned()
+            .collect();
+        let mut tables = Vec::new();
+        for name in TABLES.iter().flat_map(|(_, names)| *names) {
+            let columns = if *name == "plain" { &plain } else { &all };
+            let definition: Vec<String> =
+                columns.iter().enumerate().map(|(nr, (name, _))| format!("c{nr} {name}")).collect();
+            r = r.with_table(name, &format!("id int primary key, {}", definition.join(", ")));
+            tables.push((*name, columns.clone()));
+        }
+        let provider = hostile::everywhere(Cluster::provider(), &r.provider, settings);
+        let subscriber = hostile::everywhere(Cluster::subscriber(), &r.subscriber, settings);
+        r.ticker.configure("db", &provider);
+        r.londiste.configure("provider_db", &provider);
+        r.londiste.configure("subscriber_db", &subscriber);
+        r.londiste.configure("capture", capture);
+        r.londiste.configure("apply", apply);
+        Hostile { r, tables, context: format!("capture {capture}, apply {apply}, {settings:?}") }
+    }
+
+    /// Inserts rows with all values.
+    #[track_caller]
+    fn insert(&self, first: usize) {
+        let session = self.r.provider.session();
+        for (table, columns) in &self.tables {
+            let rows: Vec<String> = (0..7)
+                .map(|nr| {
+                    let values: Vec<&str> = columns
+                        .iter()
+                        .map(|(_, values)| if nr == 6 { "null" } else { values[nr % values.len()].as_str() })
+                        .collect();
+                    format!("({}, {})", first + nr, values.join(", "))
+                })
+                .collect();
+            session.sql(&format!("insert into {table} values {}", rows.join(", ")));
+        }
+    }
+
+    /// Changes rows from this number on.
+    #[track_caller]
+    fn change(&self, first: usize) {
+        let session = self.r.provider.session();
+        for (table, columns) in &self.tables {
+            let set: Vec<String> = (0..columns.len()).map(|nr| format!("c{nr} = n.c{nr}")).collect();
+            session.sql(&format!(
+                "update {table} t set {} from {table} n where t.id in ({first}, {first} + 6) and n.id = {first} + {first} + 6 - t.id;
+                 update {table} t set c7 = n.c7, c3 = n.c3 from {table} n where t.id = {first} + 1 and n.id = {first} + 2;
+                 delete from {table} where id = {first} + 4",
+                set.join(", ")
+            ));
+        }
+    }
+
+    #[track_caller]
+    fn assert_equal(&self, when: &str) {
+        self.r.replay_until_in_sync();
+        let sides = [&self.r.provider, &self.r.subscriber];
+        for (table, columns) in &self.tables {
+            types::assert_equal(sides, table, columns, &format!("{when}, {}", self.context));
+        }
+    }
+
+    /// Everything that the programs do with tables.
+    #[track_caller]
+    fn check(&mut self) {
+        self.insert(0);
+        self.r.install();
+        self.r.start();
+        for (format, names) in TABLES {
+            self.r.londiste.configure("event_format", format);
+            self.r.londiste.run(&format!("provider add {}", names.join(" ")));
+        }
+        let r = &self.r;
+        r.londiste.run("subscriber add --all");
+        r.wait_until_ok();
+        self.assert_equal("copied");
+        let log = Cluster::subscriber().log();
+        for (table, form) in [("plain", "binary"), ("own_sql", "text")] {
+            let copied = log.lines().any(|line| {
+                line.contains(&format!("{table}\"")) && line.contains(&format!("from stdin (format {form},"))
+            });
+            assert!(copied, "{table} was not copied as {form}");
+        }
+        self.insert(100);
+        self.change(0);
+        self.change(100);
+        self.assert_equal("replayed");
+
+        for (table, _) in &self.tables {
+            for database in [&r.subscriber, &r.provider] {
+                database.sql(&format!(
+                    "alter table {table} add column later timestamptz, add column more float8[], drop column c1"
+                ));
+            }
+            r.provider.sql(&format!("update {table} set later = '2026-02-03 04:05:06.7+00', more = '{{0.1,NULL}}'"));
+        }
+        r.londiste.run("provider refresh --all");
+        for (table, _) in &self.tables {
+            r.provider.sql(&format!("update {table} set more = array[1.0 / 3]::float8[] where id > 2"));
+        }
+        r.assert_in_sync();
+
+        r.londiste.run("compare");
+        r.londiste.run("compare --checksum");
+        for (table, _) in &self.tables {
+            r.subscriber.sql(&format!(
+                "update {table} set later = later + '1 s', c0 = null where id = 0; delete from {table} where id = 2;
+                 insert into {table} (id, more) values (77, '{{NULL}}')"
+            ));
+        }
+        r.londiste.program(["compare", "--checksum"]).status(1).run();
+        r.londiste.run("repair --apply");
+        r.londiste.run("compare --checksum");
+        r.assert_in_sync();
+        r.londiste.run("subscriber check");
+    }
+}
+
+#[track_caller]
+fn check(capture: &str, apply: &str) {
+    let all = [&hostile::quick()[..], DEADLY].concat();
+    Hostile::new(capture, apply, &all).check();
+    if std::env::var(EFFORT).is_ok_and(|effort| effort == "all") {
+        for setting in hostile::hostile().iter().chain(DEADLY) {
+            eprintln!("{setting:?}");
+            Hostile::new(capture, apply, &[*setting]).check();
+        }
+    }
+}
+
+#[test]
+fn sets_of_rows_are_the_same_under_any_settings() {
+    check("statement", "set");
+}
+
+#[test]
+fn single_rows_are_the_same_under_any_settings() {
+    check("row", "row");
+}
 
 /// Where the servers of both sides do not wait until a commit is on disk, no tick and no batch is lost that somebody was told of.
 #[test]
