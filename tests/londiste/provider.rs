@@ -109,7 +109,7 @@ fn changed_files_are_installed_beside_open_transactions() {
 
 /// A link begins at a tick of its source, in place of the queue's own ticks.
 #[test]
-fn link_refuses_a_queue_that_has_consumers() {
+fn link_makes_a_new_queue_and_refuses_one_that_has_consumers() {
     let r = installed("create table t (id int primary key)");
     r.provider.sql(
         "insert into londiste.subscriber_table (queue_name, table_name) values ('source', 'public.t');
@@ -120,6 +120,12 @@ fn link_refuses_a_queue_that_has_consumers() {
     assert_eq!((&*error.code, &*error.message), ("55006", "queue \"taken\" has consumers"));
     assert_eq!(r.provider.value("select count(*) from pgq.get_consumer_info('taken', 'c')"), "1");
     assert_eq!(r.provider.value(&link("new")), "queue \"new\" now repeats \"source\" from tick 7");
+    let ticks = "select tick_id from pgq.tick join pgq.queue on queue_id = tick_queue where queue_name = 'new'";
+    assert_eq!(r.provider.column(ticks), ["7"]);
+    assert_eq!(
+        r.provider.column("select table_name from londiste.provider_table where queue_name = 'new'"),
+        ["public.t"]
+    );
 }
 
 #[test]

@@ -49,8 +49,10 @@ begin
     update pgq.queue set queue_external_ticker = true where queue_name = i_dest_name returning queue_id into v_dest_id;
 
     delete from pgq.tick where tick_queue = v_dest_id;
-    insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot)
-    values (v_dest_id, i_tick_id, i_tick_time::timestamptz, i_tick_snapshot::txid_snapshot);
+    insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
+    select q.queue_id, i_tick_id, i_tick_time::timestamptz, i_tick_snapshot::txid_snapshot, pgq._event_seq(q.queue_event_seq)
+    from pgq.queue q
+    where q.queue_id = v_dest_id;
 
     insert into londiste.provider_table (queue_name, table_name)
     select i_dest_name, t.table_name
