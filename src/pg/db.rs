@@ -205,7 +205,7 @@ impl Db {
     /// Behind a pooler it has to be in a transaction.
     pub async fn copy_out(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyOutStream> {
         let sql = sql.into();
-        self.prepared(self.session.client.copy_out(sql.as_str())).await.map_err(|e| self.failed(action, e))
+        self.prepared(Box::pin(self.session.client.copy_out(sql.as_str()))).await.map_err(|e| self.failed(action, e))
     }
 
     /// Reads nothing more from the server, and sends nothing, until [`Db::resume`].
@@ -222,7 +222,7 @@ impl Db {
     /// Behind a pooler it has to be in a transaction.
     pub async fn copy_in(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyInSink<Bytes>> {
         let sql = sql.into();
-        self.prepared(self.session.client.copy_in(sql.as_str())).await.map_err(|e| self.failed(action, e))
+        self.prepared(Box::pin(self.session.client.copy_in(sql.as_str()))).await.map_err(|e| self.failed(action, e))
     }
 
     /// The bare client, for what the methods here do not cover (prepared statements). Give its errors to [`Db::failed`].
