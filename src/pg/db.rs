@@ -210,7 +210,7 @@ impl Db {
     /// [`Db::failed`]. Behind a pooler, call it inside of a [`Tx`]: it does not set the pinned settings.
     pub async fn copy_out(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyOutStream> {
         let sql = sql.into();
-        self.prepared(self.session.client.copy_out(sql.as_str())).await.map_err(|e| self.failed(action, e))
+        self.prepared(Box::pin(self.session.client.copy_out(sql.as_str()))).await.map_err(|e| self.failed(action, e))
     }
 
     /// Stops the session's driver, which then neither reads nor sends, until [`Db::resume`]: bounds what is read ahead.
@@ -227,7 +227,7 @@ impl Db {
     /// [`Tx`]: it does not set the pinned settings.
     pub async fn copy_in(&self, action: &'static str, sql: impl Into<Sql>) -> Result<CopyInSink<Bytes>> {
         let sql = sql.into();
-        self.prepared(self.session.client.copy_in(sql.as_str())).await.map_err(|e| self.failed(action, e))
+        self.prepared(Box::pin(self.session.client.copy_in(sql.as_str()))).await.map_err(|e| self.failed(action, e))
     }
 
     /// The bare client, for calls that the methods here do not offer. Give its errors to [`Db::failed`]. Behind a

@@ -169,12 +169,12 @@ impl Pooler {
     /// connection is open in one of them.
     #[track_caller]
     pub fn all_sessions(&self, database: &Database) -> Vec<Session> {
-        let sessions: Vec<Session> = (0..self.size).map(|_| self.session(database)).collect();
-        for session in &sessions {
-            // A server connection that was closed by its server a moment ago is noticed now.
-            wait_until("a server connection is free", || session.try_rows("begin").map_err(|error| error.to_string()));
-        }
-        sessions
+        let open = || {
+            let session = self.session(database);
+            // A client that gets a server connection which its server has just closed is cut.
+            session.try_rows("begin").map(|_| session).map_err(|error| error.to_string())
+        };
+        (0..self.size).map(|_| wait_until("a server connection is free", open)).collect()
     }
 
     pub fn log(&self) -> String {
