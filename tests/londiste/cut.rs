@@ -5,10 +5,7 @@
 //!
 //! Each run of the tests tries every fourth message, from another one on each time; `CUT_EFFORT=all` tries all.
 
-use std::env;
-use std::process;
-
-use crate::support::{Cluster, Proxy, QUEUE, Replication, Traffic, Way, assert_same_rows, wait_until};
+use crate::support::{Cluster, Proxy, QUEUE, Replication, Traffic, Way, assert_same_rows, effort, wait_until};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -68,16 +65,9 @@ fn is_cut_before_the_end(r: &Replication, proxy: &Proxy, tick: &str) -> bool {
     cut
 }
 
-/// The number of the first message to lose, and the distance to the next one.
-fn messages() -> (u64, u64) {
-    if env::var("CUT_EFFORT").is_ok_and(|effort| effort == "all") {
-        return (0, 1);
-    }
-    (u64::from(process::id()) % 4, 4)
-}
-
 fn cut_at_every_message(side: Side, way: Way) {
-    let (first, step) = messages();
+    let (first, step) = effort::cases("CUT_EFFORT", 4);
+    let message = |run: u64| u64::try_from(first).unwrap() + u64::try_from(step).unwrap() * (run - 1);
     let cluster = Cluster::builder().name("cut").tcp().start();
     let proxy = Proxy::to_cluster(&cluster);
     let mut r = match side {
@@ -96,7 +86,7 @@ fn cut_at_every_message(side: Side, way: Way) {
     let mut lost = Vec::new();
     for run in 1.. {
         let tick = change(&r, run);
-        proxy.set_traffic(Traffic::CutOnceAfter(way, first + step * (run - 1)));
+        proxy.set_traffic(Traffic::CutOnceAfter(way, message(run)));
         r.londiste.start();
         let cut = is_cut_before_the_end(&r, &proxy, &tick);
         if cut {
@@ -117,7 +107,7 @@ fn cut_at_every_message(side: Side, way: Way) {
         if !cut {
             break;
         }
-        lost.push(first + step * (run - 1));
+        lost.push(message(run));
     }
     println!("cut after {lost:?} messages");
     assert!(lost.last() > Some(&10), "cut only after {lost:?} messages");

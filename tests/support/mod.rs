@@ -12,6 +12,7 @@ mod binaries;
 mod cluster;
 mod compare;
 mod database;
+pub mod effort;
 mod evidence;
 pub mod hostile;
 mod job;
