@@ -9,7 +9,7 @@ use rlondiste::londiste::apply::Settings;
 use crate::apply::{Replay, SETTINGS};
 use crate::support::hostile;
 use crate::support::statements::{DDL, Statements, TRIGGERS, schema, tables};
-use crate::support::{Cluster, QUEUE, Replication, assert_same_rows};
+use crate::support::{Cluster, QUEUE, Replication, assert_same_rows, effort};
 
 /// Seconds to run programs of random seeds for; without it, those of fixed seeds run.
 const TIME_BUDGET: &str = "STATEMENT_TORTURE_SECONDS";
@@ -70,16 +70,21 @@ fn check(capture: &str, format: &str, seed: u64) {
     assert!(program.done() > 300, "only {} statements went through", program.done());
 }
 
-/// Each of these seeds, or as many random ones as the time budget allows.
-fn check_seeds(capture: &str, format: &str, seeds: &[u64]) {
+/// One of these formats and seeds, another one in each run (`STATEMENT_TORTURE_EFFORT=all`: each), or as many random seeds
+/// of each format as the time budget allows.
+fn check_seeds(capture: &str, programs: &[(&str, u64)]) {
     let Ok(seconds) = env::var(TIME_BUDGET) else {
-        for seed in seeds {
+        let (first, step) = effort::cases("STATEMENT_TORTURE_EFFORT", programs.len());
+        for (format, seed) in programs.iter().skip(first).step_by(step) {
             check(capture, format, *seed);
         }
         return;
     };
     let (start, seconds) = (Instant::now(), seconds.parse().expect("a number of seconds"));
-    while start.elapsed() < Duration::from_secs(seconds) {
+    for (format, _) in programs.iter().cycle() {
+        if start.elapsed() > Duration::from_secs(seconds) {
+            break;
+        }
         let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
         check(capture, format, u64::try_from(nanos % 1_000_000_007).unwrap());
     }
@@ -87,22 +92,20 @@ fn check_seeds(capture: &str, format: &str, seeds: &[u64]) {
 
 #[test]
 fn statement_capture_repeats_every_statement() {
-    check_seeds("statement", "sql", &[1, 2, 3]);
+    check_seeds("statement", &[("sql", 1), ("sql", 2), ("sql", 3)]);
 }
 
 #[test]
 fn row_capture_repeats_every_statement() {
-    check_seeds("row", "sql", &[4, 5]);
+    check_seeds("row", &[("sql", 4), ("sql", 5)]);
 }
 
 #[test]
 fn formats_with_whole_rows_repeat_every_statement() {
-    check_seeds("statement", "urlenc", &[6]);
-    check_seeds("statement", "json", &[7]);
+    check_seeds("statement", &[("urlenc", 6), ("json", 7)]);
 }
 
 #[test]
 fn row_capture_in_formats_with_whole_rows_repeats_every_statement() {
-    check_seeds("row", "urlenc", &[8]);
-    check_seeds("row", "json", &[9]);
+    check_seeds("row", &[("urlenc", 8), ("json", 9)]);
 }

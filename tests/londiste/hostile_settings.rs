@@ -3,9 +3,9 @@
 
 use crate::capture::types::{self, OWN, SCHEMA};
 use crate::support::hostile::{self, DEADLY};
-use crate::support::{Cluster, Replication, Shutdown, wait_until};
+use crate::support::{Cluster, Replication, Shutdown, effort, wait_until};
 
-/// Tries each setting alone, too, where it is `all`.
+/// Tries both ways of rows, and each setting alone too, where it is `all`.
 const EFFORT: &str = "SETTINGS_EFFORT";
 
 /// Tables by the format of their events.
@@ -169,14 +169,14 @@ fn check(capture: &str, apply: &str) {
     }
 }
 
+/// Rows that go by sets, or one by one.
 #[test]
-fn sets_of_rows_are_the_same_under_any_settings() {
-    check("statement", "set");
-}
-
-#[test]
-fn single_rows_are_the_same_under_any_settings() {
-    check("row", "row");
+fn rows_are_the_same_under_any_settings() {
+    let ways = [("statement", "set"), ("row", "row")];
+    let (first, step) = effort::cases(EFFORT, ways.len());
+    for (capture, apply) in ways.into_iter().skip(first).step_by(step) {
+        check(capture, apply);
+    }
 }
 
 /// Where the servers of both sides do not wait until a commit is on disk, no tick and no batch is lost that somebody was told of.

@@ -3,7 +3,7 @@
 use pretty_assertions::assert_eq;
 
 use super::{Pooled, Side, complaints};
-use crate::support::{Load, LoginOptions, PoolMode, Pooler, QUEUE, Replication};
+use crate::support::{Load, LoginOptions, PoolMode, Pooler, QUEUE, Replication, effort};
 
 /// `plain` is copied in the binary form, `typed` as text.
 const SCHEMA: &str = "
@@ -151,24 +151,19 @@ fn commands(p: &Pooled) {
     r.londiste.run("subscriber wait-sync");
 }
 
+/// One of the ways to stand behind poolers; with `POOLER_EFFORT=all` each of them.
 #[test]
-fn provider_behind_a_transaction_pooler() {
-    life(Side::Provider, PoolMode::Transaction, LoginOptions::Refused);
-}
-
-#[test]
-fn subscriber_behind_a_transaction_pooler() {
-    life(Side::Subscriber, PoolMode::Transaction, LoginOptions::Ignored);
-}
-
-#[test]
-fn both_behind_transaction_poolers() {
-    life(Side::Both, PoolMode::Transaction, LoginOptions::Ignored);
-}
-
-#[test]
-fn both_behind_session_poolers() {
-    life(Side::Both, PoolMode::Session, LoginOptions::Refused);
+fn tables_live_behind_poolers() {
+    let ways = [
+        (Side::Provider, PoolMode::Transaction, LoginOptions::Refused),
+        (Side::Subscriber, PoolMode::Transaction, LoginOptions::Ignored),
+        (Side::Both, PoolMode::Transaction, LoginOptions::Ignored),
+        (Side::Both, PoolMode::Session, LoginOptions::Refused),
+    ];
+    let (first, step) = effort::cases("POOLER_EFFORT", ways.len());
+    for (side, mode, options) in ways.into_iter().skip(first).step_by(step) {
+        life(side, mode, options);
+    }
 }
 
 /// Writers that wait for the lock on the table have all server connections of the pool, so that nothing goes on.
