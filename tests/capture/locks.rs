@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{events, provider};
-use crate::support::{Cluster, Load, QUEUE, Replication, assert_same_rows};
+use crate::support::{Cluster, Load, QUEUE, Replication, assert_same_rows, wait_until};
 
 const WAITING: &str = "select count(*) from pg_locks where not granted";
 
@@ -118,4 +118,38 @@ fn tables_are_added_and_refreshed_under_load() {
         assert!(!log.contains(trouble), "{trouble}");
     }
     assert!(log.contains("londiste.provider_refresh_table"), "the log does not show what was run");
+}
+
+/// What updates are captured by changes from statement triggers to row triggers: triggers are dropped, and others created.
+#[test]
+fn triggers_that_are_replaced_cause_no_deadlock() {
+    let r = provider("statement", "create table t (id int primary key, v int)", "t");
+    r.provider.sql(
+        "insert into t values (1, 0);
+         alter function londiste.provider_maintain(text, text) set lock_timeout = '10s'",
+    );
+    let maintain = format!("select londiste.provider_maintain('{QUEUE}')");
+    let rows = |n: u32| r.provider.sql(&format!("update pg_class set reltuples = {n}, relpages = 10 where relname = 't'"));
+    let writer = r.provider.session();
+    for (from, to, before, after) in [
+        (30_000, 10, "update t set v = v + 1", "alter table t add column more_1 int"),
+        (10, 30_000, "update t set v = v + 1", "alter table t add column more_2 int"),
+        (30_000, 10, "select from t", "update t set v = v + 1"),
+        (10, 30_000, "select from t", "update t set v = v + 1"),
+    ] {
+        rows(from);
+        r.provider.sql(&maintain);
+        rows(to);
+        writer.sql(&format!("begin; {before}"));
+        let maintenance = thread::spawn({
+            let (session, maintain) = (r.provider.session(), maintain.clone());
+            move || session.value(&maintain)
+        });
+        wait_until("maintenance waits for the writer", || {
+            if r.provider.value(WAITING) == "1" { Ok(()) } else { Err("nobody waits".to_owned()) }
+        });
+        writer.sql(after);
+        writer.sql("commit");
+        assert_eq!(maintenance.join().unwrap(), "1", "{from} rows, then {to}");
+    }
 }

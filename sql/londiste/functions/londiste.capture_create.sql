@@ -2,16 +2,14 @@ create or replace function londiste.capture_create(i_number int, i_capture londi
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_create(4)
---     Creates the capture functions and triggers of a relation as they should be now, and drops superfluous ones. Triggers that
---     are right stay: usually only functions change, and no lock keeps writers out.
+--     Creates the capture functions and triggers of a relation as they should be now. Triggers that are there
+--     stay: usually only functions change, and no lock keeps writers out. londiste.capture_drop_misfits has dropped those that are
+--     wrong.
 -- Parameters: i_number - londiste.capture_relation.nr
--- Raises: as londiste.capture_create_trigger
--- Locks: as londiste.capture_create_trigger; the relation in access exclusive mode until the end of the transaction, when a
---     trigger is dropped
+-- Raises, Locks: as londiste.capture_create_trigger
 -- ----------------------------------------------------------------------
 declare
     v_object record;
-    v_wanted text[] := '{}';
     v_settings text;
     v_extra record;
 begin
@@ -31,20 +29,8 @@ as %L language plpgsql security definer%s',
         execute format('revoke all on function londiste.%I() from public', format('capture_%s_%s', i_number, v_object.suffix));
         perform londiste.capture_create_trigger(i_relation, v_object.trigger_name, v_object.trigger_clause,
                                                 format('capture_%s_%s', i_number, v_object.suffix));
-        v_wanted := v_wanted || v_object.trigger_name;
     end loop;
 
-    for v_extra in
-        select t.tgname, p.proname
-        from pg_trigger t
-        join pg_proc p on p.oid = t.tgfoid
-        where t.tgrelid = i_relation
-          and p.pronamespace = 'londiste'::regnamespace
-          and p.proname ~ format('^capture_%s_.$', i_number)
-          and t.tgname <> all (v_wanted)
-    loop
-        execute format('drop trigger %I on %s', v_extra.tgname, i_relation::regclass);
-    end loop;
     for v_extra in
         select p.oid::regprocedure as func
         from pg_proc p

@@ -24,7 +24,7 @@ begin
     end if;
     return londiste.capture_generate(i_queue_name, i_table_name);
 exception
-    when lock_not_available then
+    when lock_not_available or deadlock_detected then
         v_problem := londiste.capture_problem(i_queue_name, i_table_name);
         if v_problem is null then
             raise notice 'table % is in use, its capture functions are refreshed later', i_table_name;
