@@ -77,7 +77,8 @@ pub(super) async fn run(db: &Db, queue: &str) -> Result<Output> {
     if captured_tables::any_in(db, queue).await? {
         // The snapshots of such tables' copies have transaction ids of the old cluster.
         warn!(
-            "Tables that are not in state ok on a subscriber must be copied again there, with \"subscriber resync TBL\""
+            "Start replay of each subscriber now: it finds the tables whose copy belongs to the old cluster, and copies them again. \
+             With londiste.py, run \"subscriber resync TBL\" for each table that is not ok, or was copied last"
         );
     }
     Ok(Output::none())

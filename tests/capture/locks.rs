@@ -129,7 +129,8 @@ fn triggers_that_are_replaced_cause_no_deadlock() {
          alter function londiste.provider_maintain(text, text) set lock_timeout = '10s'",
     );
     let maintain = format!("select londiste.provider_maintain('{QUEUE}')");
-    let rows = |n: u32| r.provider.sql(&format!("update pg_class set reltuples = {n}, relpages = 10 where relname = 't'"));
+    let rows =
+        |n: u32| r.provider.sql(&format!("update pg_class set reltuples = {n}, relpages = 10 where relname = 't'"));
     let writer = r.provider.session();
     for (from, to, before, after) in [
         (30_000, 10, "update t set v = v + 1", "alter table t add column more_1 int"),

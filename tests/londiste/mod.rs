@@ -38,6 +38,7 @@ mod repair;
 mod replaced;
 mod replay;
 mod replay_lines;
+mod restored;
 mod resync_order;
 mod row_lock;
 mod row_security;

@@ -168,10 +168,21 @@ fn renamed_back(r: &mut Replication) {
     assert_same(r);
 }
 
+/// What `check` and `status` say before replay is started.
+#[track_caller]
+fn assert_other_consumer_is_told(r: &Replication) {
+    let problem = "they are ok by consumer old-reader, and consumer new-reader of this job has no position";
+    let check = r.londiste.program(["subscriber", "check"]).status(1).run();
+    assert!(check.stderr.contains(&format!("ERROR Tables are ok, but {problem}\n")), "{}", check.stderr);
+    let status = r.londiste.run("subscriber status").stdout;
+    assert!(status.contains(&format!("Problem:     {problem}\n")), "{status}");
+}
+
 #[test]
 fn another_consumer_name_stops_replay_and_the_one_with_the_position_is_named() {
     let mut r = in_sync();
     renamed(&mut r);
+    assert_other_consumer_is_told(&r);
     let from = r.londiste.log().len();
     r.londiste.start();
     assert_stops(&r, from, &["new-reader", "old-reader"]);
@@ -186,6 +197,7 @@ fn another_consumer_name_that_was_registered_stops_replay_too() {
     let from = r.londiste.log().len();
     // Whether the command refuses it or replay does.
     r.londiste.program(["subscriber", "register"]).output();
+    assert_other_consumer_is_told(&r);
     r.londiste.start();
     assert_stops(&r, from, &["new-reader", "old-reader"]);
     renamed_back(&mut r);

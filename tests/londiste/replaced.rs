@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Cluster, Load, QUEUE, Replication, assert_same_rows, server_and_client_fit};
+use crate::support::{Cluster, Load, QUEUE, Replication, assert_same_rows, client, server_and_client_fit};
 
 const SCHEMA: &str =
     "create table t (id bigserial primary key, v text); create table other (id bigserial primary key, v text);
@@ -120,17 +120,11 @@ fn table_that_a_dump_brings_back() {
     let (r, load) = up();
     load.stop();
     r.replay_until_in_sync();
-    let run = |program: &str, arguments: &[&str]| {
-        let beside = cluster.binaries().program(program);
-        let mut command = std::process::Command::new(if beside.is_file() { beside } else { program.into() });
-        let output = command.arg("-d").arg(r.provider.conninfo()).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    };
     let file = r.scratch().path().join("t.sql");
     let file = file.to_str().unwrap();
-    run("pg_dump", &["-t", "t", "--clean", "-f", file]);
+    client(cluster, "pg_dump", &r.provider, &["-t", "t", "--clean", "-f", file]);
     r.provider.sql("delete from t where id < 100; insert into t (v) values ('lost by the restore')");
-    run("psql", &["-qX", "-v", "ON_ERROR_STOP=1", "-f", file]);
+    client(cluster, "psql", &r.provider, &["-qX", "-v", "ON_ERROR_STOP=1", "-f", file]);
     r.londiste.wait_for_log("WARNING Table public.t was removed from the queue and added again: copying it again\n");
     r.wait_until_ok();
     r.provider.sql("insert into t (v) values ('after')");

@@ -1,37 +1,9 @@
 //! A dump restored into a cluster with a smaller transaction counter.
 
-use std::process::Command;
-
 use pretty_assertions::assert_eq;
 
 use super::Setup;
-use crate::support::{Cluster, Database, Scratch, server_and_client_fit};
-
-/// Lets a cluster use up more transaction ids than a new one has given out.
-fn age(database: &Database) {
-    database.sql(
-        "create table used (id int);
-         do $$ begin
-            for i in 1 .. 20000 loop
-                begin insert into used values (i); exception when others then null; end;
-            end loop;
-         end $$;
-         drop table used",
-    );
-}
-
-/// Copies a database by pg_dump and psql.
-#[track_caller]
-fn restore(cluster: &Cluster, from: &Database, to: &Database) {
-    let scratch = Scratch::new();
-    let file = scratch.path().join("dump.sql");
-    for (program, database, option) in [("pg_dump", from, "-f"), ("psql", to, "-qXf")] {
-        let beside = cluster.binaries().program(program);
-        let mut command = Command::new(if beside.is_file() { beside } else { program.into() });
-        let output = command.arg("-d").arg(database.conninfo()).arg(option).arg(&file).output().unwrap();
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-}
+use crate::support::{Cluster, Database, dump_and_restore, server_and_client_fit, use_up_transactions};
 
 /// Inserts an event and makes a tick after it.
 fn insert(database: &Database, data: &str) {
@@ -65,7 +37,7 @@ fn restored_queue_is_not_ticked_until_it_is_rebased_and_loses_nothing() {
     }
     let new = Cluster::builder().name("restored").start();
     let source = Setup::on(old);
-    age(&source.database);
+    use_up_transactions(&source.database.session());
     source.job.run("install");
     source.create_queues(&["q"]);
     for consumer in ["ahead", "behind"] {
@@ -83,7 +55,7 @@ fn restored_queue_is_not_ticked_until_it_is_rebased_and_loses_nothing() {
     insert(&source.database, "not ticked");
 
     let mut setup = Setup::on(&new);
-    restore(old, &source.database, &setup.database);
+    dump_and_restore(old, &source.database, &setup.database);
     setup.job = setup.job.set("queue_refresh_period", "0.1");
     setup.job.start();
     setup.job.wait_for_log("ERROR no tick is made in queue \"q\": it knows of transaction ");

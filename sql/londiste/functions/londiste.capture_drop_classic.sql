@@ -14,7 +14,7 @@ begin
         from pg_trigger t
         where t.tgrelid = i_table and not t.tgisinternal and londiste.trigger_queue(t.oid) = i_queue_name
     loop
-        perform londiste.capture_drop_trigger(i_table, v_name);
+        perform londiste.drop_trigger(i_table, v_name);
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -4,7 +4,7 @@ as $$
 -- Function: londiste.capture_drop_misfits(3)
 --     Drops the triggers of one relation that do not capture as they should now: superfluous ones, and others that have the name
 --     of a capture trigger.
--- Raises, Locks: as londiste.capture_drop_trigger, when there is such a trigger
+-- Raises, Locks: as londiste.drop_trigger, when there is such a trigger
 -- ----------------------------------------------------------------------
 declare
     v_number int := (select r.nr from londiste.capture_relation r
@@ -23,7 +23,7 @@ begin
                   else londiste.capture_fits(t.oid, o.trigger_clause, format('capture_%s_%s', v_number, o.suffix)) is not true
               end
     loop
-        perform londiste.capture_drop_trigger(i_relation, v_name);
+        perform londiste.drop_trigger(i_relation, v_name);
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

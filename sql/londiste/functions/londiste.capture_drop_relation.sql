@@ -32,7 +32,7 @@ begin
                               join pg_trigger p on p.tgrelid = h.inhparent
                               where h.inhrelid = t.tgrelid and p.tgfoid = t.tgfoid and p.tgname = t.tgname)
         loop
-            perform londiste.capture_drop_trigger(v_trig.tgrelid, v_trig.tgname);
+            perform londiste.drop_trigger(v_trig.tgrelid, v_trig.tgname);
         end loop;
         execute format('drop function londiste.%I()', v_func.proname);
     end loop;

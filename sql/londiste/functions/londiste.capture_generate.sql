@@ -9,7 +9,7 @@ as $$
 --     told to copy the table again. That is done even when the table has no key: its events then name rows by all columns.
 -- Returns: 1 when something was changed, 0 when all was up to date
 -- Raises: undefined_table when there is no table of this name; as londiste.capture_check_key, as
---     londiste.capture_drop_trigger, as londiste.capture_create_trigger, as londiste.capture_enable
+--     londiste.drop_trigger, as londiste.capture_create_trigger, as londiste.capture_enable
 -- Warns: 01L01 for changes without events, a table without key, a renamed table
 -- Writes: londiste.capture, provider_table, capture_relation, capture_unlogged; functions londiste.capture_NR_*, triggers, an
 --     event T
@@ -87,7 +87,7 @@ begin
     update londiste.provider_table t
     set trigger_name = londiste.capture_trigger_name(i_queue_name, i_table_name, v_check.table_oid)
     where t.queue_name = i_queue_name and t.table_name = i_table_name;
-    -- No trigger is created before all that go are dropped: see londiste.capture_drop_trigger.
+    -- No trigger is created before all that go are dropped: see londiste.drop_trigger.
     foreach v_relation in array v_relations
     loop
         perform londiste.capture_drop_misfits(v_capture, v_check.table_oid, v_relation);

@@ -6,7 +6,7 @@ as $$
 -- Parameters: i_trigger_name - unquoted name
 -- Returns: 1, or 0 when the table has no such trigger
 -- Writes: londiste.subscriber_pending_triggers
--- Locks: the table in access exclusive mode until the end of the transaction
+-- Raises, Locks: as londiste.drop_trigger
 -- ----------------------------------------------------------------------
 declare
     v_trig londiste.subscriber_pending_triggers;
@@ -23,7 +23,7 @@ begin
     values (v_trig.*)
     on conflict (table_name, trigger_name) do update
     set trigger_def = excluded.trigger_def;
-    execute format('drop trigger %I on %s', i_trigger_name, londiste.quote_fqname(i_table_name));
+    perform londiste.drop_trigger(londiste.find_table_oid(i_table_name), i_trigger_name);
     return 1;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

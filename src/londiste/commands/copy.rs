@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::super::context::{Context, Job};
-use super::super::copy::{Copies, Goal, copy_emptied_again};
+use super::super::copy::{Copies, Goal, copy_void_again};
 use super::super::schema;
 use super::super::state::changes::StateChanges;
 use super::super::state::copy_consumer::{self, Heirs};
@@ -37,7 +37,7 @@ async fn copy_all(
 ) -> Result<()> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     schema::take_over(&subscriber).await?;
-    copy_emptied_again(&subscriber, &job.queue).await?;
+    copy_void_again(&provider, &subscriber, &job.queue).await?;
     copy_consumer::adopt(&subscriber, &job.queue, &job.consumer, Heirs::Copying).await?;
     let config = Arc::new(context.config.clone());
     loop {

@@ -13,7 +13,7 @@
 
 use std::time::Instant;
 
-use super::super::copy::copy_emptied_again;
+use super::super::copy::copy_void_again;
 use super::super::schema;
 use super::super::state::copy_consumer::{self, Heirs};
 use super::super::state::table_state::TableState;
@@ -38,7 +38,7 @@ impl Replay {
         schema::take_over(&subscriber).await?;
         let queue = &self.job.queue;
         tables::spell_ok(&subscriber, queue).await?;
-        copy_emptied_again(&subscriber, queue).await?;
+        copy_void_again(&provider, &subscriber, queue).await?;
         let former_copy = Consumer { queue: queue.clone(), name: copy_consumer::base_name(&self.job.consumer) };
         let heirs = if former_copy.position(&provider).await?.is_some() { Heirs::Any } else { Heirs::Copying };
         copy_consumer::adopt(&subscriber, queue, &self.job.consumer, heirs).await?;
@@ -110,18 +110,8 @@ impl Replay {
 
     /// Fails when the `ok` tables rest on the position of another consumer.
     async fn refuse_other_consumer(&self, provider: &Db, subscriber: &Db) -> Result<()> {
-        let (queue, own) = (&self.job.queue, &self.job.consumer);
-        let other = match queue_consumer::get(subscriber, queue).await? {
-            Some(name) if name == *own => return Ok(()),
-            Some(name) => Some(name),
-            // SkyTools stores no consumer of the queue: look for one with a position here that is registered on the
-            // queue.
-            None => {
-                let positions = completed::consumers(subscriber, own).await?;
-                consumer::registered_among(provider, queue, &positions).await?
-            }
-        };
-        let Some(other) = other else { return Ok(()) };
+        let Some(other) = queue_consumer::other(provider, subscriber, &self.consumer).await? else { return Ok(()) };
+        let Consumer { queue, name: own } = &self.consumer;
         Err(Error::diverged(
             format!(
                 "tables of queue {queue} on subscriber ({}) are ok by consumer {other}, but this job is consumer {own}, \

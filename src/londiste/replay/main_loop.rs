@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::super::apply::{Applied, Applier, Filter, Settings, is_unknown_type};
 use super::super::batch::{self, BatchExtras, Processed, Reader, Turn, Wanted};
 use super::super::context::Job;
-use super::super::copy::{Copies, Goal, copy_emptied_again};
+use super::super::copy::{Copies, Goal, copy_void_again};
 use super::super::state::changes::{ChangeListener, StateChanges};
 use super::super::state::emptied;
 use super::super::state::table_state::TableState;
@@ -120,7 +120,7 @@ impl Replay {
         self.copies.reap();
         // A pooler may keep the session over a crash of the server.
         if subscriber.is_pooled() && !emptied::tables(subscriber, &self.job.queue).await?.is_empty() {
-            copy_emptied_again(subscriber, &self.job.queue).await?;
+            copy_void_again(provider, subscriber, &self.job.queue).await?;
         }
         let mut tables = tables::load(subscriber, &self.job.queue).await?;
         self.copies.stop_void(&tables);

@@ -116,10 +116,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_function", include_str!("../../../sql/londiste/functions/londiste.capture_function.sql")),
     ("londiste.capture_objects", include_str!("../../../sql/londiste/functions/londiste.capture_objects.sql")),
     ("londiste.capture_fits", include_str!("../../../sql/londiste/functions/londiste.capture_fits.sql")),
-    (
-        "londiste.capture_drop_trigger",
-        include_str!("../../../sql/londiste/functions/londiste.capture_drop_trigger.sql"),
-    ),
+    ("londiste.drop_trigger", include_str!("../../../sql/londiste/functions/londiste.drop_trigger.sql")),
     (
         "londiste.capture_create_trigger",
         include_str!("../../../sql/londiste/functions/londiste.capture_create_trigger.sql"),

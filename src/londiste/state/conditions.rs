@@ -6,6 +6,7 @@
 //! | the position and the consumer's registration fit, and name the same tick | replay at its start and at each batch; [`position_objection`] for `check` and `status` | replay stops |
 //! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key columns are still a key | `londiste.capture_check()` at each maintenance; [`table_problems`] for `check` and `status` | captured anew, copied again |
 //! | no crash of the subscriber has emptied the table, which is unlogged | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
+//! | the provider's transaction counter is not behind the snapshot of the table's copy | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
 //! | replay's user sees all rows; the columns and the key exist | replay, at the table's first event after a change of the table | the table is parked |
 //! | the queue, the schemas and the subscription exist | each statement about them | replay stops |
 //!
@@ -14,7 +15,7 @@
 use std::collections::HashMap;
 
 use super::completed::{self, Position};
-use super::emptied;
+use super::{emptied, queue_consumer, strange_snapshot};
 use crate::error::Result;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
@@ -23,11 +24,16 @@ use crate::pgq::consumer::{self, Consumer, Registration};
 /// How many times both sides are read when replay moves its position between the reads.
 const TRIES: usize = 5;
 
-/// Why position and registration do not fit, as a text for a message. `None` when they fit, when there is no position,
-/// and when replay moved on during each of [`TRIES`] reads.
+/// Why position and registration do not fit, as a text for a message; to be asked when tables are `ok`. `None` when they fit, when
+/// no consumer has a position, and when replay moved on during each of [`TRIES`] reads.
 pub(crate) async fn position_objection(provider: &Db, subscriber: &Db, consumer: &Consumer) -> Result<Option<String>> {
     for _ in 0..TRIES {
-        let Some(stored) = completed::position(subscriber, &consumer.name).await? else { return Ok(None) };
+        let Some(stored) = completed::position(subscriber, &consumer.name).await? else {
+            let other = queue_consumer::other(provider, subscriber, consumer).await?;
+            return Ok(other.map(|other| {
+                format!("they are ok by consumer {other}, and consumer {} of this job has no position", consumer.name)
+            }));
+        };
         let Some(registered) = consumer.registration(provider).await? else {
             return Ok(Some(format!(
                 "consumer {} is not registered on queue {} on provider any more: events may be lost",
@@ -76,11 +82,14 @@ fn compare(
 }
 
 /// Why the rows of the queue's tables may not be the provider's although no state says so, by table: changes are not captured or
-/// may not have been since the last maintenance, or a crash of the subscriber has emptied the table.
+/// may not have been since the last maintenance, or the table's copy has become void.
 pub(crate) async fn table_problems(provider: &Db, subscriber: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
     let mut problems = capture_problems(provider, queue).await?;
     for table in emptied::tables(subscriber, queue).await? {
         problems.entry(table).or_insert_with(|| emptied::REASON.to_owned());
+    }
+    for table in strange_snapshot::tables(provider, subscriber, queue).await? {
+        problems.entry(table).or_insert_with(|| strange_snapshot::REASON.to_owned());
     }
     Ok(problems)
 }

@@ -15,6 +15,7 @@ pub(crate) mod provider_queue;
 pub(crate) mod queue_consumer;
 pub(crate) mod sequences;
 pub(crate) mod skips;
+pub(crate) mod strange_snapshot;
 pub(crate) mod table_state;
 pub(crate) mod tables;
 pub(crate) mod triggers;

@@ -4,14 +4,22 @@
 //! makes another consumer, which begins at the newest tick: tables that are `ok` would lose all events before this
 //! tick.
 
+use tokio_postgres::error::SqlState;
+
+use super::completed;
 use crate::error::Result;
 use crate::pg::{Db, text};
+use crate::pgq::consumer::{self, Consumer};
 
-/// The consumer of the queue; `None` when no rlondiste has replayed the queue on this subscriber.
+/// The consumer of the queue; `None` when no rlondiste has replayed the queue on this subscriber. Works on a schema of 2.1, which
+/// does not have the table, only outside of a transaction: the statement fails there.
 pub(crate) async fn get(subscriber: &Db, queue: &str) -> Result<Option<String>> {
     let sql = "select consumer_id from londiste.queue_consumer where queue_name = $1";
-    let row = subscriber.query_opt("look for the queue's consumer", sql, &[text(&queue)]).await?;
-    Ok(row.map(|row| row.get(0)))
+    match subscriber.query_opt("look for the queue's consumer", sql, &[text(&queue)]).await {
+        Ok(row) => Ok(row.map(|row| row.get(0))),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Stores the consumer of the queue.
@@ -20,4 +28,17 @@ pub(crate) async fn set(subscriber: &Db, queue: &str, consumer: &str) -> Result<
                on conflict (queue_name) do update set consumer_id = excluded.consumer_id
                where c.consumer_id <> excluded.consumer_id";
     subscriber.execute("store the queue's consumer", sql, &[text(&queue), text(&consumer)]).await.map(drop)
+}
+
+/// Another consumer than this one, whose position the `ok` tables of the queue rest on; `None` when there is no such consumer.
+/// To be asked when this one has no position.
+pub(crate) async fn other(provider: &Db, subscriber: &Db, consumer: &Consumer) -> Result<Option<String>> {
+    match get(subscriber, &consumer.queue).await? {
+        Some(name) => Ok((name != consumer.name).then_some(name)),
+        // SkyTools stores no consumer of the queue: look for one with a position here that is registered on the queue.
+        None => {
+            let positions = completed::consumers(subscriber, &consumer.name).await?;
+            consumer::registered_among(provider, &consumer.queue, &positions).await
+        }
+    }
 }
