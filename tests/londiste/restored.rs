@@ -33,6 +33,8 @@ fn table_whose_copy_belongs_to_the_old_cluster_is_copied_again() {
         .sql(&format!("update londiste.subscriber_table set snapshot = '{snapshot}' where table_name = 'public.t'"));
 
     let new = Cluster::builder().name("new").start();
+    // The servers of tests are copies of one: databases are told apart by their oids, which begin at the same number.
+    let _first = new.database();
     let provider = new.database();
     dump_and_restore(&old, &r.provider, &provider);
     r.ticker.configure("db", provider.conninfo());
