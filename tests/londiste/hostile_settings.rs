@@ -1,6 +1,8 @@
 //! Settings of database and role that change texts, the meaning of statements or their fate: nothing of it is seen in the rows, nor
 //! in what the programs say.
 
+use std::time::Duration;
+
 use crate::capture::types::{self, OWN, SCHEMA};
 use crate::support::hostile::{self, DEADLY};
 use crate::support::{Cluster, Replication, Shutdown, effort, wait_until};
@@ -197,6 +199,55 @@ fn what_is_done_survives_a_crash_of_the_server_that_commits_late() {
         assert_eq!(r.provider.value(&format!("select count(*) from t where id = {id}")), "1");
         r.assert_in_sync();
     }
+}
+
+/// A server that commits late may forget, in a crash, what was copied from it a moment ago.
+#[test]
+fn what_is_copied_survives_a_crash_of_the_provider_that_commits_late() {
+    let provider = Cluster::builder()
+        .name("late-provider")
+        .conf("synchronous_commit = off")
+        .conf("wal_writer_delay = 10s")
+        .conf("autovacuum = off")
+        .start();
+    let r = Replication::between(&provider, Cluster::subscriber()).with_table("t", "id int primary key");
+    r.install();
+    r.londiste.run("provider add t");
+    r.londiste.run("subscriber add t");
+    // The copy ends, and its commit takes a while.
+    r.subscriber.sql(
+        "create function wait_a_moment() returns trigger language plpgsql as
+             $$ begin if new.merge_state = 'catching-up' then perform pg_sleep(3); end if; return null; end $$;
+         create constraint trigger late after update on londiste.subscriber_table deferrable initially deferred
+             for each row execute procedure wait_a_moment()",
+    );
+    // The copy has registered its consumer, and waits before it takes its snapshot: what it reads was not flushed with the registration.
+    r.provider.sql(
+        "alter table pgq.consumer rename to consumers;
+         create view pgq.consumer as select * from pgq.consumers where (select pg_sleep(0.5)) is not null",
+    );
+    r.londiste.start();
+    // Few rows come after the snapshot: the log goes to the disk by pages.
+    let writer = r.provider.session();
+    for id in 0.. {
+        writer.sql(&format!("insert into t values ({id})"));
+        std::thread::sleep(Duration::from_millis(100));
+        if r.londiste.log().contains("public.t: copy finished: ") {
+            break;
+        }
+        assert!(id < 300, "{}", r.londiste.log());
+    }
+    wait_until("the copy commits", || {
+        let sleeps =
+            "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+        if r.subscriber.value(sleeps) == "1" { Ok(()) } else { Err("not yet") }
+    });
+    provider.stop(Shutdown::Immediate);
+    provider.start();
+    r.provider.sql("drop view pgq.consumer; alter table pgq.consumers rename to consumer");
+    r.ticker.start();
+    r.wait_until_ok();
+    r.assert_in_sync();
 }
 
 /// A replication whose programs live with a few settings on both sides.

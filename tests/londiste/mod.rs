@@ -52,6 +52,7 @@ mod subscribers;
 mod take_over;
 mod take_over_states;
 mod tutorial;
+mod two_readers;
 mod unknown_events;
 mod unlogged;
 mod untouched;

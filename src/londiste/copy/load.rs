@@ -54,9 +54,19 @@ pub(super) async fn copy_table(
     }
     copy_rows(&snapshot_tx, tx, config, &shared.throttle, table, &columns).await?;
     snapshot_tx.commit("end the copy's snapshot").await?;
+    flush(provider).await.map_err(about)?;
     let follower = Follower { config, table: name, stop: &shared.stop };
     rebuild::create(tx, &dependents, &follower).await.map_err(about)?;
     Ok(snapshot)
+}
+
+/// Waits until the provider has on disk whatever the copy has read. Where commits are asynchronous (`synchronous_commit = off`), a
+/// crash of the provider could take copied rows back, and give their transaction ids to other transactions, whose events the copy's
+/// snapshot would hide.
+async fn flush(provider: &Db) -> Result<()> {
+    // A transaction that has written something and commits synchronously flushes everything before it.
+    let sql = "select pg_catalog.pg_logical_emit_message(true, 'rlondiste', 'copied')";
+    provider.query_one("wait until the copied rows are on the provider's disk", sql, &[]).await.map(drop)
 }
 
 /// Runs ANALYZE in a transaction of its own, so that the planner has statistics for the next batch. Holds SHARE UPDATE

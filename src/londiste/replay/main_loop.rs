@@ -28,6 +28,9 @@ use crate::pgq::{Batch, failed_queue};
 /// How often to look for consumers of copies that are over, when no notification comes.
 const UNUSED_PAUSE: Duration = Duration::from_secs(30);
 
+/// How often the log says that another process reads as the same consumer.
+const OTHER_READER_PAUSE: Duration = Duration::from_secs(60);
+
 /// Size in bytes of an event after which both sessions are closed: such an event makes their buffers grow, and the
 /// buffers never shrink.
 const BUFFER_LIMIT: usize = 16 * 1024 * 1024;
@@ -66,6 +69,8 @@ pub(super) struct Replay {
     pub(super) tick_asked_at: Option<Instant>,
     /// When to look next for consumers of copies that are over.
     pub(super) look_for_unused_at: Instant,
+    /// When the log last said that another process reads as the same consumer.
+    other_reader_told_at: Option<Instant>,
 }
 
 impl Replay {
@@ -83,6 +88,7 @@ impl Replay {
             changes,
             tick_asked_at: None,
             look_for_unused_at: Instant::now(),
+            other_reader_told_at: None,
             job,
             config,
             control,
@@ -100,6 +106,7 @@ impl Replay {
             self.wait(sessions, &mut changes).await;
             return Ok(Worked::Again);
         };
+        self.notice_other_reader(sessions, &batch);
         if self.hand_over(sessions, &batch, &tables, &mut changes).await? == Gate::Shut {
             return Ok(Worked::Again);
         }
@@ -112,6 +119,25 @@ impl Replay {
             done => done?,
         }
         Ok(Worked::Again)
+    }
+
+    /// Warns when the batch does not begin where this process has ended its last one: another process has finished a batch in between.
+    /// On the same subscriber no batch is applied twice. On another one, each of the two lacks batches; the position tells.
+    fn notice_other_reader(&mut self, sessions: &Sessions, batch: &Batch) {
+        if batch.prev_tick == sessions.position
+            || self.other_reader_told_at.is_some_and(|at| at.elapsed() < OTHER_READER_PAUSE)
+        {
+            return;
+        }
+        self.other_reader_told_at = Some(Instant::now());
+        tracing::warn!(
+            "another process reads as consumer {} of queue {}, or has moved it: the batch begins at tick {}, and this process ended its \
+             last one at tick {}. Stop the other process",
+            self.consumer.name,
+            self.consumer.queue,
+            batch.prev_tick,
+            sessions.position
+        );
     }
 
     /// Begins, starts and ends copies, and unregisters their consumers; returns the subscribed tables as they are then.

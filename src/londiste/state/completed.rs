@@ -148,7 +148,7 @@ pub(crate) async fn advance(
     if row.get::<_, i64>(0) > 0 {
         return Ok(Advanced::Moved);
     }
-    tracing::warn!("the batch up to tick {to} was applied by a process that has ended since");
+    tracing::warn!("the batch up to tick {to} was applied by another process");
     Ok(Advanced::Overtaken)
 }
 
