@@ -44,6 +44,8 @@ pub struct ApplyFault {
     pub target: String,
     /// A sentence that tells what to do, where that is known.
     pub mend: Option<String>,
+    /// The whole hint, where it is known that to leave the event out would not help.
+    pub hint: Option<String>,
     /// The server's error.
     pub source: Option<tokio_postgres::Error>,
 }
@@ -78,7 +80,7 @@ impl ApplyFault {
         }
     }
 
-    fn server(&self) -> Option<&DbError> {
+    pub(super) fn server(&self) -> Option<&DbError> {
         self.source.as_ref().and_then(tokio_postgres::Error::as_db_error)
     }
 
@@ -98,8 +100,11 @@ impl ApplyFault {
     }
 
     /// What to do. A fault of structure parks the table; all other faults stop replay, and their hint names
-    /// `skip-event` too, unless the connection broke.
+    /// `skip-event` too, unless the connection broke or something else is known to help.
     pub(super) fn hint(&self) -> Option<String> {
+        if self.hint.is_some() {
+            return self.hint.clone();
+        }
         let known = self.mend.clone().or_else(|| self.server().and_then(query_hint));
         if self.is_structure() || self.source.is_some() && self.server().is_none() {
             return known;

@@ -12,6 +12,11 @@ use crate::text::{Lines, one_line, shown};
 pub struct Report<'a>(pub &'a Error);
 
 impl Report<'_> {
+    /// The first line: the message with its cause and SQLSTATE.
+    pub(crate) fn message(&self) -> String {
+        self.lines().swap_remove(0)
+    }
+
     fn lines(&self) -> Vec<String> {
         let mut message = shown(self.0);
         let mut cause = std::error::Error::source(self.0);

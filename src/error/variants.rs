@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use super::apply_fault::ApplyFault;
 use super::role::Role;
@@ -272,6 +272,36 @@ impl Error {
             Error::Apply(fault) => fault.source.as_ref()?.code(),
             Error::Connect { source, .. } => server_code(source.as_ref()),
             _ => None,
+        }
+    }
+
+    /// What a server said, for an error of a statement or an event.
+    pub(crate) fn server(&self) -> Option<&DbError> {
+        match self {
+            Error::Query { source, .. } => source.as_db_error(),
+            Error::Apply(fault) => fault.server(),
+            Error::Aborted
+            | Error::Config { .. }
+            | Error::Connect { .. }
+            | Error::Conninfo { .. }
+            | Error::Data { .. }
+            | Error::Blocked { .. }
+            | Error::Diverged { .. }
+            | Error::Mismatch { .. }
+            | Error::Missing { .. }
+            | Error::Refused { .. }
+            | Error::Unsupported { .. }
+            | Error::Io { .. }
+            | Error::PidfileBusy { .. }
+            | Error::System { .. }
+            | Error::Usage(_) => None,
+        }
+    }
+
+    /// Replaces the hint of [`Error::Apply`], which advises to leave the event out. Changes no other error.
+    pub(crate) fn replace_hint(&mut self, hint: String) {
+        if let Error::Apply(fault) = self {
+            fault.hint = Some(hint);
         }
     }
 

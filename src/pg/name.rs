@@ -23,6 +23,11 @@ impl FqName {
         }
     }
 
+    /// Reads names that are separated by commas, as event `T` has them.
+    pub(crate) fn parse_list(text: &str) -> Vec<FqName> {
+        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(FqName::parse).collect()
+    }
+
     /// Whether [`FqName::parse`] gives this name for the shown text: not when the schema's name has a dot.
     pub(crate) fn is_plain(&self) -> bool {
         !self.schema.contains('.')

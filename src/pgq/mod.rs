@@ -6,6 +6,7 @@ pub(crate) mod failed_queue;
 pub mod fragment;
 pub(crate) mod install;
 pub mod json;
+pub(crate) mod later_events;
 mod literal;
 pub(crate) mod printable;
 mod reserved;

@@ -23,6 +23,7 @@ mod initial_copy;
 mod keys;
 mod limits;
 mod log_lines;
+mod lost_changes;
 mod majors;
 mod memory;
 mod mirror;

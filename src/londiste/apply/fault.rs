@@ -68,6 +68,7 @@ pub(super) fn fault(tx: &Db, chunk: &Chunk, event: &ChunkEvent, refusal: Refusal
         column: source.as_ref().and_then(|e| e.as_db_error()?.column()).map(str::to_owned).or(column),
         target: tx.target().to_owned(),
         mend,
+        hint: None,
         source,
     }))
 }

@@ -170,9 +170,7 @@ impl<'a> EventReader<'a> {
 
     fn table_list(&mut self, event: &Event) -> ReadOutcome {
         self.applied.count += 1;
-        let list = String::from_utf8_lossy(event.data().unwrap_or_default()).into_owned();
-        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let tables: Vec<FqName> = names.map(FqName::parse).collect();
+        let tables = FqName::parse_list(&String::from_utf8_lossy(event.data().unwrap_or_default()));
         self.destinations.leave_out_others(&tables);
         self.applied.table_sets.push(tables);
         ReadOutcome::Done
@@ -368,6 +366,7 @@ impl<'a> EventReader<'a> {
             column: None,
             target: self.target.to_owned(),
             mend,
+            hint: None,
             source: None,
         }))
     }

@@ -62,6 +62,7 @@ async fn empty(tx: &Db, event: i64, table: &TargetTable, sql: Sql) -> Result<()>
             column: None,
             target: tx.target().to_owned(),
             mend: referred_to.then(|| mend.to_owned()),
+            hint: None,
             source: Some(error),
         }))
     })

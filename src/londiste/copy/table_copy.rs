@@ -9,7 +9,7 @@ use super::super::foreign_keys;
 use super::super::state::copy_consumer::{self, Hold};
 use super::super::state::table_state::{Actor, TableState};
 use super::super::state::tables::{self, Moved, SubscribedTable};
-use super::super::state::{completed, parking};
+use super::super::state::{completed, lost_changes, parking};
 use super::shared::{Sessions, Shared};
 use super::{consumers, load, mend};
 use crate::config;
@@ -99,7 +99,7 @@ impl Copy {
                     return Ok(());
                 }
                 Err(Error::Apply(fault)) if fault.is_structure() => return Err(self.park(&sessions, fault).await?),
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.explain(&sessions, error).await),
             }
         }
         consumers::forget(&sessions.provider, &sessions.subscriber, &self.consumer, &self.table).await?;
@@ -196,6 +196,30 @@ impl Copy {
             self.shared.changes.announce();
         }
         Ok(Error::Apply(fault))
+    }
+
+    /// The error of the copy, with another hint when lost changes of the table explain why its events cannot be applied: the copy
+    /// tries again until replay comes to the event by which the table is copied again.
+    async fn explain(&self, sessions: &Sessions, mut error: Error) -> Error {
+        if let Ok(Some(reason)) = self.lost_changes(sessions, &error).await {
+            error.replace_hint(format!(
+                "Changes of table {} before this event were not captured ({reason}). Maintenance on the provider has the table copied \
+                 again.",
+                self.table
+            ));
+        }
+        error
+    }
+
+    /// Why changes of the table may have been lost since its copy, when lost changes explain the error.
+    async fn lost_changes(&self, sessions: &Sessions, error: &Error) -> Result<Option<String>> {
+        let Sessions { provider, subscriber, .. } = sessions;
+        let queue = &self.consumer.queue;
+        let Some(table) = tables::load_one(subscriber, queue, &self.table).await? else { return Ok(None) };
+        let Some(from) = completed::last_tick(subscriber, &self.consumer.name).await? else { return Ok(None) };
+        let tables = std::iter::once(&table);
+        let mut reasons = lost_changes::explaining(provider, subscriber, queue, error, tables, from).await?;
+        Ok(reasons.remove(&self.table))
     }
 
     pub(super) async fn change_state(

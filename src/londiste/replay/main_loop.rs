@@ -116,7 +116,8 @@ impl Replay {
             Err(Error::Apply(fault)) if fault.is_structure() && self.config.mirror_queue.is_none() => {
                 self.park(sessions, &batch, &tables, fault).await?;
             }
-            done => done?,
+            Err(error) => self.take_back_lost(sessions, &batch, &tables, error).await?,
+            Ok(()) => {}
         }
         Ok(Worked::Again)
     }

@@ -2,6 +2,7 @@
 
 mod attach;
 mod hand_over;
+mod lost_changes;
 mod main_loop;
 mod mirror;
 mod park;

@@ -4,7 +4,7 @@
 //! | condition | checked by | what follows |
 //! |---|---|---|
 //! | the position and the consumer's registration fit, and name the same tick | replay at its start and at each batch; [`position_objection`] for `check` and `status` | replay stops |
-//! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key columns are still a key | `londiste.capture_check()` at each maintenance; [`table_problems`] for `check` and `status` | captured anew, copied again |
+//! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key columns are still a key | `londiste.capture_check()` at each maintenance; [`table_problems`] for `check` and `status` | captured anew, copied again; copied again at once when a later event cannot be applied |
 //! | no crash of the subscriber has emptied the table, which is unlogged | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
 //! | the provider's transaction counter is not behind the snapshot of the table's copy | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
 //! | replay's user sees all rows; the columns and the key exist | replay, at the table's first event after a change of the table | the table is parked |

@@ -1,6 +1,8 @@
 //! `londiste.subscriber_pending_fkeys`: foreign keys that are dropped while their tables are copied; and
 //! `londiste.fkey_failure`: why a key could not be restored at the last try.
 
+use std::collections::BTreeMap;
+
 use tokio_postgres::Row;
 
 use crate::error::{Error, Result};
@@ -97,6 +99,36 @@ pub(crate) async fn active(subscriber: &Db, name: &FqName) -> Result<Vec<ActiveF
     let rows = subscriber.query("look for foreign keys", sql, &[text(&name.to_string())]).await;
     let rows = rows.map_err(|e| e.about(format!("table {name}")))?;
     Ok(rows.iter().map(|row| ActiveFkey { from_table: row.get(0), name: row.get(1) }).collect())
+}
+
+/// One end of a foreign key: the table, and the tables that it is a partition of.
+pub(crate) type FkeyEnd = Vec<FqName>;
+
+/// Both ends of a foreign key, or one when it refers to its own table; the end of the table alone when the table has no foreign key of
+/// this name. Names as the server gives them in an error.
+pub(crate) async fn ends(subscriber: &Db, schema: &str, table: &str, constraint: &str) -> Result<Vec<FkeyEnd>> {
+    let sql = "with recursive place (origin, relation) as (
+                   select r.relation, r.relation
+                     from pg_catalog.pg_class c
+                          join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                          left join pg_catalog.pg_constraint k
+                            on k.conrelid = c.oid and k.conname = $3::text::name and k.contype = 'f'
+                          cross join lateral pg_catalog.unnest(array[c.oid, k.confrelid]) r (relation)
+                    where n.nspname = $1::text::name and c.relname = $2::text::name and r.relation is not null
+                   union
+                   select p.origin, i.inhparent from place p join pg_catalog.pg_inherits i on i.inhrelid = p.relation)
+               select p.origin, n.nspname::text, c.relname::text
+                 from place p
+                      join pg_catalog.pg_class c on c.oid = p.relation
+                      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                order by p.origin, p.relation <> p.origin";
+    let params = [text(&schema), text(&table), text(&constraint)];
+    let rows = subscriber.query("look for the tables of a constraint", sql, &params).await?;
+    let mut ends: BTreeMap<u32, FkeyEnd> = BTreeMap::new();
+    for row in &rows {
+        ends.entry(row.get(0)).or_default().push(FqName { schema: row.get(1), name: row.get(2) });
+    }
+    Ok(ends.into_values().collect())
 }
 
 /// Drops a foreign key and stores its definition as pending; does nothing when there is no such key. Takes ACCESS

@@ -13,6 +13,16 @@ pub(crate) async fn tables(db: &Db, queue: &str) -> Result<Vec<FqName>> {
     Ok(rows.iter().map(|r| FqName::parse(r.get(0))).collect())
 }
 
+/// Those of the tables that exist in the provider's database.
+pub(crate) async fn existing(db: &Db, tables: &[FqName]) -> Result<Vec<FqName>> {
+    let quoted: Vec<String> = tables.iter().map(FqName::quoted).collect();
+    let sql = "select t.nr from pg_catalog.unnest($1) with ordinality t (name, nr)
+                where pg_catalog.to_regclass(t.name) is not null";
+    let rows = db.query("look for tables", sql, &[text_array(&quoted)]).await?;
+    let at = |row: &tokio_postgres::Row| usize::try_from(row.get::<_, i64>(0) - 1).ok();
+    Ok(rows.iter().filter_map(|row| tables.get(at(row)?).cloned()).collect())
+}
+
 /// Fails when the queue does not exist. For an unknown queue, `pgq.get_queue_info` returns no row in PgQ 3, and a row
 /// of nulls in PgQ 2.1.
 pub(crate) async fn require(db: &Db, queue: &str) -> Result<()> {

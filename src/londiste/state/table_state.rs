@@ -152,7 +152,7 @@ const STEPS: &[Step] = &[
     step(Kind::CatchingUp, Kind::Missing, Actor::Replay, "removed from the queue and added again"),
     step(Kind::WannaSync, Kind::Missing, Actor::Replay, "removed from the queue and added again"),
     step(Kind::DoSync, Kind::Missing, Actor::Replay, "removed from the queue and added again"),
-    step(Kind::Ok, Kind::Missing, Actor::Replay, "removed from the queue and added again"),
+    step(Kind::Ok, Kind::Missing, Actor::Replay, "removed from the queue and added again, or changes were lost"),
 ];
 
 impl fmt::Display for TableState {
