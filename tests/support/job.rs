@@ -24,18 +24,18 @@ pub struct Job {
 }
 
 impl Job {
-    /// A ticker.
+    /// A ticker. It hears of forced ticks at once, so it need not look often: the daemons of all tests that run share the machine.
     pub fn ticker(dir: &Path, name: &str, conninfo: &str) -> Self {
         let job = Job::new(dir, name, "pgqadm", "ticker").set("db", conninfo);
-        job.set("loop_delay", "0.02").set("maint_delay", "1")
+        job.set("loop_delay", "0.05").set("maint_delay", "1")
     }
 
-    /// A replay.
+    /// A replay. It hears of ticks at once.
     pub fn londiste(dir: &Path, name: &str, databases: [&str; 2], queue: &str) -> Self {
         let [provider, subscriber] = databases;
         let job =
             Job::new(dir, name, "londiste", "replay").set("provider_db", provider).set("subscriber_db", subscriber);
-        job.set("pgq_queue_name", queue).set("loop_delay", "0.02")
+        job.set("pgq_queue_name", queue).set("loop_delay", "0.1")
     }
 
     fn new(dir: &Path, name: &str, section: &'static str, command: &'static str) -> Self {
