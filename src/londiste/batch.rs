@@ -81,9 +81,9 @@ pub(crate) enum Processed {
     Applied(Box<Applied>),
     /// The batch had been applied before, and was finished.
     AlreadyDone,
-    /// Another process applies or has applied the batch: nothing was changed here, and the provider gives the batch
-    /// again.
-    Overtaken,
+    /// Nothing was changed here, and the provider gives the batch again: another process applies or has applied the batch, or a table
+    /// was altered meanwhile.
+    ComesAgain,
 }
 
 /// Steps 2 to 5: applies the batch, commits, finishes it. Fails with `Error::diverged` when the stored position does
@@ -142,9 +142,14 @@ pub(crate) async fn process<E: BatchExtras>(
     };
     let (events, (tx, turn)) = tokio::try_join!(event::stream(provider, &sql), start)?;
     if turn == Turn::Overtaken {
-        return Ok(Processed::Overtaken);
+        return Ok(Processed::ComesAgain);
     }
     let applied = Box::pin(applier.apply(events, &wanted.filters, &tx)).await?;
+    if !applier.confirm(&applied, &tx).await? {
+        tracing::info!("A table of the subscriber was altered while a batch was applied: the batch is applied again");
+        tx.rollback("give up the batch").await?;
+        return Ok(Processed::ComesAgain);
+    }
     extras.after(&tx, &applied, &sql).await?;
     skips.mark(&tx, job, batch).await?;
     if let Some(reading) = reading {
@@ -155,7 +160,7 @@ pub(crate) async fn process<E: BatchExtras>(
         Advanced::Moved => {}
         Advanced::Overtaken => {
             tx.rollback("give up the batch").await?;
-            return Ok(Processed::Overtaken);
+            return Ok(Processed::ComesAgain);
         }
     }
     tx.commit("commit the batch").await?;

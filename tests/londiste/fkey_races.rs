@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::gates::{self, GATES, SUBSCRIBER_GATES, Side, close, wait_until_held};
-use crate::support::{Replication, wait_until};
+use crate::support::{Replication, assert_same_rows, wait_until};
 
 const KEY: u32 = 4714;
 const OPEN: &str = "delete from gate.closed; select pg_advisory_unlock(4714)";
@@ -177,5 +177,39 @@ fn command_and_replay_restore_a_key_once() {
         remove.join().unwrap();
     });
     wait_until_keys_are_back(&r);
+    assert_no_complaints(&r);
+}
+
+/// Replay has seen that no foreign key leads to `parent`, and deletes parents before their children refer to others. The batch has so many
+/// changes that they are applied as sets of rows, in an order of their own.
+#[test]
+fn foreign_key_that_is_made_before_the_first_change_of_a_batch_deletes_no_rows() {
+    let tables =
+        "create table parent (id int primary key); create table child (id int primary key, parent_id int not null)";
+    let key = "alter table child add foreign key (parent_id) references parent on delete cascade";
+    let r = Replication::new();
+    r.provider.sql(&format!(
+        "{tables}; {key}; insert into parent select generate_series(1, 400);
+         insert into child select n, n from generate_series(1, 200) n"
+    ));
+    r.subscriber.sql(tables);
+    let r = r.up();
+    // Replay has met both tables.
+    r.provider.sql("insert into parent values (500); insert into child values (500, 500)");
+    r.replay_until_in_sync();
+
+    let other = r.subscriber.session();
+    other.sql("begin; lock table parent in access exclusive mode");
+    r.provider.sql(
+        "begin; update child set parent_id = id + 200 where id <= 200; delete from parent where id <= 200; commit",
+    );
+    wait_until_waiting(&r, "replay", "relation = 'parent'::regclass");
+    other.sql(&format!("{key}; commit"));
+    r.replay_until_in_sync();
+    assert_same_rows(&r.provider, &r.subscriber, &["parent", "child"]);
+    r.londiste.wait_for_log(
+        "INFO A table of the subscriber was altered while a batch was applied: the batch is applied again\n",
+    );
+    assert!(!r.londiste.log().contains("were not found"), "{}", r.londiste.log());
     assert_no_complaints(&r);
 }

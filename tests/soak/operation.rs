@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::world::{CONSUMER, Side, World};
+use super::world::{CONSUMER, Side, World, try_again};
 use super::writers::{SIMPLE, TABLES};
 use crate::support::statements::Dice;
 use crate::support::{Job, QUEUE, Shutdown};
@@ -36,6 +36,7 @@ pub enum Operation {
     BackUp(Side),
     GoesBack(Side),
     ReplicaRole,
+    FedByLogicalReplication,
     Reload,
     Paused,
     StoppedAndStarted,
@@ -43,14 +44,14 @@ pub enum Operation {
 }
 
 use Operation::{
-    BackUp, BackendsKilled, Crash, DisabledForLoad, DroppedAndCreated, GoesBack, OtherConsumer, Paused,
-    RecreatedFromItself, RegisteredAnewBySql, Reload, RemovedAndAdded, ReplayKilled, ReplicaRole, Resync, SecondQueue,
-    StoppedAndStarted, SubscriberRemovedAndAdded, SubscriberUnlogged, SwappedByRename, TickerKilled, TriggerDropped,
-    TriggersDisabled, UnregisteredAndRegistered, UnregisteredBySql,
+    BackUp, BackendsKilled, Crash, DisabledForLoad, DroppedAndCreated, FedByLogicalReplication, GoesBack,
+    OtherConsumer, Paused, RecreatedFromItself, RegisteredAnewBySql, Reload, RemovedAndAdded, ReplayKilled,
+    ReplicaRole, Resync, SecondQueue, StoppedAndStarted, SubscriberRemovedAndAdded, SubscriberUnlogged,
+    SwappedByRename, TickerKilled, TriggerDropped, TriggersDisabled, UnregisteredAndRegistered, UnregisteredBySql,
 };
 
 /// Every operation.
-pub const ALL: [Operation; 34] = [
+pub const ALL: [Operation; 35] = [
     RemovedAndAdded("ok"),
     RemovedAndAdded("-"),
     RemovedAndAdded("in-copy"),
@@ -81,6 +82,7 @@ pub const ALL: [Operation; 34] = [
     GoesBack(Side::Provider),
     GoesBack(Side::Subscriber),
     ReplicaRole,
+    FedByLogicalReplication,
     Reload,
     Paused,
     StoppedAndStarted,
@@ -171,6 +173,7 @@ impl Operation {
             BackUp(side) => back_up(world, side, dice),
             GoesBack(side) => goes_back(world, side, dice),
             ReplicaRole => replica_role(world, simple.name, dice),
+            FedByLogicalReplication => fed_by_logical_replication(world, simple.name, dice),
             Reload => reload(world),
             Paused => paused(world, dice),
             StoppedAndStarted => stopped_and_started(world, dice),
@@ -290,12 +293,13 @@ fn back_up(world: &World, side: Side, dice: &mut Dice) -> String {
     format!("{how:?}")
 }
 
-/// To its last backup, or to one that is made for it.
+/// To its last backup, or to one that is made for it. Some ticks have come since then.
 fn goes_back(world: &World, side: Side, dice: &mut Dice) -> String {
     if !world.has_backup(side) {
         world.back_up(side, Shutdown::Fast);
-        sleep(dice, 2500);
     }
+    thread::sleep(Duration::from_millis(500));
+    sleep(dice, 2000);
     world.put_back(side);
     String::new()
 }
@@ -381,14 +385,58 @@ fn replica_role(world: &World, table: &str, dice: &mut Dice) -> String {
     };
     about += &set("add");
     about += &load(dice);
-    // Maintenance comes every few seconds.
-    let enabled = format!("select count(*) from pg_trigger where tgrelid = '{table}'::regclass and tgenabled = 'A'");
+    wait_for_maintenance(world, table, Level::Any);
+    about += &load(dice);
+    about + &set("remove")
+}
+
+/// What kind of trigger captures a table that another replication writes to.
+#[derive(Clone, Copy)]
+enum Level {
+    /// Any kind.
+    Any = 0,
+    /// Row triggers: logical replication fires no statement triggers.
+    Row = 1,
+}
+
+/// Until the table has triggers of this kind that fire always. Maintenance comes every few seconds.
+fn wait_for_maintenance(world: &World, table: &str, level: Level) {
+    let level = level as u32;
+    let enabled = format!(
+        "select count(*) from pg_trigger where tgrelid = '{table}'::regclass and tgenabled = 'A' and tgtype & {level} = {level}"
+    );
     for _ in 0..90 {
         if world.r.provider.try_rows(&enabled).is_ok_and(|rows| rows.concat() != ["0"]) {
             break;
         }
         thread::sleep(Duration::from_millis(100));
     }
-    about += &load(dice);
-    about + &set("remove")
+}
+
+/// The provider's table is the target of a subscription for a while. Its publisher is a database beside the subscriber's.
+fn fed_by_logical_replication(world: &mut World, table: &str, dice: &mut Dice) -> String {
+    let Ok(upstream) = world.new_upstream() else { return "no publisher".to_owned() };
+    let make = format!("create table {table} (id int primary key, v text); create publication p for table {table}");
+    // Ids that no client gives to a row.
+    let rows = |from: u64| {
+        format!("insert into {table} select n, 'from upstream' from generate_series({from}, {from} + 20) n")
+    };
+    let from = 10_000 + dice.below(80_000);
+    let subscription = format!(
+        "create subscription upstream connection '{}' publication p with (copy_data = false)",
+        upstream.conninfo()
+    );
+    let steps = [upstream.try_rows(&make), world.r.provider.try_rows(&subscription), upstream.try_rows(&rows(from))];
+    sleep(dice, 1000);
+    wait_for_maintenance(world, table, Level::Row);
+    let again = upstream.try_rows(&rows(from + 30)).is_ok();
+    let arrived = format!("select count(*) from {table} where id = {from} + 50");
+    for _ in 0..50 {
+        if world.r.provider.try_rows(&arrived).is_ok_and(|rows| rows.concat() == ["1"]) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let dropped = try_again(|| world.r.provider.try_rows("drop subscription if exists upstream").map(drop));
+    format!("{table}, done: {:?} {again} {:?}", steps.map(|step| step.is_ok()), dropped.is_ok())
 }

@@ -17,7 +17,11 @@ const NUDGE: Duration = Duration::from_secs(4);
 /// How long a report in the log may come after one of `check`: maintenance and replay look once a second.
 const REPORT_LIMIT: Duration = Duration::from_secs(30);
 
-/// Within what time replay says again why it has stopped.
+/// How long replay may need to get over a report by itself. The same text is logged once a minute only: after this time replay is
+/// started anew, and says at once why it stops.
+const BY_ITSELF: Duration = Duration::from_secs(4);
+
+/// Within what time a replay that was started anew says again why it has stopped.
 const AGAIN_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a round came to.
@@ -90,13 +94,20 @@ pub fn settle(world: &World, since: (usize, usize)) -> Vec<Found> {
     }
 }
 
-/// Prints the reports of a round, without their dates and details.
+/// Prints the reports of a round, without their dates and where the servers are.
 fn tell_reports(world: &World, since: (usize, usize)) {
+    let without_place = |report: &str| match report.split_once(" (host=") {
+        Some((before, rest)) => before.to_owned() + rest.split_once(')').map_or("", |(_, after)| after),
+        None => report.to_owned(),
+    };
     let reports = world.logs().reports(since);
-    let lines = reports.iter().map(|r| r.lines().next().unwrap_or_default());
-    let texts: BTreeSet<String> = lines.map(|l| l.splitn(4, ' ').skip(3).collect()).collect();
+    let texts: BTreeSet<String> = reports
+        .iter()
+        .map(|report| report.splitn(4, ' ').skip(3).collect::<String>())
+        .map(|text| without_place(&text).replace('\n', " | "))
+        .collect();
     for text in texts {
-        println!("  reported: {}", text.chars().take(200).collect::<String>());
+        println!("  reported: {}", text.chars().take(600).collect::<String>());
     }
 }
 
@@ -191,9 +202,16 @@ fn react(world: &World, told: &mut (usize, usize)) -> Option<Found> {
     let before = world.logs().lengths();
     world.r.londiste.reload();
     let started = Instant::now();
+    let mut is_new = false;
     let critical = loop {
         if let Some(again) = advice(world, before.1) {
             break again;
+        }
+        if started.elapsed() > BY_ITSELF && !std::mem::replace(&mut is_new, true) {
+            if world.r.londiste.is_running() {
+                world.r.londiste.stop();
+            }
+            world.r.londiste.start();
         }
         if started.elapsed() > AGAIN_LIMIT || matches!(standing(world), Ok(Standing::Settled)) {
             *told = before;

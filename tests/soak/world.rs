@@ -5,8 +5,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::writers::{ROWS, SCHEMA, TABLES, Writers};
-use crate::support::{Cluster, Job, Output, QUEUE, Replication, Session, Shutdown, SqlError, StartError};
+use super::writers::{ROWS, TABLES, Writers, schema};
+use crate::support::{Cluster, Database, Job, Output, QUEUE, Replication, Session, Shutdown, SqlError, StartError};
 
 /// Name of replay's consumer. It is no other name of the test, so that messages about it are known by it.
 pub const CONSUMER: &str = "the-reader";
@@ -28,6 +28,8 @@ pub struct World {
     pub operator: Job,
     provider: Cluster,
     subscriber: Cluster,
+    /// How many publishers were made.
+    upstreams: u32,
 }
 
 impl World {
@@ -35,8 +37,9 @@ impl World {
     #[track_caller]
     pub fn new(seed: u64) -> World {
         let provider = Cluster::builder().name("soak-provider").start();
-        let subscriber = Cluster::builder().name("soak-subscriber").start();
-        let mut r = Replication::between(&provider, &subscriber).with_schema(SCHEMA);
+        let subscriber = Cluster::builder().name("soak-subscriber").conf("wal_level = logical").start();
+        let schema = schema(provider.binaries().major());
+        let mut r = Replication::between(&provider, &subscriber).with_schema(&schema);
         r.provider.sql(ROWS);
         r.londiste.configure("pgq_consumer_id", CONSUMER);
         // Where maintenance comes late, it is `check` that tells first.
@@ -47,7 +50,7 @@ impl World {
             .set("pidfile", "operator.pid");
         let r = r.up();
         let writers = Writers::start(r.provider.conninfo(), seed);
-        World { writers, r, operator, provider, subscriber }
+        World { writers, r, operator, provider, subscriber, upstreams: 0 }
     }
 
     pub fn cluster(&self, side: Side) -> &Cluster {
@@ -74,6 +77,15 @@ impl World {
         output
     }
 
+    /// A new database beside the subscriber's.
+    pub fn new_upstream(&mut self) -> Result<Database, SqlError> {
+        // It is dropped with its cluster: a slot of a subscription that could not be dropped may be in the way before.
+        self.upstreams += 1;
+        let name = format!("upstream_{}", self.upstreams);
+        self.r.subscriber.try_rows(&format!("create database {name}"))?;
+        Ok(Database::existing(&self.subscriber, &name))
+    }
+
     /// What the two daemons have logged.
     pub fn logs(&self) -> Logs {
         Logs { ticker: self.r.ticker.log(), replay: self.r.londiste.log() }
@@ -91,7 +103,7 @@ impl World {
     /// Tables that one of the sides has not in its set: an operation could not end, or a server went back to a time
     /// before it did.
     pub fn add_missing(&self) {
-        let set = |db: &crate::support::Database, of: &str| {
+        let set = |db: &Database, of: &str| {
             db.try_rows(&format!("select table_name from londiste.{of}_table where queue_name = '{QUEUE}'"))
                 .map(|rows| rows.concat())
         };
@@ -187,7 +199,8 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     assert!(status.success(), "could not copy {} to {}", from.display(), to.display());
 }
 
-fn try_again(mut run: impl FnMut() -> Result<(), SqlError>) -> Result<(), SqlError> {
+/// Tries again for a while.
+pub fn try_again(mut run: impl FnMut() -> Result<(), SqlError>) -> Result<(), SqlError> {
     let started = Instant::now();
     loop {
         match run() {

@@ -22,14 +22,22 @@ pub const SIMPLE: [&str; 3] = ["plain", "emptied", "fleeting"];
 /// All tables.
 pub const TABLES: [&str; 7] = ["plain", "emptied", "fleeting", "pairs", "parent", "child", "parts"];
 
-/// The same on both sides. Tables with foreign keys, with a key of two columns, unlogged, partitioned.
-pub const SCHEMA: &str = "
+/// The statements that create the tables, on both sides: with foreign keys, with a key of two columns, unlogged, partitioned.
+pub fn schema(major: u32) -> String {
+    // A partitioned table of PostgreSQL 10 has no primary key.
+    let parts = if major < 11 { "create table parts (id int primary key, v text)" } else { PARTITIONED };
+    format!("{SCHEMA}; {parts}")
+}
+
+const SCHEMA: &str = "
     create table plain (id int primary key, v text);
     create table emptied (id int primary key, v text);
     create unlogged table fleeting (id int primary key, v text);
     create table pairs (a int, b int, v text, primary key (a, b));
     create table parent (id int primary key, v text);
-    create table child (id int primary key, parent_id int not null references parent on delete cascade, v text);
+    create table child (id int primary key, parent_id int not null references parent on delete cascade, v text)";
+
+const PARTITIONED: &str = "
     create table parts (id int primary key, v text) partition by range (id);
     create table parts_low partition of parts for values from (0) to (300);
     create table parts_high partition of parts for values from (300) to (100000)";

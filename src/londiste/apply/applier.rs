@@ -30,6 +30,8 @@ pub struct Applier {
 /// Updates and deletes that found no row, by table, for the log.
 #[derive(Debug, Default)]
 struct MissingRowsLog {
+    /// Those of the last batch, which may still be given up.
+    of_batch: Vec<(String, u64)>,
     counts: BTreeMap<String, u64>,
     reported: Option<Instant>,
 }
@@ -38,9 +40,12 @@ struct MissingRowsLog {
 const MISSING_ROWS_PAUSE: Duration = Duration::from_mins(1);
 
 impl MissingRowsLog {
-    /// Adds numbers of rows by table. Logs them, with the numbers that are not logged yet, at most once a minute.
-    fn report(&mut self, tables: impl Iterator<Item = (String, u64)>) {
-        for (table, count) in tables {
+    /// Adds the numbers of the last batch. Logs them, with the numbers that are not logged yet, at most once a minute.
+    fn report(&mut self) {
+        if self.of_batch.is_empty() {
+            return;
+        }
+        for (table, count) in self.of_batch.drain(..) {
             *self.counts.entry(table).or_default() += count;
         }
         if self.reported.is_some_and(|at| at.elapsed() < MISSING_ROWS_PAUSE) {
@@ -79,6 +84,25 @@ impl Applier {
         Ok(())
     }
 
+    /// Whether the tables of the batch `applied` have the structure by which the batch was applied: if not, the batch has to be rolled
+    /// back and applied again. To be called after [`Applier::apply`], in the same transaction. Logs the rows that were not found.
+    ///
+    /// 1. A batch reads that no foreign key leads from one table to another, without a lock.
+    /// 2. Another transaction adds `on delete cascade`, and commits.
+    /// 3. The batch deletes rows of the referenced table first, and the server deletes rows that refer to them, although the events
+    ///    let them refer to other rows. The updates of these rows find nothing.
+    ///
+    /// From its first change on, the batch has locks that no transaction of step 2 gets. So a structure that is the same after the
+    /// changes was the same before them. One event needs no order, so its structure is not read again.
+    pub async fn confirm(&mut self, applied: &Applied, tx: &Db) -> Result<bool> {
+        let is_single = applied.count.saturating_sub(applied.ignored) < 2;
+        let is_current = is_single || self.tables.is_current(tx).await?;
+        if is_current {
+            self.missing_rows.report();
+        }
+        Ok(is_current)
+    }
+
     /// Applies the events, which must come in the order of their ids, inside the open transaction `tx`. Events of tables
     /// that `filters` does not name are counted as ignored.
     ///
@@ -108,10 +132,9 @@ impl Applier {
         if applied.scripts.count() > 0 {
             tracing::warn!("event of type EXECUTE is skipped, scripts are not replicated: {}", applied.scripts);
         }
-        if applied.missing_rows > 0 {
-            let tables = counts.missing.tables();
-            self.missing_rows.report(tables.map(|(id, count)| (self.tables.get(id).table.name.to_string(), count)));
-        }
+        let missing = counts.missing.tables();
+        self.missing_rows.of_batch =
+            missing.map(|(id, count)| (self.tables.get(id).table.name.to_string(), count)).collect();
         Ok(applied)
     }
 }

@@ -7,7 +7,7 @@ use super::key::KeyClass;
 use super::read::{EventReader, ReadOutcome};
 use super::settings::Filter;
 use super::table_cache::TableCache;
-use super::target_table::{ColumnId, TargetColumn, TargetTable};
+use super::target_table::{ColumnId, TargetColumn, TargetTable, Version};
 use crate::config::Apply;
 use crate::error::Result;
 use crate::pg::FqName;
@@ -47,7 +47,7 @@ pub(super) fn table(oid: u32, sketch: &TableSketch<'_>) -> TargetTable {
     TargetTable {
         name: FqName::parse(sketch.name),
         oid,
-        version: 0,
+        version: Version::default(),
         partitioned: false,
         by_name: columns.iter().zip(0..).map(|(column, id): (_, ColumnId)| (column.name.clone(), id)).collect(),
         columns,

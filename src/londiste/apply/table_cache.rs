@@ -136,6 +136,24 @@ impl TableCache {
         Ok(())
     }
 
+    /// Whether the tables that had events in this transaction still have the structure by which the events were applied.
+    pub(super) async fn is_current(&self, tx: &Db) -> Result<bool> {
+        let used: Vec<&TargetTable> = self
+            .tables
+            .iter()
+            .filter(|cached| cached.used == self.round && cached.checked == self.round)
+            .map(|cached| &*cached.table)
+            .collect();
+        if used.is_empty() {
+            return Ok(true);
+        }
+        let now = target_table::versions(tx, &used.iter().map(|table| &table.name).collect::<Vec<_>>()).await?;
+        Ok(used.iter().all(|table| {
+            now.get(&table.name)
+                .is_some_and(|(oid, version)| *oid == table.oid && version.structure == table.version.structure)
+        }))
+    }
+
     /// Adds a table as the catalog has it now, or puts it in the place of the one with its name.
     pub(super) fn put(&mut self, table: TargetTable) {
         let name = table.name.clone();

@@ -18,8 +18,7 @@ pub(super) type ColumnId = u16;
 pub(super) struct TargetTable {
     pub(super) name: FqName,
     pub(super) oid: u32,
-    /// A number that is another one after each change in the catalog that concerns the table.
-    pub(super) version: i64,
+    pub(super) version: Version,
     /// The table is the root of partitions, where `only` finds no row.
     pub(super) partitioned: bool,
     pub(super) columns: Vec<TargetColumn>,
@@ -41,6 +40,15 @@ pub(super) struct TargetTable {
     pub(super) row_security: bool,
     /// Why events have to be applied one by one.
     pub(super) by_row: Option<&'static str>,
+}
+
+/// Two numbers, of which one or both are others after each change in the catalog that concerns the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Version {
+    /// The table's row in `pg_class`. TRUNCATE changes the row too.
+    row: i64,
+    /// Columns, indexes, triggers, rules, and whether policies concern the user.
+    pub(super) structure: i64,
 }
 
 /// A column of a table.
@@ -112,11 +120,12 @@ impl TargetTable {
     }
 }
 
-/// The version of a table. Columns, indexes, triggers (a foreign key has some on both of its tables) and rules have rows in
-/// the catalog, each with the transaction that wrote it; the sum of these is the version. Whether policies concern the
-/// user depends on the user too.
+/// The two numbers of [`Version`]. Columns, indexes, triggers (a foreign key has some on both of its tables) and rules have rows in the
+/// catalog, each with the transaction that wrote it; the sum of these is the number of the structure. Whether policies concern the user
+/// depends on the user too.
 const VERSION: Sql = Sql::from_static(
-    "(c.xmin::text::bigint + pg_catalog.row_security_active(c.oid)::int
+    "c.xmin::text::bigint,
+     (pg_catalog.row_security_active(c.oid)::int
       + (select sum(a.xmin::text::bigint) from pg_catalog.pg_attribute a where a.attrelid = c.oid)
       + (select coalesce(sum(i.xmin::text::bigint), 0) from pg_catalog.pg_index i where i.indrelid = c.oid)
       + (select coalesce(sum(t.xmin::text::bigint), 0) from pg_catalog.pg_trigger t where t.tgrelid = c.oid)
@@ -239,7 +248,7 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
 }
 
 /// The object id and version of each table that exists among `names`. While they are the same, so is what [`load`] gives.
-pub(super) async fn versions(tx: &Db, names: &[&FqName]) -> Result<HashMap<FqName, (u32, i64)>> {
+pub(super) async fn versions(tx: &Db, names: &[&FqName]) -> Result<HashMap<FqName, (u32, Version)>> {
     let schemas: Vec<&str> = names.iter().map(|n| n.schema.as_str()).collect();
     let relations: Vec<&str> = names.iter().map(|n| n.name.as_str()).collect();
     let sql = sql!(
@@ -251,11 +260,12 @@ pub(super) async fn versions(tx: &Db, names: &[&FqName]) -> Result<HashMap<FqNam
     );
     let params = [text_array(&schemas), text_array(&relations)];
     let rows = tx.query("look for changed tables", sql, &params).await?;
-    Ok(rows.iter().map(|r| (FqName { schema: r.get(0), name: r.get(1) }, (r.get(2), r.get(3)))).collect())
+    let version = |row: &tokio_postgres::Row| Version { row: row.get(3), structure: row.get(4) };
+    Ok(rows.iter().map(|r| (FqName { schema: r.get(0), name: r.get(1) }, (r.get(2), version(r)))).collect())
 }
 
 fn table(row: &tokio_postgres::Row) -> TargetTable {
-    let by_row = match row.get::<_, Option<&str>>(5) {
+    let by_row = match row.get::<_, Option<&str>>(6) {
         None => None,
         Some("has triggers") => Some("has triggers"),
         Some("has rules") => Some("has rules"),
@@ -264,7 +274,7 @@ fn table(row: &tokio_postgres::Row) -> TargetTable {
     TargetTable {
         name: FqName { schema: row.get(1), name: row.get(2) },
         oid: row.get(0),
-        version: row.get(4),
+        version: Version { row: row.get(4), structure: row.get(5) },
         partitioned: row.get(3),
         columns: Vec::new(),
         by_name: HashMap::new(),
@@ -274,8 +284,8 @@ fn table(row: &tokio_postgres::Row) -> TargetTable {
         unique_columns: Vec::new(),
         foreign_keys: Vec::new(),
         ancestors: Vec::new(),
-        deferrable: row.get(6),
-        row_security: row.get(7),
+        deferrable: row.get(7),
+        row_security: row.get(8),
         by_row,
     }
 }

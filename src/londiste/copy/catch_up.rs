@@ -135,7 +135,7 @@ impl Copy {
         let applied = match Box::pin(batch::process(&reader, batch, &wanted, applier, &mut extras)).await? {
             Processed::Applied(applied) => Some(applied),
             Processed::AlreadyDone => None,
-            Processed::Overtaken => return Ok(Step::Pause(BUSY_PAUSE)),
+            Processed::ComesAgain => return Ok(Step::Pause(BUSY_PAUSE)),
         };
         let mut stats = Stats::default();
         stats.add("count", applied.as_ref().map_or(0, |a| a.count));

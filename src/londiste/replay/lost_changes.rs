@@ -27,6 +27,8 @@ impl Replay {
         let (subscriber, queue) = (&sessions.subscriber, &self.job.queue);
         let reasons = match self.find_lost(sessions, batch, subscribed, &mut error).await {
             Ok(reasons) => reasons,
+            // The hint of the error, to leave the event out, may be wrong: the batch comes again, and is looked at again.
+            Err(failure) if failure.is_transient() => return Err(failure),
             Err(failure) => {
                 tracing::warn!("could not find out whether lost changes explain an error: {}", Report(&failure));
                 return Err(error);

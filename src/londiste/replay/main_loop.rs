@@ -207,7 +207,7 @@ impl Replay {
             Processed::Applied(applied) => Some(applied),
             Processed::AlreadyDone => None,
             // The provider gives the batch again, and it is done then.
-            Processed::Overtaken => return Ok(()),
+            Processed::ComesAgain => return Ok(()),
         };
         self.buffers_grown |= applied.as_ref().is_some_and(|a| a.biggest >= BUFFER_LIMIT);
         sessions.position = batch.cur_tick;
