@@ -100,7 +100,7 @@ impl ApplyFault {
     /// What to do. A fault of structure parks the table; all other faults stop replay, and their hint names
     /// `skip-event` too, unless the connection broke.
     pub(super) fn hint(&self) -> Option<String> {
-        let known = self.mend.clone().or_else(|| self.server().and_then(query_hint));
+        let known = self.mend.clone().or_else(|| self.server().and_then(|error| query_hint(Role::Subscriber, error)));
         if self.is_structure() || self.source.is_some() && self.server().is_none() {
             return known;
         }

@@ -221,57 +221,6 @@ fn triggers_that_were_disabled_for_a_while() {
     }
 }
 
-/// Each of the four by itself, in each way, on a table and on a partition.
-#[test]
-fn each_trigger_alone() {
-    let partitions = Cluster::provider().binaries().major() >= 11;
-    let r = provider("statement", &format!("{TABLE}; insert into t values (1, 'a'), (2, 'b'), (3, 'c')"), "t other");
-    let parts = partitions.then(|| {
-        let schema = format!("{PARTS}; insert into t values (1, 'a'), (2, 'b'), (3, 'c'), (101, 'd')");
-        provider("statement", &schema, "t")
-    });
-    let writes = [
-        ("i", "insert into TABLE values (10, 'x')"),
-        ("u", "update TABLE set v = v || '!' where id = 2"),
-        ("d", "delete from TABLE where id in (1, 10)"),
-        ("t", "truncate TABLE; insert into TABLE values (1, 'a'), (2, 'b')"),
-    ];
-    for (r, table) in std::iter::once((&r, "t")).chain(parts.iter().flat_map(|r| [(r, "t"), (r, "low")])) {
-        for (suffix, write) in writes {
-            let write = write.replace("TABLE", table);
-            let name = r.provider.value(&format!(
-                "select quote_ident(tgname) from pg_trigger where tgrelid = '{table}'::regclass and tgname ~ '_{suffix}$'"
-            ));
-            for change in [
-                format!("alter table only {table} disable trigger {name}; {write}"),
-                format!(
-                    "alter table only {table} disable trigger {name}; {write}; alter table only {table} enable trigger {name}"
-                ),
-                format!("alter table only {table} enable replica trigger {name}; {write}"),
-                format!("drop trigger {name} on {table}; {write}"),
-            ] {
-                let letter = match (suffix, table) {
-                    // The rows of a truncated partition are deleted.
-                    ("t", "low") => "D".to_owned(),
-                    ("t", _) => "R".to_owned(),
-                    _ => suffix.to_uppercase(),
-                };
-                let has = |events: &[String]| events.iter().any(|e| e.starts_with(&format!("t {letter}")));
-                let reset = format!(
-                    "delete from {table} where id = 10; insert into {table} values (1, 'a'), (2, 'b') on conflict (id) do nothing"
-                );
-                r.provider.sql(&reset);
-                let events = written(r, &change);
-                assert!(!has(&events), "{change}: {events:?}");
-                assert_copied_again(r, "t", "triggers were dropped, disabled or changed", &change);
-                r.provider.sql(&reset);
-                let events = written(r, &write);
-                assert!(has(&events), "{change}: {events:?}");
-            }
-        }
-    }
-}
-
 /// What is no loss: what capture itself does, and DDL that leaves its triggers alone.
 #[test]
 fn table_that_only_changed_is_not_copied_again() {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Output, QUEUE, Replication, assert_same_rows, wait_within};
+use crate::support::{Output, QUEUE, Replication, assert_same_rows, wait_until, wait_within};
 
 fn up() -> Replication {
     let r = Replication::new()
@@ -55,23 +55,29 @@ fn schema_londiste_is_gone_on_the_provider() {
     r.ticker.reload();
     wait_for_report(&r.londiste, replay, "CRITICAL", &words);
     wait_for_report(&r.ticker, ticker, "WARNING", &["schema londiste"]);
-    // Installed anew, it does not know what went by.
+    // Installed anew, the provider does not know what went by.
     r.londiste.stop();
     r.londiste.run("provider install");
     r.londiste.run("provider add t");
-    let words = ["installed anew", "provider add"];
-    assert_says(&status(&r), &words);
-    assert_says(&check(&r).stderr, &words);
+    let anew = format!("it was added to queue {QUEUE} on provider anew");
+    let gone = format!(
+        "it is not in queue {QUEUE} on provider any more: add it there with \"rlondiste INI provider add public.u\""
+    );
+    assert_says(&status(&r), &[&anew, &gone]);
+    assert_says(&check(&r).stderr, &[&anew, &gone]);
     let replay = r.londiste.log().len();
     r.londiste.start();
-    wait_for_report(&r.londiste, replay, "CRITICAL", &["installed anew", "public.u", "provider add"]);
-    let replay = r.londiste.log().len();
+    wait_for_report(&r.londiste, replay, "WARNING", &["public.t has to be copied again", &anew]);
+    wait_for_report(&r.londiste, replay, "WARNING", &["public.u is not copied", "provider add public.u"]);
+    let gone = format!("Table public.u is not replicated: {gone}");
+    assert_says(&check(&r).stderr, &[&gone]);
+    r.provider.sql("insert into u values (1)");
     r.londiste.run("provider add u");
     r.londiste.reload();
-    wait_for_report(&r.londiste, replay, "WARNING", &["installed anew"]);
     r.wait_until_ok();
     r.assert_in_sync();
     r.londiste.program(["subscriber", "check"]).run();
+    assert_eq!(r.londiste.log()[replay..].matches("has to be copied again").count(), 2, "{}", r.londiste.log());
 }
 
 #[test]
@@ -83,7 +89,7 @@ fn schema_pgq_is_gone() {
     assert_says(&status(&r), &words);
     assert_says(&check(&r).stderr, &words);
     wait_for_report(&r.londiste, replay, "CRITICAL", &words);
-    wait_for_report(&r.ticker, ticker, "CRITICAL", &words);
+    wait_for_report(&r.ticker, ticker, "CRITICAL", &["\"pgq", "does not exist", "install"]);
     // A new schema and queue, and the old position.
     r.ticker.run("install");
     let ticker = r.ticker.log().len();
@@ -122,6 +128,33 @@ fn queue_is_gone() {
     wait_for_report(&r.ticker, ticker, "WARNING", &[QUEUE, "does not exist", "public.t"]);
 }
 
+/// `provider remove` and `provider add` are told by an event, and what is told is not told twice.
+#[test]
+fn table_that_an_event_tells_of_is_copied_once() {
+    let r = up();
+    let from = r.londiste.log().len();
+    r.londiste.stop();
+    r.ticker.stop();
+    r.londiste.run("provider remove t u");
+    r.provider.sql("insert into t values (2, 'not captured')");
+    r.londiste.run("provider add t");
+    r.londiste.start();
+    wait_until("replay has looked at the set and for a batch", || {
+        let seen = r.provider.value("select count(*) from pg_stat_activity where query ~ 'from pgq.next_batch'");
+        if seen == "0" { Err("not yet".to_owned()) } else { Ok(()) }
+    });
+    r.ticker.start();
+    wait_until("u is not subscribed to", || {
+        let tables = r.subscriber.column("select table_name from londiste.subscriber_table");
+        if tables == ["public.t"] { Ok(()) } else { Err(format!("{tables:?}")) }
+    });
+    r.wait_until_ok();
+    assert_same_rows(&r.provider, &r.subscriber, &["t"]);
+    let log = r.londiste.log().split_off(from);
+    assert_eq!(log.matches(" WARNING ").count(), 1, "{log}");
+    assert_eq!(log.matches("start copy").count(), 1, "{log}");
+}
+
 /// Taken out by the function, as the hint for writers says, which tells no subscriber.
 #[test]
 fn table_is_out_of_the_set() {
@@ -129,11 +162,18 @@ fn table_is_out_of_the_set() {
     let from = r.londiste.log().len();
     r.provider
         .sql(&format!("select londiste.provider_remove_table('{QUEUE}', 'public.t'); insert into t values (2, 'x')"));
-    let words = ["public.t", "is not in queue", QUEUE, "resync"];
+    let words = ["public.t", "is not in queue", QUEUE, "provider add"];
     assert_says(&check(&r).stderr, &words);
     assert_says(&status(&r), &["is not in queue"]);
     r.londiste.reload();
     wait_for_report(&r.londiste, from, "WARNING", &words);
+    assert_says(&check(&r).stderr, &words);
+    let copy = r.londiste.program(["copy"]).run();
+    assert!(copy.stderr.contains("Table public.t is not copied"), "{}", copy.stderr);
+    r.londiste.run("provider add t");
+    r.wait_until_ok();
+    r.assert_in_sync();
+    r.londiste.program(["subscriber", "check"]).run();
 }
 
 #[test]
@@ -141,10 +181,10 @@ fn schema_londiste_is_gone_on_the_subscriber() {
     let r = up();
     let from = r.londiste.log().len();
     r.subscriber.sql("drop schema londiste cascade");
-    let words = ["schema londiste", "subscriber install"];
+    let words = ["schema \"londiste\" does not exist", "Run \"rlondiste INI subscriber install\" first"];
     assert_says(&status(&r), &words);
     assert_says(&check(&r).stderr, &words);
-    wait_for_report(&r.londiste, from, "CRITICAL", &words);
+    wait_for_report(&r.londiste, from, "CRITICAL", &["schema londiste", "subscriber install"]);
     r.londiste.run("subscriber install");
     r.londiste.run("subscriber add --all");
     r.provider.sql("insert into t values (2, 'two')");

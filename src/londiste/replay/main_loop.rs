@@ -11,9 +11,10 @@ use super::super::batch::{self, BatchExtras, Processed, Reader, Turn, Wanted};
 use super::super::context::Job;
 use super::super::copy::{Copies, Goal, copy_emptied_again};
 use super::super::state::changes::{ChangeListener, StateChanges};
-use super::super::state::emptied;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
+use super::super::state::{conditions, emptied};
+use super::capture_watch::CaptureWatch;
 use super::sequences::{self, Sequences};
 use super::sessions::Sessions;
 use super::tidy::Tidy;
@@ -25,7 +26,8 @@ use crate::pg::{Db, FqName, Sql};
 use crate::pgq::consumer::{Consumer, Join};
 use crate::pgq::{Batch, failed_queue};
 
-/// How often to look for consumers of copies that are over, when no notification comes.
+/// How often to look for consumers of copies that are over, and for tables that are not captured any more, when no
+/// notification comes.
 const UNUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// Size in bytes of an event after which both sessions are closed: such an event makes their buffers grow, and the
@@ -61,10 +63,11 @@ pub(super) struct Replay {
     pub(super) copies: Copies,
     pub(super) sequences: Sequences,
     tidy: Tidy,
+    pub(super) capture: CaptureWatch,
     pub(super) changes: StateChanges,
     /// When a tick was last forced for tables that wait for one.
     pub(super) tick_asked_at: Option<Instant>,
-    /// When to look next for consumers of copies that are over.
+    /// When to look next for consumers of copies that are over, and for tables that are not captured any more.
     pub(super) look_for_unused_at: Instant,
 }
 
@@ -80,6 +83,7 @@ impl Replay {
             copies: Copies::new(job.clone(), &config, &control, &changes, Goal::Ok),
             sequences: Sequences::default(),
             tidy: Tidy::default(),
+            capture: CaptureWatch::default(),
             changes,
             tick_asked_at: None,
             look_for_unused_at: Instant::now(),
@@ -124,9 +128,14 @@ impl Replay {
         }
         let mut tables = tables::load(subscriber, &self.job.queue).await?;
         self.copies.stop_void(&tables);
-        if Instant::now() >= self.look_for_unused_at {
+        let is_due = Instant::now() >= self.look_for_unused_at;
+        if is_due {
+            conditions::require(provider, &self.job.queue).await?;
             self.copies.forget_unused(provider, subscriber).await?;
             self.look_for_unused_at = Instant::now() + UNUSED_PAUSE;
+        }
+        if (is_due || self.capture.is_waiting()) && self.capture.look(sessions, &self.job.queue, &tables).await? {
+            tables = tables::load(subscriber, &self.job.queue).await?;
         }
         self.copies.free_waiting(subscriber, &tables).await?;
         if !self.control.stopping() && self.copies.begin(&self.config, provider, subscriber, &tables).await? {
