@@ -82,7 +82,7 @@ fn value_that_the_provider_generates_goes_into_a_plain_column() {
         write(&context);
         // Before maintenance comes, events are made another way.
         r.provider
-            .sql("delete from t where id > 10; delete from e where id > 10; insert into t (id, a) values (14, 1)");
+            .sql("delete from t where id > 10; delete from e where id > 10; insert into t (id, a) values (99, 1)");
         r.subscriber.sql("alter table t add column late int; alter table e add column late int");
         r.provider.sql("alter table t add column late int; alter table e add column late int");
         write(&format!("{context}, after DDL"));
@@ -115,10 +115,9 @@ fn column_that_only_the_subscriber_generates_is_told_of() {
     assert_eq!(r.subscriber.column("select g from t order by id"), ["2", "4", "6"]);
     let check = r.londiste.program(["subscriber", "check"]).run();
     assert!(check.stderr.contains(warning), "{}", check.stderr);
-    let compare = r.londiste.program(["compare"]).status(1).run();
+    let compare = r.londiste.program(["compare", "--checksum"]).status(1).run();
     assert!(compare.stderr.contains("Results do not match"), "{}", compare.stderr);
-    let ranges = r.londiste.program(["compare", "--checksum"]).status(1).run().stdout;
-    assert!(ranges.contains("2 differ"), "{ranges}");
+    assert!(compare.stdout.contains("2 differ"), "{}", compare.stdout);
     // What the subscriber computes cannot be set, so nothing is written for it.
     let dir = r.scratch().path().to_str().unwrap().to_owned();
     let repair = r.londiste.program(["repair", "--apply", "--output-dir", &dir]).status(1).run();
@@ -168,7 +167,7 @@ fn column_that_only_the_provider_generates_no_longer() {
     r.replay_until_in_sync();
     let check = r.londiste.program(["subscriber", "check"]).run();
     assert!(check.stderr.contains("column g is generated on subscriber and not on provider"), "{}", check.stderr);
-    r.londiste.program(["compare"]).status(1).run();
+    r.londiste.program(["compare", "--checksum"]).status(1).run();
 }
 
 /// A virtual column has no value in a trigger: such a table is not added, and says why.
@@ -198,7 +197,7 @@ fn virtual_column_of_the_provider_has_no_value_for_a_plain_one() {
     r.replay_until_in_sync();
     let check = r.londiste.program(["subscriber", "check"]).run();
     assert!(check.stderr.contains("column g is generated on subscriber and not on provider"), "{}", check.stderr);
-    r.londiste.program(["compare"]).status(1).run();
+    r.londiste.program(["compare", "--checksum"]).status(1).run();
 }
 
 /// An identity column on one side only, of either kind: the provider's numbers arrive.

@@ -124,7 +124,9 @@ async fn copy_rows(
                 condition = Sql::from_operator(condition)
             )
         }
-        None if source.partitioned => sql!("(select {list} from {table})", list = &list, table = name),
+        None if source.partitioned || columns.computed => {
+            sql!("(select {list} from {only}{table})", list = &list, only = source.only(), table = name)
+        }
         None => sql!("{table} ({list})", table = name, list = &list),
     };
     // COPY can store rows frozen in a table that was truncated in the same transaction. PostgreSQL refuses that for

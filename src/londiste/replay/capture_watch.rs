@@ -51,9 +51,8 @@ impl CaptureWatch {
         }
         let offered = sources::offered(provider, queue).await?;
         let stored = sources::stored(subscriber, queue).await?;
-        let unknown = |t: &&SubscribedTable| {
-            t.state != TableState::Missing && !stored.get(&t.name).is_some_and(|s| !s.is_empty())
-        };
+        let unknown =
+            |t: &&SubscribedTable| t.state != TableState::Missing && stored.get(&t.name).is_none_or(String::is_empty);
         let new: Vec<(&FqName, &str)> = tables
             .iter()
             .filter(unknown)

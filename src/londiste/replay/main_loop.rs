@@ -107,7 +107,9 @@ impl Replay {
         if self.hand_over(sessions, &batch, &tables, &mut changes).await? == Gate::Shut {
             return Ok(Worked::Again);
         }
+        self.applier.check_left_out(&sessions.provider).await?;
         match self.process(sessions, &batch, &tables).await {
+            Err(Error::Apply(fault)) if self.applier.leaves_out(&sessions.provider, &fault).await? => {}
             // The events that a parked table catches up with would be missing in the mirror queue: with a mirror,
             // replay stops.
             Err(Error::Apply(fault)) if fault.is_structure() && self.config.mirror_queue.is_none() => {

@@ -6,6 +6,7 @@
 //! | the position and the consumer's registration fit, and name the same tick | replay at its start and at each batch; [`position_objection`] for `check` and `status` | replay stops |
 //! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key columns are still a key | `londiste.capture_check()` at each maintenance; [`table_problems`] for `check` and `status` | captured anew, copied again |
 //! | the provider does not get the table from this subscriber | `subscriber add`; replay at its start and [`table_problems`] for `check` and `status` | not added; a warning |
+//! | the subscriber does not generate a column that the provider does not | `subscriber add` and `check`; `compare --checksum` shows the rows | a warning |
 //! | no crash of the subscriber has emptied the table, which is unlogged | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
 //! | replay's user sees all rows; the columns and the key exist | replay, at the table's first event after a change of the table | the table is parked |
 //! | the queue and the schemas exist | [`require`]: replay at its start and each half minute, `check`; [`gone`] for `status` | replay stops |
