@@ -95,6 +95,8 @@ create table if not exists londiste.capture (
     ignored_columns text[] not null default '{}',
     -- Result of londiste.capture_is_small() at the last generation.
     is_small        boolean,
+    -- Since when the table has been in the set: a table that was taken out and added again has another time.
+    captured_since  timestamptz not null default clock_timestamp(),
     primary key (queue_name, table_name),
     foreign key (queue_name, table_name) references londiste.provider_table on delete cascade
 );
@@ -175,6 +177,17 @@ create table if not exists londiste.queue_consumer (
     queue_name      text not null,
     consumer_id     text not null,
     primary key (queue_name)
+);
+
+-- Since when the provider had the table in the queue's set when its copy began: londiste.capture.captured_since, in UTC; empty
+-- where that provider does not store it. When the provider has another time, or does not have the table any more, changes were not
+-- captured.
+create table if not exists londiste.table_source (
+    queue_name      text not null,
+    table_name      text not null,
+    captured_since  text not null,
+    primary key (queue_name, table_name),
+    foreign key (queue_name, table_name) references londiste.subscriber_table on delete cascade
 );
 
 -- The queues whose unlogged tables on this subscriber have their rows still: a crash of the server empties this table as it empties

@@ -81,6 +81,12 @@ begin
         alter table londiste.capture add column is_small boolean;
         alter table londiste.capture_relation add column made_in text, add column triggers text, add column is_unlogged boolean;
     end if;
+    if to_regclass('londiste.capture') is not null
+        and not exists (select from pg_catalog.pg_attribute a
+                        where a.attrelid = to_regclass('londiste.capture') and a.attname = 'captured_since')
+    then
+        alter table londiste.capture add column captured_since timestamptz not null default pg_catalog.clock_timestamp();
+    end if;
 end;
 $$;
 

@@ -105,7 +105,7 @@ impl ApplyFault {
         if self.hint.is_some() {
             return self.hint.clone();
         }
-        let known = self.mend.clone().or_else(|| self.server().and_then(query_hint));
+        let known = self.mend.clone().or_else(|| self.server().and_then(|error| query_hint(Role::Subscriber, error)));
         if self.is_structure() || self.source.is_some() && self.server().is_none() {
             return known;
         }

@@ -3,6 +3,8 @@
 
 use tokio_postgres::error::{DbError, SqlState};
 
+use super::role::Role;
+
 /// Whether the same statement may succeed later without action of the operator.
 pub(super) fn is_transient(code: &SqlState) -> bool {
     let code = code.code();
@@ -26,13 +28,13 @@ pub(crate) const SEE_ALL_ROWS: &str = "Let the user of the connection string see
      ... bypassrls\"), or connect as the table's owner; a table with \"force row level security\" hides rows from its owner too.";
 
 /// The hint for an error whose cause is nearly always the same; `None` for any other.
-pub(super) fn query_hint(error: &DbError) -> Option<String> {
+pub(super) fn query_hint(role: Role, error: &DbError) -> Option<String> {
     let code = error.code();
     if let Some(schema) = missing_schema(code, error.message()) {
-        let command = if schema == "pgq" {
-            "rlondiste TICKER-INI install\" or \"rlondiste INI provider install"
-        } else {
-            "rlondiste INI provider install\" and \"rlondiste INI subscriber install"
+        let command = match (schema, role) {
+            ("pgq", _) => "rlondiste TICKER-INI install\" or \"rlondiste INI provider install",
+            (_, Role::Provider) => "rlondiste INI provider install",
+            (_, Role::Subscriber) => "rlondiste INI subscriber install",
         };
         return Some(format!("Run \"{command}\" first."));
     }

@@ -187,7 +187,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Apply(fault) => fault.hint(),
-            Error::Query { source, .. } => source.as_db_error().and_then(query_hint),
+            Error::Query { role, source, .. } => source.as_db_error().and_then(|error| query_hint(*role, error)),
             Error::PidfileBusy { path, pid } => Some(format!(
                 "Process {pid} holds \"{}\"; stop it with -s, or remove the file if that is not one of ours.",
                 path.display()

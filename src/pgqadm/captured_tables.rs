@@ -18,19 +18,30 @@ pub(super) async fn to_maintain(db: &Db) -> Result<Vec<(String, String)>> {
     Ok(db.query(ACTION, TABLES, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
+/// Whether schema `londiste` is installed.
+pub(super) async fn is_installed(db: &Db) -> Result<bool> {
+    const INSTALLED: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";
+    Ok(db.query_one("look for schema londiste", INSTALLED, &[]).await?.get(0))
+}
+
+/// The queues that do not exist although tables are captured into them.
+pub(super) async fn lost_queues(db: &Db) -> Result<Vec<String>> {
+    const LOST: &str = "select distinct t.queue_name from londiste.provider_table t
+      where not exists (select from pgq.queue q where q.queue_name = t.queue_name) order by 1";
+    if !is_installed(db).await? {
+        return Ok(Vec::new());
+    }
+    Ok(db.query("look for queues of captured tables", LOST, &[]).await?.iter().map(|row| row.get(0)).collect())
+}
+
 /// Whether any table is captured into a queue.
 pub(super) async fn any_in(db: &Db, queue: &str) -> Result<bool> {
-    const ACTION: &str = "look for captured tables";
-    const INSTALLED: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";
     const ANY: &str = "select exists (select 1 from londiste.provider_table t where t.queue_name = $1)";
-    let installed: bool = db.query_one(ACTION, INSTALLED, &[]).await?.get(0);
-    Ok(installed && db.query_one(ACTION, ANY, &[text(&queue)]).await?.get(0))
+    Ok(is_installed(db).await? && db.query_one("look for captured tables", ANY, &[text(&queue)]).await?.get(0))
 }
 
 /// The captured tables of a queue that still have a trigger with a function of schema `londiste` or `pgq`.
 pub(super) async fn with_triggers(db: &Db, queue: &str) -> Result<Vec<String>> {
-    const ACTION: &str = "look for tables of the queue";
-    const INSTALLED: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";
     const TABLES: &str = "select t.table_name
        from londiste.provider_table t
       where t.queue_name = $1
@@ -41,8 +52,8 @@ pub(super) async fn with_triggers(db: &Db, queue: &str) -> Result<Vec<String>> {
                      where n.nspname || '.' || c.relname = t.table_name
                        and p.pronamespace in (pg_catalog.to_regnamespace('londiste'), pg_catalog.to_regnamespace('pgq')))
       order by t.nr";
-    if !db.query_one(ACTION, INSTALLED, &[]).await?.get::<_, bool>(0) {
+    if !is_installed(db).await? {
         return Ok(Vec::new());
     }
-    Ok(db.query(ACTION, TABLES, &[text(&queue)]).await?.iter().map(|row| row.get(0)).collect())
+    Ok(db.query("look for tables of the queue", TABLES, &[text(&queue)]).await?.iter().map(|row| row.get(0)).collect())
 }

@@ -34,6 +34,8 @@ pub(super) struct Maintenance<'a> {
     session: Option<Db>,
     /// When the last whole round began.
     done_at: Option<Instant>,
+    /// The number of captured tables when schema `londiste` was last there.
+    captured: usize,
     reminders: Reminders,
 }
 
@@ -45,7 +47,7 @@ struct Operation {
 
 impl<'a> Maintenance<'a> {
     pub(super) fn new(settings: DatabaseSettings, control: &'a Control) -> Maintenance<'a> {
-        Maintenance { settings, control, session: None, done_at: None, reminders: Reminders::default() }
+        Maintenance { settings, control, session: None, done_at: None, captured: 0, reminders: Reminders::default() }
     }
 
     /// Does all operations once, then warns and logs the duration. Returns early, without an error, when a stop is
@@ -54,7 +56,9 @@ impl<'a> Maintenance<'a> {
         let started = Instant::now();
         let due = rotation::due(db).await?;
         let mut turns = rotation::turns(db).await?;
-        for operation in operations(db).await? {
+        let operations = operations(db).await?;
+        let captured = operations.iter().filter(|o| o.function == captured_tables::MAINTAIN).count();
+        for operation in operations {
             if self.control.stopping() {
                 return Ok(());
             }
@@ -69,7 +73,7 @@ impl<'a> Maintenance<'a> {
                 }
             }
         }
-        self.warn(db, &due).await?;
+        self.warn(db, &due, captured).await?;
         let mut stats = Stats::default();
         stats.set_duration("maint_duration", started.elapsed());
         info!("{}{stats}", self.settings.label);
@@ -138,12 +142,18 @@ impl<'a> Maintenance<'a> {
         done.map_err(|e| e.about(format!("table {table}")))
     }
 
-    /// Warns of blocked rotations, slow consumers and big queues.
-    async fn warn(&mut self, db: &Db, due: &[String]) -> Result<()> {
+    /// Warns of blocked rotations, slow consumers, big queues, and of captured tables whose queue or schema is gone.
+    async fn warn(&mut self, db: &Db, due: &[String], captured: usize) -> Result<()> {
         let mut found = rotation::blocked(db, due).await?;
         found.extend(warnings::slow_consumers(db).await?);
         if self.settings.size_warn > 0 {
             found.extend(warnings::big_queues(db, self.settings.size_warn).await?);
+        }
+        found.extend(warnings::lost_queues(db).await?);
+        if captured_tables::is_installed(db).await? {
+            self.captured = captured;
+        } else if self.captured > 0 {
+            found.push(warnings::lost_capture(self.captured));
         }
         for warning in found {
             if self.reminders.due(&warning.about, Instant::now()) {

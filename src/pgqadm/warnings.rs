@@ -1,7 +1,8 @@
 //! Warnings of maintenance: consumers that fall behind, queues that grow.
 
+use super::captured_tables;
 use crate::error::Result;
-use crate::pg::{Db, int8};
+use crate::pg::{Db, Sql, int8};
 
 /// A warning about a state that may last.
 #[derive(Debug)]
@@ -60,4 +61,36 @@ order by 2 desc";
         }
     };
     Ok(rows.iter().map(describe).collect())
+}
+
+/// A warning for each queue that does not exist although triggers write to it: each write to their tables fails.
+pub(super) async fn lost_queues(db: &Db) -> Result<Vec<Warning>> {
+    let mut found = Vec::new();
+    for queue in captured_tables::lost_queues(db).await? {
+        let tables = captured_tables::with_triggers(db, &queue).await?;
+        let Some(first) = tables.first() else { continue };
+        let statement =
+            format!("select londiste.provider_remove_table({}, {})", Sql::literal(&queue), Sql::literal(first));
+        found.push(Warning {
+            about: format!("lost queue {queue}"),
+            text: format!(
+                "Queue {queue} does not exist, but {} tables are captured into it, and each write to them fails: {}. Create the \
+                 queue again (\"rlondiste TICKER-INI create {queue}\"), or take each table out of the set: {statement}",
+                tables.len(),
+                tables.join(", ")
+            ),
+        });
+    }
+    Ok(found)
+}
+
+/// A warning that schema `londiste` is not there any more, with `captured` tables in the round before.
+pub(super) fn lost_capture(captured: usize) -> Warning {
+    Warning {
+        about: "lost capture".to_owned(),
+        text: format!(
+            "schema londiste is gone: changes of {captured} tables are not captured any more. Install it with \"rlondiste INI \
+             provider install\" and add the tables with \"rlondiste INI provider add\"; subscribers copy them again"
+        ),
+    }
 }

@@ -17,8 +17,8 @@ const CHANGES: [(&str, &str, &str); 9] = [
     ("drop constraint \"T_pkey\"", "(id,a,b) values ('#','5','x')", "id='#' and a='5' and b='x'"),
     ("drop constraint \"T_pkey\", add primary key (a, id)", "(id,a,b) values ('#','5','x')", "id='#' and a='5'"),
     (
-        "drop column b, add column b text generated always as ('g' || id::text) stored",
-        "(id,a) values ('#','5')",
+        "drop column a, add column a int generated always as (length(b)) stored",
+        "(id,b,a) values ('#','x','1')",
         "id='#'",
     ),
 ];

@@ -147,7 +147,7 @@ fn columns_and_keys_are_read() {
                 c.name,
                 c.type_name,
                 !c.not_null,
-                c.generated,
+                c.is_generated(),
                 c.identity.is_some()
             )
         })

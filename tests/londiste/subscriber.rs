@@ -42,14 +42,18 @@ fn install_is_like_the_providers() {
 #[test]
 fn commands_before_install_say_what_to_run() {
     const PGQ: &str = "HINT: Run \"rlondiste TICKER-INI install\" or \"rlondiste INI provider install\" first.";
-    const LONDISTE: &str =
-        "HINT: Run \"rlondiste INI provider install\" and \"rlondiste INI subscriber install\" first.";
+    const LONDISTE: &str = "HINT: Run \"rlondiste INI subscriber install\" first.";
+    const OFFERED: &str = "HINT: Run \"rlondiste INI provider install\" first.";
     let r = Replication::new();
     let on_provider = format!("on provider ({})", r.provider.place());
     let on_subscriber = format!("on subscriber ({})", r.subscriber.place());
     let londiste = "schema \"londiste\" does not exist (3F000)";
     let tables = format!("could not list the subscribed tables {on_subscriber}: {londiste}\n{LONDISTE}");
-    let offered = format!("could not list the tables of the queue {on_provider}: {londiste}\n{LONDISTE}");
+    let offered = format!("could not list the tables of the queue {on_provider}: {londiste}\n{OFFERED}");
+    let gone = format!(
+        "schema pgq does not exist {on_provider}, and no queue\nHINT: Run \"rlondiste INI provider install\". If the queue was \
+         there before, then run \"rlondiste INI subscriber resync --all\", since its events are lost."
+    );
     let seqs = format!("could not list the sequences of the queue {on_subscriber}: {londiste}\n{LONDISTE}");
     let queue = format!("could not look for the queue {on_provider}: schema \"pgq\" does not exist (3F000)\n{PGQ}");
     let consumer = format!(
@@ -58,7 +62,7 @@ fn commands_before_install_say_what_to_run() {
     for (command, error) in [
         ("seqs", &seqs),
         ("missing", &tables),
-        ("check", &offered),
+        ("check", &gone),
         ("add --all", &tables),
         ("remove --all", &tables),
         ("resync --all", &tables),

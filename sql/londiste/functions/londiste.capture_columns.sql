@@ -3,8 +3,8 @@ returns setof londiste.capture_column
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_columns(1)
---     Returns the columns of a table whose values go into events, in table order: the live columns except generated ones, which
---     the subscriber computes itself.
+--     Returns the columns of a table whose values go into events, in table order: the live columns, with generated columns that
+--     are stored, for the subscriber may have a plain column there. A virtual column has no value in a trigger.
 -- ----------------------------------------------------------------------
 declare
     v_names text[];
@@ -19,7 +19,7 @@ begin
         from unnest(v_names, v_types) with ordinality u(name, type, nr)
         left join pg_attribute a on a.attrelid = i_relation and a.attname = u.name and not a.attisdropped
         left join pg_collation l on l.oid = a.attcollation
-        where coalesce(to_jsonb(a) ->> 'attgenerated', '') = ''
+        where coalesce(to_jsonb(a) ->> 'attgenerated', '') <> 'v'
     ), base as (
         select l.nr, l.type, t.typtype, t.typbasetype
         from live l

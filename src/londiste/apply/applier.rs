@@ -13,7 +13,8 @@ use super::settings::{Filter, Settings};
 use super::table_cache::TableCache;
 use super::write::ChunkWriter;
 use crate::config::ApplyRole;
-use crate::error::Result;
+use crate::error::{ApplyFault, FaultKind, Result};
+use crate::pg::catalog::{self, Column};
 use crate::pg::{Db, FqName};
 use crate::pgq::event::Event;
 
@@ -69,6 +70,43 @@ impl Applier {
     pub fn forget(&mut self) {
         self.tables.clear();
         self.prepared = false;
+    }
+
+    /// Looks whether a fault is that the subscriber does not have a column which the provider generates. Then the values of
+    /// this column are left out from now on, and the batch can be applied again; returns whether that is so.
+    pub(crate) async fn leaves_out(&mut self, provider: &Db, fault: &ApplyFault) -> Result<bool> {
+        let FaultKind::MissingColumn(column) = &fault.kind else { return Ok(false) };
+        let name = FqName::parse(&fault.table);
+        let mut columns = self.tables.left_out().clone();
+        let list = columns.entry(name.clone()).or_default();
+        if list.contains(column) {
+            return Ok(false);
+        }
+        list.push(column.clone());
+        let found = generated(provider, columns).await?;
+        let is_generated = found.get(&name).is_some_and(|list| list.contains(column));
+        if is_generated {
+            tracing::info!(
+                "Table {name}: column {column} is generated on provider and does not exist on subscriber, leaving it out"
+            );
+            self.tables.leave_out(found);
+        }
+        Ok(is_generated)
+    }
+
+    /// To be called before each batch is read: takes columns that the provider does not generate any more as columns that the
+    /// subscriber must have. A column that is generated now was generated when the batch's events were written, since no
+    /// statement makes a plain column a generated one.
+    pub(crate) async fn check_left_out(&mut self, provider: &Db) -> Result<()> {
+        if self.tables.left_out().is_empty() {
+            return Ok(());
+        }
+        let known = self.tables.left_out().clone();
+        let found = generated(provider, known.clone()).await?;
+        if found != known {
+            self.tables.leave_out(found);
+        }
+        Ok(())
     }
 
     /// Does what can be done before the first event is there: sets `session_replication_role` for the transaction, and
@@ -137,4 +175,18 @@ impl Applier {
             missing.map(|(id, count)| (self.tables.get(id).table.name.to_string(), count)).collect();
         Ok(applied)
     }
+}
+
+/// Those of the columns that the provider generates.
+async fn generated(provider: &Db, columns: HashMap<FqName, Vec<String>>) -> Result<HashMap<FqName, Vec<String>>> {
+    let names: Vec<FqName> = columns.keys().cloned().collect();
+    let tables = catalog::structures(provider, &names).await?;
+    let is_generated = |table: &FqName, column: &str| {
+        tables.get(table).and_then(|table| table.column(column)).is_some_and(Column::is_generated)
+    };
+    let kept = columns.into_iter().map(|(table, mut list)| {
+        list.retain(|column| is_generated(&table, column));
+        (table, list)
+    });
+    Ok(kept.filter(|(_, list)| !list.is_empty()).collect())
 }

@@ -29,6 +29,9 @@ pub(super) struct TableCache {
     pub(super) shapes: ShapeList,
     /// The table whose key was changed by [`TableCache::intern`] since the last [`TableCache::take_rekeyed`].
     rekeyed: Option<TableId>,
+    /// Columns that events have and that are left out, because the provider generates them and the subscriber does not have
+    /// them.
+    left_out: HashMap<FqName, Vec<String>>,
     /// The number of the transaction: counts the calls of [`TableCache::start`].
     round: u64,
 }
@@ -81,7 +84,19 @@ impl TableCache {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        *self = TableCache { round: self.round, ..TableCache::default() };
+        let left_out = std::mem::take(&mut self.left_out);
+        *self = TableCache { round: self.round, left_out, ..TableCache::default() };
+    }
+
+    /// Sets the columns of each table that are left out where the subscriber does not have them. Forgets everything else.
+    pub(super) fn leave_out(&mut self, columns: HashMap<FqName, Vec<String>>) {
+        self.left_out = columns;
+        self.clear();
+    }
+
+    /// What [`TableCache::leave_out`] has set.
+    pub(super) fn left_out(&self) -> &HashMap<FqName, Vec<String>> {
+        &self.left_out
     }
 
     /// The table, if it was compared with the catalog in this transaction. Notes that it is used.
@@ -155,8 +170,11 @@ impl TableCache {
     }
 
     /// Adds a table as the catalog has it now, or puts it in the place of the one with its name.
-    pub(super) fn put(&mut self, table: TargetTable) {
+    pub(super) fn put(&mut self, mut table: TargetTable) {
         let name = table.name.clone();
+        for column in self.left_out.get(&name).into_iter().flatten() {
+            table.leave_out(column);
+        }
         let key = table.by_row.is_none().then(|| default_key(&table)).flatten();
         let cached = CachedTable {
             classes: key.as_deref().map_or_else(Vec::new, |key| classes(&table, key)),

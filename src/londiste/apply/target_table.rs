@@ -64,7 +64,7 @@ pub(super) struct TargetColumn {
     pub(super) class: KeyClass,
     /// The built-in integer type that the column has.
     pub(super) integer: Option<IntegerType>,
-    /// The subscriber computes the column.
+    /// The subscriber computes the column, or does not have it ([`TargetTable::leave_out`]): it cannot be set.
     pub(super) generated: bool,
     /// `generated always as identity`
     pub(super) identity_always: bool,
@@ -112,6 +112,24 @@ impl TargetTable {
     /// The names of columns, for a list in SQL.
     pub(super) fn column_list(&self, columns: &[ColumnId]) -> Sql {
         Sql::join(columns.iter().map(|column| self.column(*column).quoted.clone()), ", ")
+    }
+
+    /// Lets events have a column that the table does not have: as with a generated column, its values are not written.
+    pub(super) fn leave_out(&mut self, name: &str) {
+        if self.by_name.contains_key(name) {
+            return;
+        }
+        self.by_name.insert(name.to_owned(), ColumnId::try_from(self.columns.len()).unwrap_or(ColumnId::MAX));
+        self.columns.push(TargetColumn {
+            name: name.to_owned(),
+            quoted: Sql::ident(name),
+            cast: Sql::from("pg_catalog.text"),
+            equality: Equality::built_in(),
+            class: KeyClass::Other,
+            integer: None,
+            generated: true,
+            identity_always: false,
+        });
     }
 
     /// What an insert has to say so that it may set an identity column.

@@ -15,7 +15,8 @@ use crate::config;
 use crate::error::Result;
 use crate::job::{Control, Output};
 
-/// Runs the command until no table is left to copy, parked ones aside, or a stop is requested.
+/// Runs the command until no table is left to copy, or a stop is requested. Parked tables, and those that are not in the
+/// queue's set any more, are not waited for.
 pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let context = Context::new(config, control);
     let (job, changes) = (Job::of(config), StateChanges::new());
@@ -50,7 +51,7 @@ async fn copy_all(
             tables = tables::load(&subscriber, &job.queue).await?;
         }
         copies.start(&config, &tables);
-        if control.stopping() || !tables.iter().any(is_unfinished) {
+        if control.stopping() || !tables.iter().any(|t| is_unfinished(t) && !copies.leaves_out(&t.name)) {
             return Ok(());
         }
         tokio::select! {

@@ -1,19 +1,22 @@
 //! `subscriber status`: the lag of the subscriber, and the states of its tables.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Serialize;
 
 use super::super::context::{Context, Job};
+use super::super::state::conditions::{self, Problem};
 use super::super::state::parking::Parked;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::SubscribedTable;
-use super::super::state::{completed, conditions, skips, tables};
+use super::super::state::{completed, skips, tables};
 use super::listing::as_text;
-use crate::error::Result;
+use crate::error::{Report, Result};
 use crate::job::{self, LastError, Output};
 use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
+use crate::text::one_line;
 
 /// What the command shows.
 #[derive(Serialize)]
@@ -22,11 +25,12 @@ struct Status {
     consumer: String,
     provider: String,
     subscriber: String,
-    /// Null when the queue does not exist or the consumer is not registered.
+    /// Null when the schemas or the queue do not exist, or the consumer is not registered.
     position: Option<Position>,
     /// Last tick that is applied on the subscriber.
     applied_tick: Option<i64>,
-    /// Why position and registration do not fit; null when they do, or no table is `ok`.
+    /// What is not there on the provider; else why position and registration do not fit; null when they do, or no table is
+    /// `ok`.
     problem: Option<String>,
     /// The last error near the end of the job's log file; null when the file cannot be read.
     last_error: Option<LastError>,
@@ -67,9 +71,9 @@ struct TableStatus {
 }
 
 impl TableStatus {
-    fn of(problem: Option<String>, table: SubscribedTable) -> TableStatus {
+    fn of(problem: Option<Problem>, table: SubscribedTable) -> TableStatus {
         let (parked, mend) = table.parked.map_or((None, None), |Parked { reason, mend }| (Some(reason), mend));
-        TableStatus { table: table.name, state: table.state, parked, mend, problem }
+        TableStatus { table: table.name, state: table.state, parked, mend, problem: problem.map(|p| p.to_string()) }
     }
 }
 
@@ -78,18 +82,28 @@ pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let applied = completed::last_tick(&subscriber, context.consumer()).await?;
     let tables = tables::load(&subscriber, context.queue()).await?;
-    let problem = if tables.iter().any(|t| t.state == TableState::Ok) {
-        conditions::position_objection(&provider, &subscriber, &Job::of(context.config).main_consumer()).await?
-    } else {
-        None
+    let gone = conditions::gone(&provider, context.queue()).await?;
+    let problem = match &gone {
+        Some(gone) => Some(one_line(&Report(gone).to_string())),
+        None if tables.iter().any(|t| t.state == TableState::Ok) => {
+            conditions::position_objection(&provider, &subscriber, &Job::of(context.config).main_consumer()).await?
+        }
+        None => None,
     };
-    let mut problems = conditions::table_problems(&provider, &subscriber, context.queue()).await?;
+    let (position, mut problems) = if gone.is_some() {
+        (None, HashMap::new())
+    } else {
+        (
+            position(context, &provider).await?,
+            conditions::table_problems(&provider, &subscriber, context.queue()).await?,
+        )
+    };
     Ok(Output::of(&Status {
         queue: context.queue().to_owned(),
         consumer: context.consumer().to_owned(),
         provider: provider.target().to_owned(),
         subscriber: subscriber.target().to_owned(),
-        position: position(context, &provider).await?,
+        position,
         applied_tick: applied.map(|TickId(tick)| tick),
         problem,
         last_error: context.config.common.logfile.as_deref().and_then(job::last_error),

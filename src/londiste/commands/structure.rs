@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::state::provider_queue;
 use super::listing::as_text;
 use crate::error::Result;
-use crate::pg::catalog::{self, Column, KeySource, Table};
+use crate::pg::catalog::{self, Column, Generated, KeySource, Table};
 use crate::pg::{Db, FqName, Role};
 
 /// A difference between the two sides that keeps a table from being replicated.
@@ -22,6 +22,8 @@ pub(crate) enum Difference {
     ColumnMissing(FqName, String),
     /// The column is part of the key on one side only.
     KeyDiffers(FqName, String),
+    /// The column is generated and virtual on the provider and plain on the subscriber: no trigger has its values.
+    Virtual(FqName, String),
 }
 
 impl fmt::Display for Difference {
@@ -35,6 +37,9 @@ impl fmt::Display for Difference {
                 write!(f, "{table}: column {column} on provider not on subscriber")
             }
             Difference::KeyDiffers(table, column) => write!(f, "{table}: pk different on column {column}"),
+            Difference::Virtual(table, column) => {
+                write!(f, "{table}: column {column} is virtual on provider: its values cannot be captured")
+            }
         }
     }
 }
@@ -92,7 +97,7 @@ pub(crate) fn compare(
     if !found.differences.is_empty() {
         return found;
     }
-    for column in provider.columns.iter().filter(|c| !c.generated) {
+    for column in provider.columns.iter().filter(|c| !c.is_generated()) {
         match subscriber.column(&column.name) {
             None => found.differences.push(Difference::ColumnMissing(name.clone(), column.name.clone())),
             Some(other) if on_provider(column) != on_subscriber(other) => {
@@ -101,7 +106,20 @@ pub(crate) fn compare(
             Some(_) => {}
         }
     }
-    if theirs != ours || !found.differences.is_empty() {
+    let different = theirs != ours || !found.differences.is_empty();
+    for (column, other) in provider.columns.iter().filter_map(|c| Some((c, subscriber.column(&c.name)?))) {
+        match (column.generated, other.generated) {
+            (Some(Generated::Virtual), None) => {
+                found.differences.push(Difference::Virtual(name.clone(), column.name.clone()));
+            }
+            (None, Some(_)) => found.notes.push(format!(
+                "table {name}: column {} is generated on subscriber and not on provider: the provider's values do not arrive",
+                column.name
+            )),
+            (Some(Generated::Stored) | None, None) | (Some(_), Some(_)) => {}
+        }
+    }
+    if different {
         found.notes.push(format!("table {name} structure is not same ({theirs}/{ours}), trying to continue"));
     }
     for (column, other) in provider.columns.iter().filter_map(|c| Some((c, subscriber.column(&c.name)?))) {
@@ -174,15 +192,19 @@ mod tests {
     use super::*;
     use crate::pg::catalog::RelationKind;
 
-    /// `"id* a b"`: columns, the key's with a star; `+` is a generated column.
+    /// `"id* a b"`: columns, the key's with a star; `+` is a generated column that is stored, `~` a virtual one.
     fn table(columns: &str) -> Table {
         let column = |(at, text): (usize, &str)| Column {
-            name: text.trim_end_matches(['*', '+']).to_owned(),
+            name: text.trim_end_matches(['*', '+', '~']).to_owned(),
             attnum: i16::try_from(at + 1).unwrap_or(0),
             type_name: "text".to_owned(),
             type_oid: 25,
             not_null: false,
-            generated: text.ends_with('+'),
+            generated: match text.chars().last() {
+                Some('+') => Some(Generated::Stored),
+                Some('~') => Some(Generated::Virtual),
+                _ => None,
+            },
             identity: None,
             key_position: i32::from(text.ends_with('*')),
         };
@@ -221,6 +243,21 @@ mod tests {
             messages("id* a b+", "id* a", None),
             ["WARNING table public.t structure is not same (kvv/kv), trying to continue"]
         );
+    }
+
+    #[test]
+    fn column_that_one_side_generates_is_told_of() {
+        for (provider, subscriber) in
+            [("id* a+", "id* a"), ("id* a+", "id* a+"), ("id* a~", "id* a~"), ("id* a~", "id* a+")]
+        {
+            assert!(messages(provider, subscriber, None).is_empty(), "{provider} {subscriber}");
+        }
+        let expected = "WARNING table public.t: column a is generated on subscriber and not on provider: the provider's values \
+                        do not arrive";
+        assert_eq!(messages("id* a", "id* a+", None), [expected]);
+        assert_eq!(messages("id* a", "id* a~", None), [expected]);
+        let expected = "ERROR public.t: column a is virtual on provider: its values cannot be captured";
+        assert_eq!(messages("id* a~", "id* a", None), [expected]);
     }
 
     #[test]

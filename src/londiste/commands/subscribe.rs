@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::context::{Context, Outcome};
 use super::super::state::tables::{self, Rows};
-use super::super::state::{provider_queue, triggers};
+use super::super::state::{overlaps, provider_queue, triggers};
 use super::super::table_lock::TableLock;
 use super::command::{CopyMode, Problems, Selection};
 use super::selection::Pattern;
@@ -81,8 +81,36 @@ fn warn_of_force() {
     tracing::warn!("--force used, ignoring errors");
 }
 
+/// Logs the tables that must not be subscribed to, and returns them, whatever problems are ignored: those that the provider
+/// gets from this subscriber, and those that another queue writes to, unless the copy keeps its rows.
+async fn overlapping(
+    context: &Context<'_>,
+    provider_db: &Db,
+    db: &Db,
+    wanted: &[FqName],
+    mode: CopyMode,
+) -> Result<BTreeSet<FqName>> {
+    let mut refused = BTreeSet::new();
+    let loops = overlaps::loops(provider_db, db).await?;
+    for (table, queue) in loops.iter().filter(|(table, _)| wanted.contains(table)) {
+        tracing::error!(
+            "Table {table} on provider is a subscriber of queue {queue} of this database: each change would go round for ever"
+        );
+        refused.insert(table.clone());
+    }
+    if mode == CopyMode::Copy {
+        for (table, other) in overlaps::other_queues(db, context.queue(), wanted).await? {
+            let refusal = overlaps::truncate_refusal(&table, &other);
+            tracing::error!("{refusal}. To merge the queues' rows, use --skip-truncate");
+            refused.insert(table);
+        }
+    }
+    Ok(refused)
+}
+
 /// Subscribes to the tables, each in a transaction of its own, which holds ACCESS EXCLUSIVE when it drops the table's
-/// triggers. Tables that are not offered, or whose structures differ, are left out unless their problems are ignored.
+/// triggers. Tables that are not offered, or whose structures differ, are left out unless their problems are ignored;
+/// those of [`overlapping`] are always left out. Fails when both databases are the same.
 pub(super) async fn add(
     context: &Context<'_>,
     tables: &Selection,
@@ -94,6 +122,7 @@ pub(super) async fn add(
     }
     let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
     let sides = Sides::read(context, &provider_db, &db).await?;
+    overlaps::refuse_same_database(&provider_db, &db).await?;
     let mut wanted = sides.select(tables);
     sides.keep_offered(&mut wanted, problems);
     let found = structure::compare_all(context, &provider_db, &db, &wanted).await?;
@@ -103,6 +132,8 @@ pub(super) async fn add(
         warn_of_force();
         bad.clear();
     }
+    let new: Vec<FqName> = wanted.iter().filter(|table| !sides.subscribed.contains(table)).cloned().collect();
+    bad.extend(overlapping(context, &provider_db, &db, &new, mode).await?);
     for table in &wanted {
         context.proceed()?;
         if sides.subscribed.contains(table) {

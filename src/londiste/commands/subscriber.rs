@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::super::context::{Context, Job, Outcome};
 use super::super::copy::{Progress, read_progress};
 use super::super::foreign_keys::Restored;
+use super::super::state::conditions::{self, Problem};
 use super::super::state::foreign_keys as stored_fkeys;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
-use super::super::state::{conditions, provider_queue, triggers};
+use super::super::state::{provider_queue, triggers};
 use super::super::table_lock::TableLock;
 use super::command::{Selection, Subscriber};
 use super::listing::as_text;
@@ -134,6 +135,7 @@ async fn missing(context: &Context<'_>) -> Result<Output> {
 
 async fn check(context: &Context<'_>) -> Result<Output> {
     let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
+    conditions::require(&provider_db, context.queue()).await?;
     let tables = provider_queue::tables(&provider_db, context.queue()).await?;
     let found = structure::compare_all(context, &provider_db, &db, &tables).await?;
     let failed = found.different().next().is_some() | !ok_holds(context, &provider_db, &db).await?;
@@ -142,22 +144,26 @@ async fn check(context: &Context<'_>) -> Result<Output> {
 
 /// Whether the conditions hold under which tables are `ok`; logs those that do not.
 async fn ok_holds(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool> {
-    let mut ok = tables::load(db, context.queue()).await?;
-    ok.retain(|t| t.state == TableState::Ok);
-    if ok.is_empty() {
-        return Ok(true);
-    }
-    let objection = conditions::position_objection(provider, db, &Job::of(context.config).main_consumer()).await?;
-    if let Some(objection) = &objection {
-        tracing::error!("Tables are ok, but {objection}");
+    let tables = tables::load(db, context.queue()).await?;
+    let mut holds = true;
+    if tables.iter().any(|t| t.state == TableState::Ok) {
+        let objection = conditions::position_objection(provider, db, &Job::of(context.config).main_consumer()).await?;
+        if let Some(objection) = &objection {
+            holds = false;
+            tracing::error!("Tables are ok, but {objection}");
+        }
     }
     let problems = conditions::table_problems(provider, db, context.queue()).await?;
-    let mut holds = objection.is_none();
-    for table in ok {
-        if let Some(problem) = problems.get(&table.name) {
-            holds = false;
-            tracing::error!("Table {} is ok, but changes may be missing: {problem}", table.name);
+    for table in &tables {
+        let Some(problem) = problems.get(&table.name) else { continue };
+        match (problem, table.state) {
+            (Problem::Loop(_), _) => tracing::error!("Table {} is never in sync: {problem}", table.name),
+            (_, TableState::Ok) => tracing::error!("Table {} is ok, but changes may be missing: {problem}", table.name),
+            (Problem::NotInSet(_), _) => tracing::error!("Table {} is not replicated: {problem}", table.name),
+            // A copy that runs or comes has all changes.
+            (Problem::Lost(_), _) => continue,
         }
+        holds = false;
     }
     Ok(holds)
 }

@@ -41,8 +41,11 @@ pub(super) struct Side {
 #[derive(Clone, Debug)]
 pub(super) struct ComparedTable {
     pub(super) name: FqName,
-    /// The key's columns, then all other columns that both sides have, in the provider's order.
+    /// The key's columns, then all other columns that both sides have and at most one of them generates, in the provider's
+    /// order.
     pub(super) columns: Vec<String>,
+    /// Which of the columns the subscriber generates, so that they cannot be set.
+    pub(super) generated: Vec<bool>,
     /// `columns` as they are written in SQL: quoted only where needed.
     pub(super) quoted: Vec<Sql>,
     /// The table as it is written in SQL.
@@ -87,6 +90,7 @@ impl ComparedTable {
                 key_types: columns[..key_len].iter().map(|c| Sql::from_server(c.type_name.clone())).collect(),
             }
         };
+        let generated = pairs.iter().map(|pair| pair.ours.is_generated()).collect();
         let (quoted_table, quoted) = quote(provider_db, &table.name, &columns).await?;
         Ok(ComparedTable {
             name: table.name.clone(),
@@ -97,6 +101,7 @@ impl ComparedTable {
             provider: side(table.on_provider, |pair| pair.theirs.clone()),
             subscriber: side(table.on_subscriber, |pair| pair.ours.clone()),
             columns,
+            generated,
             key_len,
             orders,
         })
@@ -213,8 +218,10 @@ fn pairs<'a>(theirs: &'a Table, ours: &'a Table, chosen: Option<&[String]>) -> O
     }
     let pair = |name: &str, in_key| Some(Pair { theirs: theirs.column(name)?, ours: ours.column(name)?, in_key });
     let mut pairs = key.iter().map(|name| pair(name, true)).collect::<Option<Vec<_>>>()?;
-    let others = theirs.columns.iter().filter(|c| !c.generated && !key.contains(&c.name.as_str()));
-    pairs.extend(others.filter_map(|c| pair(&c.name, false)).filter(|pair| !pair.ours.generated));
+    let others = theirs.columns.iter().filter(|c| !key.contains(&c.name.as_str()));
+    // What both sides generate is not replicated.
+    let replicated = |pair: &Pair<'_>| !(pair.theirs.is_generated() && pair.ours.is_generated());
+    pairs.extend(others.filter_map(|c| pair(&c.name, false)).filter(replicated));
     Some(pairs)
 }
 

@@ -31,7 +31,7 @@ const BATCH: usize = 1000;
 /// How the execution ended.
 pub(super) enum Executed {
     All,
-    /// The provider's table could not be locked; the error is in the log.
+    /// The provider's table could not be locked, or rows differ that no statement can change; the error is in the log.
     NotThis,
     /// Replay does not catch up; the error is in the log.
     Lagging,
@@ -103,7 +103,9 @@ impl<'a> Executor<'a> {
         let changes: Vec<RowFix> = keys
             .iter()
             .filter_map(|key| match (theirs.remove(key), ours.remove(key)) {
-                (Some(provider), Some(subscriber)) => RowFix::of(Pair::Both { provider, subscriber }),
+                (Some(provider), Some(subscriber)) => {
+                    RowFix::of(Pair::Both { provider, subscriber }, &self.compared.generated).fix()
+                }
                 (Some(row), None) => Some(RowFix::Insert(row)),
                 (None, Some(row)) => Some(RowFix::Delete(row)),
                 (None, None) => None,

@@ -19,14 +19,41 @@ pub(super) enum RowFix {
     Delete(RowText),
 }
 
+/// The result of comparing a pair.
+pub(super) enum Compared {
+    /// The two sides are equal.
+    Equal,
+    /// The two sides differ only in columns that the subscriber generates: no statement sets these.
+    GeneratedDiffer,
+    /// The change makes the two sides equal, except in columns that the subscriber generates.
+    Differ(RowFix),
+}
+
+impl Compared {
+    /// The change, if there is one.
+    pub(super) fn fix(self) -> Option<RowFix> {
+        match self {
+            Compared::Differ(fix) => Some(fix),
+            Compared::Equal | Compared::GeneratedDiffer => None,
+        }
+    }
+}
+
 impl RowFix {
-    /// The change for a pair; `None` when its two sides are equal.
-    pub(super) fn of(pair: Pair) -> Option<RowFix> {
+    /// Compares the two sides of a pair. `generated` tells which columns the subscriber generates.
+    pub(super) fn of(pair: Pair, generated: &[bool]) -> Compared {
         match pair {
-            Pair::Provider(row) => Some(RowFix::Insert(row)),
-            Pair::Subscriber(row) => Some(RowFix::Delete(row)),
-            Pair::Both { provider, subscriber } if provider == subscriber => None,
-            Pair::Both { provider, subscriber } => Some(RowFix::Update { provider, subscriber }),
+            Pair::Provider(row) => Compared::Differ(RowFix::Insert(row)),
+            Pair::Subscriber(row) => Compared::Differ(RowFix::Delete(row)),
+            Pair::Both { provider, subscriber } if provider == subscriber => Compared::Equal,
+            Pair::Both { provider, subscriber } => {
+                let mut columns = provider.iter().zip(&subscriber).zip(generated);
+                if columns.any(|((a, b), generated)| !generated && a != b) {
+                    Compared::Differ(RowFix::Update { provider, subscriber })
+                } else {
+                    Compared::GeneratedDiffer
+                }
+            }
         }
     }
 
@@ -53,20 +80,24 @@ impl RowFix {
 }
 
 fn insert_sql(compared: &ComparedTable, row: &RowText) -> Sql {
+    fn settable<'a, T>(of: impl Iterator<Item = T> + 'a, compared: &'a ComparedTable) -> impl Iterator<Item = T> + 'a {
+        of.zip(&compared.generated).filter(|(_, generated)| !**generated).map(|(item, _)| item)
+    }
     sql!(
         "insert into {table} ({columns}){overriding} values ({values});",
         table = &compared.quoted_table,
-        columns = Sql::join(compared.quoted.iter().cloned(), ", "),
+        columns = Sql::join(settable(compared.quoted.iter(), compared).cloned(), ", "),
         overriding = if compared.overrides_identity { " overriding system value" } else { "" },
-        values = Sql::join(row.iter().map(|v| literal(v.as_deref())), ", ")
+        values = Sql::join(settable(row.iter(), compared).map(|v| literal(v.as_deref())), ", ")
     )
 }
 
 /// Sets the columns that differ; the condition names their old values too, so that the statement does nothing when the
 /// row has changed meanwhile.
 fn update_sql(compared: &ComparedTable, provider: &RowText, subscriber: &RowText) -> Sql {
-    let changed: Vec<usize> =
-        (compared.key_len..compared.columns.len()).filter(|i| provider[*i] != subscriber[*i]).collect();
+    let changed: Vec<usize> = (compared.key_len..compared.columns.len())
+        .filter(|i| !compared.generated[*i] && provider[*i] != subscriber[*i])
+        .collect();
     let set = changed
         .iter()
         .map(|i| sql!("{column} = {value}", column = &compared.quoted[*i], value = literal(provider[*i].as_deref())));

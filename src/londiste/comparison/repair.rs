@@ -10,7 +10,7 @@ use super::super::context::Context;
 use super::arguments::Repair;
 use super::compared_table::ComparedTable;
 use super::execute::{Executed, Executor};
-use super::fix::{Counts, FixFile, RowFix};
+use super::fix::{Compared, Counts, FixFile, RowFix};
 use super::subject::{Subject, subjects};
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
 use super::walk::{Merge, Pair};
@@ -58,11 +58,18 @@ async fn repair(
     let provider = (&*point.provider, compared.provider.rows_sql());
     let subscriber = (&*point.subscriber, compared.subscriber.rows_sql());
     let mut merge = Merge::start(&compared, provider, subscriber).await?;
-    let (mut theirs, mut ours, mut missed) = (0_u64, 0_u64, Counts::default());
+    let (mut theirs, mut ours, mut generated, mut missed) = (0_u64, 0_u64, 0_u64, Counts::default());
     while let Some(pair) = merge.next().await? {
         theirs += u64::from(!matches!(pair, Pair::Subscriber(_)));
         ours += u64::from(!matches!(pair, Pair::Provider(_)));
-        let Some(change) = RowFix::of(pair) else { continue };
+        let change = match RowFix::of(pair, &compared.generated) {
+            Compared::Equal => continue,
+            Compared::GeneratedDiffer => {
+                generated += 1;
+                continue;
+            }
+            Compared::Differ(change) => change,
+        };
         missed.add(&change);
         match &mut apply {
             None => file.write(&change.sql(&compared))?,
@@ -80,6 +87,12 @@ async fn repair(
     tracing::info!("finished {name}: src: {theirs} rows, dst: {ours} rows, missed: {missed}");
     if let Some(apply) = apply {
         tracing::info!("applied {name}: {}", apply.done());
+    }
+    if generated > 0 {
+        tracing::error!(
+            "{name}: {generated} rows differ in columns that the subscriber generates, which no statement can set"
+        );
+        return Ok(Executed::NotThis);
     }
     Ok(applied)
 }

@@ -12,7 +12,7 @@ use super::super::state::tables::{Moved, SubscribedTable};
 use super::super::state::{completed, parking};
 use super::shared::{Goal, Sessions};
 use super::table_copy::{BUSY_PAUSE, Copy, Step};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::Stats;
 use crate::pg::{Db, Sql};
 use crate::pgq::consumer::{self, Join};
@@ -132,7 +132,12 @@ impl Copy {
         let filter = table.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn);
         let wanted = Wanted { filters: HashMap::from([(self.table.clone(), filter)]), only: Some(self.table.clone()) };
         let mut extras = CatchUp { copy: self, table, expected: batch.prev_tick };
-        let applied = match Box::pin(batch::process(&reader, batch, &wanted, applier, &mut extras)).await? {
+        applier.check_left_out(provider).await?;
+        let done = match Box::pin(batch::process(&reader, batch, &wanted, applier, &mut extras)).await {
+            Err(Error::Apply(fault)) if applier.leaves_out(provider, &fault).await? => return Ok(Step::Again),
+            done => done?,
+        };
+        let applied = match done {
             Processed::Applied(applied) => Some(applied),
             Processed::AlreadyDone => None,
             Processed::ComesAgain => return Ok(Step::Pause(BUSY_PAUSE)),

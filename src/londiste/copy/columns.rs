@@ -11,12 +11,14 @@ pub(super) struct Columns {
     pub(super) names: Vec<String>,
     /// Whether every type is built in, the same on both sides, and has the same binary form on both servers.
     pub(super) binary: bool,
+    /// Whether the provider generates one of them: COPY reads such a column only from a query.
+    pub(super) computed: bool,
 }
 
 impl Columns {
-    /// The provider's columns by name, less the columns that are generated on either side. Fails when the subscriber
-    /// does not have one of them, and when either side does not have the table. Further columns of the subscriber get
-    /// their defaults.
+    /// The provider's columns by name, less the columns that the subscriber generates, and the provider's generated columns that
+    /// the subscriber does not have. Fails when the subscriber does not have another one, and when either side does not
+    /// have the table. Further columns of the subscriber get their defaults.
     pub(super) async fn shared(provider: &Db, subscriber: &Db, table: &FqName) -> Result<Columns> {
         let theirs = catalog::columns(provider, table).await?;
         let ours = catalog::columns(subscriber, table).await?;
@@ -29,16 +31,21 @@ impl Columns {
             }
         }
         let mut names = Vec::with_capacity(theirs.len());
-        for column in theirs.iter().filter(|c| !c.generated) {
+        let mut computed = false;
+        for column in &theirs {
             match ours.iter().find(|c| c.name == column.name) {
-                Some(our) if our.generated => {}
-                Some(_) => names.push(column.name.clone()),
+                Some(our) if our.is_generated() => {}
+                Some(_) => {
+                    computed |= column.is_generated();
+                    names.push(column.name.clone());
+                }
+                None if column.is_generated() => {}
                 None => return Err(missing(subscriber, table, column)),
             }
         }
         let binary = binary_types(provider, table, &names).await?;
         let binary = binary.is_some() && binary == binary_types(subscriber, table, &names).await?;
-        Ok(Columns { names, binary })
+        Ok(Columns { names, binary, computed })
     }
 
     /// `"a", "b"`.

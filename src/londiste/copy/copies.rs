@@ -15,6 +15,7 @@ use super::super::context::Job;
 use super::super::foreign_keys;
 use super::super::state::changes::StateChanges;
 use super::super::state::copy_consumer;
+use super::super::state::sources::{self, Break, Sources};
 use super::super::state::table_state::{Actor, TableState};
 use super::super::state::tables::{self, Moved, SubscribedTable};
 use super::consumers;
@@ -49,6 +50,8 @@ pub(crate) struct Copies {
     freed: HashSet<FqName>,
     /// Tables whose foreign keys could not be dropped because of a lock, with the time of the next try.
     locked: HashMap<FqName, Instant>,
+    /// Tables that wait because the provider does not have them in the queue's set any more: each is logged once.
+    not_offered: HashSet<FqName>,
     shared: Shared,
 }
 
@@ -90,6 +93,7 @@ impl Copies {
             failures: HashMap::new(),
             freed: HashSet::new(),
             locked: HashMap::new(),
+            not_offered: HashSet::new(),
             shared: Shared {
                 // Is cancelled with the process's abort request.
                 stop: control.abort().child_token(),
@@ -182,6 +186,11 @@ impl Copies {
         self.failures.get(table).is_some_and(|f| Instant::now() < f.again_at) && !self.is_running(table)
     }
 
+    /// Whether the table is not copied because the provider does not have it in the queue's set any more.
+    pub(crate) fn leaves_out(&self, table: &FqName) -> bool {
+        self.not_offered.contains(table)
+    }
+
     /// Drops the foreign keys from and to every table that waits for its copy, with the locks of
     /// [`foreign_keys::drop_all`]. Events of such a table are left out, and a row of another table may refer to the row
     /// of such an event: the keys must be gone when the first event is left out, not only when a place for the copy is
@@ -219,8 +228,8 @@ impl Copies {
     }
 
     /// Changes waiting tables from `-` to `in-copy`, the biggest first, up to `parallel_copies`, and gives each a
-    /// consumer name. Tables whose foreign keys are not dropped, or whose void copy still runs, are passed over.
-    /// Returns whether a state was changed.
+    /// consumer name. Passes over tables whose foreign keys are not dropped, whose void copy still runs, or which the
+    /// provider had in the queue's set and has no more. Returns whether a state was changed.
     pub(crate) async fn begin(
         &mut self,
         config: &config::Londiste,
@@ -237,9 +246,12 @@ impl Copies {
         if room == 0 || waiting.is_empty() || self.shared.stop.is_cancelled() {
             return Ok(false);
         }
+        let offered = sources::offered(provider, &self.job.queue).await?;
+        let waiting = self.keep_offered(subscriber, &offered, waiting).await?;
         let mut begun = 0;
         for table in biggest_first(provider, waiting).await? {
-            begun += usize::from(self.begin_one(subscriber, table).await? == Moved::Moved);
+            let since = offered.get(&table.name);
+            begun += usize::from(self.begin_one(subscriber, table, since).await? == Moved::Moved);
             if begun == room || self.shared.stop.is_cancelled() {
                 break;
             }
@@ -247,9 +259,37 @@ impl Copies {
         Ok(begun > 0)
     }
 
-    /// Stores state and consumer name in one transaction: a `copy` command that runs beside replay may have read the
-    /// same `-` and stored its change first. Then nothing is changed.
-    async fn begin_one(&self, subscriber: &Db, table: &SubscribedTable) -> Result<Moved> {
+    /// Leaves out the tables that the provider had in the set and has no more: nothing captures their changes. A table that was
+    /// never in the set is one whose events another program writes.
+    async fn keep_offered<'a>(
+        &mut self,
+        subscriber: &Db,
+        offered: &Sources,
+        waiting: Vec<&'a SubscribedTable>,
+    ) -> Result<Vec<&'a SubscribedTable>> {
+        let queue = &self.job.queue;
+        self.not_offered.retain(|name| !offered.contains_key(name));
+        if waiting.iter().all(|t| offered.contains_key(&t.name)) {
+            return Ok(waiting);
+        }
+        let stored = sources::stored(subscriber, queue).await?;
+        let (kept, left): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|t| offered.contains_key(&t.name) || !stored.contains_key(&t.name));
+        for table in left {
+            if self.not_offered.insert(table.name.clone()) {
+                let (name, reason) = (&table.name, Break::NotInSet.reason(queue));
+                tracing::warn!(
+                    "Table {name} is not copied: {reason}. Add it there with \"rlondiste INI provider add {name}\", or run \
+                     \"rlondiste INI subscriber remove {name}\""
+                );
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Stores state, consumer name and, where it is known, since when the table is captured, in one transaction: a `copy`
+    /// command that runs beside replay may have read the same `-` and stored its change first. Then nothing is changed.
+    async fn begin_one(&self, subscriber: &Db, table: &SubscribedTable, since: Option<&String>) -> Result<Moved> {
         let queue = &self.job.queue;
         let tx = subscriber.begin("start the copy", "begin").await?;
         if copy_consumer::take(&tx, queue, &table.name, &self.job.consumer).await?.is_none() {
@@ -258,6 +298,9 @@ impl Copies {
         }
         if tables::transition(&tx, queue, table, TableState::InCopy, Actor::Replay).await? == Moved::Changed {
             return Ok(Moved::Changed);
+        }
+        if let Some(since) = since {
+            sources::store(&tx, queue, &[(&table.name, since)]).await?;
         }
         tx.commit("start the copy").await?;
         tracing::info!("Table {} status changed to '{}'", table.name, TableState::InCopy);

@@ -7,6 +7,7 @@ use crate::pg::catalog;
 use crate::pg::{Db, FqName, Sql, sql, text};
 use crate::pgq::snapshot::Snapshot;
 
+use super::super::state::overlaps;
 use super::super::state::tables::SubscribedTable;
 use super::super::state::triggers;
 use super::columns::Columns;
@@ -47,6 +48,7 @@ pub(super) async fn copy_table(
     if table.skip_truncate {
         tracing::info!("{name}: skipping truncate");
     } else {
+        refuse_to_empty(tx, config, name).await?;
         tracing::info!("{name}: truncating");
         let only = if Relation::of(tx, name).await?.partitioned { "" } else { "only " };
         let truncate = sql!("truncate {only}{table}", only = only, table = name);
@@ -77,6 +79,19 @@ pub(super) async fn analyze(subscriber: &Db, name: &FqName) -> Result<()> {
     // Expressions of indexes may call functions of users.
     tx.with_users_path(tx.batch("analyze", sql!("analyze {table}", table = name))).await.map_err(about)?;
     tx.commit("analyze").await
+}
+
+/// Fails when another queue writes to the table too: its rows would be gone.
+async fn refuse_to_empty(tx: &Db, config: &config::Londiste, table: &FqName) -> Result<()> {
+    let others = overlaps::other_queues(tx, &config.pgq_queue_name, std::slice::from_ref(table)).await?;
+    let Some(other) = others.get(table) else { return Ok(()) };
+    Err(Error::refused(
+        overlaps::truncate_refusal(table, other),
+        format!(
+            "To merge the queues' rows, run \"rlondiste INI subscriber remove {table}\", delete the rows of this queue, if there \
+             are any, and run \"rlondiste INI subscriber add {table} --skip-truncate\"."
+        ),
+    ))
 }
 
 async fn prepare(tx: &Db, config: &config::Londiste) -> Result<()> {
@@ -119,7 +134,9 @@ async fn copy_rows(
                 condition = Sql::from_operator(condition)
             )
         }
-        None if source.partitioned => sql!("(select {list} from {table})", list = &list, table = name),
+        None if source.partitioned || columns.computed => {
+            sql!("(select {list} from {only}{table})", list = &list, only = source.only(), table = name)
+        }
         None => sql!("{table} ({list})", table = name, list = &list),
     };
     // COPY can store rows frozen in a table that was truncated in the same transaction. PostgreSQL refuses that for

@@ -18,7 +18,7 @@ use super::super::schema;
 use super::super::state::copy_consumer::{self, Heirs};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
-use super::super::state::{completed, queue_consumer};
+use super::super::state::{completed, conditions, overlaps, queue_consumer};
 use super::main_loop::Replay;
 use super::sessions::Sessions;
 use crate::error::{Error, Result, Role};
@@ -37,6 +37,15 @@ impl Replay {
         let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, job_name, abort).await?;
         schema::take_over(&subscriber).await?;
         let queue = &self.job.queue;
+        conditions::require(&provider, queue).await?;
+        for (table, back) in overlaps::loops(&provider, &subscriber).await? {
+            if tables::load_one(&subscriber, queue, &table).await?.is_some() {
+                tracing::warn!(
+                    "Table {table} goes round: the provider gets it from queue {back} of this subscriber. Run \"subscriber remove \
+                     {table}\" on one of the two sides"
+                );
+            }
+        }
         tables::spell_ok(&subscriber, queue).await?;
         copy_void_again(&provider, &subscriber, queue).await?;
         let former_copy = Consumer { queue: queue.clone(), name: copy_consumer::base_name(&self.job.consumer) };
@@ -57,6 +66,7 @@ impl Replay {
             tables::listen(&subscriber).await?;
         }
         self.look_for_unused_at = Instant::now();
+        self.capture.forget();
         self.applier.forget();
         self.sequences.forget();
         Ok(Sessions { provider, subscriber, abilities, position })

@@ -11,9 +11,10 @@ use super::super::batch::{self, BatchExtras, Processed, Reader, Turn, Wanted};
 use super::super::context::Job;
 use super::super::copy::{Copies, Goal, copy_void_again};
 use super::super::state::changes::{ChangeListener, StateChanges};
-use super::super::state::emptied;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
+use super::super::state::{conditions, emptied};
+use super::capture_watch::CaptureWatch;
 use super::sequences::{self, Sequences};
 use super::sessions::Sessions;
 use super::tidy::Tidy;
@@ -25,7 +26,8 @@ use crate::pg::{Db, FqName, Sql};
 use crate::pgq::consumer::{Consumer, Join};
 use crate::pgq::{Batch, failed_queue};
 
-/// How often to look for consumers of copies that are over, when no notification comes.
+/// How often to look for consumers of copies that are over, and for tables that are not captured any more, when no
+/// notification comes.
 const UNUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often the log says that another process reads as the same consumer.
@@ -64,10 +66,11 @@ pub(super) struct Replay {
     pub(super) copies: Copies,
     pub(super) sequences: Sequences,
     tidy: Tidy,
+    pub(super) capture: CaptureWatch,
     pub(super) changes: StateChanges,
     /// When a tick was last forced for tables that wait for one.
     pub(super) tick_asked_at: Option<Instant>,
-    /// When to look next for consumers of copies that are over.
+    /// When to look next for consumers of copies that are over, and for tables that are not captured any more.
     pub(super) look_for_unused_at: Instant,
     /// When the log last said that another process reads as the same consumer.
     other_reader_told_at: Option<Instant>,
@@ -85,6 +88,7 @@ impl Replay {
             copies: Copies::new(job.clone(), &config, &control, &changes, Goal::Ok),
             sequences: Sequences::default(),
             tidy: Tidy::default(),
+            capture: CaptureWatch::default(),
             changes,
             tick_asked_at: None,
             look_for_unused_at: Instant::now(),
@@ -110,7 +114,9 @@ impl Replay {
         if self.hand_over(sessions, &batch, &tables, &mut changes).await? == Gate::Shut {
             return Ok(Worked::Again);
         }
+        self.applier.check_left_out(&sessions.provider).await?;
         match self.process(sessions, &batch, &tables).await {
+            Err(Error::Apply(fault)) if self.applier.leaves_out(&sessions.provider, &fault).await? => {}
             // The events that a parked table catches up with would be missing in the mirror queue: with a mirror,
             // replay stops.
             Err(Error::Apply(fault)) if fault.is_structure() && self.config.mirror_queue.is_none() => {
@@ -151,9 +157,14 @@ impl Replay {
         }
         let mut tables = tables::load(subscriber, &self.job.queue).await?;
         self.copies.stop_void(&tables);
-        if Instant::now() >= self.look_for_unused_at {
+        let is_due = Instant::now() >= self.look_for_unused_at;
+        if is_due {
+            conditions::require(provider, &self.job.queue).await?;
             self.copies.forget_unused(provider, subscriber).await?;
             self.look_for_unused_at = Instant::now() + UNUSED_PAUSE;
+        }
+        if (is_due || self.capture.is_waiting()) && self.capture.look(sessions, &self.job.queue, &tables).await? {
+            tables = tables::load(subscriber, &self.job.queue).await?;
         }
         self.copies.free_waiting(subscriber, &tables).await?;
         if !self.control.stopping() && self.copies.begin(&self.config, provider, subscriber, &tables).await? {

@@ -1,6 +1,7 @@
 //! Replay: applies the queue's batches to the subscriber, and takes tables over from their copies.
 
 mod attach;
+mod capture_watch;
 mod hand_over;
 mod lost_changes;
 mod main_loop;

@@ -187,6 +187,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../sql/londiste/functions/londiste.provider_get_problems.sql"),
     ),
     (
+        "londiste.provider_get_sources",
+        include_str!("../../../sql/londiste/functions/londiste.provider_get_sources.sql"),
+    ),
+    (
         "londiste.provider_remove_table",
         include_str!("../../../sql/londiste/functions/londiste.provider_remove_table.sql"),
     ),

@@ -5,24 +5,70 @@
 //! |---|---|---|
 //! | the position and the consumer's registration fit, and name the same tick | replay at its start and at each batch; [`position_objection`] for `check` and `status` | replay stops |
 //! | the table under the captured name is the one that was added; it has exactly its triggers, enabled, calling the functions of its queue; its key columns are still a key | `londiste.capture_check()` at each maintenance; [`table_problems`] for `check` and `status` | captured anew, copied again; copied again at once when a later event cannot be applied |
+//! | the provider does not get the table from this subscriber | `subscriber add`; replay at its start and [`table_problems`] for `check` and `status` | not added; a warning |
+//! | the subscriber does not generate a column that the provider does not | `subscriber add` and `check`; `compare --checksum` shows the rows | a warning |
 //! | no crash of the subscriber has emptied the table, which is unlogged | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
 //! | the provider's transaction counter is not behind the snapshot of the table's copy | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
 //! | replay's user sees all rows; the columns and the key exist | replay, at the table's first event after a change of the table | the table is parked |
-//! | the queue, the schemas and the subscription exist | each statement about them | replay stops |
+//! | the queue and the schemas exist | [`require`]: replay at its start and each half minute, `check`; [`gone`] for `status` | replay stops |
+//! | the provider has had the table in the queue's set without a break since the copy | replay each half minute; [`table_problems`] for `check` and `status` | copied again, once the table is in the set |
 //!
 //! The functions of this file change nothing and lock nothing.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::completed::{self, Position};
-use super::{emptied, queue_consumer, strange_snapshot};
-use crate::error::Result;
+use super::sources::{self, Break};
+use super::{emptied, overlaps, queue_consumer, strange_snapshot};
+use crate::error::{Error, Result};
 use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
 use crate::pgq::consumer::{self, Consumer, Registration};
 
 /// How many times both sides are read when replay moves its position between the reads.
 const TRIES: usize = 5;
+
+/// Fails with [`Error::Missing`] when something that all replication rests on is not there on the provider: schema `pgq`,
+/// schema `londiste`, the queue.
+pub(crate) async fn require(provider: &Db, queue: &str) -> Result<()> {
+    gone(provider, queue).await?.map_or(Ok(()), Err)
+}
+
+/// The error of [`require`].
+pub(crate) async fn gone(provider: &Db, queue: &str) -> Result<Option<Error>> {
+    const ACTION: &str = "look for the schemas";
+    const COPY_AGAIN: &str = "run \"rlondiste INI subscriber resync --all\", since its events are lost";
+    let sql = "select pg_catalog.to_regclass('pgq.queue') is not null,
+                      pg_catalog.to_regclass('londiste.provider_table') is not null";
+    let row = provider.query_one(ACTION, sql, &[]).await?;
+    let (pgq, londiste): (bool, bool) = (row.get(0), row.get(1));
+    let place = provider.target();
+    if !pgq {
+        return Ok(Some(Error::missing(
+            format!("schema pgq does not exist on provider ({place}), and no queue"),
+            format!("Run \"rlondiste INI provider install\". If the queue was there before, then {COPY_AGAIN}."),
+        )));
+    }
+    if !londiste {
+        return Ok(Some(Error::missing(
+            format!("schema londiste does not exist on provider ({place}): no change of its tables is captured"),
+            "Run \"rlondiste INI provider install\" and \"rlondiste INI provider add\" for each table; tables that were \
+             captured before are copied again.",
+        )));
+    }
+    let sql = "select exists (select from pgq.queue q where q.queue_name = $1)";
+    if provider.query_one("look for the queue", sql, &[text(&queue)]).await?.get(0) {
+        return Ok(None);
+    }
+    Ok(Some(Error::missing(
+        format!("queue {queue} does not exist on provider ({place})"),
+        format!(
+            "Check pgq_queue_name in the ini file. \"rlondiste INI provider install\" creates the queue; if it was there before, \
+             then {COPY_AGAIN}."
+        ),
+    )))
+}
 
 /// Why position and registration do not fit, as a text for a message; to be asked when tables are `ok`. `None` when they fit, when
 /// no consumer has a position, and when replay moved on during each of [`TRIES`] reads.
@@ -36,7 +82,8 @@ pub(crate) async fn position_objection(provider: &Db, subscriber: &Db, consumer:
         };
         let Some(registered) = consumer.registration(provider).await? else {
             return Ok(Some(format!(
-                "consumer {} is not registered on queue {} on provider any more: events may be lost",
+                "consumer {} is not registered on queue {} on provider any more: events may be lost. Run replay once with --rewind, \
+                 if the queue still has them, else \"rlondiste INI subscriber resync --all\"",
                 consumer.name, consumer.queue
             )));
         };
@@ -81,22 +128,57 @@ fn compare(
     })
 }
 
+/// Why the rows of a table may not be the provider's; the texts are clauses about the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// Changes were not captured, or the rows are gone: a copy brings them.
+    Lost(String),
+    /// No change is captured; a copy waits until an operator has added the table on the provider.
+    NotInSet(String),
+    /// Changes go round between the two databases.
+    Loop(String),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Lost(text) | Problem::NotInSet(text) | Problem::Loop(text) => f.write_str(text),
+        }
+    }
+}
+
 /// Why the rows of the queue's tables may not be the provider's although no state says so, by table: changes are not captured or
-/// may not have been since the last maintenance, or the table's copy has become void.
-pub(crate) async fn table_problems(provider: &Db, subscriber: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
+/// may not have been since the last maintenance or the copy, or the table's copy has become void.
+pub(crate) async fn table_problems(provider: &Db, subscriber: &Db, queue: &str) -> Result<HashMap<FqName, Problem>> {
     let mut problems = capture_problems(provider, queue).await?;
+    let breaks = sources::breaks(&sources::offered(provider, queue).await?, &sources::stored(subscriber, queue).await?);
+    for (table, found) in breaks {
+        let reason = found.reason(queue);
+        let problem = match found {
+            Break::Anew => Problem::Lost(reason),
+            Break::NotInSet => {
+                Problem::NotInSet(format!("{reason}: add it there with \"rlondiste INI provider add {table}\""))
+            }
+        };
+        problems.insert(table, problem);
+    }
+    for (table, back) in overlaps::loops(provider, subscriber).await? {
+        let text =
+            format!("the provider gets it from queue {back} of this subscriber, so each change goes round for ever");
+        problems.insert(table, Problem::Loop(text));
+    }
     for table in emptied::tables(subscriber, queue).await? {
-        problems.entry(table).or_insert_with(|| emptied::REASON.to_owned());
+        problems.entry(table).or_insert_with(|| Problem::Lost(emptied::REASON.to_owned()));
     }
     for table in strange_snapshot::tables(provider, subscriber, queue).await? {
-        problems.entry(table).or_insert_with(|| strange_snapshot::REASON.to_owned());
+        problems.entry(table).or_insert_with(|| Problem::Lost(strange_snapshot::REASON.to_owned()));
     }
     Ok(problems)
 }
 
 /// The part of [`table_problems`] that the provider knows. Empty on a provider with the schema of Londiste 2.1 or of an older
 /// rlondiste, which cannot tell.
-async fn capture_problems(provider: &Db, queue: &str) -> Result<HashMap<FqName, String>> {
+async fn capture_problems(provider: &Db, queue: &str) -> Result<HashMap<FqName, Problem>> {
     const ACTION: &str = "look for tables that are not captured";
     const KNOWN: &str = "select pg_catalog.to_regprocedure('londiste.provider_get_problems(text)') is not null";
     const PROBLEMS: &str = "select p.table_name, p.problem from londiste.provider_get_problems($1) p";
@@ -104,7 +186,7 @@ async fn capture_problems(provider: &Db, queue: &str) -> Result<HashMap<FqName, 
         return Ok(HashMap::new());
     }
     let rows = provider.query(ACTION, PROBLEMS, &[text(&queue)]).await?;
-    Ok(rows.iter().map(|row| (FqName::parse(row.get(0)), row.get(1))).collect())
+    Ok(rows.iter().map(|row| (FqName::parse(row.get(0)), Problem::Lost(row.get(1)))).collect())
 }
 
 #[cfg(test)]

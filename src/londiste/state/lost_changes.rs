@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use tokio_postgres::error::SqlState;
 
+use super::conditions::{self, Problem};
 use super::foreign_keys::{self, FkeyEnd};
+use super::provider_queue;
 use super::tables::SubscribedTable;
-use super::{conditions, provider_queue};
 use crate::error::{Error, FaultKind, Result};
 use crate::pg::{Db, FqName};
 use crate::pgq::{TickId, later_events};
@@ -110,7 +111,8 @@ async fn known_reasons(
     tables: &[&SubscribedTable],
 ) -> Result<BTreeMap<FqName, String>> {
     let mut problems = conditions::table_problems(provider, subscriber, queue).await?;
-    let names = tables.iter().map(|table| table.name.clone()).filter(|name| problems.contains_key(name));
-    let there = provider_queue::existing(provider, &names.collect::<Vec<_>>()).await?;
-    Ok(there.into_iter().filter_map(|name| problems.remove_entry(&name)).collect())
+    let lost =
+        tables.iter().map(|table| &table.name).filter(|name| matches!(problems.get(name), Some(Problem::Lost(_))));
+    let there = provider_queue::existing(provider, &lost.cloned().collect::<Vec<_>>()).await?;
+    Ok(there.into_iter().filter_map(|name| problems.remove(&name).map(|problem| (name, problem.to_string()))).collect())
 }

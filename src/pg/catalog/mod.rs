@@ -12,6 +12,6 @@ mod triggers;
 
 pub use dependents::{Dependent, DependentKind, dependent_objects};
 pub(crate) use relations::{RelationKind, TableEntry, relations, sequences, tables};
-pub use structure::{Column, Identity, KeySource, Table, structures};
+pub use structure::{Column, Generated, Identity, KeySource, Table, structures};
 pub(crate) use structure::{columns, structure};
 pub use triggers::{Trigger, triggers};

@@ -18,6 +18,15 @@ pub enum Identity {
     ByDefault,
 }
 
+/// How a generated column has its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generated {
+    /// `stored`
+    Stored,
+    /// `virtual`, from PostgreSQL 18 on: computed when it is read.
+    Virtual,
+}
+
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -31,8 +40,8 @@ pub struct Column {
     pub type_oid: u32,
     /// Whether it is `not null`.
     pub not_null: bool,
-    /// Whether its value is computed from other columns.
-    pub generated: bool,
+    /// Whether its value is computed from other columns, and how.
+    pub generated: Option<Generated>,
     /// Whether it is an identity column.
     pub identity: Option<Identity>,
     /// Position in the table's key, counted from 1; 0 when it is not in the key.
@@ -43,6 +52,11 @@ impl Column {
     /// Whether the column is in the table's key.
     pub(crate) fn in_key(&self) -> bool {
         self.key_position > 0
+    }
+
+    /// Whether its value is computed from other columns.
+    pub fn is_generated(&self) -> bool {
+        self.generated.is_some()
     }
 }
 
@@ -114,7 +128,7 @@ pub async fn structures(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, Ta
 const STRUCTURES: &str = "
 select t.schema, t.name, t.relkind, t.indisprimary,
        a.attname::text, a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.attnotnull,
-       coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> '',
+       coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', ''),
        coalesce(pg_catalog.to_jsonb(a) ->> 'attidentity', ''),
        coalesce(pg_catalog.array_position(t.columns, a.attnum), 0)
 from (
@@ -152,7 +166,11 @@ fn column(row: &Row, name: String) -> Column {
         type_name: row.get(6),
         type_oid: row.get(7),
         not_null: row.get(8),
-        generated: row.get(9),
+        generated: match row.get(9) {
+            "s" => Some(Generated::Stored),
+            "v" => Some(Generated::Virtual),
+            _ => None,
+        },
         identity: match row.get(10) {
             "a" => Some(Identity::Always),
             "d" => Some(Identity::ByDefault),
