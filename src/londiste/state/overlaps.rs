@@ -9,7 +9,7 @@ use crate::pg::{Db, FqName, text, text_array};
 /// Fails when both sessions are in the same database: each event would be applied to the rows that it came from.
 pub(crate) async fn refuse_same_database(provider: &Db, subscriber: &Db) -> Result<()> {
     // A physical copy of a server has the same system identifier and the same oids, but was started at another time.
-    let sql = "select pg_catalog.pg_postmaster_start_time()::text || ' ' || d.oid
+    let sql = "select extract(epoch from pg_catalog.pg_postmaster_start_time())::text || ' ' || d.oid
                  from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()";
     let action = "look for the database";
     let theirs: String = provider.query_one(action, sql, &[]).await?.get(0);
