@@ -21,14 +21,14 @@ begin
     for v_object in
         select * from londiste.capture_objects(i_capture, i_table, i_relation)
     loop
-        execute format(
-E'create or replace function londiste.%I() returns trigger
+        perform londiste.run_ddl(format(
+E'create or replace function londiste.%I() returns pg_catalog.trigger
 as %L language plpgsql security definer%s',
             format('capture_%s_%s', i_number, v_object.suffix),
             londiste.capture_function(i_capture, i_table, i_relation, v_object.suffix, v_object.trigger_level),
             -- TRUNCATE of a partition reads the partition's rows. Policies that hide rows must raise an error here.
-            v_settings || case v_object.suffix when 't' then ' set row_security = off' else '' end);
-        execute format('revoke all on function londiste.%I() from public', format('capture_%s_%s', i_number, v_object.suffix));
+            v_settings || case v_object.suffix when 't' then ' set row_security = off' else '' end));
+        perform londiste.run_ddl(format('revoke all on function londiste.%I() from public', format('capture_%s_%s', i_number, v_object.suffix)));
         perform londiste.capture_create_trigger(i_relation, v_object.trigger_name, v_object.trigger_clause,
                                                 format('capture_%s_%s', i_number, v_object.suffix));
         v_wanted := v_wanted || v_object.trigger_name;
@@ -43,7 +43,7 @@ as %L language plpgsql security definer%s',
           and p.proname ~ format('^capture_%s_.$', i_number)
           and t.tgname <> all (v_wanted)
     loop
-        execute format('drop trigger %I on %s', v_extra.tgname, i_relation::regclass);
+        perform londiste.run_ddl(format('drop trigger %I on %s', v_extra.tgname, i_relation::regclass));
     end loop;
     for v_extra in
         select p.oid::regprocedure as func
@@ -52,7 +52,7 @@ as %L language plpgsql security definer%s',
           and p.proname ~ format('^capture_%s_.$', i_number)
           and not exists (select 1 from pg_trigger t where t.tgfoid = p.oid)
     loop
-        execute format('drop function %s', v_extra.func);
+        perform londiste.run_ddl(format('drop function %s', v_extra.func));
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -30,10 +30,10 @@ begin
     end if;
 
     if v_present.proname is not null then
-        execute format('drop trigger %I on %s', i_trigger_name, i_relation::regclass);
+        perform londiste.run_ddl(format('drop trigger %I on %s', i_trigger_name, i_relation::regclass));
     end if;
-    execute format('create trigger %I %s execute procedure londiste.%I()', i_trigger_name,
-                   format(i_trigger_clause, i_relation::regclass), i_function);
+    perform londiste.run_ddl(format('create trigger %I %s execute procedure londiste.%I()', i_trigger_name,
+                   format(i_trigger_clause, i_relation::regclass), i_function));
 exception
     when insufficient_privilege then
         raise exception using

@@ -14,7 +14,7 @@ begin
         from pg_trigger t
         where t.tgrelid = i_table and not t.tgisinternal and londiste.trigger_queue(t.oid) = i_queue_name
     loop
-        execute format('drop trigger %I on %s', v_name, i_table::regclass);
+        perform londiste.run_ddl(format('drop trigger %I on %s', v_name, i_table::regclass));
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

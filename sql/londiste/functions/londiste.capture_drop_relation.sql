@@ -32,9 +32,9 @@ begin
                               join pg_trigger p on p.tgrelid = h.inhparent
                               where h.inhrelid = t.tgrelid and p.tgfoid = t.tgfoid and p.tgname = t.tgname)
         loop
-            execute format('drop trigger %I on %s', v_trig.tgname, v_trig.tgrelid::regclass);
+            perform londiste.run_ddl(format('drop trigger %I on %s', v_trig.tgname, v_trig.tgrelid::regclass));
         end loop;
-        execute format('drop function londiste.%I()', v_func.proname);
+        perform londiste.run_ddl(format('drop function londiste.%I()', v_func.proname));
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

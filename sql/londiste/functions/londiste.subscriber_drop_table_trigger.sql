@@ -23,7 +23,7 @@ begin
     values (v_trig.*)
     on conflict (table_name, trigger_name) do update
     set trigger_def = excluded.trigger_def;
-    execute format('drop trigger %I on %s', i_trigger_name, londiste.quote_fqname(i_table_name));
+    perform londiste.run_ddl(format('drop trigger %I on %s', i_trigger_name, londiste.quote_fqname(i_table_name)));
     return 1;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;
