@@ -9,5 +9,5 @@ mod variants;
 pub use self::apply_fault::{ApplyFault, FaultKind};
 pub use self::report::Report;
 pub use self::role::Role;
-pub(crate) use self::sqlstate::SEE_ALL_ROWS;
+pub(crate) use self::sqlstate::{INSTALL, SEE_ALL_ROWS};
 pub use self::variants::{Error, Result};

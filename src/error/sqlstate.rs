@@ -52,6 +52,34 @@ pub(super) fn query_hint(role: Role, error: &DbError) -> Option<String> {
     }
 }
 
+/// What is being done while a schema is installed. Its statements run with a search_path of pg_catalog alone.
+pub(crate) const INSTALL: &str = "install SQL";
+
+/// The hint for an error of an installation that the function of a user's event trigger has raised.
+pub(super) fn install_hint(error: &DbError) -> Option<String> {
+    let function = error.where_().and_then(users_function).filter(|_| error.code().code().starts_with("42"))?;
+    Some(format!(
+        "Function {function} is a user's, and looks names up in the search_path of the session, which is pg_catalog alone          during an installation. Give it a path of its own: \"alter function {function} set search_path = ...\" with the          schemas that it needs."
+    ))
+}
+
+/// The function of a user, with the types of its arguments, in which an error was raised: the first one that the context names, which
+/// is translated, as in `PL/pgSQL function app.note() line 1 at SQL statement`.
+fn users_function(context: &str) -> Option<&str> {
+    let first = context.lines().next()?;
+    let end = first.find('(')?;
+    let mut is_quoted = false;
+    let begins = |c: char| {
+        is_quoted ^= c == '"';
+        !is_quoted && c.is_whitespace()
+    };
+    let start = first[..end].rfind(begins).map_or(0, |at| first[at..].chars().next().map_or(at, |c| at + c.len_utf8()));
+    let rest = &first[end..];
+    let function = &first[start..=end + rest.find(')')?];
+    let is_own = ["pgq.", "londiste."].iter().any(|schema| function.starts_with(schema));
+    (end > start && !is_own).then_some(function)
+}
+
 /// Which of our schemas is missing: what does not exist is the schema (3F000), or a relation (42P01) or function (42883) of it.
 /// Messages are translated, names in them are not: `Relation »pgq.queue« existiert nicht`.
 fn missing_schema(code: &SqlState, message: &str) -> Option<&'static str> {
@@ -75,6 +103,22 @@ fn missing_schema(code: &SqlState, message: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_function_of_a_user_is_known_in_every_language() {
+        for (context, expected) in [
+            (
+                "PL/pgSQL function app.note() line 1 at SQL statement\nSQL statement \"create table t ()\"",
+                Some("app.note()"),
+            ),
+            ("PL/pgSQL-Funktion app.\"Note it\"(text, integer) Zeile 1", Some("app.\"Note it\"(text, integer)")),
+            ("SQL function \"note\" statement 1", None),
+            ("PL/pgSQL function londiste.run_ddl(text) line 20 at EXECUTE\nPL/pgSQL function app.note() line 1", None),
+            ("", None),
+        ] {
+            assert_eq!(users_function(context), expected, "{context}");
+        }
+    }
 
     #[test]
     fn a_missing_schema_of_ours_is_known_in_every_language() {

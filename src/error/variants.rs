@@ -12,7 +12,7 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use super::apply_fault::ApplyFault;
 use super::role::Role;
-use super::sqlstate::{is_transient, query_hint};
+use super::sqlstate::{INSTALL, install_hint, is_transient, query_hint};
 
 /// `Result` with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -187,7 +187,10 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Apply(fault) => fault.hint(),
-            Error::Query { role, source, .. } => source.as_db_error().and_then(|error| query_hint(*role, error)),
+            Error::Query { role, action, source, .. } => source.as_db_error().and_then(|error| {
+                let installs = (*action == INSTALL).then(|| install_hint(error)).flatten();
+                installs.or_else(|| query_hint(*role, error))
+            }),
             Error::PidfileBusy { path, pid } => Some(format!(
                 "Process {pid} holds \"{}\"; stop it with -s, or remove the file if that is not one of ours.",
                 path.display()

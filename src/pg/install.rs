@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use tracing::info;
 
 use super::{Db, Sql, sql, text};
-use crate::error::{Error, Result};
+use crate::error::{Error, INSTALL, Result};
 
 /// The release of this program, which is also the version of the schemas that it installs.
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -102,7 +102,7 @@ impl Schema {
         )
         .await?;
         for (name, sql) in self.files {
-            tx.batch("install SQL", *sql).await.map_err(|e: Error| e.about(format!("file {name}")))?;
+            tx.batch(INSTALL, *sql).await.map_err(|e: Error| e.about(format!("file {name}")))?;
         }
         let sql = sql!(
             "comment on function {schema}.rlondiste_version() is {hash}",

@@ -17,11 +17,12 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("roles.sql"),
     sql!("tables.sql"),
 
-    // Group: Names and sequences
+    // Group: Names, sequences, definitions
     sql!("functions/pgq.quote_fqname.sql"),
     sql!("functions/pgq.seq_getval.sql"),
     sql!("functions/pgq.seq_setval.sql"),
     sql!("functions/pgq._event_seq.sql"),
+    sql!("functions/pgq._run_ddl.sql"),
 
     // Group: Rights: which role may do what
     sql!("functions/pgq._may_read.sql"),

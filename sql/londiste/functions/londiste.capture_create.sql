@@ -19,14 +19,15 @@ begin
     for v_object in
         select * from londiste.capture_objects(i_capture, i_table, i_relation)
     loop
-        execute format(
-E'create or replace function londiste.%I() returns trigger
+        perform londiste.run_ddl(format(
+E'create or replace function londiste.%I() returns pg_catalog.trigger
 as %L language plpgsql security definer%s',
             format('capture_%s_%s', i_number, v_object.suffix),
             londiste.capture_function(i_capture, i_table, i_relation, v_object.suffix, v_object.trigger_level),
             -- TRUNCATE of a partition reads the partition's rows. Policies that hide rows must raise an error here.
-            v_settings || case v_object.suffix when 't' then ' set row_security = off' else '' end);
-        execute format('revoke all on function londiste.%I() from public', format('capture_%s_%s', i_number, v_object.suffix));
+            v_settings || case v_object.suffix when 't' then ' set row_security = off' else '' end));
+        perform londiste.run_ddl(format('revoke all on function londiste.%I() from public',
+                                        format('capture_%s_%s', i_number, v_object.suffix)));
         perform londiste.capture_create_trigger(i_relation, v_object.trigger_name, v_object.trigger_clause,
                                                 format('capture_%s_%s', i_number, v_object.suffix));
     end loop;
@@ -38,7 +39,7 @@ as %L language plpgsql security definer%s',
           and p.proname ~ format('^capture_%s_.$', i_number)
           and not exists (select 1 from pg_trigger t where t.tgfoid = p.oid)
     loop
-        execute format('drop function %s', v_extra.func);
+        perform londiste.run_ddl(format('drop function %s', v_extra.func));
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

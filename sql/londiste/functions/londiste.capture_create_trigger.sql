@@ -14,8 +14,8 @@ begin
     if exists (select 1 from pg_trigger t where t.tgrelid = i_relation and t.tgname = i_trigger_name) then
         return;
     end if;
-    execute format('create trigger %I %s execute procedure londiste.%I()', i_trigger_name,
-                   format(i_trigger_clause, i_relation::regclass), i_function);
+    perform londiste.run_ddl(format('create trigger %I %s execute procedure londiste.%I()', i_trigger_name,
+                                    format(i_trigger_clause, i_relation::regclass), i_function));
 exception
     when insufficient_privilege then
         raise exception using

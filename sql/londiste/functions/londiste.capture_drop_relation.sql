@@ -34,7 +34,7 @@ begin
         loop
             perform londiste.drop_trigger(v_trig.tgrelid, v_trig.tgname);
         end loop;
-        execute format('drop function londiste.%I()', v_func.proname);
+        perform londiste.run_ddl(format('drop function londiste.%I()', v_func.proname));
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

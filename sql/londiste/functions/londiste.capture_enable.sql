@@ -19,8 +19,8 @@ begin
         where t.tgenabled <> v_enabled
     loop
         begin
-            execute format('alter table %s enable %s trigger %I', v_trigger.relation::regclass,
-                           case v_enabled when 'A' then 'always' else '' end, v_trigger.tgname);
+            perform londiste.run_ddl(format('alter table %s enable %s trigger %I', v_trigger.relation::regclass,
+                           case v_enabled when 'A' then 'always' else '' end, v_trigger.tgname));
         exception
             when insufficient_privilege then
                 raise exception using

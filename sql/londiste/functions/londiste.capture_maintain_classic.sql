@@ -25,7 +25,7 @@ begin
     elsif v_check.trigger_name is null then
         perform londiste.capture_replace(i_queue_name, i_table_name, 'statement', 'sql', null, '{}');
     else
-        execute format('alter table %s enable trigger %I', v_check.table_oid::regclass, v_check.trigger_name);
+        perform londiste.run_ddl(format('alter table %s enable trigger %I', v_check.table_oid::regclass, v_check.trigger_name));
     end if;
     perform londiste.provider_notify_again(i_queue_name, i_table_name);
     raise warning using

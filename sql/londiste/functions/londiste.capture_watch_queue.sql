@@ -13,12 +13,14 @@ begin
                         where t.tgrelid = 'pgq.queue'::regclass and t.tgname = 'londiste_queue_changed')
         and pg_has_role((select c.relowner from pg_class c where c.oid = 'pgq.queue'::regclass), 'usage')
     then
-        create trigger londiste_queue_changed after update on pgq.queue
-            for each row when (old.queue_cur_table <> new.queue_cur_table
-                               or old.queue_disable_insert <> new.queue_disable_insert
-                               or old.queue_per_tx_limit is distinct from new.queue_per_tx_limit
-                               or old.queue_ntables <> new.queue_ntables)
-            execute procedure londiste.queue_changed();
+        -- A limit is at least 1.
+        perform londiste.run_ddl(
+            'create trigger londiste_queue_changed after update on pgq.queue'
+            ' for each row when (old.queue_cur_table operator(pg_catalog.<>) new.queue_cur_table'
+            '                    or old.queue_disable_insert operator(pg_catalog.<>) new.queue_disable_insert'
+            '                    or coalesce(old.queue_per_tx_limit, 0) operator(pg_catalog.<>) coalesce(new.queue_per_tx_limit, 0)'
+            '                    or old.queue_ntables operator(pg_catalog.<>) new.queue_ntables)'
+            ' execute procedure londiste.queue_changed()');
     end if;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

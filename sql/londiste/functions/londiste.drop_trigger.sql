@@ -18,7 +18,7 @@ begin
        and exists (select 1 from pg_class c where c.oid = i_relation and c.relkind in ('r', 'p')) then
         execute format('lock table only %s in access exclusive mode', i_relation::regclass);
     end if;
-    execute format('drop trigger %I on %s', i_trigger_name, i_relation::regclass);
+    perform londiste.run_ddl(format('drop trigger %I on %s', i_trigger_name, i_relation::regclass));
 exception
     when insufficient_privilege then
         raise exception using

@@ -13,7 +13,7 @@ begin
     for v_function in
         select f from londiste.admin_functions() f
     loop
-        execute format('grant execute on function %s to %s', v_function, i_grantee);
+        perform londiste.run_ddl(format('grant execute on function %s to %s', v_function, i_grantee));
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

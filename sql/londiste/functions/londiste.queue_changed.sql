@@ -9,7 +9,7 @@ as $$
 -- ----------------------------------------------------------------------
 begin
     if to_regclass(new.queue_data_pfx) is not null then
-        execute format('alter table %s alter column ev_id set statistics -1', to_regclass(new.queue_data_pfx));
+        perform londiste.run_ddl(format('alter table %s alter column ev_id set statistics -1', to_regclass(new.queue_data_pfx)));
     end if;
     return null;
 end;

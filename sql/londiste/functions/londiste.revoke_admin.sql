@@ -12,7 +12,7 @@ begin
     for v_function in
         select f from londiste.admin_functions() f
     loop
-        execute format('revoke execute on function %s from %s', v_function, i_grantee);
+        perform londiste.run_ddl(format('revoke execute on function %s from %s', v_function, i_grantee));
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

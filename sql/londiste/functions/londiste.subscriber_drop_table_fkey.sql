@@ -29,7 +29,7 @@ begin
     on conflict (from_table, fkey_name) do update
     set to_table = excluded.to_table,
         fkey_def = case when replace(excluded.fkey_def, ' NOT VALID', '') = p.fkey_def then p.fkey_def else excluded.fkey_def end;
-    execute format('alter table %s drop constraint %I', londiste.quote_fqname(v_fkey.from_table), v_fkey.fkey_name);
+    perform londiste.run_ddl(format('alter table %s drop constraint %I', londiste.quote_fqname(v_fkey.from_table), v_fkey.fkey_name));
     return 1;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -21,7 +21,7 @@ begin
                   else pgq._function_right(p.proname) = i_right
               end
     loop
-        execute format('grant execute on function %s to %s', v_function, i_grantee);
+        perform pgq._run_ddl(format('grant execute on function %s to %s', v_function, i_grantee));
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -26,8 +26,8 @@ begin
           and a.grantee <> c.relowner
         order by 1, 2
     loop
-        execute format('grant %s on table %I.%I to %s%s', v_grant.privilege_type, dst_schema, dst_table, v_grant.grantee,
-                       case when v_grant.is_grantable then ' with grant option' else '' end);
+        perform pgq._run_ddl(format('grant %s on table %I.%I to %s%s', v_grant.privilege_type, dst_schema, dst_table, v_grant.grantee,
+                       case when v_grant.is_grantable then ' with grant option' else '' end));
     end loop;
     return 1;
 end;

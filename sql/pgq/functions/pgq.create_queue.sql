@@ -43,15 +43,15 @@ begin
         return 0;
     end if;
 
-    execute format('create sequence pgq.%s', v_parent || '_id_seq');
-    execute format('create sequence pgq.%s', v_parent || '_tick_seq');
-    execute format('create table pgq.%s () inherits (pgq.event_template)', v_parent);
-    execute format('alter table pgq.%s alter column ev_id set default nextval(%L::regclass)',
-                   v_parent, format('pgq.%s', v_parent || '_id_seq'));
+    perform pgq._run_ddl(format('create sequence pgq.%s', v_parent || '_id_seq'));
+    perform pgq._run_ddl(format('create sequence pgq.%s', v_parent || '_tick_seq'));
+    perform pgq._run_ddl(format('create table pgq.%s () inherits (pgq.event_template)', v_parent));
+    perform pgq._run_ddl(format('alter table pgq.%s alter column ev_id set default pg_catalog.nextval(%L::pg_catalog.regclass)',
+                   v_parent, format('pgq.%s', v_parent || '_id_seq')));
     for v_nr in 0 .. v_ntables - 1 loop
         v_child := format('%s_%s', v_parent, v_nr);
-        execute format('create table pgq.%s () inherits (pgq.%s)', v_child, v_parent);
-        execute format('create index %s on pgq.%s (ev_txid)', v_child || '_txid_idx', v_child);
+        perform pgq._run_ddl(format('create table pgq.%s () inherits (pgq.%s)', v_child, v_parent));
+        perform pgq._run_ddl(format('create index %s on pgq.%s (ev_txid)', v_child || '_txid_idx', v_child));
     end loop;
 
     perform pgq.tune_storage(i_queue_name);

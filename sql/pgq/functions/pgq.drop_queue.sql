@@ -79,11 +79,11 @@ begin
     delete from pgq.subscription where sub_queue = v_queue.queue_id;
 
     for v_nr in 0 .. v_queue.queue_ntables - 1 loop
-        execute format('drop table %s', (v_queue.queue_data_pfx || '_' || v_nr::text)::regclass);
+        perform pgq._run_ddl(format('drop table %s', (v_queue.queue_data_pfx || '_' || v_nr::text)::regclass));
     end loop;
-    execute format('drop table %s', v_queue.queue_data_pfx::regclass);
-    execute format('drop sequence %s', v_queue.queue_event_seq::regclass);
-    execute format('drop sequence %s', v_queue.queue_tick_seq::regclass);
+    perform pgq._run_ddl(format('drop table %s', v_queue.queue_data_pfx::regclass));
+    perform pgq._run_ddl(format('drop sequence %s', v_queue.queue_event_seq::regclass));
+    perform pgq._run_ddl(format('drop sequence %s', v_queue.queue_tick_seq::regclass));
 
     delete from pgq.retry_queue where ev_queue = v_queue.queue_id;
     delete from pgq.tick where tick_queue = v_queue.queue_id;

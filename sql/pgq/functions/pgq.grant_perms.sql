@@ -23,8 +23,8 @@ begin
             message = 'Queue not found',
             detail = format('Queue: %s', x_queue_name);
     end if;
-    execute format('grant select on sequence %s, %s to public', v_queue.queue_event_seq::regclass,
-                   v_queue.queue_tick_seq::regclass);
+    perform pgq._run_ddl(format('grant select on sequence %s, %s to public', v_queue.queue_event_seq::regclass,
+                   v_queue.queue_tick_seq::regclass));
     for v_grant in
         select case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end as grantee,
                string_agg(a.privilege_type, ', ') as privileges,
@@ -40,10 +40,10 @@ begin
             select (v_queue.queue_data_pfx || '_' || nr::text)::regclass
             from generate_series(0, v_queue.queue_ntables - 1) nr
         loop
-            execute format('grant %s on table %s to %s', v_grant.privileges, v_table, v_grant.grantee);
+            perform pgq._run_ddl(format('grant %s on table %s to %s', v_grant.privileges, v_table, v_grant.grantee));
         end loop;
         if v_grant.can_insert then
-            execute format('grant usage on sequence %s to %s', v_queue.queue_event_seq::regclass, v_grant.grantee);
+            perform pgq._run_ddl(format('grant usage on sequence %s to %s', v_queue.queue_event_seq::regclass, v_grant.grantee));
         end if;
     end loop;
     return 1;

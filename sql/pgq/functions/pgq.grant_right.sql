@@ -26,21 +26,21 @@ declare
     v_grantee   constant text := pgq._check_right(i_role, i_right);
     v_is_new    constant boolean := i_role not in (select h from pgq._right_holders(i_right) h);
 begin
-    execute format('grant usage on schema pgq to %s', v_grantee);
+    perform pgq._run_ddl(format('grant usage on schema pgq to %s', v_grantee));
     perform pgq._grant_functions(v_grantee, i_right);
     if i_right in ('reader', 'admin') then
-        execute format('grant %s on table pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue, pgq.failed_queue'
+        perform pgq._run_ddl(format('grant %s on table pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue, pgq.failed_queue'
                        ' to %s',
-                       case i_right when 'admin' then 'select, insert, update, delete' else 'select' end, v_grantee);
-        execute format('grant %s on table pgq.event_template to %s',
-                       case i_right when 'admin' then 'select, insert, truncate' else 'select' end, v_grantee);
+                       case i_right when 'admin' then 'select, insert, update, delete' else 'select' end, v_grantee));
+        perform pgq._run_ddl(format('grant %s on table pgq.event_template to %s',
+                       case i_right when 'admin' then 'select, insert, truncate' else 'select' end, v_grantee));
         perform pgq.grant_perms(q.queue_name) from pgq.queue q order by q.queue_id;
     end if;
     if i_right = 'admin' then
         if current_setting('server_version_num')::integer >= 170000 then
             -- Servers before 17 let only the owner vacuum; there the tables are autovacuum's.
-            execute format('grant maintain on table pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue to %s',
-                           v_grantee);
+            perform pgq._run_ddl(format('grant maintain on table pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue to %s',
+                           v_grantee));
         end if;
         if to_regprocedure('londiste.grant_admin(text)') is not null then
             execute 'select londiste.grant_admin($1)' using v_grantee;

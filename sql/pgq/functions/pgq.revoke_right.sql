@@ -46,7 +46,7 @@ begin
           and pg_has_role(c.relowner, 'usage')
         order by nr
     loop
-        execute format('revoke all on %s %s from %s', v_object.kind, v_object.name, v_grantee);
+        perform pgq._run_ddl(format('revoke all on %s %s from %s', v_object.kind, v_object.name, v_grantee));
     end loop;
     if i_right = 'admin' and to_regprocedure('londiste.revoke_admin(text)') is not null then
         execute 'select londiste.revoke_admin($1)' using v_grantee;
@@ -60,7 +60,7 @@ begin
         end if;
     end loop;
     if i_role <> 'public' and not v_has_other then
-        execute format('revoke usage on schema pgq from %s', v_grantee);
+        perform pgq._run_ddl(format('revoke usage on schema pgq from %s', v_grantee));
     end if;
     return v_had::integer;
 end;

@@ -20,8 +20,8 @@ begin
         where q.queue_name = i_queue_name
         order by nr
     loop
-        execute format('alter table %s set (fillfactor = 100, autovacuum_enabled = off,'
-                       ' toast.autovacuum_enabled = off)', v_table);
+        perform pgq._run_ddl(format('alter table %s set (fillfactor = 100, autovacuum_enabled = off,'
+                       ' toast.autovacuum_enabled = off)', v_table));
     end loop;
     return found::integer;
 end;

@@ -26,6 +26,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.link_dest", include_str!("../../../sql/londiste/functions/londiste.link_dest.sql")),
     ("londiste.link", include_str!("../../../sql/londiste/functions/londiste.link.sql")),
     ("londiste.link_del", include_str!("../../../sql/londiste/functions/londiste.link_del.sql")),
+    ("londiste.run_ddl", include_str!("../../../sql/londiste/functions/londiste.run_ddl.sql")),
     // Group: Capture: what a table looks like
     ("londiste.trigger_name", include_str!("../../../sql/londiste/functions/londiste.trigger_name.sql")),
     ("londiste.catalog_id", include_str!("../../../sql/londiste/functions/londiste.catalog_id.sql")),
