@@ -48,6 +48,7 @@ fn event_triggers_of_users_run_in_their_own_path() {
     r.provider.sql("alter table public.t disable trigger all");
     r.provider.sql(&format!("select londiste.provider_maintain('{QUEUE}')"));
     r.provider.sql("insert into public.t values (2, 'two', 1, 2)");
+    r.replay_until_in_sync();
     r.wait_until_ok();
     assert_in_sync(&r);
     r.londiste.run("provider refresh --all");
