@@ -113,7 +113,7 @@ mod tests {
             ),
             ("PL/pgSQL-Funktion app.\"Note it\"(text, integer) Zeile 1", Some("app.\"Note it\"(text, integer)")),
             ("SQL function \"note\" statement 1", None),
-            ("PL/pgSQL function londiste.run_ddl(text) line 20 at EXECUTE\nPL/pgSQL function app.note() line 1", None),
+            ("PL/pgSQL function londiste.nothing(text) line 20 at EXECUTE\nPL/pgSQL function app.note() line 1", None),
             ("", None),
         ] {
             assert_eq!(users_function(context), expected, "{context}");

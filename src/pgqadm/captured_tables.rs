@@ -1,7 +1,7 @@
 //! The tables whose changes are captured into a queue, from schema `londiste`; none where that schema is not installed.
 
 use crate::error::Result;
-use crate::pg::{Db, text};
+use crate::pg::{Db, Sql, text};
 
 /// The function that makes the capture of a table match its columns again; called as `f(queue, table)`.
 pub(super) const MAINTAIN: &str = "londiste.provider_maintain";
@@ -32,6 +32,11 @@ pub(super) async fn lost_queues(db: &Db) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     Ok(db.query("look for queues of captured tables", LOST, &[]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// The statement that takes a table out of a queue's set, with its triggers.
+pub(super) fn take_out(queue: &str, table: &str) -> String {
+    format!("select londiste.provider_remove_table({}, {})", Sql::literal(queue), Sql::literal(table))
 }
 
 /// Whether any table is captured into a queue.

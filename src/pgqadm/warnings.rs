@@ -2,7 +2,7 @@
 
 use super::captured_tables;
 use crate::error::Result;
-use crate::pg::{Db, Sql, int8};
+use crate::pg::{Db, int8};
 
 /// A warning about a state that may last.
 #[derive(Debug)]
@@ -69,8 +69,7 @@ pub(super) async fn lost_queues(db: &Db) -> Result<Vec<Warning>> {
     for queue in captured_tables::lost_queues(db).await? {
         let tables = captured_tables::with_triggers(db, &queue).await?;
         let Some(first) = tables.first() else { continue };
-        let statement =
-            format!("select londiste.provider_remove_table({}, {})", Sql::literal(&queue), Sql::literal(first));
+        let statement = captured_tables::take_out(&queue, first);
         found.push(Warning {
             about: format!("lost queue {queue}"),
             text: format!(
