@@ -59,7 +59,9 @@ pub(crate) const INSTALL: &str = "install SQL";
 pub(super) fn install_hint(error: &DbError) -> Option<String> {
     let function = error.where_().and_then(users_function).filter(|_| error.code().code().starts_with("42"))?;
     Some(format!(
-        "Function {function} is a user's, and looks names up in the search_path of the session, which is pg_catalog alone          during an installation. Give it a path of its own: \"alter function {function} set search_path = ...\" with the          schemas that it needs."
+        "Function {function} is a user's, and looks names up in the search_path of the session, which is pg_catalog alone \
+         during an installation. Give it a path of its own: \"alter function {function} set search_path = ...\" with the \
+         schemas that it needs."
     ))
 }
 
@@ -76,7 +78,8 @@ fn users_function(context: &str) -> Option<&str> {
     let start = first[..end].rfind(begins).map_or(0, |at| first[at..].chars().next().map_or(at, |c| at + c.len_utf8()));
     let rest = &first[end..];
     let function = &first[start..=end + rest.find(')')?];
-    let is_own = ["pgq.", "londiste."].iter().any(|schema| function.starts_with(schema));
+    let is_in = |schema: &str| function.strip_prefix(schema).is_some_and(|rest| rest.starts_with('.'));
+    let is_own = is_in("pgq") || is_in("londiste");
     (end > start && !is_own).then_some(function)
 }
 
