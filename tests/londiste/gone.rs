@@ -17,7 +17,7 @@ fn up() -> Replication {
 /// Waits until a job's log has a line of this level, with lines that belong to it, that has all of these words.
 #[track_caller]
 fn wait_for_report(job: &crate::support::Job, from: usize, level: &str, words: &[&str]) {
-    wait_within(Duration::from_secs(60), &format!("{level} {words:?}"), || {
+    wait_within(Duration::from_mins(1), &format!("{level} {words:?}"), || {
         let log = job.log().split_off(from);
         let says = |report: &str| {
             let report = report.split("\n20").next().unwrap_or_default();

@@ -31,7 +31,7 @@ use crate::pgq::{Batch, failed_queue};
 const UNUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often the log says that another process reads as the same consumer.
-const OTHER_READER_PAUSE: Duration = Duration::from_secs(60);
+const OTHER_READER_PAUSE: Duration = Duration::from_mins(1);
 
 /// Size in bytes of an event after which both sessions are closed: such an event makes their buffers grow, and the
 /// buffers never shrink.

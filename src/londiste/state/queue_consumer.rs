@@ -33,12 +33,10 @@ pub(crate) async fn set(subscriber: &Db, queue: &str, consumer: &str) -> Result<
 /// Another consumer than this one, whose position the `ok` tables of the queue rest on; `None` when there is no such consumer.
 /// To be asked when this one has no position.
 pub(crate) async fn other(provider: &Db, subscriber: &Db, consumer: &Consumer) -> Result<Option<String>> {
-    match get(subscriber, &consumer.queue).await? {
-        Some(name) => Ok((name != consumer.name).then_some(name)),
-        // SkyTools stores no consumer of the queue: look for one with a position here that is registered on the queue.
-        None => {
-            let positions = completed::consumers(subscriber, &consumer.name).await?;
-            consumer::registered_among(provider, &consumer.queue, &positions).await
-        }
+    if let Some(name) = get(subscriber, &consumer.queue).await? {
+        return Ok((name != consumer.name).then_some(name));
     }
+    // SkyTools stores no consumer of the queue: look for one with a position here that is registered on the queue.
+    let positions = completed::consumers(subscriber, &consumer.name).await?;
+    consumer::registered_among(provider, &consumer.queue, &positions).await
 }
