@@ -24,10 +24,10 @@ begin
               cross join lateral unnest(s.setconfig) c(setting)
               where s.setdatabase in (0, (select d.oid from pg_database d where d.datname = current_database()))
                 and s.setrole in (0, (select r.oid from pg_roles r where r.rolname = current_user))
-                and c.setting like 'search\_path=%'
+                and left(c.setting, 12) = 'search_path='
               order by s.setrole <> 0 desc, s.setdatabase <> 0 desc
               limit 1) p;
-        perform set_config('search_path', v_path || case when v_path ~ '\mpg_temp\M' then '' else ', pg_temp' end, true);
+        perform set_config('search_path', v_path || case when v_path ~ E'\\mpg_temp\\M' then '' else ', pg_temp' end, true);
     end if;
     execute i_statement;
 end;
