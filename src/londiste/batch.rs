@@ -181,12 +181,15 @@ async fn lost_position(reader: &Reader<'_>, batch: &Batch, tick: TickId, stored:
     Ok(Error::diverged(
         message,
         if is_there {
-            "Stop replay, and any other process that reads as this consumer, then run it once with --rewind to move the \
-             provider's consumer to the subscriber's position, or with --reset to go on from the provider's position (tables \
-             may then need a resync)."
+            format!(
+                "Either another process reads as consumer {name}, or somebody has moved it. Stop replay and the other process, \
+                 then run replay once with --rewind to move the provider's consumer to the subscriber's position, or with \
+                 --reset to go on from the provider's position (tables may then need a resync)."
+            )
         } else {
             "The provider does not have this tick: it was restored or promoted without its last transactions, or another \
              process has read the queue as this consumer. Rows may differ: run \"rlondiste INI subscriber resync --all\"."
+                .to_owned()
         },
     ))
 }

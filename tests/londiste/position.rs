@@ -98,7 +98,7 @@ fn a_lost_position_is_told_and_rewind_mends_it_though_the_batch_is_open() {
     r.londiste.start();
     r.londiste.wait_for_log("CRITICAL Job db1-londiste crashed: Lost position: batch ");
     r.londiste.wait_for_log(&format!(
-        ", dst has {before} (consumer db1-londiste)\nHINT: Stop replay, and any other process that reads as this consumer, then run it once with --rewind"
+        ", dst has {before} (consumer db1-londiste)\nHINT: Either another process reads as consumer db1-londiste, or somebody has moved it. Stop replay"
     ));
     r.londiste.stop();
     assert_ne!(r.provider.value("select sub_batch from pgq.subscription"), "NULL");

@@ -148,7 +148,9 @@ pub(crate) async fn advance(
     if row.get::<_, i64>(0) > 0 {
         return Ok(Advanced::Moved);
     }
-    tracing::warn!("the batch up to tick {to} was applied by another process");
+    tracing::warn!(
+        "another process reads as consumer {consumer}, or has until now: it has applied the batch up to tick {to}"
+    );
     Ok(Advanced::Overtaken)
 }
 
