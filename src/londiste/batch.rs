@@ -144,7 +144,18 @@ pub(crate) async fn process<E: BatchExtras>(
     if turn == Turn::Overtaken {
         return Ok(Processed::ComesAgain);
     }
-    let applied = Box::pin(applier.apply(events, &wanted.filters, &tx)).await?;
+    let applied = match Box::pin(applier.apply(events, &wanted.filters, &tx)).await {
+        Ok(applied) => applied,
+        Err(error) => {
+            // Where the rollback fails, the connection is at fault.
+            if tx.rollback("give up the batch").await.is_ok()
+                && completed::position(subscriber, &consumer.name).await? != stored
+            {
+                return Err(other_reader(reader, batch));
+            }
+            return Err(error);
+        }
+    };
     if !applier.confirm(&applied, &tx).await? {
         tracing::info!("A table of the subscriber was altered while a batch was applied: the batch is applied again");
         tx.rollback("give up the batch").await?;
@@ -192,6 +203,21 @@ async fn lost_position(reader: &Reader<'_>, batch: &Batch, tick: TickId, stored:
                 .to_owned()
         },
     ))
+}
+
+/// The error of a batch that cannot be applied because another process has applied it meanwhile.
+fn other_reader(reader: &Reader<'_>, batch: &Batch) -> Error {
+    let Consumer { queue, name } = reader.consumer;
+    Error::diverged(
+        format!(
+            "another process reads as consumer {name} of queue {queue}: it has applied batch {}..{} on subscriber ({}) at the same \
+             time",
+            batch.prev_tick,
+            batch.cur_tick,
+            reader.subscriber.target()
+        ),
+        "Nothing is lost, and nothing was applied twice. Stop one of the two processes.",
+    )
 }
 
 /// The error of [`Standing::OtherTick`].
