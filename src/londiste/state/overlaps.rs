@@ -49,12 +49,14 @@ pub(crate) async fn other_queues(subscriber: &Db, queue: &str, tables: &[FqName]
 /// such a table comes back to it.
 ///
 /// A queue of the same name is not enough, since every database of a chain may use one name: the provider's consumer must be
-/// registered on the subscriber's queue, and its position, where it has one, must be a tick of that queue. None are found where one of the two
-/// schemas is that of Londiste 2.1, which does not store a queue's consumer.
+/// registered on the subscriber's queue, and its position, where it has one, must be a tick of that queue. None are found where one
+/// of the two schemas is that of Londiste 2.1, which does not store a queue's consumer, or of an older rlondiste, which lets only its
+/// owner read it.
 pub(crate) async fn loops(provider: &Db, subscriber: &Db) -> Result<BTreeMap<FqName, String>> {
     const ACTION: &str = "look for a loop";
-    const SUBSCRIBES: &str = "select pg_catalog.to_regclass('londiste.queue_consumer') is not null
-                                 and pg_catalog.to_regclass('londiste.completed_tick') is not null";
+    const SUBSCRIBES: &str =
+        "select coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('londiste.queue_consumer')::oid, 'select')
+                     and pg_catalog.has_table_privilege(pg_catalog.to_regclass('londiste.completed_tick')::oid, 'select'), false)";
     const PROVIDES: &str = "select pg_catalog.to_regclass('pgq.subscription') is not null";
     const POSITIONS: &str =
         "select q.queue_name, q.consumer_id, coalesce(c.last_tick_id::text, ''), coalesce(k.tick_time, '')
