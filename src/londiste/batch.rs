@@ -13,6 +13,8 @@
 
 use std::collections::HashMap;
 
+use tokio_postgres::error::SqlState;
+
 use super::apply::{Applied, Applier, Filter};
 use super::state::completed::{self, Advanced, Position, Standing};
 use super::state::skips::{self, Skips};
@@ -101,12 +103,20 @@ pub(crate) async fn process<E: BatchExtras>(
 ) -> Result<Processed> {
     let Reader { provider, subscriber, consumer, job } = *reader;
     // The four queries run side by side, since a small batch takes little more time than its round trips.
-    let (stored, pending, (sql, ends), found) = tokio::try_join!(
+    let looked = tokio::try_join!(
         completed::position(subscriber, &consumer.name),
         skips::pending(subscriber, job),
         consumer.batch_events(provider, batch),
         extras.read(),
-    )?;
+    );
+    let (stored, pending, (sql, ends), found) = match looked {
+        Err(error)
+            if error.code() == Some(&SqlState::UNDEFINED_OBJECT) && is_taken(provider, consumer, batch).await? =>
+        {
+            return Err(other_reader(reader, batch));
+        }
+        looked => looked?,
+    };
     match completed::standing(stored.as_ref(), batch, &ends) {
         Standing::Apply => {}
         Standing::Done => {
@@ -205,18 +215,24 @@ async fn lost_position(reader: &Reader<'_>, batch: &Batch, tick: TickId, stored:
     ))
 }
 
-/// The error of a batch that cannot be applied because another process has applied it meanwhile.
+/// Whether the consumer is registered, and does not have this batch open any more.
+async fn is_taken(provider: &Db, consumer: &Consumer, batch: &Batch) -> Result<bool> {
+    let registered = consumer.registration(provider).await?;
+    Ok(registered.is_some_and(|r| r.last_tick != batch.prev_tick || r.next_tick != Some(batch.cur_tick)))
+}
+
+/// The error of a batch that another process has applied or finished while this one was at it.
 fn other_reader(reader: &Reader<'_>, batch: &Batch) -> Error {
     let Consumer { queue, name } = reader.consumer;
     Error::diverged(
         format!(
-            "another process reads as consumer {name} of queue {queue}: it has applied batch {}..{} on subscriber ({}) at the same \
-             time",
+            "another process reads as consumer {name} of queue {queue} on provider ({}): it has taken batch {}..{} from this one",
+            reader.provider.target(),
             batch.prev_tick,
-            batch.cur_tick,
-            reader.subscriber.target()
+            batch.cur_tick
         ),
-        "Nothing is lost, and nothing was applied twice. Stop one of the two processes.",
+        "Stop one of the two processes. Where both write to one subscriber, nothing is lost and nothing was applied twice. Of two \
+         subscribers each lacks the batches of the other one.",
     )
 }
 

@@ -35,7 +35,7 @@ fn two_readers_of_one_consumer_are_noticed() {
         log.contains("another process reads as consumer db1-londiste") && log.contains("CRITICAL")
     };
     let mut id = 1;
-    wait_within(Duration::from_secs(40), "one of the two stops and names the other", || {
+    wait_within(Duration::from_mins(2), "one of the two stops and names the other", || {
         id += 1;
         r.provider.sql(&format!("insert into t values ({id}, 'x')"));
         std::thread::sleep(Duration::from_millis(100));
@@ -62,7 +62,7 @@ fn two_readers_on_one_subscriber_are_noticed() {
     twin.start();
     let said = |job: &Job| job.log().contains("another process reads as consumer db1-londiste");
     let mut id = 1;
-    wait_within(Duration::from_secs(40), "one of the two names the other", || {
+    wait_within(Duration::from_mins(2), "one of the two names the other", || {
         id += 1;
         r.provider.sql(&format!("insert into t values ({id}, 'x'); update t set v = v || '.' where id = 1"));
         std::thread::sleep(Duration::from_millis(50));
