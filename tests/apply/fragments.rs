@@ -524,6 +524,8 @@ fn words_are_names_where_they_are_names_for_the_server() {
             (Verb::Delete, format!("id='1' and {word} is null")),
         ] {
             match read(verb, &data) {
+                // Triggers on servers before 16 write it as a name; a newer one would not read it so.
+                Ok(_) if word == "system_user" => {}
                 Ok(found) => understood.push(found),
                 Err(_) => reserved.push(word.to_owned()),
             }
