@@ -244,7 +244,17 @@ begin
             column_name     text,
             column_type     oid,        -- for a domain its base type
             is_nullable     boolean,
-            is_fixed        boolean     -- values that are equal by = have the same text
+            is_fixed        boolean,    -- values that are equal by = have the same text
+            fragment_name   text        -- the name as events of format sql have it
+        );
+    end if;
+    -- A relation, as the generator of capture functions sees it; see londiste.capture_shape().
+    if pg_catalog.to_regtype('londiste.capture_shape') is null then
+        create type londiste.capture_shape as (
+            table_oid       oid,        -- the captured table
+            relation        oid,        -- that table, or one of its partitions
+            all_columns     londiste.capture_column[],
+            key_columns     londiste.capture_column[]
         );
     end if;
     if pg_catalog.to_regtype('londiste.ret_provider_table_list') is null then

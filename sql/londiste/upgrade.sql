@@ -99,7 +99,22 @@ drop function if exists londiste.capture_insert(text, oid, text);
 do $$
 begin
     if to_regclass('londiste.capture') is not null and to_regtype('londiste.capture_column') is not null then
+        if not exists (select from pg_catalog.pg_attribute a
+                       where a.attrelid = (select t.typrelid from pg_catalog.pg_type t where t.oid = to_regtype('londiste.capture_column'))
+                         and a.attname = 'fragment_name')
+        then
+            alter type londiste.capture_column add attribute fragment_name text;
+        end if;
         drop function if exists londiste.capture_generate_relation(londiste.capture, oid, oid);
+        drop function if exists londiste.capture_relation_plan(londiste.capture, oid, oid, text);
+        drop function if exists londiste.capture_used_columns(londiste.capture, oid, oid);
+        drop function if exists londiste.capture_fragment_names(londiste.capture_column[]);
+        drop function if exists londiste.capture_create(int, londiste.capture, oid, oid);
+        drop function if exists londiste.capture_function(londiste.capture, oid, oid, text, text);
+        drop function if exists londiste.capture_body(londiste.capture, oid, oid, text, text);
+        drop function if exists londiste.capture_branch(londiste.capture, text, oid, oid, text, text);
+        drop function if exists londiste.capture_walk(londiste.capture, text, oid, oid);
+        drop function if exists londiste.capture_event_source(londiste.capture, oid, oid, text, text);
         drop function if exists londiste.capture_event(
             londiste.capture, oid, text, londiste.capture_column[], londiste.capture_column[], text);
     end if;

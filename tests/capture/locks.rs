@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::{events, provider};
 use crate::support::{Cluster, Load, QUEUE, Replication, assert_same_rows, wait_until};
 
-const WAITING: &str = "select count(*) from pg_locks where not granted";
+const WAITING: &str =
+    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
 
 #[test]
 fn writers_of_one_table_do_not_wait_for_each_other() {

@@ -306,6 +306,9 @@ fn inheritance_child_alone_in_the_set_gets_what_comes_through_its_parent() {
         let named = |table: &str| expected.map(|event| format!("{table} {event}"));
         assert_eq!(written(&r, &write.replace("CHILD", "child")), named("child"), "{capture}");
         assert_settled(&r, "nothing was lost");
+        if capture == "statement" && Cluster::provider().binaries().major() < 11 {
+            continue; // The server lets no table with such triggers become a child.
+        }
         r.provider
             .sql("alter table late inherit parent; insert into late values (1, 'a'); update parent set v = 'lost'");
         if capture == "statement" {

@@ -30,8 +30,9 @@ pub(super) const GATES: &str = "
 pub(super) const PROVIDER_GATES: &str = "
     create function gate.subscription() returns trigger language plpgsql as $$
         declare
-            r pgq.subscription := case when tg_op = 'DELETE' then old else new end;
+            r pgq.subscription;
         begin
+            if tg_op = 'DELETE' then r := old; else r := new; end if;
             if exists (select from pgq.consumer where co_id = r.sub_consumer and co_name like '%_copy') then
                 perform gate.pass(case tg_op when 'INSERT' then 'register' when 'DELETE' then 'unregister'
                                   else case when new.sub_batch is not null then 'next batch' else 'finish batch' end end);

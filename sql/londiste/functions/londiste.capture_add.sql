@@ -54,7 +54,7 @@ begin
     join londiste.capture_tree(v_table_oid) t(relation) on t.relation = r.table_oid
     join pg_class c on c.oid = r.table_oid
     where r.queue_name = i_queue_name and r.table_name <> v_table_name and (c.relispartition or c.relkind = 'p')
-      and coalesce(r.made_in = londiste.catalog_id(), true)
+      and coalesce(r.made_in = (select londiste.catalog_id()), true)
     limit 1;
     if found then
         raise exception using

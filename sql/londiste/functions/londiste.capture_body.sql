@@ -1,5 +1,5 @@
 create or replace function londiste.capture_body(
-    i_capture londiste.capture, i_table oid, i_relation oid, i_operation text, i_level text)
+    i_capture londiste.capture, i_shape londiste.capture_shape, i_plan text, i_operation text, i_level text)
 returns text
 as $$
 -- ----------------------------------------------------------------------
@@ -8,6 +8,7 @@ as $$
 --     branches the generic way. The conditions of the branches are calls of londiste.capture_ready, which the server computes
 --     when it plans them: the right condition becomes the constant true.
 -- Parameters:
+--     i_plan      - md5 of londiste.capture_plan
 --     i_operation - i, u, d
 --     i_level     - statement or row
 -- ----------------------------------------------------------------------
@@ -26,14 +27,14 @@ begin
     where q.queue_name = i_capture.queue_name;
 
     v_ready := format('londiste.capture_ready(%L::pg_catalog.regclass, %L::pg_catalog.regclass, array[%s], %s, %s, %L)',
-        i_table, i_relation,
+        i_shape.table_oid, i_shape.relation,
         (select string_agg(format('%L::pg_catalog.regclass', r.oid::oid), ', ' order by r.nr)
          from unnest(v_queue.relations) with ordinality r(oid, nr)),
         v_queue.queue_id,
         coalesce(quote_literal(i_capture.key_columns) || '::pg_catalog.text[]', 'null'),
-        md5(londiste.capture_plan(i_table, i_relation, i_capture.key_columns)));
+        i_plan);
 
-    v_branch := londiste.capture_branch(i_capture, v_mark, i_table, i_relation, i_operation, i_level);
+    v_branch := londiste.capture_branch(i_capture, v_mark, i_shape, i_operation, i_level);
     select string_agg(format(
 E'    %s %s operator(pg_catalog.=) %s or v_table operator(pg_catalog.=) %s then
 %s

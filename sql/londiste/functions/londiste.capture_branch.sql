@@ -1,9 +1,9 @@
 create or replace function londiste.capture_branch(
-    i_capture londiste.capture, i_event_table text, i_table oid, i_relation oid, i_operation text, i_level text)
+    i_capture londiste.capture, i_event_table text, i_shape londiste.capture_shape, i_operation text, i_level text)
 returns text
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_branch(6)
+-- Function: londiste.capture_branch(5)
 --     Returns the PL/pgSQL statements with which a capture function inserts the events of one operation into one event table.
 -- Parameters:
 --     i_event_table - name of the event table
@@ -12,27 +12,23 @@ as $$
 -- ----------------------------------------------------------------------
 declare
     v_insert text := londiste.capture_insert(i_event_table, i_capture.table_name,
-                         londiste.capture_event_source(i_capture, i_table, i_relation, i_operation, i_level));
-    v_columns londiste.capture_column[];
-    v_key londiste.capture_column[];
+                         londiste.capture_event_source(i_capture, i_shape, i_operation, i_level));
 begin
     if i_operation = 'u' and i_level = 'statement' then
         -- Most statements change one row, for which the loop over both transition tables would cost more than all the rest.
         return format(E'%s;\nif not found then\n%s\nend if;\nreturn null;',
                       londiste.capture_insert(i_event_table, i_capture.table_name,
-                          londiste.capture_event_source(i_capture, i_table, i_relation, 'u', 'single')),
+                          londiste.capture_event_source(i_capture, i_shape, 'u', 'single')),
                       case i_capture.event_format
-                          when 'sql' then londiste.capture_walk(i_capture, i_event_table, i_table, i_relation)
+                          when 'sql' then londiste.capture_walk(i_capture, i_event_table, i_shape)
                           else v_insert || ';'
                       end);
     elsif i_operation = 'u' and i_capture.event_format = 'sql' then
-        select c.all_columns, c.key_columns into v_columns, v_key
-        from londiste.capture_used_columns(i_capture, i_table, i_relation) c;
         return format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n%s;\nend if;\nreturn null;',
-                      londiste.capture_sql_changes('old', 'new', v_columns), '',
+                      londiste.capture_sql_changes('old', 'new', i_shape.all_columns), '',
                       londiste.capture_insert(i_event_table, i_capture.table_name,
                           format('select %L::pg_catalog.text as ev_type, %s as ev_data', 'U',
-                                 londiste.capture_sql_update('v_changes', 'old', v_key))));
+                                 londiste.capture_sql_update('v_changes', 'old', i_shape.key_columns))));
     end if;
     return v_insert || E';\nreturn null;';
 end;

@@ -63,10 +63,9 @@ begin
                        where t.tgenabled not in ('O', 'A'))
             or exists (select 1
                        from londiste.capture_relation r
-                       join pg_proc p on p.proname ~ format('^capture_%s_[a-z]$', r.nr)
+                       cross join lateral londiste.capture_functions(r.nr) f(oid)
                        where r.queue_name = i_queue_name and r.table_name = i_table_name
-                         and p.pronamespace = 'londiste'::regnamespace
-                         and not exists (select 1 from pg_trigger t where t.tgfoid = p.oid))
+                         and not exists (select 1 from pg_trigger t where t.tgfoid = f.oid))
         then
             loss := 'its capture triggers are not all there and enabled';
         end if;

@@ -5,6 +5,7 @@ as $$
 -- Function: londiste.capture_columns(1)
 --     Returns the columns of a table whose values go into events, in table order: the live columns, with generated columns that
 --     are stored, for the subscriber may have a plain column there. A virtual column has no value in a trigger.
+-- Returns: all but fragment_name, which londiste.capture_shape adds
 -- ----------------------------------------------------------------------
 declare
     v_names text[];
@@ -37,9 +38,10 @@ begin
                              'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'uuid'::regtype, 'bytea'::regtype,
                              'money'::regtype)
                or (b.type in ('text'::regtype, 'varchar'::regtype) and l.bytewise)
-               or (b.type = 'bpchar'::regtype and l.bytewise and l.has_length and l.type = b.type)
+               or (b.type = 'bpchar'::regtype and l.bytewise and l.has_length and l.type = b.type),
+           null::text
     from live l
     join base b on b.nr = l.nr and b.typtype <> 'd'
     order by l.nr;
 end;
-$$ language plpgsql stable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql stable rows 20 set search_path = pg_catalog, pg_temp;

@@ -1,21 +1,25 @@
-create or replace function londiste.capture_create(i_number int, i_capture londiste.capture, i_table oid, i_relation oid) returns void
+create or replace function londiste.capture_create(
+    i_number int, i_capture londiste.capture, i_table oid, i_relation oid, i_plan text)
+returns void
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_create(4)
+-- Function: londiste.capture_create(5)
 --     Creates the capture functions and triggers of a relation as they should be now. Triggers that are there
 --     stay: usually only functions change, and no lock keeps writers out. londiste.capture_drop_misfits has dropped those that are
 --     wrong.
--- Parameters: i_number - londiste.capture_relation.nr
+-- Parameters:
+--     i_number - londiste.capture_relation.nr
+--     i_plan   - as londiste.capture_plan returns it
 -- Raises, Locks: as londiste.capture_create_trigger
 -- ----------------------------------------------------------------------
 declare
-    v_object record;
+    v_shape londiste.capture_shape;
     v_settings text;
+    v_object record;
     v_extra record;
 begin
-    select londiste.capture_settings(c.all_columns || c.key_columns) into v_settings
-    from londiste.capture_used_columns(i_capture, i_table, i_relation) c;
-
+    v_shape := londiste.capture_shape(i_capture, i_table, i_relation);
+    v_settings := londiste.capture_settings(v_shape.all_columns || v_shape.key_columns);
     for v_object in
         select * from londiste.capture_objects(i_capture, i_table, i_relation)
     loop
@@ -23,7 +27,7 @@ begin
 E'create or replace function londiste.%I() returns pg_catalog.trigger
 as %L language plpgsql security definer%s',
             format('capture_%s_%s', i_number, v_object.suffix),
-            londiste.capture_function(i_capture, i_table, i_relation, v_object.suffix, v_object.trigger_level),
+            londiste.capture_function(i_capture, v_shape, md5(i_plan), v_object.suffix, v_object.trigger_level),
             -- TRUNCATE of a partition reads the partition's rows. Policies that hide rows must raise an error here.
             v_settings || case v_object.suffix when 't' then ' set row_security = off' else '' end));
         perform londiste.run_ddl(format('revoke all on function londiste.%I() from public',
@@ -33,11 +37,9 @@ as %L language plpgsql security definer%s',
     end loop;
 
     for v_extra in
-        select p.oid::regprocedure as func
-        from pg_proc p
-        where p.pronamespace = 'londiste'::regnamespace
-          and p.proname ~ format('^capture_%s_.$', i_number)
-          and not exists (select 1 from pg_trigger t where t.tgfoid = p.oid)
+        select f.oid::regprocedure as func
+        from londiste.capture_functions(i_number) f(oid)
+        where not exists (select 1 from pg_trigger t where t.tgfoid = f.oid)
     loop
         perform londiste.run_ddl(format('drop function %s', v_extra.func));
     end loop;

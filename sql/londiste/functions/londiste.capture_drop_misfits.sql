@@ -14,12 +14,11 @@ begin
     for v_name in
         select t.tgname
         from pg_trigger t
-        join pg_proc p on p.oid = t.tgfoid
         left join londiste.capture_objects(i_capture, i_table, i_relation) o on o.trigger_name = t.tgname
         where t.tgrelid = i_relation
           and case
                   when o.trigger_name is null then
-                      p.pronamespace = 'londiste'::regnamespace and p.proname ~ format('^capture_%s_.$', v_number)
+                      t.tgfoid in (select londiste.capture_functions(v_number))
                   else londiste.capture_fits(t.oid, o.trigger_clause, format('capture_%s_%s', v_number, o.suffix)) is not true
               end
     loop

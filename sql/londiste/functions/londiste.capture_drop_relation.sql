@@ -17,10 +17,9 @@ begin
 
     for v_func in
         select p.oid, p.proname
-        from pg_proc p
-        where p.pronamespace = 'londiste'::regnamespace
-          and p.proname ~ format('^capture_%s_.$', v_number)
-          and p.prorettype = 'trigger'::regtype
+        from londiste.capture_functions(v_number) f(oid)
+        join pg_proc p on p.oid = f.oid
+        where p.prorettype = 'trigger'::regtype
     loop
         for v_trig in
             select t.tgname, t.tgrelid

@@ -15,7 +15,7 @@ begin
     for v_capture in
         select distinct r.queue_name, r.table_name, r.table_oid
         from londiste.capture_tree(londiste.find_table_oid(i_table_name)) t(relation)
-        join londiste.capture_relation r on r.table_oid = t.relation and coalesce(r.made_in = londiste.catalog_id(), true)
+        join londiste.capture_relation r on r.table_oid = t.relation and coalesce(r.made_in = (select londiste.catalog_id()), true)
     loop
         perform londiste.capture_enable(v_capture.queue_name, v_capture.table_name, v_capture.table_oid);
         update londiste.capture_relation r

@@ -1,15 +1,15 @@
-create or replace function londiste.capture_event_source(i_capture londiste.capture, i_table oid, i_relation oid, i_operation text, i_level text)
+create or replace function londiste.capture_event_source(i_capture londiste.capture, i_shape londiste.capture_shape, i_operation text, i_level text)
 returns text
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_event_source(5)
+-- Function: londiste.capture_event_source(4)
 --     Returns the query that makes events from changed rows, in the order of the rows.
 --
 --     The rows that a statement has updated come as two transition tables in the same order. They are joined by position, and
 --     with a full join, because the server never executes a full join as a nested loop: the plan is made when the function
 --     first runs, perhaps for one row, and is used for later statements of any size.
 -- Parameters:
---     i_relation  - the relation whose rows have changed
+--     i_shape     - the relation whose rows have changed
 --     i_operation - i, u or d
 --     i_level     - where the rows are: statement - transition tables londiste_old and londiste_new; single - the same, but the
 --                   query returns nothing unless the statement changed exactly one row; row - PL/pgSQL's old and new; dynamic -
@@ -18,23 +18,20 @@ as $$
 -- Returns: a query with columns ev_type, ev_data, with the schema on every operator and function
 -- ----------------------------------------------------------------------
 declare
-    v_columns londiste.capture_column[];
-    v_key londiste.capture_column[];
+    v_columns londiste.capture_column[] := i_shape.all_columns;
+    v_key londiste.capture_column[] := i_shape.key_columns;
     v_old text := case when i_level = 'row' then 'old' else 'o' end;
     v_new text := case when i_level = 'row' then 'new' else 'n' end;
     v_rows text;
     v_changed text;
 begin
-    select c.all_columns, c.key_columns into v_columns, v_key
-    from londiste.capture_used_columns(i_capture, i_table, i_relation) c;
-
     if i_operation = 'i' then
         return format(E'select %s\n%s', londiste.capture_event(i_capture, 'i', v_columns, v_key, v_new),
                       case i_level when 'row' then '' when 'dynamic' then 'from (select ($1).*) n' else 'from londiste_new n' end);
     elsif i_operation = 'd' then
         return format(E'select %s\n%s', londiste.capture_event(i_capture, 'd', v_columns, v_key, v_old),
                       case i_level when 'row' then '' when 'dynamic' then 'from (select ($1).*) o'
-                                   when 'table' then format('from only %s o', i_relation::regclass) else 'from londiste_old o' end);
+                                   when 'table' then format('from only %s o', i_shape.relation::regclass) else 'from londiste_old o' end);
     end if;
 
     v_rows := case i_level

@@ -55,15 +55,19 @@ begin
 
     -- The table comes last: a table cannot get a row trigger while a partition has a trigger of the same name.
     v_relations := array(select r.oid from londiste.capture_relations(v_check.table_oid) r(oid) order by (r.oid = v_check.table_oid));
-    v_common := londiste.capture_common_plan(v_capture, v_check.table_oid);
     v_changed := v_check.loss is not null or v_check.is_restored
         or exists (select 1
                    from londiste.capture_relation r
                    full join unnest(v_relations) u(relation)
                        on r.relation = u.relation and r.queue_name = i_queue_name and r.table_name = i_table_name
                    where (u.relation is not null or r.queue_name = i_queue_name and r.table_name = i_table_name)
-                     and (r.plan = londiste.capture_relation_plan(v_capture, v_check.table_oid, u.relation, v_common)
-                          and r.triggers = londiste.capture_made(i_queue_name, i_table_name, u.relation)) is not true);
+                     and case
+                             when r.relation is null or u.relation is null then true
+                             else (r.plan = londiste.capture_relation_plan(
+                                                u.relation, (select londiste.capture_common_plan(v_capture, v_check.table_oid)),
+                                                londiste.capture_plan(v_check.table_oid, u.relation, v_capture.key_columns))
+                                   and r.triggers = londiste.capture_made(i_queue_name, i_table_name, u.relation)) is not true
+                         end);
     if v_check.remark is not null then
         raise warning using
             errcode = '01L01',
@@ -95,8 +99,7 @@ begin
     v_common := londiste.capture_common_plan(v_capture, v_check.table_oid);
     foreach v_relation in array v_relations
     loop
-        perform londiste.capture_generate_relation(v_capture, v_check.table_oid, v_relation,
-                                                   londiste.capture_relation_plan(v_capture, v_check.table_oid, v_relation, v_common));
+        perform londiste.capture_generate_relation(v_capture, v_check.table_oid, v_relation, v_common);
     end loop;
     perform londiste.capture_enable(i_queue_name, i_table_name, v_check.table_oid);
     update londiste.capture_relation r

@@ -1,23 +1,25 @@
 create or replace function londiste.capture_generate_relation(
-    i_capture londiste.capture, i_table oid, i_relation oid, i_plan text)
+    i_capture londiste.capture, i_table oid, i_relation oid, i_common text)
 returns void
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_generate_relation(4)
 --     Creates the capture functions and triggers of one relation and stores what they were made for.
--- Parameters: i_plan - as londiste.capture_relation_plan returns it
+-- Parameters: i_common - as londiste.capture_common_plan returns it
 -- Writes: londiste.capture_relation
 -- Raises, Locks: as londiste.capture_create
 -- ----------------------------------------------------------------------
 declare
+    v_plan text := londiste.capture_plan(i_table, i_relation, i_capture.key_columns);
     v_number int;
 begin
     insert into londiste.capture_relation as r (queue_name, table_name, table_oid, relation, plan)
-    values (i_capture.queue_name, i_capture.table_name, i_table, i_relation, i_plan)
+    values (i_capture.queue_name, i_capture.table_name, i_table, i_relation,
+            londiste.capture_relation_plan(i_relation, i_common, v_plan))
     on conflict (queue_name, table_name, relation) do update
     set plan = excluded.plan, table_oid = excluded.table_oid
     returning r.nr into v_number;
 
-    perform londiste.capture_create(v_number, i_capture, i_table, i_relation);
+    perform londiste.capture_create(v_number, i_capture, i_table, i_relation, v_plan);
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

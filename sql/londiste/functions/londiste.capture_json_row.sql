@@ -19,6 +19,6 @@ begin
                                         then 'pg_catalog.to_json(%s.%s)::pg_catalog.text'
                                         else 'pg_catalog.to_json(pg_catalog.concat(%s.%s))::pg_catalog.text'
                                     end, i_row, londiste.capture_field(c.column_name))) order by c.nr))
-        from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr));
+        from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, fragment_name, nr));
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -67,4 +67,4 @@ begin
         return next;
     end if;
 end;
-$$ language plpgsql stable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql stable rows 4 set search_path = pg_catalog, pg_temp;

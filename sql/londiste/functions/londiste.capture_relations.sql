@@ -25,4 +25,4 @@ begin
     from tree t
     where t.relkind in ('r', 'p');
 end;
-$$ language plpgsql stable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql stable rows 4 set search_path = pg_catalog, pg_temp;

@@ -9,12 +9,12 @@ begin
     return coalesce(
         (select r.table_oid from londiste.capture_relation r
          where r.queue_name = i_queue_name and r.table_name = i_table_name and r.relation = i_relation
-           and coalesce(r.made_in = londiste.catalog_id(), true)
+           and coalesce(r.made_in = (select londiste.catalog_id()), true)
            and exists (select 1 from pg_class c where c.oid = r.table_oid)),
         londiste.find_table_oid(i_table_name),
         (select max(r.table_oid) from londiste.capture_relation r
          where r.queue_name = i_queue_name and r.table_name = i_table_name
-           and coalesce(r.made_in = londiste.catalog_id(), true)
+           and coalesce(r.made_in = (select londiste.catalog_id()), true)
            and exists (select 1 from pg_class c where c.oid = r.table_oid)),
         i_relation);
 end;

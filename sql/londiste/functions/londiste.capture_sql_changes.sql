@@ -14,11 +14,10 @@ begin
                      format('pg_catalog.concat(%s)',
                             string_agg(format('case when %s then null else pg_catalog.format(%L, %s.%s) end',
                                               londiste.capture_same(i_old, i_new, i_columns[u.nr]),
-                                              ',' || replace(n.quoted, '%', '%%') || '=%L', i_new,
+                                              ',' || replace(u.fragment_name, '%', '%%') || '=%L', i_new,
                                               londiste.capture_field(u.column_name)),
                                        ', ' order by u.nr)) as call
-              from unnest(i_columns) with ordinality u(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
-              join londiste.capture_fragment_names(i_columns) n on n.nr = u.nr
+              from unnest(i_columns) with ordinality u(column_nr, column_name, column_type, is_nullable, is_fixed, fragment_name, nr)
               group by (u.nr - 1) / 90) c);
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -10,9 +10,9 @@ begin
                           ' operator(pg_catalog.||) '' and '' operator(pg_catalog.||) ' order by c.chunk)
         from (select u.chunk, k.template, k.arguments
               from (select (u.nr - 1) / 90 as chunk,
-                           array_agg(row(u.column_nr, u.column_name, u.column_type, u.is_nullable, u.is_fixed)::londiste.capture_column
+                           array_agg(row(u.column_nr, u.column_name, u.column_type, u.is_nullable, u.is_fixed, u.fragment_name)::londiste.capture_column
                                      order by u.nr) as columns
-                    from unnest(i_key) with ordinality u(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
+                    from unnest(i_key) with ordinality u(column_nr, column_name, column_type, is_nullable, is_fixed, fragment_name, nr)
                     group by (u.nr - 1) / 90) u
               cross join lateral londiste.capture_sql_key(i_row, u.columns) k) c);
 end;

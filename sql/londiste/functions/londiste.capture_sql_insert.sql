@@ -20,8 +20,8 @@ begin
                                        londiste.capture_is_null(i_row, i_columns[c.nr]), 'null', '%L', i_row, londiste.capture_field(c.column_name))
                            else format('%s.%s', i_row, londiste.capture_field(c.column_name))
                       end order by c.nr))
-        from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr)
-        cross join (select '(' || string_agg(n.quoted, ',' order by n.nr) || ') values (' as head
-                    from londiste.capture_fragment_names(i_columns) n) h);
+        from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, fragment_name, nr)
+        cross join (select '(' || string_agg(u.fragment_name, ',' order by u.nr) || ') values (' as head
+                    from unnest(i_columns) with ordinality u(column_nr, column_name, column_type, is_nullable, is_fixed, fragment_name, nr)) h);
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -39,7 +39,7 @@ begin
 
     v_table := londiste.capture_root(i_queue_name, i_table_name, i_relation);
     v_source := case when i_operation = 't' then 'select ' || londiste.capture_truncate(v_capture, v_table)
-                     else londiste.capture_event_source(v_capture, v_table, i_relation, i_operation, i_level)
+                     else londiste.capture_event_source(v_capture, londiste.capture_shape(v_capture, v_table, i_relation), i_operation, i_level)
                 end;
     if (select q.is_special from londiste.capture_queue(v_queue.queue_id) q) then
         -- pgq.insert_event() refuses or counts the events.

@@ -24,4 +24,4 @@ begin
     union
     select relation from below;
 end;
-$$ language plpgsql stable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql stable rows 4 set search_path = pg_catalog, pg_temp;

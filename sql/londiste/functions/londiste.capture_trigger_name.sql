@@ -11,19 +11,22 @@ as $$
 -- ----------------------------------------------------------------------
 declare
     v_queue_id int := (select q.queue_id from pgq.queue q where q.queue_name = i_queue_name);
+    v_stored text := (select t.trigger_name from londiste.provider_table t
+                      where t.queue_name = i_queue_name and t.table_name = i_table_name);
+    v_classic record;
     v_name text;
 begin
-    for v_name in
-        select *
-        from (select t.trigger_name
-              from londiste.provider_table t
-              where t.queue_name = i_queue_name and t.table_name = i_table_name and t.trigger_name is not null
-              union all
-              select t.name from londiste.trigger_name(i_queue_name, '') t where not t.is_cut
-              union all
-              select (londiste.trigger_name(i_queue_name, concat_ws('_', '', v_queue_id, nullif(n.nr, 1)))).name
-              from generate_series(1, 1000) n(nr)) candidate(name)
+    select * into v_classic from londiste.trigger_name(i_queue_name, '');
+    for v_nr in -1 .. 1000
     loop
+        if v_nr = -1 then
+            v_name := v_stored;
+        elsif v_nr = 0 then
+            v_name := case when not v_classic.is_cut then v_classic.name end;
+        else
+            v_name := (londiste.trigger_name(i_queue_name, concat_ws('_', '', v_queue_id, nullif(v_nr, 1)))).name;
+        end if;
+        continue when v_name is null;
         exit when not exists (
             select 1
             from londiste.capture_tree(i_table) r(relation)

@@ -21,4 +21,4 @@ begin
       and r.queue_name = i_queue_name
       and r.table_name = i_table_name;
 end;
-$$ language plpgsql stable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql stable rows 4 set search_path = pg_catalog, pg_temp;

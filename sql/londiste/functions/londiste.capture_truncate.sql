@@ -6,7 +6,7 @@ as $$
 -- ----------------------------------------------------------------------
 begin
     return (
-        select londiste.capture_event(i_capture, 't', u.all_columns, u.key_columns, '')
-        from londiste.capture_used_columns(i_capture, i_table, i_table) u);
+        select londiste.capture_event(i_capture, 't', s.all_columns, s.key_columns, '')
+        from londiste.capture_shape(i_capture, i_table, i_table) s);
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -31,4 +31,4 @@ begin
           group by i.indexrelid, i.indisprimary, i.indimmediate, i.indnatts, to_jsonb(i)) k
     where k.found = k.wanted;
 end;
-$$ language plpgsql stable set search_path = pg_catalog, pg_temp;
+$$ language plpgsql stable rows 2 set search_path = pg_catalog, pg_temp;

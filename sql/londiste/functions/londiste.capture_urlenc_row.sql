@@ -11,6 +11,6 @@ begin
             array_agg(case when c.nr = 1 then '' else '&' end || replace(londiste.urlencode(c.column_name), '%', '%%') || '%s' order by c.nr),
             array_agg(format('case when %s then %L else pg_catalog.concat(%L::pg_catalog.text, londiste.urlencode(pg_catalog.concat(%s.%s))) end',
                              londiste.capture_is_null(i_row, i_columns[c.nr]), '', '=', i_row, londiste.capture_field(c.column_name)) order by c.nr))
-        from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, nr));
+        from unnest(i_columns) with ordinality c(column_nr, column_name, column_type, is_nullable, is_fixed, fragment_name, nr));
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

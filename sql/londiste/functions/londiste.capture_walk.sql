@@ -1,22 +1,16 @@
 create or replace function londiste.capture_walk(
-    i_capture londiste.capture, i_event_table text, i_table oid, i_relation oid)
+    i_capture londiste.capture, i_event_table text, i_shape londiste.capture_shape)
 returns text
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_walk(4)
+-- Function: londiste.capture_walk(3)
 --     Returns the PL/pgSQL statements that make the update events, in format sql, of a statement that changed many rows.
 --
 --     The transition tables hold old and new rows in the same order. Two cursors side by side read them without sorting; a join
 --     by position would sort both tables with all columns, on disk when they are large. Events are collected and inserted many
 --     at a time, which is cheaper than one insert for each.
 -- ----------------------------------------------------------------------
-declare
-    v_columns londiste.capture_column[];
-    v_key londiste.capture_column[];
 begin
-    select c.all_columns, c.key_columns into v_columns, v_key
-    from londiste.capture_used_columns(i_capture, i_table, i_relation) c;
-
     return (select format(
 'v_count := 0;
 v_size := 0;
@@ -41,7 +35,7 @@ close v_rows;
 if v_count operator(pg_catalog.>) 0 then
 %s;
 end if;',
-        londiste.capture_sql_changes('v_old', 'v_new', v_columns), '', londiste.capture_sql_update('v_changes', 'v_old', v_key),
+        londiste.capture_sql_changes('v_old', 'v_new', i_shape.all_columns), '', londiste.capture_sql_update('v_changes', 'v_old', i_shape.key_columns),
         s.insert, s.insert)
     from (select londiste.capture_insert(i_event_table, i_capture.table_name, format(
               E'select %L::pg_catalog.text as ev_type, u.ev_data\nfrom pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)\norder by u.nr',

@@ -12,10 +12,13 @@ as $$
 --              into an identifier
 --     is_cut - the queue's name was cut: queues whose names begin alike get the same name
 -- ----------------------------------------------------------------------
-select left(q.base, f.chars) || i_addition || '_logger', f.chars < length(q.base)
-from (select lower(replace(i_queue_name, '.', '_')) as base) q
-cross join lateral (select coalesce(max(n.chars), 0) as chars
-                    from generate_series(0, length(q.base)) n(chars)
-                    -- An identifier has 63 bytes; 0_, _logger and _i take 11.
-                    where octet_length(left(q.base, n.chars)) <= 52 - octet_length(i_addition)) f;
-$$ language sql strict stable set search_path = pg_catalog, pg_temp;
+begin
+    select left(q.base, f.chars) || i_addition || '_logger', f.chars < length(q.base)
+    into name, is_cut
+    from (select lower(replace(i_queue_name, '.', '_')) as base) q
+    cross join lateral (select coalesce(max(n.chars), 0) as chars
+                        from generate_series(0, length(q.base)) n(chars)
+                        -- An identifier has 63 bytes; 0_, _logger and _i take 11.
+                        where octet_length(left(q.base, n.chars)) <= 52 - octet_length(i_addition)) f;
+end;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

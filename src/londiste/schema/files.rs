@@ -39,6 +39,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_letters", include_str!("../../../sql/londiste/functions/londiste.capture_letters.sql")),
     ("londiste.capture_relations", include_str!("../../../sql/londiste/functions/londiste.capture_relations.sql")),
     ("londiste.capture_declared", include_str!("../../../sql/londiste/functions/londiste.capture_declared.sql")),
+    ("londiste.capture_functions", include_str!("../../../sql/londiste/functions/londiste.capture_functions.sql")),
     ("londiste.capture_field", include_str!("../../../sql/londiste/functions/londiste.capture_field.sql")),
     ("londiste.capture_columns", include_str!("../../../sql/londiste/functions/londiste.capture_columns.sql")),
     (
@@ -48,10 +49,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_key", include_str!("../../../sql/londiste/functions/londiste.capture_key.sql")),
     ("londiste.capture_key_fault", include_str!("../../../sql/londiste/functions/londiste.capture_key_fault.sql")),
     ("londiste.capture_usable_key", include_str!("../../../sql/londiste/functions/londiste.capture_usable_key.sql")),
-    (
-        "londiste.capture_used_columns",
-        include_str!("../../../sql/londiste/functions/londiste.capture_used_columns.sql"),
-    ),
+    ("londiste.capture_shape", include_str!("../../../sql/londiste/functions/londiste.capture_shape.sql")),
     ("londiste.capture_check_key", include_str!("../../../sql/londiste/functions/londiste.capture_check_key.sql")),
     ("londiste.capture_plan", include_str!("../../../sql/londiste/functions/londiste.capture_plan.sql")),
     ("londiste.capture_root", include_str!("../../../sql/londiste/functions/londiste.capture_root.sql")),
@@ -77,10 +75,6 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_queue_look", include_str!("../../../sql/londiste/functions/londiste.capture_queue_look.sql")),
     ("londiste.capture_insert", include_str!("../../../sql/londiste/functions/londiste.capture_insert.sql")),
     // Group: Capture: event formats
-    (
-        "londiste.capture_fragment_names",
-        include_str!("../../../sql/londiste/functions/londiste.capture_fragment_names.sql"),
-    ),
     ("londiste.urlencode", include_str!("../../../sql/londiste/functions/londiste.urlencode.sql")),
     ("londiste.capture_format", include_str!("../../../sql/londiste/functions/londiste.capture_format.sql")),
     ("londiste.capture_is_null", include_str!("../../../sql/londiste/functions/londiste.capture_is_null.sql")),
