@@ -20,7 +20,7 @@ use super::arguments::Lag;
 use super::subject::{Subject, source};
 
 /// The pause between two looks for the tick, or for replay's position.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(10);
 
 /// After this time without a tick, although ticks are forced, the comparison fails: the ticker seems dead.
 const TICKER_PATIENCE: Duration = Duration::from_secs(10);
@@ -29,9 +29,6 @@ const TICKER_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const PIN: &str =
     "set local row_security = off; set local datestyle = 'ISO, YMD'; set local timezone = 'UTC';
      set local intervalstyle = postgres; set local extra_float_digits = 3; set local bytea_output = hex";
-
-/// Makes reading in key order use an index if there is one: a sort of a big table writes temporary files.
-const WALK: &str = "set local enable_sort = off; select 1";
 
 /// How long a table stays locked while no server connection of a pool is free.
 const POOL_PATIENCE: Duration = Duration::from_secs(10);
@@ -100,7 +97,8 @@ impl<'a> SyncPoints<'a> {
         let provider = self.soon(table, self.provider.begin("take a snapshot", begin)).await?;
         let subscriber = self.subscriber.begin("take a snapshot", begin).await?;
         for tx in [&provider, &subscriber] {
-            tx.batch("take a snapshot", sql!("{pin}; {walk}", pin = PIN, walk = WALK)).await?;
+            // The snapshot is taken by the query.
+            tx.batch("take a snapshot", sql!("{pin}; select 1", pin = PIN)).await?;
         }
         lock.rollback("release the table").await?;
         Ok(Reached::Now(SyncPoint { provider, subscriber }))

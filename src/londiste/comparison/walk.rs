@@ -15,6 +15,10 @@ use crate::pg::{Db, Sql, sql};
 use super::compared_table::ComparedTable;
 use super::row::{RowText, values};
 
+/// Makes reading in key order use an index if there is one: a sort of a big table writes temporary files. Queries of the
+/// catalog must come before: without sorts they read it whole.
+const WALK: &str = "set local enable_sort = off";
+
 /// About how many bytes are fetched at a time. Less than any usual work_mem: the server writes the result of a bigger
 /// FETCH to a temporary file.
 const PORTION: usize = 1024 * 1024;
@@ -46,6 +50,9 @@ impl<'a> Merge<'a> {
         provider: (&'a Db, Sql),
         subscriber: (&'a Db, Sql),
     ) -> Result<Merge<'a>> {
+        for (db, _) in [&provider, &subscriber] {
+            db.batch("read a table", WALK).await?;
+        }
         let (mut provider, mut subscriber) =
             tokio::try_join!(Walk::start(provider, compared), Walk::start(subscriber, compared))?;
         let (their, our) = tokio::try_join!(provider.next(), subscriber.next())?;

@@ -144,13 +144,12 @@ from (
                         [1:coalesce((pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts::int)] as columns
                  offset 0
              ) x
-        where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid
-          and i.indpred is null and i.indexprs is null
-          and not exists (
-              select from pg_catalog.pg_attribute ka
-              where ka.attrelid = c.oid and ka.attnum = any (x.columns) and not ka.attnotnull
-          )
-          or i.indrelid = c.oid and i.indisprimary
+        where i.indrelid = c.oid
+          and (i.indisprimary
+               or i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null
+                  and not exists (
+                      select from pg_catalog.pg_attribute ka
+                      where ka.attrelid = c.oid and ka.attnum = any (x.columns) and not ka.attnotnull))
         order by i.indisprimary desc, cardinality(x.columns), i.indexrelid
         limit 1
     ) k on true
