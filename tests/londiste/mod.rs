@@ -38,6 +38,7 @@ mod parking;
 mod polling;
 mod position;
 mod provider;
+mod reactions;
 mod registration;
 mod repair;
 mod replaced;
