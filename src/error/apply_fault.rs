@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::reaction::Reaction;
+use super::reaction::{self, Reaction};
 use super::role::Role;
 use super::sqlstate::query_hint;
 use crate::text::one_line;
@@ -70,6 +70,11 @@ impl ApplyFault {
     /// Whether a column refused NULL.
     pub fn is_null_refused(&self) -> bool {
         self.server().is_some_and(|error| *error.code() == SqlState::NOT_NULL_VIOLATION)
+    }
+
+    /// Whether the subscriber's table is partitioned and has no partition for the row.
+    pub(crate) fn is_partition_missing(&self) -> bool {
+        self.server().is_some_and(reaction::is_partition_missing)
     }
 
     /// Event, key and cause on one line, without the table and its database.

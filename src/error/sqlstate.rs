@@ -20,6 +20,14 @@ pub(super) fn query_hint(role: Role, error: &DbError) -> Option<String> {
         };
         return Some(format!("Run \"{command}\" first."));
     }
+    if reaction::is_partition_missing(error) {
+        let quoted = |name: Option<&str>| format!("\"{}\"", name.unwrap_or_default().replace('"', "\"\""));
+        return Some(format!(
+            "Create a partition that takes the row: create table ... partition of {}.{} for values ...",
+            quoted(error.schema()),
+            quoted(error.table())
+        ));
+    }
     match *code {
         // Told by the name of the server's C function, since messages are translated.
         SqlState::INSUFFICIENT_PRIVILEGE if error.routine() == Some("check_enable_rls") => {
