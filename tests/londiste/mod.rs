@@ -16,6 +16,7 @@ mod event_triggers;
 mod failover;
 mod fan_in;
 mod faults;
+mod fkey_kinds;
 mod fkey_races;
 mod fkeys_and_triggers;
 mod gates;
