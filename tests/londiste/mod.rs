@@ -27,6 +27,7 @@ mod hostile_settings;
 mod initial_copy;
 mod keys;
 mod limits;
+mod lock_table;
 mod log_lines;
 mod lost_changes;
 mod majors;
