@@ -4,8 +4,9 @@ use std::fmt;
 
 use tokio_postgres::error::{DbError, SqlState};
 
+use super::reaction::{self, Reaction};
 use super::role::Role;
-use super::sqlstate::{is_structure, query_hint};
+use super::sqlstate::query_hint;
 use crate::text::one_line;
 
 /// Why an event cannot be applied.
@@ -51,19 +52,29 @@ pub struct ApplyFault {
 }
 
 impl ApplyFault {
-    /// Whether the structure of the subscriber's table is the cause, so that other tables can go on: the table or a
-    /// column is missing, rows are hidden, or the provider's value does not fit a column.
-    pub fn is_structure(&self) -> bool {
+    /// What replay does: the event's table is parked, for one, when its structure is the cause.
+    pub fn reaction(&self) -> Reaction {
         match self.kind {
-            FaultKind::MissingTable | FaultKind::MissingColumn(_) | FaultKind::RowSecurity => true,
-            FaultKind::MissingRow | FaultKind::Unreadable(_) => false,
-            FaultKind::Refused => self.server().is_some_and(|error| is_structure(error.code())),
+            FaultKind::MissingTable | FaultKind::MissingColumn(_) | FaultKind::RowSecurity => Reaction::Park,
+            FaultKind::MissingRow | FaultKind::Unreadable(_) => Reaction::StopOrSkip,
+            // Without an answer of the server the connection is broken.
+            FaultKind::Refused => self.server().map_or(Reaction::TryAgain, Reaction::to),
         }
+    }
+
+    /// Whether the table is to be parked, so that other tables can go on.
+    pub fn is_structure(&self) -> bool {
+        self.reaction() == Reaction::Park
     }
 
     /// Whether a column refused NULL.
     pub fn is_null_refused(&self) -> bool {
         self.server().is_some_and(|error| *error.code() == SqlState::NOT_NULL_VIOLATION)
+    }
+
+    /// Whether the subscriber's table is partitioned and has no partition for the row.
+    pub(crate) fn is_partition_missing(&self) -> bool {
+        self.server().is_some_and(reaction::is_partition_missing)
     }
 
     /// Event, key and cause on one line, without the table and its database.
@@ -99,18 +110,19 @@ impl ApplyFault {
         self.column.as_ref().map_or_else(String::new, |column| format!(", column \"{column}\""))
     }
 
-    /// What to do. A fault of structure parks the table; all other faults stop replay, and their hint names
-    /// `skip-event` too, unless the connection broke or something else is known to help.
+    /// What to do. The hint names `skip-event` where [`ApplyFault::reaction`] allows, unless something else is known to help.
     pub(super) fn hint(&self) -> Option<String> {
         if self.hint.is_some() {
             return self.hint.clone();
         }
         let known = self.mend.clone().or_else(|| self.server().and_then(|error| query_hint(Role::Subscriber, error)));
-        if self.is_structure() || self.source.is_some() && self.server().is_none() {
-            return known;
+        match self.reaction() {
+            Reaction::TryAgain | Reaction::SmallerBatch | Reaction::Park | Reaction::Stop => known,
+            Reaction::StopOrSkip => {
+                let skip = format!("\"rlondiste INI subscriber skip-event {}\" leaves this event out.", self.event);
+                Some(known.map_or_else(|| skip.clone(), |known| format!("{known} {skip}")))
+            }
         }
-        let skip = format!("\"rlondiste INI subscriber skip-event {}\" leaves this event out.", self.event);
-        Some(known.map_or_else(|| skip.clone(), |known| format!("{known} {skip}")))
     }
 }
 

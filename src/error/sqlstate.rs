@@ -1,27 +1,9 @@
-//! What SQLSTATEs mean to replication: whether a fault passes by itself, whether a table's structure is its cause, what
-//! to do.
+//! What an operator can do about errors of a server whose cause is nearly always the same.
 
 use tokio_postgres::error::{DbError, SqlState};
 
+use super::reaction;
 use super::role::Role;
-
-/// Whether the same statement may succeed later without action of the operator.
-pub(super) fn is_transient(code: &SqlState) -> bool {
-    let code = code.code();
-    code.starts_with("08")
-        || matches!(code, "40001" | "40P01" | "53300" | "55P03" | "57P01" | "57P02" | "57P03" | "25006" | "57P05")
-}
-
-/// Whether a change of the provider is refused because the subscriber's table has another structure: class 42 except
-/// missing rights (42501) and syntax errors (42601), values that do not fit a type, and NULL in a column that is not
-/// null (23502).
-pub(super) fn is_structure(code: &SqlState) -> bool {
-    match code.code() {
-        "42501" | "42601" => false,
-        "22001" | "22003" | "22007" | "22008" | "22P02" | "22P03" | "23502" => true,
-        code => code.starts_with("42"),
-    }
-}
 
 /// What to do where row security hides rows from the user of a connection string.
 pub(crate) const SEE_ALL_ROWS: &str = "Let the user of the connection string see all rows: give it BYPASSRLS (\"alter role \
@@ -38,6 +20,14 @@ pub(super) fn query_hint(role: Role, error: &DbError) -> Option<String> {
         };
         return Some(format!("Run \"{command}\" first."));
     }
+    if reaction::is_partition_missing(error) {
+        let quoted = |name: Option<&str>| format!("\"{}\"", name.unwrap_or_default().replace('"', "\"\""));
+        return Some(format!(
+            "Create a partition that takes the row: create table ... partition of {}.{} for values ...",
+            quoted(error.schema()),
+            quoted(error.table())
+        ));
+    }
     match *code {
         // Told by the name of the server's C function, since messages are translated.
         SqlState::INSUFFICIENT_PRIVILEGE if error.routine() == Some("check_enable_rls") => {
@@ -47,8 +37,7 @@ pub(super) fn query_hint(role: Role, error: &DbError) -> Option<String> {
         SqlState::INSUFFICIENT_PRIVILEGE if error.hint().is_none() => {
             Some("Grant the missing right to the user of the connection string, or connect as the owner.".to_owned())
         }
-        SqlState::TOO_MANY_CONNECTIONS => Some("Raise max_connections, or close idle sessions.".to_owned()),
-        _ => None,
+        _ => reaction::advice(error).map(str::to_owned),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The errors, and what each means for the operator, the work loop and a script.
 //!
 //! Every variant answers three questions, in three matches that stand side by side so that a new variant does not
-//! compile before it has its answers: [`Error::hint`] (what to do), [`Error::is_transient`] (may the same call work
-//! later) and [`Error::exit_code`] (what a script sees).
+//! compile before it has its answers: [`Error::hint`] (what to do), [`Error::reaction`] (what a daemon
+//! does) and [`Error::exit_code`] (what a script sees).
 
 use std::fmt;
 use std::io;
@@ -11,8 +11,9 @@ use std::path::PathBuf;
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::apply_fault::ApplyFault;
+use super::reaction::Reaction;
 use super::role::Role;
-use super::sqlstate::{INSTALL, install_hint, is_transient, query_hint};
+use super::sqlstate::{INSTALL, install_hint, query_hint};
 
 /// `Result` with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -216,19 +217,19 @@ impl Error {
 
     /// Whether the same call may succeed later without action of the operator: a broken or refused connection,
     /// serialization failures, deadlocks, lock time-outs, a server that starts, stops, is read-only or has no slot
-    /// free, and [`Error::Blocked`]. Keep this list narrow.
+    /// free, and [`Error::Blocked`].
     pub fn is_transient(&self) -> bool {
+        self.reaction() == Reaction::TryAgain
+    }
+
+    /// What replay does after this error. [`Reaction::Park`] and [`Reaction::StopOrSkip`] speak of an event: after another error than
+    /// [`Error::Apply`] they mean [`Reaction::Stop`].
+    pub fn reaction(&self) -> Reaction {
         match self {
-            Error::Connect { source, .. } => server_code(source.as_ref()).is_none_or(is_transient),
-            Error::Query { source, .. } => match source.code() {
-                Some(code) => is_transient(code),
-                None => true,
-            },
-            Error::Apply(fault) => match &fault.source {
-                Some(source) => source.code().is_none_or(is_transient),
-                None => false,
-            },
-            Error::Blocked { .. } => true,
+            Error::Connect { source, .. } => server_code(source.as_ref()).map_or(Reaction::TryAgain, Reaction::to_code),
+            Error::Query { source, .. } => source.as_db_error().map_or(Reaction::TryAgain, Reaction::to),
+            Error::Apply(fault) => fault.reaction(),
+            Error::Blocked { .. } => Reaction::TryAgain,
             Error::Aborted
             | Error::Config { .. }
             | Error::Conninfo { .. }
@@ -241,7 +242,7 @@ impl Error {
             | Error::Io { .. }
             | Error::PidfileBusy { .. }
             | Error::System { .. }
-            | Error::Usage(_) => false,
+            | Error::Usage(_) => Reaction::Stop,
         }
     }
 

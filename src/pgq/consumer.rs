@@ -83,6 +83,11 @@ pub(crate) struct Join {
 impl Join {
     /// Each tick is a batch: for a consumer that must stop at a certain tick.
     pub(crate) const NEVER: Join = Join { least_events: u64::MAX, most_events: 1 };
+
+    /// The same with at most so many events in a joined batch; for 0 each tick is a batch.
+    pub(crate) fn at_most(self, events: u64) -> Join {
+        if events == 0 { Join::NEVER } else { Join { most_events: self.most_events.min(events), ..self } }
+    }
 }
 
 impl Consumer {
@@ -273,6 +278,16 @@ pub(crate) async fn tick_time(provider: &Db, queue: &str, tick: TickId) -> Resul
                 where q.queue_name = $1 and t.tick_id = $2";
     let row = provider.query_opt("read a tick", sql, &[text(&queue), int8(&tick.0)]).await?;
     Ok(row.map(|row| row.get(0)))
+}
+
+/// How many ticks a batch has, and about how many events.
+pub(crate) async fn batch_size(provider: &Db, queue: &str, batch: &Batch) -> Result<(i64, i64)> {
+    let sql = "select count(*) - 1, coalesce(max(t.tick_event_seq) - min(t.tick_event_seq), 0)
+                 from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
+                where q.queue_name = $1 and t.tick_id between $2 and $3";
+    let params = [text(&queue), int8(&batch.prev_tick.0), int8(&batch.cur_tick.0)];
+    let row = provider.query_one("read the ticks of a batch", sql, &params).await?;
+    Ok((row.get(0), row.get(1)))
 }
 
 /// The first, in the order of the alphabet, of these names that is a consumer of the queue.

@@ -134,3 +134,32 @@ fn rows_find_the_subscribers_own_partitions() {
         &["north_high 12 232 9", "north_low 6 38 7", "rest 2 31 1"],
     );
 }
+
+/// The server truncates no table with changes whose constraint is checked later.
+#[test]
+fn a_table_is_emptied_behind_changes_whose_constraint_is_checked_later() {
+    for when in ["immediate", "deferred"] {
+        expect(
+            &format!(
+                "create table p (id int primary key);
+                 create table c (id int primary key, p int references p deferrable initially {when});
+                 create table u (id int primary key, v int unique deferrable initially {when})"
+            ),
+            "public.p public.c public.u",
+            &[
+                ("I", "(id,p) values ('1','9')", "public.c"),
+                ("I", "(id,v) values ('1','1')", "public.u"),
+                ("I", "(id,v) values ('2','1')", "public.u"),
+                ("R", "", "public.u"),
+                ("I", "(id,v) values ('3','1')", "public.u"),
+                ("R", "", "public.c"),
+                ("I", "(id,p) values ('2','9')", "public.c"),
+                ("R", "", "public.u"),
+                ("I", "(id,v) values ('4','1')", "public.u"),
+                ("I", "(id) values ('9')", "public.p"),
+            ],
+            "select row(c.*)::text from c union all select row(u.*)::text from u",
+            &["(2,9)", "(4,1)"],
+        );
+    }
+}

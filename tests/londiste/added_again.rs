@@ -148,3 +148,45 @@ fn when_a_row_that_went_meanwhile_comes_back() {
     r.ticker.start();
     assert_ends_in_sync(&r);
 }
+
+/// Within one batch: what the provider's list says holds from its place in the batch on.
+#[test]
+fn between_two_events_of_one_batch() {
+    for key in [1, 2] {
+        let r = ready();
+        r.londiste.run("subscriber add t");
+        r.wait_until_ok();
+        r.replay_until_in_sync();
+        let start = r.londiste.log().len();
+        r.ticker.stop();
+        r.provider.sql("update t set data = 'captured before' where id = 3; insert into other values (1)");
+        r.londiste.run("provider remove t");
+        r.provider.sql("delete from t");
+        r.londiste.run("provider add t");
+        r.provider.sql(&format!("insert into t values ({key}, 'captured'); insert into other values (2)"));
+        r.ticker.start();
+        r.londiste.wait_for_log_after(start, "got new table event: ");
+        assert_ends_in_sync(&r);
+    }
+}
+
+/// The same with keys that fit nothing that the subscriber has: an update of a row that was not captured, a second one in and out.
+#[test]
+fn between_events_of_one_batch_where_missing_rows_stop_replay() {
+    let mut r = ready();
+    r.londiste.run("subscriber add t");
+    r.wait_until_ok();
+    r.londiste.configure("on_missing_row", "stop");
+    r.londiste.reload();
+    r.replay_until_in_sync();
+    r.ticker.stop();
+    for id in 10..12 {
+        r.londiste.run("provider remove t");
+        r.provider.sql(&format!("insert into t values ({id}, 'not captured')"));
+        r.londiste.run("provider add t");
+        r.provider.sql(&format!("update t set data = 'captured' where id = {id}"));
+    }
+    r.ticker.start();
+    r.londiste.wait_for_log("got new table event: ");
+    assert_ends_in_sync(&r);
+}

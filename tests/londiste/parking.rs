@@ -173,3 +173,58 @@ fn column_that_refuses_null_parks_with_the_statement_that_helps() {
     r.replay_until_in_sync();
     assert_eq!(subscriber.column("select row(t.*)::text from t"), ["(1,one,)"]);
 }
+
+#[test]
+fn table_without_a_partition_for_a_row_parks_with_the_statements_that_help() {
+    let schema = "create table t (id int, day date, primary key (id, day)) partition by range (day);
+         create table t_2025 partition of t for values from ('2025-01-01') to ('2026-01-01');
+         create table other (id int primary key, b text)";
+    let r = Replication::new().with_schema(schema);
+    r.install();
+    r.start();
+    r.add("t other");
+    r.wait_until_ok();
+    r.provider.sql(
+        "create table \"t 2026\" partition of t for values from ('2026-01-01') to ('2027-01-01') partition by list (id);
+         create table t_2026_1 partition of \"t 2026\" for values in (1, 2);
+         begin; insert into t values (1, '2025-05-05'), (2, '2026-05-05'); insert into other values (1, 'one'); commit",
+    );
+    let subscriber = r.subscriber.session();
+    wait_for(&subscriber, "t", "catching-up", true);
+    r.replay_until_in_sync();
+    assert_same_rows(&r.provider, &r.subscriber, &["other"]);
+    let shown = status(&r, "public.t");
+    let mend = "Run on the subscriber: create table public.\"t 2026\" partition of public.t FOR VALUES FROM ('2026-01-01') TO \
+                ('2027-01-01') partition by LIST (id); create table public.t_2026_1 partition of public.\"t 2026\" FOR VALUES IN \
+                (1, 2)";
+    assert_eq!(shown["mend"], mend);
+    let log = r.londiste.log();
+    assert!(log.contains(&format!("HINT: {mend}\n")) && !log.contains("skip-event"), "{log}");
+    subscriber.sql(mend.strip_prefix("Run on the subscriber: ").unwrap());
+    wait_for(&subscriber, "t", "ok", false);
+    r.assert_in_sync();
+}
+
+/// The provider's table has no partitions: the operator chooses the bounds.
+#[test]
+fn partition_that_the_provider_does_not_have_is_advised_in_general() {
+    let r = Replication::new();
+    r.provider.sql("create table t (id int primary key, a text)");
+    r.subscriber.sql(
+        "create table t (id int primary key, a text) partition by range (id);
+         create table t_1 partition of t for values from (0) to (100)",
+    );
+    let r = r.with_table("other", "id int primary key").up();
+    r.provider.sql("insert into t values (100, 'one'); insert into other values (1)");
+    let subscriber = r.subscriber.session();
+    wait_for(&subscriber, "t", "catching-up", true);
+    r.replay_until_in_sync();
+    assert_same_rows(&r.provider, &r.subscriber, &["other"]);
+    let hint =
+        "HINT: Create a partition that takes the row: create table ... partition of \"public\".\"t\" for values ...\n";
+    let log = r.londiste.log();
+    assert!(log.contains(hint) && !log.contains("skip-event"), "{log}");
+    subscriber.sql("create table t_2 partition of \"public\".\"t\" for values from (100) to (200)");
+    wait_for(&subscriber, "t", "ok", false);
+    r.assert_in_sync();
+}

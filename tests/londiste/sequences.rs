@@ -121,3 +121,87 @@ fn twenty_sequences_cost_as_many_statements_as_one() {
     assert!(one[0] > 3 && one[1] > 3, "{one:?}");
     assert_eq!(statements_of_a_batch(servers, 20), one);
 }
+
+/// A sequence that the subscriber cannot set holds up nothing.
+#[test]
+fn sequence_that_cannot_be_set_is_reported_once_with_what_mends_it() {
+    let r = with_sequences(Replication::new(), &names(&["fine", "small", "swapped"]));
+    r.subscriber.sql("alter sequence small as int; drop sequence swapped; create table swapped (i int)");
+    r.provider.sql("select setval('small', 3000000000), setval('fine', 5)");
+    for id in 1..4 {
+        r.provider.sql("select nextval('small'), nextval('fine')");
+        batch(&r, id);
+    }
+    assert_eq!(r.subscriber.value("select last_value from fine"), "8");
+    let log = r.londiste.log();
+    let small = "Seq public.small: value 3000000001 of provider is out of the bounds of subscriber (1 to 2147483647), it is not \
+                 replicated; run on the subscriber: alter sequence \"public\".\"small\" as bigint minvalue 1 maxvalue \
+                 9223372036854775807\n";
+    let swapped = "WARNING public.swapped is no sequence on subscriber side, its value is not replicated; ";
+    for said in ["WARNING Seq public.small: value ", swapped] {
+        assert_eq!(log.matches(said).count(), 1, "{said}: {log}");
+    }
+    assert!(
+        log.contains(
+            " of provider is out of the bounds of subscriber (1 to 2147483647), it is not replicated; run on "
+        ),
+        "{log}"
+    );
+    assert!(!log.contains("crashed"), "{log}");
+    let status = r.londiste.run("subscriber status").stdout;
+    let small = small.replace("3000000001", "3000000003");
+    assert!(
+        status.contains(&small) && status.contains("\npublic.swapped is no sequence on subscriber side, "),
+        "{status}"
+    );
+    let json = r.londiste.run("subscriber status --json").stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["sequence_problems"][0]["sequence"], "public.small");
+    let check = r.londiste.program(["subscriber", "check"]).status(1).run().stderr;
+    assert!(check.contains(&format!("ERROR {small}")), "{check}");
+    // What the message says helps.
+    let mend = small.split("run on the subscriber: ").nth(1).unwrap();
+    r.subscriber.sql(mend);
+    r.subscriber.sql("drop table swapped; create sequence swapped");
+    batch(&r, 4);
+    assert_eq!(r.subscriber.value("select last_value from small"), "3000000003");
+    r.londiste.program(["subscriber", "check"]).run();
+}
+
+/// Replay's users may not read one sequence, nor set another one.
+#[test]
+fn sequence_without_the_right_is_reported_once() {
+    let mut r = with_sequences(Replication::new(), &names(&["fine", "unread", "unset"]));
+    r.londiste.stop();
+    let user = format!("limited_{}", r.provider.name());
+    for (cluster, database, seq) in
+        [(Cluster::provider(), &r.provider, "unread"), (Cluster::subscriber(), &r.subscriber, "unset")]
+    {
+        cluster.sql(&format!("create role {user} login"));
+        database.sql(&format!(
+            "grant usage on schema londiste, public to {user};
+             grant all on all tables in schema londiste, public to {user}; grant all on all sequences in schema londiste, public to {user};
+             grant execute on all functions in schema londiste to {user};
+             revoke all on sequence {seq} from {user}"
+        ));
+    }
+    r.provider.sql(&format!(
+        "grant usage on schema pgq to {user}; grant all on all tables in schema pgq to {user};
+         grant execute on all functions in schema pgq to {user}; grant all on all sequences in schema pgq to {user}"
+    ));
+    r.londiste.configure("provider_db", &r.provider.conninfo_as(&user));
+    r.londiste.configure("subscriber_db", &r.subscriber.conninfo_as(&user));
+    r.londiste.start();
+    r.provider.sql("select nextval('fine'), nextval('unread'), nextval('unset')");
+    batch(&r, 1);
+    batch(&r, 2);
+    assert_eq!(r.subscriber.value("select last_value from fine"), "1");
+    let log = r.londiste.log();
+    for (seq, right, side) in [("unread", "select", "provider"), ("unset", "update", "subscriber")] {
+        let said = format!(
+            "WARNING Seq public.{seq}: a right is missing on {side} side, its value is not replicated; run there, for the user of the \
+             connection string: grant {right} on sequence \"public\".\"{seq}\" to ..."
+        );
+        assert_eq!(log.matches(&said).count(), 1, "{log}");
+    }
+}

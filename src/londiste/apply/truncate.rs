@@ -10,6 +10,9 @@ use crate::pg::{Db, Sql, sql};
 /// Empties the tables of the chunk's `truncates`. A table that others refer to is emptied by DELETE, unless all of them
 /// are emptied here too: the server truncates it only together with them, even if they have no rows. TRUNCATE locks a
 /// table in mode ACCESS EXCLUSIVE until the transaction ends.
+///
+/// The server truncates no table of which a constraint is still to be checked for an earlier change of the transaction. To check it now
+/// would be too early: later changes may be those that fulfil it. DELETE can be used at any time.
 pub(super) async fn truncate(tx: &Db, chunk: &Chunk) -> Result<()> {
     let mut deleted: Vec<(i64, &TargetTable)> =
         chunk.truncates.iter().map(|(event, id)| (*event, chunk.table(*id))).collect();
@@ -19,7 +22,16 @@ pub(super) async fn truncate(tx: &Db, chunk: &Chunk) -> Result<()> {
     // No table that is truncated is referred to by one that is not. The tables that are deleted from may refer to them.
     if let Some((event, table)) = truncated.first() {
         let names = Sql::join(truncated.iter().map(|(_, table)| table.only()), ", ");
-        empty(tx, *event, table, sql!("truncate {tables}", tables = names)).await?;
+        const ACTION: &str = "set a savepoint";
+        tx.batch(ACTION, "savepoint londiste_truncate").await?;
+        match empty(tx, *event, table, sql!("truncate {tables}", tables = names)).await {
+            Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
+                tx.batch(ACTION, "rollback to savepoint londiste_truncate").await?;
+                deleted.extend(truncated);
+            }
+            done => done?,
+        }
+        tx.batch(ACTION, "release savepoint londiste_truncate").await?;
     }
     // Children first: more tables refer to a table, directly or not, than to each of these tables.
     let below = |table: &TargetTable| deleted.iter().filter(|(_, other)| other.ancestors.contains(&table.oid)).count();

@@ -11,7 +11,7 @@ use super::shape::{ChunkEvent, TableId};
 use super::truncate::truncate;
 use super::{row, set};
 use crate::config::MissingRow;
-use crate::error::{Error, Report, Result};
+use crate::error::{Error, Reaction, Report, Result};
 use crate::pg::Db;
 
 /// The writing task.
@@ -130,8 +130,11 @@ enum Outcome {
 /// After more refusals than this, all events of a chunk go one by one.
 const MAX_REFUSALS: usize = 2;
 
-/// Whether the server refused a change, which it may not refuse in another order of changes. Class 57 says that the
-/// statement was cancelled or the server stops.
+/// Whether the server refused a change, which it may not refuse in another order of changes, or in which one event is at fault.
 fn is_refusal(error: &Error) -> bool {
-    error.code().is_some_and(|code| !error.is_transient() && !code.code().starts_with("57"))
+    error.code().is_some()
+        && match error.reaction() {
+            Reaction::Park | Reaction::StopOrSkip | Reaction::Stop => true,
+            Reaction::TryAgain | Reaction::SmallerBatch => false,
+        }
 }

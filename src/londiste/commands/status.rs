@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::super::context::{Context, Job};
 use super::super::state::conditions::{self, Problem};
 use super::super::state::parking::Parked;
+use super::super::state::sequences::{self, Subscribed};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::SubscribedTable;
 use super::super::state::{completed, skips, tables};
@@ -37,6 +38,27 @@ struct Status {
     /// Events that `skip-event` was called for and replay has not come to yet.
     events_to_skip: Vec<i64>,
     tables: Vec<TableStatus>,
+    /// Sequences whose values the subscriber does not get.
+    sequence_problems: Vec<SequenceProblem>,
+}
+
+/// A sequence whose value the subscriber does not get.
+#[derive(Serialize)]
+struct SequenceProblem {
+    #[serde(serialize_with = "as_text")]
+    sequence: FqName,
+    /// Why, and what mends it.
+    problem: String,
+}
+
+/// The sequences whose values the subscriber does not get.
+async fn sequence_problems(provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<SequenceProblem>> {
+    let subscribed = sequences::subscribed(provider, subscriber, queue).await?;
+    let problem = |Subscribed { name, value }| {
+        let problem = value.err()?.describe(&name);
+        Some(SequenceProblem { sequence: name, problem })
+    };
+    Ok(subscribed.into_iter().filter_map(problem).collect())
 }
 
 /// The position of the consumer on the provider.
@@ -90,12 +112,13 @@ pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
         }
         None => None,
     };
-    let (position, mut problems) = if gone.is_some() {
-        (None, HashMap::new())
+    let (position, mut problems, sequence_problems) = if gone.is_some() {
+        (None, HashMap::new(), Vec::new())
     } else {
         (
             position(context, &provider).await?,
             conditions::table_problems(&provider, &subscriber, context.queue()).await?,
+            sequence_problems(&provider, &subscriber, context.queue()).await?,
         )
     };
     Ok(Output::of(&Status {
@@ -109,6 +132,7 @@ pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
         last_error: context.config.common.logfile.as_deref().and_then(job::last_error),
         events_to_skip: skips::ordered(&subscriber, context.consumer()).await?,
         tables: tables.into_iter().map(|table| TableStatus::of(problems.remove(&table.name), table)).collect(),
+        sequence_problems,
     }))
 }
 
@@ -178,6 +202,9 @@ impl fmt::Display for Status {
             if let Some(problem) = &table.problem {
                 writeln!(f, "    Changes may be missing: {problem}")?;
             }
+        }
+        for SequenceProblem { problem, .. } in &self.sequence_problems {
+            writeln!(f, "{problem}")?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::super::copy::{Progress, read_progress};
 use super::super::foreign_keys::Restored;
 use super::super::state::conditions::{self, Problem};
 use super::super::state::foreign_keys as stored_fkeys;
+use super::super::state::sequences::{self, Subscribed};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{provider_queue, triggers};
@@ -142,7 +143,7 @@ async fn check(context: &Context<'_>) -> Result<Output> {
     Ok(Output::of(&found).failed(failed))
 }
 
-/// Whether the conditions hold under which tables are `ok`; logs those that do not.
+/// Whether the conditions hold under which tables are `ok`, and sequences get their values; logs those that do not.
 async fn ok_holds(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool> {
     let tables = tables::load(db, context.queue()).await?;
     let mut holds = true;
@@ -164,6 +165,12 @@ async fn ok_holds(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool>
             (Problem::Lost(_), _) => continue,
         }
         holds = false;
+    }
+    for Subscribed { name, value } in sequences::subscribed(provider, db, context.queue()).await? {
+        if let Err(objection) = value {
+            holds = false;
+            tracing::error!("{}", objection.describe(&name));
+        }
     }
     Ok(holds)
 }

@@ -2,13 +2,20 @@
 
 use crate::error::{ApplyFault, FaultKind, Result};
 use crate::pg::name::quote_ident;
-use crate::pg::{Db, FqName, text};
+use crate::pg::{Db, FqName, text, text_array};
 
 /// Stores in `fault.mend` the statement that lets the column take the event's value: adds the column, gives it the
-/// provider's type, or drops `not null`. Changes nothing when the fault names no column, or when the provider does not
-/// have the column any more.
-pub(in crate::londiste) async fn find(provider: &Db, fault: &mut ApplyFault) -> Result<()> {
+/// provider's type, or drops `not null`; or the statements that create the partitions that the provider has and the subscriber lacks.
+/// Changes nothing when the fault names no column, or when the provider does not have the column or such partitions any more.
+pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mut ApplyFault) -> Result<()> {
     let name = FqName::parse(&fault.table);
+    if fault.is_partition_missing() {
+        let statements = missing_partitions(provider, subscriber, &name).await?;
+        if !statements.is_empty() {
+            fault.mend = Some(format!("Run on the subscriber: {}", statements.join("; ")));
+        }
+        return Ok(());
+    }
     let table = name.quoted();
     let (column, verb) = match (&fault.kind, &fault.column) {
         (FaultKind::MissingColumn(column), _) => (column, "add column"),
@@ -36,4 +43,35 @@ pub(in crate::londiste) async fn find(provider: &Db, fault: &mut ApplyFault) -> 
         fault.mend = Some(format!("Run on the subscriber: alter table {table} {verb} {column} {keyword}{provided}"));
     }
     Ok(())
+}
+
+/// The statements that create those partitions of the provider's table whose names the subscriber does not know, parents first.
+async fn missing_partitions(provider: &Db, subscriber: &Db, table: &FqName) -> Result<Vec<String>> {
+    const PARTITIONS: &str = "with recursive tree as (
+            select i.inhrelid, i.inhparent, 1 as depth from pg_catalog.pg_inherits i where i.inhparent = pg_catalog.to_regclass($1)
+            union all
+            select i.inhrelid, i.inhparent, t.depth + 1 from pg_catalog.pg_inherits i join tree t on i.inhparent = t.inhrelid)
+        select pg_catalog.format('%I.%I', n.nspname, c.relname),
+               pg_catalog.format('create table %I.%I partition of %I.%I %s', n.nspname, c.relname, pn.nspname, p.relname,
+                                 pg_catalog.pg_get_expr(c.relpartbound, c.oid))
+                   || coalesce(' partition by ' || pg_catalog.pg_get_partkeydef(c.oid), '')
+          from tree t
+               join pg_catalog.pg_class c on c.oid = t.inhrelid
+               join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+               join pg_catalog.pg_class p on p.oid = t.inhparent
+               join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+         where c.relispartition
+         order by t.depth, 1";
+    let table = table.quoted();
+    let rows = provider.query("read the partitions of a table", PARTITIONS, &[text(&table)]).await?;
+    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let unknown = subscriber
+        .query(
+            "look for partitions",
+            "select pg_catalog.to_regclass(u.name) is null from pg_catalog.unnest($1) with ordinality as u(name, nr) order by nr",
+            &[text_array(&names)],
+        )
+        .await?;
+    let missing = rows.iter().zip(unknown).filter(|(_, unknown)| unknown.get(0));
+    Ok(missing.map(|(row, _)| row.get(1)).collect())
 }

@@ -181,7 +181,7 @@ impl Copy {
     /// Parks the table, whose structure is at fault, and returns the error with the mend added. Replay must not wait
     /// for a parked table, so a table at `do-sync` goes back to `catching-up`.
     async fn park(&self, sessions: &Sessions, mut fault: Box<ApplyFault>) -> Result<Error> {
-        mend::find(&sessions.provider, &mut fault).await?;
+        mend::find(&sessions.provider, &sessions.subscriber, &mut fault).await?;
         let queue = &self.consumer.queue;
         let tx = sessions.subscriber.begin("park a table", "begin").await?;
         let Some(table) = tables::load_one(&tx, queue, &self.table).await? else { return Ok(Error::Apply(fault)) };

@@ -15,12 +15,13 @@ use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{conditions, emptied};
 use super::capture_watch::CaptureWatch;
+use super::cut::Cut;
 use super::sequences::{self, Sequences};
 use super::sessions::Sessions;
 use super::tidy::Tidy;
 use super::{mirror, table_sets};
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reaction, Result};
 use crate::job::{self, Control, Output, Stats, Work, Worked};
 use crate::pg::{Db, FqName, Sql};
 use crate::pgq::consumer::{Consumer, Join};
@@ -72,6 +73,8 @@ pub(super) struct Replay {
     pub(super) tick_asked_at: Option<Instant>,
     /// When to look next for consumers of copies that are over, and for tables that are not captured any more.
     pub(super) look_for_unused_at: Instant,
+    /// About the most events of a batch, where a bigger one needed more than a server has; until replay has no more to do.
+    pub(super) most_events: Option<u64>,
     /// When the log last said that another process reads as the same consumer.
     other_reader_told_at: Option<Instant>,
 }
@@ -92,6 +95,7 @@ impl Replay {
             changes,
             tick_asked_at: None,
             look_for_unused_at: Instant::now(),
+            most_events: None,
             other_reader_told_at: None,
             job,
             config,
@@ -106,6 +110,7 @@ impl Replay {
         self.tidy.turn(&self.config, sessions, &tables, &self.control).await?;
         let batch = self.consumer.next_batch(&sessions.provider, sessions.abilities, self.join(&tables)).await?;
         let Some(batch) = batch else {
+            self.most_events = None;
             self.without_batch(sessions, &tables).await?;
             self.wait(sessions, &mut changes).await;
             return Ok(Worked::Again);
@@ -122,6 +127,9 @@ impl Replay {
             Err(Error::Apply(fault)) if fault.is_structure() && self.config.mirror_queue.is_none() => {
                 self.park(sessions, &batch, &tables, fault).await?;
             }
+            Err(error)
+                if error.reaction() == Reaction::SmallerBatch
+                    && self.cut(sessions, &batch, &error).await? == Cut::Smaller => {}
             Err(error) => self.take_back_lost(sessions, &batch, &tables, error).await?,
             Ok(()) => {}
         }
@@ -181,7 +189,8 @@ impl Replay {
         if self.config.mirror_queue.is_some() || tables.iter().any(waits) {
             Join::NEVER
         } else {
-            batch::join(&self.config)
+            let join = batch::join(&self.config);
+            self.most_events.map_or(join, |events| join.at_most(events))
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod attach;
 mod capture_watch;
+mod cut;
 mod hand_over;
 mod lost_changes;
 mod main_loop;

@@ -39,7 +39,7 @@ impl Replay {
         let Sessions { provider, subscriber, abilities, .. } = sessions;
         let name = FqName::parse(&fault.table);
         let Some(table) = tables.iter().find(|t| t.name == name) else { return Err(Error::Apply(fault)) };
-        find_mend(provider, &mut fault).await?;
+        find_mend(provider, subscriber, &mut fault).await?;
         foreign_keys::drop_all(subscriber, &name).await?;
         let queue = self.job.queue.clone();
         let Some(consumer) = copy_consumer::take(subscriber, &queue, &name, &self.job.consumer).await? else {

@@ -44,9 +44,10 @@ impl PendingFkey {
         (Sql::from_server(constraint.to_owned()), Sql::from_server(comment.to_owned()))
     }
 
-    /// Whether the key was not valid before the copy: it is restored so.
+    /// Whether the key was not valid before the copy, or was not enforced, which no statement makes valid: it is restored so.
     pub(crate) fn is_not_valid(&self) -> bool {
-        self.statements().0.as_str().to_lowercase().ends_with(" not valid")
+        let definition = self.statements().0.as_str().to_lowercase();
+        [" not valid", " not enforced"].iter().any(|end| definition.ends_with(end))
     }
 
     /// The error with the name of the key.

@@ -1,7 +1,12 @@
 //! The sequences of a queue: `londiste.provider_seq` and `londiste.subscriber_seq`.
 
+use std::collections::HashMap;
+use std::fmt;
+
+use tokio_postgres::Row;
+
 use crate::error::Result;
-use crate::pg::{Db, FqName, Role, text};
+use crate::pg::{Db, FqName, Role, Sql, sql, text};
 
 /// The sequences of the queue on the side of the session, in the order in which they were added.
 pub(crate) async fn list(db: &Db, queue: &str) -> Result<Vec<FqName>> {
@@ -33,17 +38,176 @@ pub(crate) async fn remove(tx: &Db, queue: &str, seq: &FqName) -> Result<()> {
     done.map(drop).map_err(|e| e.about(seq))
 }
 
+/// `last_value` and `is_called`.
+pub(crate) type Value = (i64, bool);
+
+/// The least and the greatest value of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    least: i64,
+    greatest: i64,
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.least, self.greatest)
+    }
+}
+
+/// Why the provider's value of a sequence cannot be set on the subscriber.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Objection {
+    /// Nothing has the name on this side.
+    Missing(Role),
+    /// What has the name on this side is no sequence.
+    NoSequence(Role),
+    /// The user of the connection string may not read (provider) or set (subscriber) the sequence.
+    NoRight(Role),
+    /// The subscriber's bounds refuse the value.
+    OutOfBounds {
+        /// The provider's value.
+        value: i64,
+        /// Those of the subscriber.
+        bounds: Bounds,
+        /// The provider's type.
+        provider_type: String,
+        /// Those of the provider.
+        provider_bounds: Bounds,
+    },
+}
+
+impl Objection {
+    /// Why, and what mends it, for a message about the sequence.
+    pub(crate) fn describe(&self, name: &FqName) -> String {
+        let quoted = name.quoted();
+        match self {
+            Objection::Missing(role) => format!(
+                "Seq {name} does not exist on {role} side, its value is not replicated; \
+                 remove it with \"subscriber remove-seq {name}\" if it is not needed"
+            ),
+            Objection::NoSequence(role) => format!(
+                "{name} is no sequence on {role} side, its value is not replicated; \
+                 remove it with \"subscriber remove-seq {name}\" if it is not needed"
+            ),
+            Objection::NoRight(role) => {
+                let right = if *role == Role::Provider { "select" } else { "update" };
+                format!(
+                    "Seq {name}: a right is missing on {role} side, its value is not replicated; run there, for the user of the \
+                     connection string: grant {right} on sequence {quoted} to ..."
+                )
+            }
+            Objection::OutOfBounds { value, bounds, provider_type, provider_bounds } => format!(
+                "Seq {name}: value {value} of provider is out of the bounds of subscriber ({bounds}), it is not replicated; run on \
+                 the subscriber: alter sequence {quoted} as {provider_type} minvalue {} maxvalue {}",
+                provider_bounds.least, provider_bounds.greatest
+            ),
+        }
+    }
+}
+
 /// A subscribed sequence.
 pub(crate) struct Subscribed {
     pub(crate) name: FqName,
-    /// Whether the sequence exists on the subscriber.
-    pub(crate) exists: bool,
+    /// The provider's value, or why the subscriber does not get it.
+    pub(crate) value: Result<Value, Objection>,
 }
 
-/// The subscribed sequences, in the order in which they were added.
-pub(crate) async fn subscribed(subscriber: &Db, queue: &str) -> Result<Vec<Subscribed>> {
-    let sql = "select s, pg_catalog.to_regclass(londiste.quote_fqname(s)) is not null
-                 from londiste.subscriber_get_seq_list($1) s";
+/// The subscribed sequences with the provider's values, in the order in which they were added. Runs at most three queries, however
+/// many sequences there are.
+pub(crate) async fn subscribed(provider: &Db, subscriber: &Db, queue: &str) -> Result<Vec<Subscribed>> {
+    let found = on_subscriber(subscriber, queue).await?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<&FqName> = found.iter().filter(|(_, standing)| standing.is_ok()).map(|(name, _)| name).collect();
+    let mut read = on_provider(provider, &names).await?.into_iter();
+    let join = |(name, standing): (FqName, Result<Bounds, Objection>)| {
+        let value = match standing {
+            Err(objection) => Err(objection),
+            Ok(bounds) => {
+                read.next().unwrap_or(Err(Objection::Missing(Role::Provider))).and_then(|read| read.within(bounds))
+            }
+        };
+        Subscribed { name, value }
+    };
+    Ok(found.into_iter().map(join).collect())
+}
+
+/// The subscribed sequences with the subscriber's bounds.
+async fn on_subscriber(subscriber: &Db, queue: &str) -> Result<Vec<(FqName, Result<Bounds, Objection>)>> {
+    let sql = "select s.name, c.relkind = 'S',
+                      case when c.relkind = 'S' then pg_catalog.has_sequence_privilege(c.oid, 'UPDATE') end,
+                      q.seqmin, q.seqmax
+                 from londiste.subscriber_get_seq_list($1) with ordinality as s(name, nr)
+                      left join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(londiste.quote_fqname(s.name))
+                      left join pg_catalog.pg_sequence q on q.seqrelid = c.oid
+                order by s.nr";
     let rows = subscriber.query("read the subscribed sequences", sql, &[text(&queue)]).await?;
-    Ok(rows.iter().map(|row| Subscribed { name: FqName::parse(row.get(0)), exists: row.get(1) }).collect())
+    let standing = |row: &Row| {
+        objection(row, Role::Subscriber).map_or_else(|| Ok(Bounds { least: row.get(3), greatest: row.get(4) }), Err)
+    };
+    Ok(rows.iter().map(|row| (FqName::parse(row.get(0)), standing(row))).collect())
+}
+
+/// What columns 1 and 2 say: whether the relation is a sequence, null where there is no relation, and whether the user has the right.
+fn objection(row: &Row, role: Role) -> Option<Objection> {
+    match (row.get(1), row.get(2)) {
+        (None, _) => Some(Objection::Missing(role)),
+        (Some(false), _) => Some(Objection::NoSequence(role)),
+        (Some(true), Some(true)) => None,
+        (Some(true), Some(false) | None) => Some(Objection::NoRight(role)),
+    }
+}
+
+/// A sequence of the provider.
+struct OnProvider {
+    value: Value,
+    type_name: String,
+    bounds: Bounds,
+}
+
+impl OnProvider {
+    fn within(self, bounds: Bounds) -> Result<Value, Objection> {
+        let (value, _) = self.value;
+        if (bounds.least..=bounds.greatest).contains(&value) {
+            return Ok(self.value);
+        }
+        Err(Objection::OutOfBounds { value, bounds, provider_type: self.type_name, provider_bounds: self.bounds })
+    }
+}
+
+/// The provider's sequences of these names, in the order of the names.
+async fn on_provider(provider: &Db, names: &[&FqName]) -> Result<Vec<Result<OnProvider, Objection>>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let quoted: Vec<String> = names.iter().map(|name| name.quoted()).collect();
+    let sql = "select u.name, c.relkind = 'S',
+                      case when c.relkind = 'S' then pg_catalog.has_sequence_privilege(c.oid, 'SELECT') end,
+                      q.seqmin, q.seqmax, pg_catalog.format_type(q.seqtypid, null)
+                 from pg_catalog.unnest($1) with ordinality as u(name, nr)
+                      left join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(u.name)
+                      left join pg_catalog.pg_sequence q on q.seqrelid = c.oid
+                order by u.nr";
+    let rows = provider.query("look for sequences", sql, &[crate::pg::text_array(&quoted)]).await?;
+    let there = rows.iter().zip(names).enumerate().filter(|(_, (row, _))| objection(row, Role::Provider).is_none());
+    let value = |(nr, (_, name)): (usize, (&Row, &&FqName))| {
+        sql!("select {nr} as nr, last_value, is_called from {name}", nr = nr, name = *name)
+    };
+    let queries: Vec<Sql> = there.map(value).collect();
+    let mut values = HashMap::new();
+    if !queries.is_empty() {
+        for row in provider.query("read sequence values", Sql::join(queries, " union all "), &[]).await? {
+            values.insert(usize::try_from(row.get::<_, i32>(0)).ok(), (row.get(1), row.get(2)));
+        }
+    }
+    let read = |(nr, row): (usize, &Row)| {
+        if let Some(objection) = objection(row, Role::Provider) {
+            return Err(objection);
+        }
+        let value = values.get(&Some(nr)).copied().ok_or(Objection::Missing(Role::Provider))?;
+        let bounds = Bounds { least: row.get(3), greatest: row.get(4) };
+        Ok(OnProvider { value, type_name: row.get(5), bounds })
+    };
+    Ok(rows.iter().enumerate().map(read).collect())
 }
