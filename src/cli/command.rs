@@ -80,7 +80,7 @@ fn find(program: Program, words: &mut VecDeque<String>) -> Result<&'static Spec,
 }
 
 fn cannot_be_used(program: Program, option: &str, spec: &Spec) -> String {
-    let users: Vec<&str> = of(program).filter(|other| other.takes(option)).map(|other| other.words).collect();
+    let users: Vec<&str> = of(program).filter(|other| other.uses(option)).map(|other| other.words).collect();
     let advice = if users.is_empty() { String::new() } else { format!("; it is for {}", users.join(", ")) };
     format!("option --{option} cannot be used with \"{}\"{advice}", spec.words)
 }

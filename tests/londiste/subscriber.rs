@@ -424,12 +424,19 @@ fn words_that_a_listing_has_no_use_for_are_a_warning() {
     for (command, words, stdout) in [
         ("provider tables", "extra args", "public.customers\npublic.orders\npublic.tags\n"),
         ("provider seqs", "x", ""),
-        ("subscriber seqs", "--all", ""),
+        ("subscriber seqs", "all", ""),
         ("subscriber missing", "x", "Table: public.customers\nTable: public.orders\nTable: public.tags\n"),
         ("subscriber register", "x", ""),
     ] {
         let line = format!("WARNING {command} has no use for \"{words}\"");
         let args = command.split(' ').chain(["--"]).chain(words.split(' '));
         r.londiste.program(args).stdout(stdout).stderr(log(&[line])).run();
+    }
+    let tables = "public.customers\npublic.orders\npublic.tags\n";
+    r.londiste.program(["provider", "tables", "--all"]).stdout(tables).stderr("").run();
+    for command in
+        ["provider seqs", "subscriber seqs", "subscriber fkeys active", "subscriber missing", "subscriber check"]
+    {
+        r.londiste.run(&format!("{command} --all"));
     }
 }
