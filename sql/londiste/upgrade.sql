@@ -98,6 +98,13 @@ drop function if exists londiste.capture_create_trigger(oid, text, text, text, "
 drop function if exists londiste.capture_insert(text, oid, text);
 do $$
 begin
+    -- The first versions had other arguments of the same types.
+    if exists (select from pg_catalog.pg_proc p
+               where p.oid = to_regprocedure('londiste.cmp_list(text, text, text, text)') and p.proargnames[4] = 'i_condition')
+    then
+        drop function londiste.cmp_list(text, text, text, text);
+        drop function if exists londiste.link(text, text, bigint, text, text);
+    end if;
     if to_regclass('londiste.capture') is not null and to_regtype('londiste.capture_column') is not null then
         drop function if exists londiste.capture_generate_relation(londiste.capture, oid, oid);
         drop function if exists londiste.capture_event(
