@@ -146,7 +146,10 @@ fn link_takes_the_lists_of_the_provider() {
     assert_eq!(refused("select pgq.ticker('dst')"), "This queue has external tick source.");
     assert_eq!(r.provider.value("select pgq.ticker('dst', 7, now(), 0)"), "7");
     assert_eq!(r.provider.value("select count(*) from pgq.get_consumer_info('dst', 'c')"), "1");
-    assert_eq!(refused("select londiste.provider_remove_table('dst', 'public.a')"), "Linked queue, manipulation not allowed");
+    assert_eq!(
+        refused("select londiste.provider_remove_table('dst', 'public.a')"),
+        "Linked queue, manipulation not allowed"
+    );
     assert_eq!(r.provider.value("select londiste.link_del('src', 'dst')"), "NULL");
 }
 
@@ -303,16 +306,16 @@ fn triggers_that_run_before_ours_are_a_warning() {
          create trigger aaa after insert on t execute procedure f();
          create trigger zz2 after insert on t execute procedure f();
          create trigger before_it before insert on t for each row execute procedure f();
-         create trigger _londiste_x after insert on t for each row execute procedure f()",
+         create trigger _londiste_x after insert on t for each row execute procedure f();
+         create table u (id int primary key);
+         create trigger aaa after insert on u for each row execute procedure f()",
     );
-    let warning = |trigger: &str| {
-        format!(
-            "WARNING Table public.t has AFTER trigger '{trigger}' which runs before Londiste trigger.  \
-             If it modifies data, then events will appear in queue in wrong order."
-        )
-    };
-    let lines = ["INFO Adding public.t", &warning("_londiste_x"), &warning("aaa"), &warning("zzz")];
-    r.londiste.program(["provider", "add", "t"]).stderr(log(&lines)).run();
+    let several = "WARNING Table public.t has AFTER triggers '_londiste_x', 'aaa', 'zzz' which run before Londiste trigger.  \
+                   If they modify data, then events will appear in queue in wrong order.";
+    let one = "WARNING Table public.u has AFTER trigger 'aaa' which runs before Londiste trigger.  \
+               If it modifies data, then events will appear in queue in wrong order.";
+    let lines = ["INFO Adding public.t", several, "INFO Adding public.u", one];
+    r.londiste.program(["provider", "add", "t", "u"]).stderr(log(&lines)).run();
 }
 
 #[test]
