@@ -87,6 +87,12 @@ begin
     then
         alter table londiste.capture add column captured_since timestamptz not null default pg_catalog.clock_timestamp();
     end if;
+    if to_regclass('londiste.capture') is not null
+        and not exists (select from pg_catalog.pg_attribute a
+                        where a.attrelid = to_regclass('londiste.capture') and a.attname = 'has_truncate')
+    then
+        alter table londiste.capture add column has_truncate boolean not null default true;
+    end if;
 end;
 $$;
 
@@ -96,6 +102,7 @@ drop function if exists londiste.trigger_name(text);
 drop function if exists londiste.capture_enabled(text);
 drop function if exists londiste.capture_create_trigger(oid, text, text, text, "char");
 drop function if exists londiste.capture_insert(text, oid, text);
+drop function if exists londiste.capture_add(text, text, text, text, text[], text[]);
 do $$
 begin
     -- The first versions had other arguments of the same types.

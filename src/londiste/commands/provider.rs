@@ -20,9 +20,9 @@ use crate::pg::{Db, FqName};
 pub(crate) async fn run(command: Provider, context: &Context<'_>) -> Result<Output> {
     match command {
         Provider::Install => install::provider(context).await.map(|()| Output::none()),
-        Provider::Add { tables, capture, key } => {
+        Provider::Add { tables, capture, key, truncate } => {
             let capture = capture.unwrap_or(context.config.capture);
-            add(context, &tables, &HowToCapture { capture, format: context.config.event_format, key }).await
+            add(context, &tables, &HowToCapture { capture, format: context.config.event_format, key, truncate }).await
         }
         Provider::Remove(tables) => remove(context, &tables).await,
         Provider::Tables => list(context).await,
