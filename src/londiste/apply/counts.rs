@@ -40,12 +40,11 @@ impl Cascades {
     pub(super) fn add(&mut self, table: &TargetTable, verb: Verb, shape: &StatementShape) {
         let mut led_to = table.foreign_keys.iter().filter(|key| key.end == ForeignKeyEnd::Parent);
         let event = match verb {
-            Verb::Insert => return,
             Verb::Delete if led_to.next().is_some() => CascadeEvent::Delete,
             Verb::Update if led_to.any(|key| key.columns.iter().any(|column| shape.written.contains(column))) => {
                 CascadeEvent::Update
             }
-            Verb::Delete | Verb::Update => return,
+            Verb::Insert | Verb::Delete | Verb::Update => return,
         };
         self.0.insert((table.oid, event));
     }

@@ -172,8 +172,8 @@ impl<'a> EventReader<'a> {
     fn table_list(&mut self, event: &Event) -> ReadOutcome {
         let Some(list) = event.data() else {
             tracing::warn!(
-                "event {} of type T is left out: it has no list of tables (ev_data is null); londiste.provider_notify_change(QUEUE) \
-                 writes one",
+                "event {} of type T is left out: it has no list of tables (ev_data is null), and takes no table out \
+                 of the set",
                 event.id
             );
             return self.ignore();

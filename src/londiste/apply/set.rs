@@ -116,7 +116,9 @@ impl<'a> SetStatement<'a> {
         shapes.sort_unstable();
         shapes.dedup();
         if found > 0 && table.foreign_keys.iter().any(|key| key.end == ForeignKeyEnd::Parent) {
-            shapes.iter().for_each(|shape| cascades.add(table, verb, chunk.shape(*shape)));
+            for shape in &shapes {
+                cascades.add(table, verb, chunk.shape(*shape));
+            }
         }
         let is_explained =
             not_found > 0 && shapes.iter().any(|shape| cascades.explain(table, verb, chunk.shape(*shape)));

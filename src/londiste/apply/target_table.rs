@@ -270,7 +270,7 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
         tx.query(ACTION, INDEXES, &oids),
         tx.query(ACTION, FOREIGN_KEYS, &oids),
         tx.query(ACTION, ANCESTORS, &oids),
-        tx.query(ACTION, CASCADES, &oids)
+        Box::pin(tx.query(ACTION, CASCADES, &oids))
     )?;
     let base = |row: &tokio_postgres::Row| row.get::<_, u32>(8);
     let mut looked_up: Vec<u32> = columns.iter().map(base).filter(|base| !equality::is_built_in(*base)).collect();
