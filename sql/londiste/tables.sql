@@ -97,6 +97,8 @@ create table if not exists londiste.capture (
     is_small        boolean,
     -- Since when the table has been in the set: a table that was taken out and added again has another time.
     captured_since  timestamptz not null default clock_timestamp(),
+    -- Whether TRUNCATE makes an event, which subscribers of the original tools stop at.
+    has_truncate    boolean not null default true,
     primary key (queue_name, table_name),
     foreign key (queue_name, table_name) references londiste.provider_table on delete cascade
 );

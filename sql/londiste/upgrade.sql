@@ -87,6 +87,12 @@ begin
     then
         alter table londiste.capture add column captured_since timestamptz not null default pg_catalog.clock_timestamp();
     end if;
+    if to_regclass('londiste.capture') is not null
+        and not exists (select from pg_catalog.pg_attribute a
+                        where a.attrelid = to_regclass('londiste.capture') and a.attname = 'has_truncate')
+    then
+        alter table londiste.capture add column has_truncate boolean not null default true;
+    end if;
 end;
 $$;
 
@@ -96,8 +102,16 @@ drop function if exists londiste.trigger_name(text);
 drop function if exists londiste.capture_enabled(text);
 drop function if exists londiste.capture_create_trigger(oid, text, text, text, "char");
 drop function if exists londiste.capture_insert(text, oid, text);
+drop function if exists londiste.capture_add(text, text, text, text, text[], text[]);
 do $$
 begin
+    -- The first versions had other arguments of the same types.
+    if exists (select from pg_catalog.pg_proc p
+               where p.oid = to_regprocedure('londiste.cmp_list(text, text, text, text)') and p.proargnames[4] = 'i_condition')
+    then
+        drop function londiste.cmp_list(text, text, text, text);
+        drop function if exists londiste.link(text, text, bigint, text, text);
+    end if;
     if to_regclass('londiste.capture') is not null and to_regtype('londiste.capture_column') is not null then
         if not exists (select from pg_catalog.pg_attribute a
                        where a.attrelid = (select t.typrelid from pg_catalog.pg_type t where t.oid = to_regtype('londiste.capture_column'))

@@ -80,7 +80,7 @@ fn find(program: Program, words: &mut VecDeque<String>) -> Result<&'static Spec,
 }
 
 fn cannot_be_used(program: Program, option: &str, spec: &Spec) -> String {
-    let users: Vec<&str> = of(program).filter(|other| other.takes(option)).map(|other| other.words).collect();
+    let users: Vec<&str> = of(program).filter(|other| other.uses(option)).map(|other| other.words).collect();
     let advice = if users.is_empty() { String::new() } else { format!("; it is for {}", users.join(", ")) };
     format!("option --{option} cannot be used with \"{}\"{advice}", spec.words)
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::cli::options;
     use crate::cli::spec::EVERYWHERE;
-    use crate::londiste::{Command as L, CopyMode, Problems, Provider, Selection, Shown, Subscriber};
+    use crate::londiste::{Command as L, CopyMode, Problems, Provider, Selection, Shown, Subscriber, Truncate};
     use crate::pgqadm::{Command as P, Consumers, FailedAction};
 
     fn parse_line(program: Program, line: &str) -> Result<Parsed, String> {
@@ -145,10 +145,18 @@ mod tests {
         let all = Selection { names: vec![], all: true };
         let columns = Some(vec!["a".to_owned(), "b".to_owned()]);
         for (line, command) in [
-            ("provider add --all", L::Provider(Provider::Add { tables: all.clone(), capture: None, key: None })),
             (
-                "provider add t --key=a,b",
-                L::Provider(Provider::Add { tables: names(&["t"]), capture: None, key: columns }),
+                "provider add --all",
+                L::Provider(Provider::Add { tables: all.clone(), capture: None, key: None, truncate: Truncate::Event }),
+            ),
+            (
+                "provider add t --key=a,b --no-truncate",
+                L::Provider(Provider::Add {
+                    tables: names(&["t"]),
+                    capture: None,
+                    key: columns,
+                    truncate: Truncate::Nothing,
+                }),
             ),
             (
                 "subscriber add t u --expect-sync",

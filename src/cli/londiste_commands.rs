@@ -5,6 +5,7 @@ use super::options::Options;
 use super::spec::{Args, Command, Kind, Spec, Suffix};
 use crate::londiste::{
     Command as Londiste, Compare, CopyMode, Lag, Problems, Provider, Repair, Selection, Shown, Subscriber, Tables,
+    Truncate,
 };
 
 const SETUP: Suffix = Suffix::Text(".setup");
@@ -52,10 +53,11 @@ pub(super) static SPECS: [Spec; 30] = [
         provider(Provider::Install)
     }),
     Spec {
-        options: &["all", "capture", "key"],
+        options: &["all", "capture", "key", "no-truncate"],
         ..setup("provider add", "TBL ...", "add tables to the queue", |args, options| {
             let key = options.key.as_deref().map(|key| key.split(',').map(|column| column.trim().to_owned()).collect());
-            provider(Provider::Add { tables: selection(args, options), capture: options.capture, key })
+            let truncate = if options.no_truncate { Truncate::Nothing } else { Truncate::Event };
+            provider(Provider::Add { tables: selection(args, options), capture: options.capture, key, truncate })
         })
     },
     Spec {

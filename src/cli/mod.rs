@@ -74,10 +74,14 @@ fn run_words(options: &Options, caller: &Caller) -> Result<u8, Failure> {
     let program = caller.program.or_else(|| program_choice::by_first_word(&mut words));
     let Some(path) = words.pop_front() else { return Err(Failure::Plain("need config file".to_owned())) };
     let signal = signals::requested(options);
+    let file = File::read(Path::new(&path));
     if signal.is_none() && words.is_empty() && !options.rewind && !options.reset {
-        return Err(Failure::Plain("need command".to_owned()));
+        if !file.as_ref().is_ok_and(|file| program_choice::is_pgqd(program, file)) {
+            return Err(Failure::Plain("need command".to_owned()));
+        }
+        words.push_back("ticker".into());
     }
-    let file = File::read(Path::new(&path))?;
+    let file = file?;
     let program = match program {
         Some(program) => program,
         None => program_choice::by_file(&file, words.front().map(OsString::as_os_str), options)?,

@@ -93,6 +93,9 @@ pub(super) struct Options {
     /// provider add: the columns that tell rows apart, where there is no primary key
     #[arg(long, value_name = "COL,...", help_heading = "Options of commands")]
     pub(super) key: Option<String>,
+    /// provider add: TRUNCATE makes no event, for subscribers that are the original's
+    #[arg(long, help_heading = "Options of commands")]
+    pub(super) no_truncate: bool,
     /// compare: compare every row, list the ranges of keys that differ
     #[arg(long, help_heading = "Options of commands")]
     pub(super) checksum: bool,

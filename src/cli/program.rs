@@ -13,7 +13,7 @@ impl Program {
     /// The program that the name of a symbolic link stands for.
     pub(super) fn of_name(name: &str) -> Option<Program> {
         match name {
-            "pgqadm" | "pgqadm.py" => Some(Program::Pgqadm),
+            "pgqadm" | "pgqadm.py" | "pgqd" => Some(Program::Pgqadm),
             "londiste" | "londiste.py" => Some(Program::Londiste),
             _ => None,
         }

@@ -8,9 +8,10 @@ use std::path::Path;
 use super::command;
 use super::failure::{Failure, unknown_command};
 use super::options::Options;
+use super::process::section;
 use super::program::Program;
 use super::spec::Spec;
-use crate::config::File;
+use crate::config::{File, keys};
 use crate::error::Error;
 
 /// The program that the first word names; removes that word. Where only the ini file follows the name of the ticker
@@ -28,17 +29,27 @@ pub(super) fn by_first_word(words: &mut VecDeque<OsString>) -> Option<Program> {
     Some(program)
 }
 
+/// Whether the program is pgqd, the ticker that has no commands: its section is the only one that the program could read.
+pub(super) fn is_pgqd(program: Option<Program>, file: &File) -> bool {
+    let of_ticker = section(Program::Pgqadm, file) == keys::Program::Pgqd;
+    match program {
+        Some(Program::Pgqadm) => of_ticker,
+        Some(Program::Londiste) => false,
+        None => of_ticker && !file.has_section("londiste"),
+    }
+}
+
 /// The program whose section the ini file has; where it has sections of both, the one that has the command.
 pub(super) fn by_file(file: &File, command: Option<&OsStr>, options: &Options) -> Result<Program, Failure> {
     match (file.has_section("pgqadm") || file.has_section("pgqd"), file.has_section("londiste")) {
         (true, false) => Ok(Program::Pgqadm),
         (false, true) => Ok(Program::Londiste),
         (false, false) => Err(Failure::Error(no_section(file.path()))),
-        (true, true) => by_command(file.path(), command, options),
+        (true, true) => by_command(file, command, options),
     }
 }
 
-fn by_command(path: &Path, command: Option<&OsStr>, options: &Options) -> Result<Program, Failure> {
+fn by_command(file: &File, command: Option<&OsStr>, options: &Options) -> Result<Program, Failure> {
     if options.rewind || options.reset {
         return Ok(Program::Londiste);
     }
@@ -49,9 +60,10 @@ fn by_command(path: &Path, command: Option<&OsStr>, options: &Options) -> Result
         (false, true) => Ok(Program::Londiste),
         (false, false) if !command.is_empty() => Err(unknown_command(&command)),
         _ => Err(Failure::Usage(format!(
-            "{} has sections [pgqadm] and [londiste]; say which one is meant: \"rlondiste ticker {0} ...\" or \
-             \"rlondiste londiste {0} ...\"",
-            path.display()
+            "{file} has sections [{ticker}] and [londiste]; say which one is meant: \"rlondiste ticker {file} ...\" or \
+             \"rlondiste londiste {file} ...\"",
+            file = file.path().display(),
+            ticker = section(Program::Pgqadm, file).section()
         ))),
     }
 }

@@ -60,7 +60,18 @@ impl Spec {
 
     /// Whether the command takes an option.
     pub(super) fn takes(&self, option: &str) -> bool {
+        self.uses(option) || option == "all" && self.lists()
+    }
+
+    /// Whether the option changes what the command does.
+    pub(super) fn uses(&self, option: &str) -> bool {
         EVERYWHERE.contains(&option) || self.options.contains(&option) || option == "daemon" && self.kind == Kind::Job
+    }
+
+    /// Whether the command lists what `provider` or `subscriber` has: always everything, so that `--all` says nothing new.
+    /// Scripts of SkyTools, where every command takes every option, write it.
+    fn lists(&self) -> bool {
+        self.pidfile == Suffix::None && self.words.contains(' ')
     }
 
     fn usage(&self) -> String {

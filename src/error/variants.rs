@@ -52,6 +52,8 @@ pub enum Error {
         role: Role,
         /// Where, without password.
         target: String,
+        /// A sentence that tells what to do; empty where the cause does.
+        hint: &'static str,
         /// One cause per failed attempt, the last one's error as its source.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -183,6 +185,9 @@ pub enum Error {
     Usage(String),
 }
 
+const ON_STANDBY: &str = "The server is a standby, which takes no changes. Name the primary in the connection string; or name \
+     all servers there, with target_session_attrs=read-write, which finds the primary also after a failover.";
+
 impl Error {
     /// What the operator can do, as one sentence, where that is known.
     pub fn hint(&self) -> Option<String> {
@@ -190,7 +195,9 @@ impl Error {
             Error::Apply(fault) => fault.hint(),
             Error::Query { role, action, source, .. } => source.as_db_error().and_then(|error| {
                 let installs = (*action == INSTALL).then(|| install_hint(error)).flatten();
-                installs.or_else(|| query_hint(*role, error))
+                // Our sessions set default_transaction_read_only to off, so it is not that setting.
+                let standby = (*error.code() == SqlState::READ_ONLY_SQL_TRANSACTION).then(|| ON_STANDBY.to_owned());
+                installs.or(standby).or_else(|| query_hint(*role, error))
             }),
             Error::PidfileBusy { path, pid } => Some(format!(
                 "Process {pid} holds \"{}\"; stop it with -s, or remove the file if that is not one of ours.",
@@ -202,9 +209,7 @@ impl Error {
             | Error::Missing { hint, .. }
             | Error::Refused { hint, .. }
             | Error::Unsupported { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
-            Error::Connect { .. } => {
-                Some("Check that the server runs and that the connection string in the ini file is right.".to_owned())
-            }
+            Error::Connect { hint, .. } => (!hint.is_empty()).then(|| (*hint).to_owned()),
             Error::Aborted
             | Error::Config { .. }
             | Error::Conninfo { .. }

@@ -14,6 +14,7 @@ mod table_lock;
 
 pub(crate) use commands::command::{Command, CopyMode, Problems, Provider, Selection, Shown, Subscriber};
 pub(crate) use comparison::{Compare, Lag, Repair, Tables};
+pub(crate) use state::provider_queue::Truncate;
 
 use crate::config;
 use crate::error::Result;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::seq::SliceRandom;
@@ -66,14 +67,11 @@ async fn try_hosts(role: Role, conninfo: &Conninfo, abort: &Abort) -> Result<Ses
             }
         }
     }
-    Err(Error::Connect {
-        role,
-        target: conninfo.to_string(),
-        source: match Failure::of(failures) {
-            Some(failure) => failure.into_source(),
-            None => "the connection string names no server".into(),
-        },
-    })
+    let (hint, source) = match Failure::of(failures) {
+        Some(failure) => (failure.advice(), failure.into_source()),
+        None => ("", "the connection string names no server".into()),
+    };
+    Err(Error::Connect { role, target: conninfo.to_string(), hint, source })
 }
 
 /// Reads the files of TLS. A file that cannot be used is an error from `sslmode=require` on; below, it is logged and the
@@ -166,10 +164,13 @@ impl Attempt<'_> {
         let mut give_up = GiveUp::Server;
         for mode in self.wire_modes(tls) {
             let tls = tls.for_one_session();
-            let attempt = self.connect(*mode, &tls);
-            let cause = match within(self.conninfo.connect_timeout, Box::pin(attempt)).await.and_then(|result| result) {
-                Ok(session) => return Ok(session),
-                Err(cause) => cause,
+            let is_connected = AtomicBool::new(false);
+            let attempt = self.connect(*mode, &tls, &is_connected);
+            let limit = self.conninfo.connect_timeout;
+            let cause = match within(limit, Box::pin(attempt)).await {
+                Ok(Ok(session)) => return Ok(session),
+                Err(_) if is_connected.load(Ordering::Relaxed) => Cause::Silent(limit.unwrap_or_default().as_secs()),
+                Ok(Err(cause)) | Err(cause) => cause,
             };
             // The next mode differs from this one only by TLS, so it is tried only where the server has refused this
             // one, and, for `prefer`, where TLS was used.
@@ -218,13 +219,16 @@ impl Attempt<'_> {
         }
     }
 
-    async fn connect(&self, mode: WireSslMode, tls: &Connector) -> Result<Session, Cause> {
+    /// Sets `is_connected` as soon as the server has taken the connection.
+    async fn connect(&self, mode: WireSslMode, tls: &Connector, is_connected: &AtomicBool) -> Result<Session, Cause> {
         if let (Server::Socket(directory), Some(peer)) = (&self.server, &self.conninfo.require_peer) {
             check_peer(directory, self.host.port, peer).await?;
         }
-        let (mut session, sent) = match self.log_in(mode, tls, Options::Pinned).await {
+        let (mut session, sent) = match self.log_in(mode, tls, Options::Pinned, is_connected).await {
             Err(cause) if pinned::are_refused(&cause) => (
-                self.log_in(mode, tls, Options::Given).await.map_err(|cause| self.about_options(cause))?,
+                self.log_in(mode, tls, Options::Given, is_connected)
+                    .await
+                    .map_err(|cause| self.about_options(cause))?,
                 Options::Given,
             ),
             session => (session?, Options::Pinned),
@@ -249,7 +253,13 @@ impl Attempt<'_> {
         }
     }
 
-    async fn log_in(&self, mode: WireSslMode, tls: &Connector, options: Options) -> Result<Session, Cause> {
+    async fn log_in(
+        &self,
+        mode: WireSslMode,
+        tls: &Connector,
+        options: Options,
+        is_connected: &AtomicBool,
+    ) -> Result<Session, Cause> {
         let place = Place {
             server: self.server.clone(),
             port: self.host.port,
@@ -260,6 +270,7 @@ impl Attempt<'_> {
             Server::Socket(directory) => failure::at_socket(directory, self.host.port, Cause::of_io(&error)),
             Server::Ip(_) => Cause::of_io(&error),
         })?;
+        is_connected.store(true, Ordering::Relaxed);
         let asks_for_tls = mode != WireSslMode::Disable && !self.conninfo.ssl.direct;
         let first = if asks_for_tls { FirstByte::OfTlsAnswer } else { FirstByte::OfMessage };
         let heard = Heard::default();
@@ -365,5 +376,5 @@ async fn check_target(client: &Client, target: Target) -> Result<(), Cause> {
     let answer = client.simple_query(question).await.map_err(Cause::of)?;
     let fits =
         answer.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some(wanted)));
-    if fits { Ok(()) } else { Err(Cause::Unreachable(format!("{objection} (target_session_attrs)"))) }
+    if fits { Ok(()) } else { Err(Cause::Unfit(objection)) }
 }

@@ -16,8 +16,12 @@ pub(super) enum Cause {
     Server(tokio_postgres::Error),
     /// The server was reached, but no session with it is possible (certificate, password, TLS): no other server is tried.
     Unusable(String),
-    /// The server could not be reached, or not in time, or is not of the wanted kind: the next server is tried.
+    /// The server could not be reached: the next server is tried.
     Unreachable(String),
+    /// The server took the connection, and there was no session after so many seconds: the next server is tried.
+    Silent(u64),
+    /// The server is not of the wanted kind, which the text names: the next server is tried.
+    Unfit(&'static str),
 }
 
 impl Cause {
@@ -29,7 +33,32 @@ impl Cause {
                 error.code().is_none_or(|code| !matches!(code.code(), "57P01" | "57P02" | "57P03" | "53300"))
             }
             Cause::Unusable(_) => true,
-            Cause::Unreachable(_) => false,
+            Cause::Unreachable(_) | Cause::Silent(_) | Cause::Unfit(_) => false,
+        }
+    }
+
+    /// What to do, as a sentence; empty where the cause says it, and where the server's own hint does.
+    fn advice(&self) -> &'static str {
+        match self {
+            Cause::Unreachable(_) => {
+                "Check that the server runs and that the connection string in the ini file is right."
+            }
+            Cause::Silent(_) => {
+                "The server is overloaded or hangs; or it is a connection pooler all of whose server connections are in use: then \
+                 raise its pool size."
+            }
+            Cause::Unfit(_) => {
+                "Name a server of that kind in the connection string too, or change target_session_attrs there."
+            }
+            Cause::Server(error) => match error.code().map_or("", |code| code.code()) {
+                "53300" => "Raise max_connections, or close idle sessions.",
+                "3D000" => "Check dbname in the connection string.",
+                code if code.starts_with("28") => {
+                    "Check user and password in the connection string or the password file, and pg_hba.conf of the server."
+                }
+                _ => "",
+            },
+            Cause::Unusable(_) => "",
         }
     }
 
@@ -73,6 +102,10 @@ impl Cause {
                 None => error.to_string(),
             },
             Cause::Unusable(text) | Cause::Unreachable(text) => text.clone(),
+            Cause::Silent(seconds) => {
+                format!("the server took the connection, but no login was done within {seconds} s (connect_timeout)")
+            }
+            Cause::Unfit(what) => format!("{what} (target_session_attrs)"),
         }
     }
 }
@@ -116,6 +149,11 @@ impl Failure {
         Some(Failure { earlier, place, last })
     }
 
+    /// What to do about the last attempt; may be empty.
+    pub(super) fn advice(&self) -> &'static str {
+        self.last.advice()
+    }
+
     /// The failure as the source of an error: the server's own error where it is the only attempt.
     pub(super) fn into_source(self) -> Box<dyn StdError + Send + Sync> {
         match self.last {
@@ -142,7 +180,7 @@ impl StdError for Failure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.last {
             Cause::Server(error) => Some(error),
-            Cause::Unusable(_) | Cause::Unreachable(_) => None,
+            Cause::Unusable(_) | Cause::Unreachable(_) | Cause::Silent(_) | Cause::Unfit(_) => None,
         }
     }
 }

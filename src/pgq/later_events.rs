@@ -10,11 +10,11 @@ const ACTION: &str = "look into the queue";
 pub(crate) struct LaterEvent {
     /// `ev_txid`
     pub(crate) txid: i64,
-    /// `ev_data`; empty when it is null.
+    /// `ev_data`
     pub(crate) data: String,
 }
 
-/// All events of a type that are not visible in the snapshot of tick `from`, ticked or not, in the order of their ids; none when
+/// All events of a type, with data, that are not visible in the snapshot of tick `from`, ticked or not, in the order of their ids; none when
 /// the queue does not have the tick. Reads all events since the tick: the more events wait, the longer it takes.
 pub(crate) async fn of_type(provider: &Db, queue: &str, kind: &str, from: TickId) -> Result<Vec<LaterEvent>> {
     let pinned = "select pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
@@ -24,11 +24,11 @@ pub(crate) async fn of_type(provider: &Db, queue: &str, kind: &str, from: TickId
                    where q.queue_name = $1";
     let Some(row) = provider.query_opt(ACTION, pinned, &[text(&queue)]).await? else { return Ok(Vec::new()) };
     let sql = sql!(
-        "select e.ev_txid, coalesce(e.ev_data, '')
+        "select e.ev_txid, e.ev_data
            from pgq.tick t
                 join pgq.queue q on q.queue_id = t.tick_queue
                 join {events} e on e.ev_txid >= pg_catalog.txid_snapshot_xmin(t.tick_snapshot)
-          where q.queue_name = $1 and t.tick_id = $2 and e.ev_type = $3
+          where q.queue_name = $1 and t.tick_id = $2 and e.ev_type = $3 and e.ev_data is not null
             and not pg_catalog.txid_visible_in_snapshot(e.ev_txid, t.tick_snapshot)
           order by e.ev_id",
         events = Sql::from_server(row.get(0))

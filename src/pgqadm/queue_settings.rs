@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use tracing::info;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Report, Result};
 use crate::job::Output;
 use crate::pg::name::quote_literal;
 use crate::pg::{Db, Sql, sql, text};
@@ -72,6 +72,9 @@ impl Setting {
 #[derive(Debug, Serialize)]
 pub(super) struct QueueSettings {
     queues: Vec<Queue>,
+    /// The queue that was asked for and does not exist.
+    #[serde(skip)]
+    missing: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,7 +95,13 @@ pub(super) async fn run(db: &Db, queue: Option<&str>, changes: &[String]) -> Res
             change(db, queue, &changes).await?;
             Ok(Output::none())
         }
-        queue => Ok(Output::of(&show(db, queue).await?)),
+        queue => {
+            let settings = show(db, queue).await?;
+            if let Some(missing) = &settings.missing {
+                tracing::error!("{}", Report(&no_such_queue(db, missing)));
+            }
+            Ok(Output::of(&settings).failed(settings.missing.is_some()))
+        }
     }
 }
 
@@ -115,10 +124,8 @@ order by q.queue_name";
             ticker_max_count: row.get(4),
         })
         .collect();
-    match queue {
-        Some(queue) if queues.is_empty() => Err(no_such_queue(db, queue)),
-        _ => Ok(QueueSettings { queues }),
-    }
+    let missing = queue.filter(|_| queues.is_empty()).map(str::to_owned);
+    Ok(QueueSettings { queues, missing })
 }
 
 /// The error for a queue that does not exist.
@@ -187,6 +194,10 @@ async fn change(db: &Db, queue: &str, changes: &[(&Setting, &str)]) -> Result<()
 
 impl fmt::Display for QueueSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Scripts of SkyTools read this line on standard output.
+        if let Some(missing) = &self.missing {
+            writeln!(f, "no such queue: {missing}")?;
+        }
         for queue in &self.queues {
             writeln!(f, "{}", queue.name)?;
             writeln!(f, "    ticker_max_lag\t={:>7}", queue.ticker_max_lag)?;
@@ -201,7 +212,6 @@ impl fmt::Display for QueueSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Report;
     use pretty_assertions::assert_eq;
 
     #[test]
@@ -214,6 +224,7 @@ mod tests {
                 rotation_period: 7200.0,
                 ticker_max_count: 500,
             }],
+            missing: None,
         };
         assert_eq!(
             settings.to_string(),

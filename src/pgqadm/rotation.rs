@@ -63,7 +63,7 @@ order by q.queue_name";
             next_table: row.get(5),
             period: row.get(6),
         };
-        let blockers = blockers(db, &overdue).await?;
+        let Some(blockers) = blockers(db, &overdue).await? else { continue };
         let ids: Vec<_> = blockers.iter().map(|blocker| blocker.id.as_str()).collect();
         let texts: Vec<_> = blockers.iter().map(|blocker| blocker.text.as_str()).collect();
         // The blocker may be gone meanwhile; then the next round rotates.
@@ -90,12 +90,17 @@ struct Blocker {
     text: String,
 }
 
-async fn blockers(db: &Db, overdue: &Overdue) -> Result<Vec<Blocker>> {
+/// `None` where nothing is wrong: a queue without new events gets a tick each `ticker_idle_period`, which may be longer than the
+/// rotation period, and a consumer that has finished the newest tick needs another one to pass the last rotation.
+async fn blockers(db: &Db, overdue: &Overdue) -> Result<Option<Vec<Blocker>>> {
     if overdue.open_transaction {
-        return transactions(db, overdue.switch).await;
+        return transactions(db, overdue.switch).await.map(Some);
     }
-    let found = consumers(db, overdue).await?;
-    if found.is_empty() { lock_holders(db, overdue).await } else { Ok(found) }
+    match consumers(db, overdue).await? {
+        Consumers::Behind(found) => Ok(Some(found)),
+        Consumers::WaitForTick => Ok(None),
+        Consumers::Past => lock_holders(db, overdue).await.map(Some),
+    }
 }
 
 /// Transactions that may have begun before the last rotation was visible: they may still write into the table to be
@@ -122,16 +127,26 @@ limit 3";
     Ok(found)
 }
 
-/// Consumers that may still need events of the table to be emptied.
-async fn consumers(db: &Db, overdue: &Overdue) -> Result<Vec<Blocker>> {
+/// Where the consumers of a queue stand before its next rotation.
+enum Consumers {
+    /// These may still need events of the table to be emptied, and have ticks before them.
+    Behind(Vec<Blocker>),
+    /// All that have not passed the last rotation have finished the newest tick.
+    WaitForTick,
+    /// All have passed the last rotation.
+    Past,
+}
+
+async fn consumers(db: &Db, overdue: &Overdue) -> Result<Consumers> {
     const SQL: &str = "select c.co_name, extract(epoch from now() - t.tick_time)::float8,
-       extract(epoch from now() - s.sub_active)::float8
+       extract(epoch from now() - s.sub_active)::float8,
+       exists (select from pgq.tick n where n.tick_queue = s.sub_queue and n.tick_id > s.sub_last_tick) as is_behind
 from pgq.subscription s
 join pgq.queue q on q.queue_id = s.sub_queue
 join pgq.consumer c on c.co_id = s.sub_consumer
 left join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
 where q.queue_name = $1 and s.sub_last_tick is not null and coalesce(txid_snapshot_xmin(t.tick_snapshot), 0) <= $2
-order by t.tick_time
+order by is_behind desc, t.tick_time
 limit 3";
     let rows = db.query(ACTION, SQL, &[text(&overdue.queue), int8(&overdue.switch)]).await?;
     let describe = |row: &Row| {
@@ -139,7 +154,12 @@ limit 3";
         let lag = lag.map_or_else(|| "at a tick that is gone".to_owned(), |lag| format!("{lag:.0} s behind"));
         Blocker { text: format!("consumer {name}, {lag}, last seen {seen:.0} s ago"), id: name }
     };
-    Ok(rows.iter().map(describe).collect())
+    let behind: Vec<Blocker> = rows.iter().filter(|row| row.get(3)).map(describe).collect();
+    Ok(match (behind.is_empty(), rows.is_empty()) {
+        (false, _) => Consumers::Behind(behind),
+        (true, false) => Consumers::WaitForTick,
+        (true, true) => Consumers::Past,
+    })
 }
 
 /// Sessions that have a lock on the table to be emptied.

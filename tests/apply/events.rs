@@ -3,6 +3,8 @@
 use rlondiste::config::Apply;
 use rlondiste::londiste::apply::{Filter, Settings};
 use rlondiste::pg::FqName;
+use rlondiste::pgq::EventId;
+use rlondiste::pgq::event::Event;
 
 use super::{SETTINGS, replay};
 
@@ -88,6 +90,9 @@ fn table_lists_and_unknown_events_are_handed_back() {
     assert_eq!(applied.unknown.to_string(), "X (1 event), { (1 event); first event ids 3, 4");
     assert_eq!(applied.scripts.to_string(), "EXECUTE (event 5)");
     assert_eq!((applied.count, applied.ignored), (5, 1));
+    // No list at all is not the empty list, which takes every table out of the set.
+    let applied = replay.apply_events(vec![Event::new(EventId(6), 1, b"T", None, None)]).unwrap();
+    assert_eq!((applied.table_sets.len(), applied.count, applied.ignored), (0, 1, 1));
 }
 
 #[test]

@@ -93,6 +93,45 @@ fn a_missing_row_stops_when_that_is_asked_for() {
     }
 }
 
+/// What the subscriber's own foreign keys have done in the batch already is not missing; anything else is.
+#[test]
+fn rows_that_a_cascade_of_the_batch_has_reached_are_not_missing() {
+    const SCHEMA: &str = "create table p (id int primary key);
+        create table c (p int references p on delete cascade on update cascade, n int, x int, primary key (p, n));
+        create table deep (p int, n int, m int, primary key (p, n, m),
+                           foreign key (p, n) references c on delete cascade on update cascade);
+        insert into p values (1), (2), (3); insert into c values (1, 1), (2, 1), (3, 1);
+        insert into deep values (1, 1, 1), (2, 1, 1), (3, 1, 1)";
+    let one_by_one = Settings { memory: 1, ..SETTINGS };
+    for settings in WAYS.into_iter().chain([one_by_one]) {
+        let settings = Settings { on_missing_row: MissingRow::Stop, ..settings };
+        let (mut replay, subscriber) = replay(settings, SCHEMA, "public.p public.c public.deep");
+        let applied = replay.apply(&events(&[
+            (1, 1, "D", "id='1'", "public.p"),
+            (2, 1, "D", "p='1' and n='1' and m='1'", "public.deep"),
+            (3, 1, "D", "p='1' and n='1'", "public.c"),
+        ]));
+        assert_eq!(applied.unwrap_or_else(|error| panic!("{}", Report(&error))).missing_rows, 0);
+        let applied = replay.apply(&events(&[
+            (4, 1, "U", "id='4' where id='2'", "public.p"),
+            (5, 1, "U", "p='4' where p='2' and n='1'", "public.c"),
+            (6, 1, "U", "p='4' where p='2' and n='1' and m='1'", "public.deep"),
+        ]));
+        assert_eq!(applied.unwrap_or_else(|error| panic!("{}", Report(&error))).missing_rows, 0);
+        assert_eq!(subscriber.rows("select p, n, m from deep order by p"), [["3", "1", "1"], ["4", "1", "1"]]);
+
+        // No delete of `p`; a key of `p` that stays; a row that is to be changed, not deleted.
+        let list = [(7, 1, "D", "p='8' and n='1'", "public.c")];
+        assert_eq!(fault(replay.apply(&events(&list))).0.event, 7);
+        let list = [(8, 1, "D", "id='3'", "public.p"), (9, 1, "U", "x='1' where p='3' and n='1'", "public.c")];
+        if settings.memory == 1 || settings.apply == Apply::Row {
+            assert_eq!(fault(replay.apply(&events(&list))).0.event, 9);
+        }
+        let list = [(10, 1, "U", "id='5' where id='4'", "public.p"), (11, 1, "D", "p='9' and n='1'", "public.c")];
+        assert_eq!(fault(replay.apply(&events(&list))).0.event, 11);
+    }
+}
+
 #[test]
 fn data_that_cannot_be_read_are_named() {
     let (mut replay, _subscriber) = replay(SETTINGS, "create table t (id int primary key)", "public.t");

@@ -151,3 +151,25 @@ fn no_writer_can_truncate_a_partition_unseen() {
     assert_replayed(&r);
     assert_eq!(r.provider.value("select count(*) from londiste.capture_truncation"), "0");
 }
+
+/// For subscribers of the original, which do not know the event. It stays so when the triggers are made anew.
+#[test]
+fn truncate_of_a_table_that_was_added_without_it_makes_no_event() {
+    let r = provider("statement", "sql");
+    r.londiste.run("provider add plain --no-truncate");
+    let events = "select ev_type from pgq.event_1 where ev_extra1 = 'public.plain' order by ev_id";
+    r.provider.sql("insert into plain values (1); truncate plain; insert into plain values (2)");
+    assert_eq!(r.provider.column(events), ["I", "I"]);
+    r.provider.sql("alter table plain add column more text");
+    r.londiste.run("provider refresh plain");
+    r.provider.sql("truncate plain; insert into plain values (3, 'x')");
+    assert_eq!(r.provider.column(events), ["I", "I", "I"]);
+    let problems =
+        format!("select problem from londiste.provider_get_problems('{QUEUE}') where table_name = 'public.plain'");
+    assert!(r.provider.column(&problems).is_empty());
+    r.provider.sql("truncate parts");
+    assert_eq!(
+        r.provider.column("select distinct ev_type from pgq.event_1 where ev_extra1 = 'public.parts'"),
+        ["I", "R"]
+    );
+}

@@ -12,7 +12,8 @@ const LONDISTE: &str = "DATE PID WARNING No pidfile, process not running\n";
 fn name_of_the_link_decides() {
     let scratch = Scratch::new();
     let ini = scratch.write("both.ini", BOTH);
-    for (name, found) in [("pgqadm", TICKER), ("pgqadm.py", TICKER), ("londiste", LONDISTE), ("londiste.py", LONDISTE)]
+    for (name, found) in
+        [("pgqd", TICKER), ("pgqadm", TICKER), ("pgqadm.py", TICKER), ("londiste", LONDISTE), ("londiste.py", LONDISTE)]
     {
         Program::new([ini.as_os_str(), "-s".as_ref()]).called(name).stdout("").stderr(found).run();
     }

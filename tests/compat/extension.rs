@@ -128,3 +128,29 @@ fn every_function_of_the_extension_is_there_with_its_arguments_and_result() {
     let missing: Vec<&String> = theirs.iter().filter(|function| !ours.contains(function)).collect();
     assert!(theirs.len() >= 50 && missing.is_empty(), "{} functions; ours lack {missing:#?}", theirs.len());
 }
+
+/// Code that was written for the extension inserts, joins and upserts by these.
+#[test]
+fn every_column_key_and_index_of_the_extension_is_there() {
+    const PARTS: &str = "with relations as (
+            select c.oid, c.relname from pg_class c where c.relnamespace = 'pgq'::regnamespace and c.relkind = 'r')
+        select format('%s.%s %s%s', r.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+                      case when a.attnotnull then ' not null' end)
+        from relations r join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+        union all
+        select format('%s: %s %s', r.relname, c.conname, pg_get_constraintdef(c.oid))
+        from relations r join pg_constraint c on c.conrelid = r.oid where c.contype <> 'n'
+        union all
+        select pg_get_indexdef(i.indexrelid) from relations r join pg_index i on i.indrelid = r.oid
+        order by 1";
+    if !is_installed() {
+        return;
+    }
+    let (theirs, ours) = (Cluster::provider().database(), Cluster::provider().database());
+    create(&theirs);
+    let scratch = Scratch::new();
+    Job::ticker(scratch.path(), "db1-ticker", ours.conninfo()).run("install");
+    let (theirs, ours) = (theirs.column(PARTS), ours.column(PARTS));
+    let missing: Vec<&String> = theirs.iter().filter(|part| !ours.contains(part)).collect();
+    assert!(theirs.len() >= 70 && missing.is_empty(), "{} parts; ours lack {missing:#?}", theirs.len());
+}

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use pretty_assertions::assert_eq;
 use rlondiste::pg::conninfo::Environment;
 
-use super::{block_on, connect, connect_in, refused, value};
+use super::{block_on, connect, connect_in, hint, refused, value};
 use crate::support::{Cluster, Scratch};
 
 /// A server with a user per method, all with password `se cret'\`.
@@ -48,6 +48,12 @@ fn passwords_are_accepted_in_every_form() {
         assert_eq!(message, expected);
         let message = refused(&format!("{place} user={user} passfile=/nonexistent"));
         assert!(message.contains("the server asks for a password and there is none; put it into"), "{message}");
+        assert_eq!(hint(&format!("{place} user={user} passfile=/nonexistent")), "");
+        let advice = hint(&format!("{place} user={user} password=wrong"));
+        assert_eq!(
+            advice,
+            "Check user and password in the connection string or the password file, and pg_hba.conf of the server."
+        );
     }
     let message = refused(&format!("{place} user=nobody"));
     assert!(message.contains("pg_hba.conf rejects connection") && message.ends_with("(28000)"), "{message}");

@@ -4,7 +4,9 @@ use std::fs;
 
 use pretty_assertions::assert_eq;
 
-use super::{connect, refused, value};
+use rlondiste::Report;
+
+use super::{block_on, connect, hint, refused, value};
 use crate::support::{Cluster, PortLock, Proxy, Traffic, run_dir};
 
 /// Ports as one connection string to 127.0.0.1 for each.
@@ -50,7 +52,10 @@ fn server_that_does_not_answer_costs_one_timeout() {
     let proxy = Proxy::to_cluster(&cluster);
     proxy.set_traffic(Traffic::Stall);
     let message = refused(&several(&[proxy.port()], "connect_timeout=1"));
-    assert!(message.ends_with(": no answer within 1 s (connect_timeout)"), "{message}");
+    let silent = ": the server took the connection, but no login was done within 1 s (connect_timeout)";
+    assert!(message.ends_with(silent), "{message}");
+    let advice = hint(&several(&[proxy.port()], "connect_timeout=1"));
+    assert!(advice.contains("a connection pooler all of whose server connections are in use"), "{advice}");
     let db = connect(&several(&[proxy.port(), cluster.port()], "connect_timeout=1")).unwrap();
     assert_eq!(db.target(), format!("host=127.0.0.1 port={} dbname=postgres user=postgres", cluster.port()));
 }
@@ -83,6 +88,14 @@ fn server_of_the_wanted_kind_is_taken() {
     assert!(message.ends_with(": the server is a standby (target_session_attrs)"), "{message}");
     let message = refused(&several(&[s], "target_session_attrs=read-write"));
     assert!(message.ends_with(": the session is read-only (target_session_attrs)"), "{message}");
+    let advice = hint(&several(&[s], "target_session_attrs=primary"));
+    assert!(advice.starts_with("Name a server of that kind in the connection string too"), "{advice}");
+
+    let db = connect(&several(&[s], "")).unwrap();
+    let error = block_on(db.query("make a table", "create table t ()", &[])).unwrap_err();
+    let text = Report(&error).to_string();
+    assert!(text.contains("(25006)\nHINT: The server is a standby, which takes no changes."), "{text}");
+    assert!(text.contains("target_session_attrs=read-write"), "{text}");
 }
 
 #[test]

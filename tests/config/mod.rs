@@ -40,6 +40,17 @@ fn value(db: &Db, sql: &str) -> String {
     row.get(0)
 }
 
+/// The hint of a connection string that must not work; empty when there is none.
+#[track_caller]
+fn hint(conninfo: &str) -> String {
+    match block_on(Db::open(Role::Provider, conninfo, "job", &Abort::new())) {
+        Ok(db) => panic!("{conninfo} works: {db:?}"),
+        Err(error) => {
+            Report(&error).to_string().split_once("\nHINT: ").map(|(_, hint)| hint.to_owned()).unwrap_or_default()
+        }
+    }
+}
+
 /// The error of a connection string that must not work.
 #[track_caller]
 fn refused(conninfo: &str) -> String {

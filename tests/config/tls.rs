@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use pretty_assertions::assert_eq;
 
 use super::certificates::{Authority, install, protect};
-use super::{connect, refused, value};
+use super::{connect, hint, refused, value};
 use crate::support::{Cluster, Scratch};
 
 const ENCRYPTED: &str =
@@ -40,6 +40,7 @@ fn every_mode_does_what_it_says_on_a_server_with_a_good_certificate() {
     let root = format!("sslrootcert={}", ours.cert().display());
     let wrong_root = format!("sslrootcert={}", others.cert().display());
     let unknown = "the server's certificate is not signed by a certificate in sslrootcert";
+    assert_eq!(hint(&format!("{} sslmode=verify-ca {wrong_root}", place(&cluster))), "");
     check(
         &cluster,
         &[

@@ -107,25 +107,50 @@ fn changed_files_are_installed_beside_open_transactions() {
     });
 }
 
-/// A link begins at a tick of its source, in place of the queue's own ticks.
+/// As in 2.1: the lists are those of the source queue's provider, and the queue that repeats it has the same.
 #[test]
-fn link_makes_a_new_queue_and_refuses_one_that_has_consumers() {
-    let r = installed("create table t (id int primary key)");
+fn link_takes_the_lists_of_the_provider() {
+    let r = installed("create table a (id int primary key); create table b (id int primary key); create sequence s");
     r.provider.sql(
-        "insert into londiste.subscriber_table (queue_name, table_name) values ('source', 'public.t');
-         select pgq.create_queue('taken'); select pgq.register_consumer('taken', 'c')",
+        "insert into londiste.subscriber_table (queue_name, table_name) values ('src', 'public.b'), ('src', 'public.a');
+         insert into londiste.subscriber_seq (queue_name, seq_name) values ('src', 'public.s')",
     );
-    let link = |dest: &str| format!("select londiste.link('source', '{dest}', 7, '1:1:', '2026-01-01')");
-    let error = r.provider.session().error(&link("taken"));
-    assert_eq!((&*error.code, &*error.message), ("55006", "queue \"taken\" has consumers"));
-    assert_eq!(r.provider.value("select count(*) from pgq.get_consumer_info('taken', 'c')"), "1");
-    assert_eq!(r.provider.value(&link("new")), "queue \"new\" now repeats \"source\" from tick 7");
-    let ticks = "select tick_id from pgq.tick join pgq.queue on queue_id = tick_queue where queue_name = 'new'";
-    assert_eq!(r.provider.column(ticks), ["7"]);
+    let same = |list: &str, column: &str| {
+        r.provider.value(&format!("select londiste.cmp_list('{list}', 'src', 'londiste.subscriber_table', '{column}')"))
+    };
+    let lists = ["public.a,public.b", "public.b,public.a", "public.a", "public.a,public.b,public.c", ""];
+    assert_eq!(lists.map(|list| same(list, "table_name")), ["t", "t", "f", "f", "f"]);
+    assert_eq!(r.provider.value("select londiste.cmp_list(null, 'x', 'londiste.provider_seq', 'seq_name')"), "t");
+
+    let link = |tick: i32, tables: &str, seqs: &str| {
+        format!("select londiste.link('src', 'dst', {tick}, '{tables}', '{seqs}')")
+    };
+    let refused = |sql: &str| r.provider.session().error(sql).message;
+    let (tables, not_subscribed) = ("public.a,public.b", "this database is not subscribed to exactly these");
+    assert_eq!(refused(&link(7, "public.a", "public.s")), format!("{not_subscribed} tables of queue \"src\""));
+    assert_eq!(refused(&link(7, tables, "public.s")), "queue \"dst\" does not have exactly these tables");
+    r.provider.sql(
+        "insert into londiste.provider_table (queue_name, table_name) values ('dst', 'public.a'), ('dst', 'public.b')",
+    );
+    assert_eq!(refused(&link(7, tables, "")), format!("{not_subscribed} sequences of queue \"src\""));
+    assert_eq!(refused(&link(7, tables, "public.s")), "queue \"dst\" does not have exactly these sequences");
+    r.provider.sql("insert into londiste.provider_seq (queue_name, seq_name) values ('dst', 'public.s')");
+    assert_eq!(refused(&link(7, tables, "public.s")), "no such queue: dst");
+    r.provider.sql("select pgq.create_queue('dst'); select pgq.register_consumer('dst', 'c')");
+    let late = "queue \"dst\" is at tick 1, which is not before tick 1 of queue \"src\"";
+    assert_eq!(refused(&link(1, tables, "public.s")), late);
+
+    assert_eq!(r.provider.value(&link(7, tables, "public.s")), "NULL");
+    assert_eq!(r.provider.rows("select * from londiste.link"), [["src", "dst"]]);
+    assert_eq!(refused(&link(8, tables, "public.s")), "queue \"src\" or \"dst\" is already linked");
+    assert_eq!(refused("select pgq.ticker('dst')"), "This queue has external tick source.");
+    assert_eq!(r.provider.value("select pgq.ticker('dst', 7, now(), 0)"), "7");
+    assert_eq!(r.provider.value("select count(*) from pgq.get_consumer_info('dst', 'c')"), "1");
     assert_eq!(
-        r.provider.column("select table_name from londiste.provider_table where queue_name = 'new'"),
-        ["public.t"]
+        refused("select londiste.provider_remove_table('dst', 'public.a')"),
+        "Linked queue, manipulation not allowed"
     );
+    assert_eq!(r.provider.value("select londiste.link_del('src', 'dst')"), "NULL");
 }
 
 #[test]
@@ -281,16 +306,16 @@ fn triggers_that_run_before_ours_are_a_warning() {
          create trigger aaa after insert on t execute procedure f();
          create trigger zz2 after insert on t execute procedure f();
          create trigger before_it before insert on t for each row execute procedure f();
-         create trigger _londiste_x after insert on t for each row execute procedure f()",
+         create trigger _londiste_x after insert on t for each row execute procedure f();
+         create table u (id int primary key);
+         create trigger aaa after insert on u for each row execute procedure f()",
     );
-    let warning = |trigger: &str| {
-        format!(
-            "WARNING Table public.t has AFTER trigger '{trigger}' which runs before Londiste trigger.  \
-             If it modifies data, then events will appear in queue in wrong order."
-        )
-    };
-    let lines = ["INFO Adding public.t", &warning("_londiste_x"), &warning("aaa"), &warning("zzz")];
-    r.londiste.program(["provider", "add", "t"]).stderr(log(&lines)).run();
+    let several = "WARNING Table public.t has AFTER triggers '_londiste_x', 'aaa', 'zzz' which run before Londiste trigger.  \
+                   If they modify data, then events will appear in queue in wrong order.";
+    let one = "WARNING Table public.u has AFTER trigger 'aaa' which runs before Londiste trigger.  \
+               If it modifies data, then events will appear in queue in wrong order.";
+    let lines = ["INFO Adding public.t", several, "INFO Adding public.u", one];
+    r.londiste.program(["provider", "add", "t", "u"]).stderr(log(&lines)).run();
 }
 
 #[test]

@@ -143,16 +143,19 @@ fn a_table_that_the_provider_does_not_have_is_skipped() {
 #[test]
 fn all_skips_other_tables_and_reports_those_that_are_not_there() {
     let r = offered(SHOP);
-    r.subscriber.sql("drop table tags; create table more (id int primary key)");
+    r.subscriber
+        .sql("drop table tags; create table more (id int primary key); create table and_more (id int primary key)");
     let lines = [
         "INFO No tables found that match public.tags",
-        "ERROR Table public.more not attached to queue",
+        "INFO Leaving out tables that are not attached to queue: 2 (-v names them)",
         "INFO Checking public.customers",
         "INFO Checking public.orders",
         "INFO Adding public.customers",
         "INFO Adding public.orders",
     ];
     expect(&r, "add --all", &lines, 0);
+    let output = r.londiste.run("subscriber add --all -v");
+    assert!(output.stderr.contains(" DEBUG Table public.more not attached to queue\n"), "{}", output.stderr);
 }
 
 #[test]
@@ -424,12 +427,19 @@ fn words_that_a_listing_has_no_use_for_are_a_warning() {
     for (command, words, stdout) in [
         ("provider tables", "extra args", "public.customers\npublic.orders\npublic.tags\n"),
         ("provider seqs", "x", ""),
-        ("subscriber seqs", "--all", ""),
+        ("subscriber seqs", "all", ""),
         ("subscriber missing", "x", "Table: public.customers\nTable: public.orders\nTable: public.tags\n"),
         ("subscriber register", "x", ""),
     ] {
         let line = format!("WARNING {command} has no use for \"{words}\"");
         let args = command.split(' ').chain(["--"]).chain(words.split(' '));
         r.londiste.program(args).stdout(stdout).stderr(log(&[line])).run();
+    }
+    let tables = "public.customers\npublic.orders\npublic.tags\n";
+    r.londiste.program(["provider", "tables", "--all"]).stdout(tables).stderr("").run();
+    for command in
+        ["provider seqs", "subscriber seqs", "subscriber fkeys active", "subscriber missing", "subscriber check"]
+    {
+        r.londiste.run(&format!("{command} --all"));
     }
 }

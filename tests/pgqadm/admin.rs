@@ -157,6 +157,15 @@ fn settings_are_shown_to_the_byte() {
         &["DATE PID INFO Change queue q1 config to: queue_ticker_max_count='300', queue_ticker_max_lag='0.5'"],
     );
     setup.job.program(["config", "q1"]).stdout(shown("q1", "0.5", "300")).stderr("").run();
+    // Scripts of SkyTools read this line on standard output.
+    let refused = format!(
+        "DATE PID ERROR no such queue: nope (on provider, {})\nHINT: \"rlondiste ticker INI status\" lists the queues; \"create\" makes one.\n",
+        setup.place()
+    );
+    let nope = setup.job.program(["config", "nope"]).stdout("no such queue: nope\n").stderr(refused.as_str());
+    nope.status(1).run();
+    let json = setup.job.program(["config", "nope", "--json"]).status(1).stderr(refused).run().stdout;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), serde_json::json!({"queues": []}));
     setup
         .job
         .program(["config", "q1", "rotation_period=1 hour"])
@@ -272,7 +281,6 @@ fn refused_settings_say_why_and_change_nothing() {
     assert_refused(
         &setup,
         &[
-            ("config nope", "", format!("no such queue: nope (on provider, {place})"), &[LIST]),
             (
                 "config nope ticker_max_lag=1",
                 "Change queue nope config to: queue_ticker_max_lag='1'",

@@ -78,6 +78,26 @@ fn consumer_that_has_read_everything_is_not_blamed() {
     assert!(!log.contains("WARNING Consumer"), "{log}");
 }
 
+/// Each rotation waits for a tick after the last one, and ticks come less often than rotations are due.
+#[test]
+fn rotation_of_an_idle_queue_that_waits_for_its_next_tick_is_not_blocked() {
+    let (_cluster, setup) = alone();
+    setup.job.run("register q punctual");
+    setup.job.start();
+    setup.database.sql("select pgq.next_batch('q', 'punctual')");
+    setup.job.run("config q ticker_idle_period=1hour ticker_max_lag=1hour rotation_period=0.1");
+    // The consumer has finished the newest tick when no tick comes any more.
+    wait_until("the consumer has read everything", || {
+        let finish = "select pgq.finish_batch(b) from pgq.next_batch('q', 'punctual') b where b is not null";
+        if setup.database.rows(finish).is_empty() { Ok(()) } else { Err("not yet") }
+    });
+    for _ in 0..4 {
+        setup.job.wait_for_log_after(setup.job.log().len(), "INFO {maint_duration: ");
+    }
+    let log = setup.job.log();
+    assert!(!log.contains("WARNING"), "{log}");
+}
+
 #[test]
 fn session_that_has_the_table_locked_is_named() {
     let (_cluster, setup) = alone();

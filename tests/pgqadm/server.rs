@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::Setup;
-use crate::support::{Cluster, Job, Scratch, wait_until};
+use crate::support::{Cluster, Job, Program, Scratch, wait_until};
 
 /// A job with section `[pgqd]`.
 fn job(scratch: &Scratch, cluster: &Cluster, keys: &str) -> Job {
@@ -59,6 +59,35 @@ fn databases_with_queues_are_served_as_they_come_and_go() {
     job.stop();
     let log = job.log();
     assert!(!log.contains("Serving database postgres"), "{log}");
+}
+
+/// As `pgqd`: no command, the options before the file.
+#[test]
+fn file_of_pgqd_needs_no_command() {
+    let setup = Setup::with_queues(&["q"]);
+    let scratch = Scratch::new();
+    let job = Job::ticker(scratch.path(), "all", "");
+    let (base, _) = setup.database.conninfo().split_once(" dbname=").unwrap();
+    let text = format!(
+        "[pgqd]\njob_name = all\nlogfile = all.log\npidfile = all.pid\nbase_connstr = {base}\ninitial_database = postgres\n\
+         database_list = {}\nticker_period = 0.02\n",
+        setup.database.name()
+    );
+    fs::write(job.ini(), text).unwrap();
+    let program = |options: &[&str]| Program::new(options).arg(job.ini()).dir(scratch.path());
+    for options in [&["-d"][..], &["-d", "-q"], &["-v", "-d"]] {
+        program(options).stdout("").stderr("").run();
+        assert!(job.is_running(), "{options:?}\n{}", job.log());
+        assert_ticks(&setup);
+        job.reload();
+        job.stop();
+    }
+    // In the foreground where -d is not given.
+    let mut foreground = program(&["-q"]).called("pgqd").spawn(&scratch);
+    wait_until("the ticker has its pidfile", || if job.is_running() { Ok(()) } else { Err("no pidfile") });
+    assert_ticks(&setup);
+    program(&["-k"]).called("pgqd").stdout("").stderr("").run();
+    assert_eq!(foreground.wait().unwrap().code(), Some(143));
 }
 
 #[test]

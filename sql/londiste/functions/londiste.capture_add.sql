@@ -1,13 +1,14 @@
 create or replace function londiste.capture_add(
-    i_queue_name text, i_table_name text, i_capture text, i_event_format text, i_key_columns text[], i_ignored_columns text[])
+    i_queue_name text, i_table_name text, i_capture text, i_event_format text, i_key_columns text[], i_ignored_columns text[],
+    i_has_truncate boolean)
 returns int
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_add(6)
+-- Function: londiste.capture_add(7)
 --     Adds a table to a queue's set and starts to capture it; called by all forms of londiste.provider_add_table. In a queue
 --     with an external ticker the table is only added: the program that repeats another queue here writes the events, in the
 --     transaction that changes the tables.
--- Parameters: i_capture, i_event_format, i_key_columns, i_ignored_columns - as the columns of londiste.capture
+-- Parameters: i_capture, i_event_format, i_key_columns, i_ignored_columns, i_has_truncate - as the columns of londiste.capture
 -- Returns: 1, or 0 when the table is in the set already
 -- Raises: as londiste.check_provider_queue and londiste.capture_generate; undefined_table when there is no such table;
 --     invalid_parameter_value; object_not_in_prerequisite_state when a partition of the table, or a table of which it is a
@@ -64,8 +65,8 @@ begin
             hint = format('Take %s out of the set first (provider remove).', v_other);
     end if;
 
-    insert into londiste.capture (queue_name, table_name, capture, event_format, key_columns, ignored_columns)
-    values (i_queue_name, v_table_name, i_capture, i_event_format, i_key_columns, i_ignored_columns);
+    insert into londiste.capture (queue_name, table_name, capture, event_format, key_columns, ignored_columns, has_truncate)
+    values (i_queue_name, v_table_name, i_capture, i_event_format, i_key_columns, i_ignored_columns, i_has_truncate);
 
     perform londiste.capture_drop_classic(i_queue_name, v_table_oid);
     perform londiste.capture_generate(i_queue_name, v_table_name);

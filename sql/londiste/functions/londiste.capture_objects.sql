@@ -53,6 +53,9 @@ begin
         return next;
     end if;
 
+    if not i_capture.has_truncate then
+        return;
+    end if;
     trigger_level := 'statement';
     if i_relation = i_table or v_holds_rows then
         suffix := 't';

@@ -16,6 +16,7 @@ declare
     v_table_name text := londiste.full_name(i_table_name);
     v_relation oid;
     v_since timestamptz;
+    v_has_truncate boolean;
 begin
     perform londiste.check_provider_queue(i_queue_name);
     if not exists (select 1 from londiste.provider_table t
@@ -37,10 +38,11 @@ begin
 
     delete from londiste.capture c
     where c.queue_name = i_queue_name and c.table_name = v_table_name
-    returning c.captured_since into v_since;
-    insert into londiste.capture (queue_name, table_name, capture, event_format, key_columns, ignored_columns, captured_since)
+    returning c.captured_since, c.has_truncate into v_since, v_has_truncate;
+    insert into londiste.capture (queue_name, table_name, capture, event_format, key_columns, ignored_columns, captured_since,
+                                  has_truncate)
     values (i_queue_name, v_table_name, i_capture, i_event_format, i_key_columns, i_ignored_columns,
-            coalesce(v_since, clock_timestamp()));
+            coalesce(v_since, clock_timestamp()), coalesce(v_has_truncate, true));
     return londiste.capture_generate(i_queue_name, v_table_name);
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -1,25 +1,28 @@
-create or replace function londiste.link(i_source_name text, i_dest_name text, i_tick_id bigint, i_tick_snapshot text, i_tick_time text)
+create or replace function londiste.link(i_source_name text, i_dest_name text, i_tick_id bigint, i_table_list text, i_seq_list text)
 returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.link(5)
---     Creates a queue on this database that repeats a queue which this database subscribes to: same ticks, same tables and
---     sequences. The linked queue has an external ticker, and its tables have no capture triggers: the program that applies the
---     source queue also writes the events and ticks of the linked queue.
+--     Declares a queue of this database to be the repetition of a queue that this database subscribes to. From then on the
+--     repeating queue takes its ticks from outside, and its set of tables and sequences cannot be changed.
 -- Parameters:
 --     i_source_name   - the subscribed queue
---     i_dest_name     - the queue to create
---     i_tick_id       - tick of the source queue at which the link starts
---     i_tick_snapshot - snapshot of that tick, as text
---     i_tick_time     - time of that tick, as text
--- Returns: a line that says what was done
--- Raises: object_in_use when one of the queues is linked already or the new queue has tables or consumers; undefined_object when no table is
---     subscribed to the source queue
--- Writes: londiste.link, londiste.provider_table, londiste.provider_seq, pgq.queue, pgq.tick
--- Locks: as pgq.create_queue
+--     i_dest_name     - the queue that repeats it; it has the same tables and sequences
+--     i_tick_id       - the last tick of the source queue on its provider
+--     i_table_list    - the tables of the source queue on its provider, separated by commas, in any order
+--     i_seq_list      - the sequences of the source queue on its provider, likewise
+-- Returns: null, as in Londiste 2.1
+-- Raises: object_in_use when one of the queues is linked already; object_not_in_prerequisite_state when a list differs from what
+--     is subscribed or from what the repeating queue has, or when the repeating queue has an external ticker or has reached
+--     i_tick_id; undefined_object when it does not exist
+-- Calls: londiste.cmp_list(4)
+-- Writes: londiste.link, pgq.queue
+-- Locks: the queue's row in pgq.queue, until the end of the transaction
 -- ----------------------------------------------------------------------
 declare
-    v_dest_id integer;
+    v_queue     record;
+    v_kind      record;
+    v_last_tick bigint;
 begin
     if exists (select 1 from londiste.link l where l.source = i_source_name or l.dest = i_dest_name) then
         raise exception using
@@ -27,47 +30,55 @@ begin
             message = format('queue "%s" or "%s" is already linked', i_source_name, i_dest_name),
             hint = 'See table londiste.link; londiste.link_del(source, dest) takes a link away.';
     end if;
-    if not exists (select 1 from londiste.subscriber_table t where t.queue_name = i_source_name) then
+
+    for v_kind in
+        select k.kind, k.list, k.subscribed, k.offered, k.name_column
+        from (values
+            ('tables', i_table_list, 'londiste.subscriber_table', 'londiste.provider_table', 'table_name'),
+            ('sequences', i_seq_list, 'londiste.subscriber_seq', 'londiste.provider_seq', 'seq_name')
+        ) as k (kind, list, subscribed, offered, name_column)
+    loop
+        if not londiste.cmp_list(v_kind.list, i_source_name, v_kind.subscribed, v_kind.name_column) then
+            raise exception using
+                errcode = 'object_not_in_prerequisite_state',
+                message = format('this database is not subscribed to exactly these %s of queue "%s"', v_kind.kind, i_source_name),
+                detail = format('The provider has: %s.', coalesce(nullif(v_kind.list, ''), 'none'));
+        end if;
+        if not londiste.cmp_list(v_kind.list, i_dest_name, v_kind.offered, v_kind.name_column) then
+            raise exception using
+                errcode = 'object_not_in_prerequisite_state',
+                message = format('queue "%s" does not have exactly these %s', i_dest_name, v_kind.kind),
+                detail = format('The provider has: %s.', coalesce(nullif(v_kind.list, ''), 'none'));
+        end if;
+    end loop;
+
+    select q.queue_id, q.queue_external_ticker, q.queue_tick_seq
+    into v_queue
+    from pgq.queue q
+    where q.queue_name = i_dest_name
+    for update;
+    if not found then
         raise exception using
             errcode = 'undefined_object',
-            message = format('this database has no table subscribed to queue "%s"', i_source_name);
+            message = format('no such queue: %s', i_dest_name);
     end if;
-    if exists (select 1 from londiste.provider_table t where t.queue_name = i_dest_name) then
+    if v_queue.queue_external_ticker then
         raise exception using
-            errcode = 'object_in_use',
-            message = format('queue "%s" already has tables of its own', i_dest_name);
+            errcode = 'object_not_in_prerequisite_state',
+            message = format('queue "%s" takes its ticks from outside already', i_dest_name);
     end if;
-
-    if exists (select 1 from pgq.queue q join pgq.subscription s on s.sub_queue = q.queue_id where q.queue_name = i_dest_name) then
+    -- Ids that the sequence has given out count too: a tick with a lower id would be older to consumers.
+    v_last_tick := greatest(pgq.seq_getval(v_queue.queue_tick_seq),
+                            (select max(t.tick_id) from pgq.tick t where t.tick_queue = v_queue.queue_id));
+    if v_last_tick >= i_tick_id or i_tick_id is null then
         raise exception using
-            errcode = 'object_in_use',
-            message = format('queue "%s" has consumers', i_dest_name),
-            hint = 'A link takes the ticks of its source from the start on. Name a queue that is new.';
+            errcode = 'object_not_in_prerequisite_state',
+            message = format('queue "%s" is at tick %s, which is not before tick %s of queue "%s"',
+                             i_dest_name, v_last_tick, coalesce(i_tick_id::text, 'null'), i_source_name);
     end if;
 
-    perform pgq.create_queue(i_dest_name);
-    update pgq.queue set queue_external_ticker = true where queue_name = i_dest_name returning queue_id into v_dest_id;
-
-    delete from pgq.tick where tick_queue = v_dest_id;
-    insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
-    select q.queue_id, i_tick_id, i_tick_time::timestamptz, i_tick_snapshot::txid_snapshot, pgq._event_seq(q.queue_event_seq)
-    from pgq.queue q
-    where q.queue_id = v_dest_id;
-
-    insert into londiste.provider_table (queue_name, table_name)
-    select i_dest_name, t.table_name
-    from londiste.subscriber_table t
-    where t.queue_name = i_source_name
-    order by t.nr;
-
-    insert into londiste.provider_seq (queue_name, seq_name)
-    select i_dest_name, s.seq_name
-    from londiste.subscriber_seq s
-    where s.queue_name = i_source_name
-    order by s.nr;
-
+    update pgq.queue set queue_external_ticker = true where queue_id = v_queue.queue_id;
     insert into londiste.link (source, dest) values (i_source_name, i_dest_name);
-
-    return format('queue "%s" now repeats "%s" from tick %s', i_dest_name, i_source_name, i_tick_id);
+    return null;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

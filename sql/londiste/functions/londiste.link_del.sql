@@ -4,7 +4,7 @@ as $$
 -- Function: londiste.link_del(2)
 --     Deletes a link. The linked queue and its tables stay; its set may be changed again.
 -- Parameters: i_source_name, i_dest_name - as for londiste.link
--- Returns: a line that says what was done
+-- Returns: null, as in Londiste 2.1
 -- Raises: undefined_object when the queues are not linked
 -- Writes: londiste.link
 -- ----------------------------------------------------------------------
@@ -15,6 +15,6 @@ begin
             errcode = 'undefined_object',
             message = format('queue "%s" is not linked to "%s"', i_dest_name, i_source_name);
     end if;
-    return format('queue "%s" no longer repeats "%s"', i_dest_name, i_source_name);
+    return null;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

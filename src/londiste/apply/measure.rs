@@ -57,6 +57,7 @@ pub(super) fn table(oid: u32, sketch: &TableSketch<'_>) -> TargetTable {
         unique_columns: vec![0],
         foreign_keys: Vec::new(),
         ancestors: Vec::new(),
+        cascades: Vec::new(),
         deferrable: false,
         row_security: false,
         by_row: None,

@@ -168,9 +168,18 @@ impl<'a> EventReader<'a> {
         ReadOutcome::Done
     }
 
+    /// The list of the provider's tables. An empty text is the empty list; null is no list, and takes no table out of the set.
     fn table_list(&mut self, event: &Event) -> ReadOutcome {
+        let Some(list) = event.data() else {
+            tracing::warn!(
+                "event {} of type T is left out: it has no list of tables (ev_data is null), and takes no table out \
+                 of the set",
+                event.id
+            );
+            return self.ignore();
+        };
         self.applied.count += 1;
-        let tables = FqName::parse_list(&String::from_utf8_lossy(event.data().unwrap_or_default()));
+        let tables = FqName::parse_list(&String::from_utf8_lossy(list));
         self.destinations.leave_out_others(&tables);
         self.applied.table_sets.push(tables);
         ReadOutcome::Done

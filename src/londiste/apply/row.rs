@@ -6,7 +6,7 @@ use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
-use super::counts::{MissingRows, WriteCounts};
+use super::counts::WriteCounts;
 use super::fault::{Refusal, damaged_column, fault};
 use super::param::UntypedParam;
 use super::shape::ChunkEvent;
@@ -32,16 +32,16 @@ pub(super) async fn apply(
     for event in chunk.events.iter().filter(|event| which(event)) {
         counts.row_by_row += 1;
         if list.is_big(event) {
-            list.send(&mut counts.missing).await?;
-            list.run_with_parameters(event, &mut counts.missing).await?;
+            list.send(counts).await?;
+            list.run_with_parameters(event, counts).await?;
             continue;
         }
         list.add(event);
         if list.text.len() >= MESSAGE_SIZE {
-            list.send(&mut counts.missing).await?;
+            list.send(counts).await?;
         }
     }
-    list.send(&mut counts.missing).await
+    list.send(counts).await
 }
 
 /// Statements that are sent in one message.
@@ -73,15 +73,15 @@ impl StatementList<'_> {
     }
 
     /// Runs the statements and empties the list.
-    async fn send(&mut self, missing: &mut MissingRows) -> Result<()> {
+    async fn send(&mut self, counts: &mut WriteCounts) -> Result<()> {
         if self.events.is_empty() {
             return Ok(());
         }
         match std::str::from_utf8(&self.text) {
-            Ok(text) => self.run(text, missing).await?,
+            Ok(text) => self.run(text, counts).await?,
             Err(_) => {
                 for event in &self.events {
-                    self.run_with_parameters(event, missing).await?;
+                    self.run_with_parameters(event, counts).await?;
                 }
             }
         }
@@ -93,7 +93,7 @@ impl StatementList<'_> {
 
     /// Runs the text. The server answers each statement in turn and stops at the first that fails, so the number of
     /// answers tells which one that is.
-    async fn run(&self, text: &str, missing: &mut MissingRows) -> Result<()> {
+    async fn run(&self, text: &str, counts: &mut WriteCounts) -> Result<()> {
         let mut done = 0;
         let event = |done: usize| &self.events[done.min(self.events.len() - 1)];
         let fail = |done: usize, error: tokio_postgres::Error| {
@@ -104,7 +104,7 @@ impl StatementList<'_> {
         let mut answers = Box::pin(answers.map_err(|error| fail(0, error))?);
         while let Some(answer) = answers.next().await {
             if let SimpleQueryMessage::CommandComplete(rows) = answer.map_err(|error| fail(done, error))? {
-                self.count(event(done), rows, missing)?;
+                self.count(event(done), rows, counts)?;
                 done += 1;
             }
         }
@@ -112,7 +112,7 @@ impl StatementList<'_> {
     }
 
     /// Runs the statement of one event with its values as parameters: they are big, or are not UTF-8.
-    async fn run_with_parameters(&self, event: &ChunkEvent, missing: &mut MissingRows) -> Result<()> {
+    async fn run_with_parameters(&self, event: &ChunkEvent, counts: &mut WriteCounts) -> Result<()> {
         let Some((text, places)) = statement::with_parameters(self.chunk, event) else { return Ok(()) };
         let values: Vec<UntypedParam<'_>> =
             places.iter().map(|place| UntypedParam(self.chunk.values.get(event.values + place))).collect();
@@ -122,16 +122,21 @@ impl StatementList<'_> {
             let column = damaged_column(self.chunk, event, self.chunk.shape(event.shape), &error);
             fault(self.tx, self.chunk, event, Refusal::by_server(error, column))
         })?;
-        self.count(event, rows, missing)
+        self.count(event, rows, counts)
     }
 
     /// Looks at the number of rows that a statement has changed.
-    fn count(&self, event: &ChunkEvent, rows: u64, missing: &mut MissingRows) -> Result<()> {
+    fn count(&self, event: &ChunkEvent, rows: u64, counts: &mut WriteCounts) -> Result<()> {
         let shape = self.chunk.shape(event.shape);
-        if rows > 0 || shape.verb == Verb::Insert {
+        let table = self.chunk.table(shape.table);
+        if rows > 0 {
+            counts.cascades.add(table, shape.verb, shape);
             return Ok(());
         }
-        missing.add(shape.table, 1);
+        if shape.verb == Verb::Insert || counts.cascades.explain(table, shape.verb, shape) {
+            return Ok(());
+        }
+        counts.missing.add(shape.table, 1);
         match self.on_missing {
             MissingRow::Ignore => Ok(()),
             MissingRow::Stop => {

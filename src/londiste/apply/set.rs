@@ -8,12 +8,12 @@ use tokio_postgres::types::Type;
 
 use super::chunk::Chunk;
 use super::copy_rows::{COPY_PIECE, copy};
-use super::counts::MissingRows;
+use super::counts::{Cascades, MissingRows};
 use super::net_changes::NetChange;
 use super::param::ArrayParam;
 use super::plan::{RowSet, SetColumns, Step};
-use super::shape::TableId;
-use super::target_table::{ColumnId, TargetColumn, TargetTable};
+use super::shape::{ShapeId, TableId};
+use super::target_table::{ColumnId, ForeignKeyEnd, TargetColumn, TargetTable};
 use crate::error::{Error, Result};
 use crate::pg::{Db, Param, Sql, sql};
 use crate::pgq::fragment::Verb;
@@ -28,7 +28,13 @@ pub(super) struct FailedStep {
 }
 
 /// Carries out the steps in their order. Adds to `missing` how many rows to update or delete were not found.
-pub(super) async fn apply(tx: &Db, chunk: &Chunk, steps: &[Step], missing: &mut MissingRows) -> Result<(), FailedStep> {
+pub(super) async fn apply(
+    tx: &Db,
+    chunk: &Chunk,
+    steps: &[Step],
+    missing: &mut MissingRows,
+    cascades: &mut Cascades,
+) -> Result<(), FailedStep> {
     let statements: Vec<SetStatement<'_>> = steps
         .iter()
         .flat_map(|step| step.row_sets.iter().map(|set| SetStatement::new(chunk, step.table, step.verb, set)))
@@ -44,8 +50,9 @@ pub(super) async fn apply(tx: &Db, chunk: &Chunk, steps: &[Step], missing: &mut 
             running.extend(waiting.next().map(|statement| statement.run(tx, chunk).boxed()));
             let Some(result) = running.next().await else { break };
             let found = result.map_err(|error| FailedStep { table: statement.table, error })?;
-            if statement.method.finds_rows() {
-                missing.add(statement.table, (statement.set.rows.len() as u64).saturating_sub(found));
+            if let Some(verb) = statement.method.looked_up_by() {
+                let not_found = (statement.set.rows.len() as u64).saturating_sub(found);
+                missing.add(statement.table, statement.look_for_cascades(chunk, verb, [found, not_found], cascades));
             }
         }
     }
@@ -69,11 +76,12 @@ enum Method {
 }
 
 impl Method {
-    /// Whether the statement looks for rows that are there.
-    fn finds_rows(self) -> bool {
+    /// The verb of a statement that looks for rows that are there; `None` for one that adds rows.
+    fn looked_up_by(self) -> Option<Verb> {
         match self {
-            Method::Update | Method::Delete => true,
-            Method::Insert | Method::Copy => false,
+            Method::Update => Some(Verb::Update),
+            Method::Delete => Some(Verb::Delete),
+            Method::Insert | Method::Copy => None,
         }
     }
 }
@@ -93,6 +101,28 @@ impl<'a> SetStatement<'a> {
             Verb::Delete => Method::Delete,
         };
         SetStatement { table, set, method }
+    }
+
+    /// Takes note of what the rows that were found may cascade to. Returns how many of the other rows no cascade explains.
+    fn look_for_cascades(
+        &self,
+        chunk: &Chunk,
+        verb: Verb,
+        [found, not_found]: [u64; 2],
+        cascades: &mut Cascades,
+    ) -> u64 {
+        let (changes, table) = (chunk.net_changes(self.table), chunk.table(self.table));
+        let mut shapes: Vec<ShapeId> = self.set.rows.iter().map(|row| changes.rows()[*row as usize].shape).collect();
+        shapes.sort_unstable();
+        shapes.dedup();
+        if found > 0 && table.foreign_keys.iter().any(|key| key.end == ForeignKeyEnd::Parent) {
+            for shape in &shapes {
+                cascades.add(table, verb, chunk.shape(*shape));
+            }
+        }
+        let is_explained =
+            not_found > 0 && shapes.iter().any(|shape| cascades.explain(table, verb, chunk.shape(*shape)));
+        if is_explained { 0 } else { not_found }
     }
 
     /// Runs the statement. Returns how many rows it changed.

@@ -34,6 +34,7 @@ pub(super) struct TargetTable {
     pub(super) foreign_keys: Vec<ForeignKey>,
     /// The object ids of the tables that foreign keys lead to, directly or through other tables.
     pub(super) ancestors: Vec<u32>,
+    pub(super) cascades: Vec<Cascade>,
     /// Whether a constraint of the table, or a foreign key to it, is deferrable.
     pub(super) deferrable: bool,
     /// Whether policies decide which rows of the table this user sees.
@@ -96,6 +97,25 @@ pub(super) enum ForeignKeyEnd {
     Child,
     /// The table that is referred to.
     Parent,
+}
+
+/// A chain of foreign keys with `on delete cascade`, or with `on update cascade`, by which a change of another table's rows reaches
+/// rows of this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cascade {
+    pub(super) on: CascadeEvent,
+    /// The object id of the table at the other end of the chain.
+    pub(super) from: u32,
+    /// The columns of this table in the first foreign key of the chain.
+    pub(super) columns: Vec<ColumnId>,
+}
+
+/// The change that a foreign key hands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum CascadeEvent {
+    Delete,
+    /// An update of the columns that the foreign key leads to.
+    Update,
 }
 
 impl TargetTable {
@@ -220,6 +240,19 @@ const ANCESTORS: &str = "
           from ancestor a join pg_catalog.pg_constraint k on k.conrelid = a.ancestor_id and k.contype = 'f')
     select relid, ancestor_id from ancestor";
 
+// The columns are those of the first foreign key of each chain.
+const CASCADES: &str = "
+    with recursive cascade as (
+        select k.conrelid as relid, k.confrelid as source_id, k.conkey, v.event
+          from pg_catalog.pg_constraint k cross join (values ('d'), ('u')) v (event)
+         where k.contype = 'f' and k.conrelid = any($1)
+           and 'c' = case v.event when 'd' then k.confdeltype else k.confupdtype end
+        union
+        select c.relid, k.confrelid, c.conkey, c.event
+          from cascade c join pg_catalog.pg_constraint k on k.conrelid = c.source_id
+         where k.contype = 'f' and 'c' = case c.event when 'd' then k.confdeltype else k.confupdtype end)
+    select relid, source_id, conkey, event = 'd' from cascade";
+
 /// Reads the tables that exist among `names`. Takes no lock on them.
 pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<Vec<TargetTable>> {
     const ACTION: &str = "read the structure of the tables";
@@ -232,11 +265,12 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
     let mut tables: Vec<TargetTable> = rows.iter().map(table).collect();
     let oids: Vec<u32> = tables.iter().map(|t| t.oid).collect();
     let oids = [(&oids as &(dyn tokio_postgres::types::ToSql + Sync), Type::OID_ARRAY)];
-    let (columns, indexes, foreign_keys, ancestors) = futures_util::try_join!(
+    let (columns, indexes, foreign_keys, ancestors, cascades) = futures_util::try_join!(
         tx.query(ACTION, COLUMNS, &oids),
         tx.query(ACTION, INDEXES, &oids),
         tx.query(ACTION, FOREIGN_KEYS, &oids),
-        tx.query(ACTION, ANCESTORS, &oids)
+        tx.query(ACTION, ANCESTORS, &oids),
+        Box::pin(tx.query(ACTION, CASCADES, &oids))
     )?;
     let base = |row: &tokio_postgres::Row| row.get::<_, u32>(8);
     let mut looked_up: Vec<u32> = columns.iter().map(base).filter(|base| !equality::is_built_in(*base)).collect();
@@ -259,6 +293,11 @@ pub(super) async fn load(tx: &Db, names: &[&FqName], role: ApplyRole) -> Result<
         }
         for row in &foreign_keys {
             add_foreign_key(table, row, &numbers);
+        }
+        // As replica, the server carries out no foreign key.
+        if role == ApplyRole::Origin {
+            let own = cascades.iter().filter(|row| row.get::<_, u32>(0) == oid);
+            table.cascades = own.map(|row| cascade(row, &numbers)).collect();
         }
         table.ancestors = ancestors.iter().filter(|r| r.get::<_, u32>(0) == oid).map(|r| r.get(1)).collect();
     }
@@ -302,6 +341,7 @@ fn table(row: &tokio_postgres::Row) -> TargetTable {
         unique_columns: Vec::new(),
         foreign_keys: Vec::new(),
         ancestors: Vec::new(),
+        cascades: Vec::new(),
         deferrable: row.get(7),
         row_security: row.get(8),
         by_row,
@@ -363,6 +403,15 @@ fn add_foreign_key(table: &mut TargetTable, row: &tokio_postgres::Row, numbers: 
             let columns = attnums.iter().filter_map(|n| numbers.get(n).copied()).collect();
             table.foreign_keys.push(ForeignKey { from, to, end, columns });
         }
+    }
+}
+
+fn cascade(row: &tokio_postgres::Row, numbers: &HashMap<i16, ColumnId>) -> Cascade {
+    let attnums: Vec<i16> = row.get(2);
+    Cascade {
+        on: if row.get(3) { CascadeEvent::Delete } else { CascadeEvent::Update },
+        from: row.get(1),
+        columns: attnums.iter().filter_map(|attnum| numbers.get(attnum).copied()).collect(),
     }
 }
 

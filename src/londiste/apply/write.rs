@@ -98,7 +98,7 @@ impl<'a> ChunkWriter<'a> {
         for table in chunk.active.iter().filter(|table| !plan.by_row.contains(table)) {
             missing.add(*table, chunk.net_changes(*table).missing);
         }
-        match set::apply(tx, chunk, &plan.steps, &mut missing).await {
+        match set::apply(tx, chunk, &plan.steps, &mut missing, &mut self.counts.cascades).await {
             Ok(()) if missing.total() > 0 && self.settings.on_missing_row == MissingRow::Stop => {
                 tx.batch(ACTION, UNDO).await?;
                 Ok(Outcome::MissingRows)

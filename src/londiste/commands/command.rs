@@ -1,6 +1,7 @@
 //! The commands of the replication program, as the command line gives them.
 
 use super::super::comparison::{Compare, Repair};
+use super::super::state::provider_queue::Truncate;
 use crate::config;
 
 /// A command of the replication program, as the command line gave it.
@@ -46,6 +47,8 @@ pub(crate) enum Provider {
         capture: Option<config::Capture>,
         /// `--key=col,...`: the key instead of the primary key.
         key: Option<Vec<String>>,
+        /// `--no-truncate`: whether TRUNCATE makes an event.
+        truncate: Truncate,
     },
     /// Remove tables from the queue.
     Remove(Selection),

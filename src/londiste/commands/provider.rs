@@ -20,9 +20,9 @@ use crate::pg::{Db, FqName};
 pub(crate) async fn run(command: Provider, context: &Context<'_>) -> Result<Output> {
     match command {
         Provider::Install => install::provider(context).await.map(|()| Output::none()),
-        Provider::Add { tables, capture, key } => {
+        Provider::Add { tables, capture, key, truncate } => {
             let capture = capture.unwrap_or(context.config.capture);
-            add(context, &tables, &HowToCapture { capture, format: context.config.event_format, key }).await
+            add(context, &tables, &HowToCapture { capture, format: context.config.event_format, key, truncate }).await
         }
         Provider::Remove(tables) => remove(context, &tables).await,
         Provider::Tables => list(context).await,
@@ -147,19 +147,24 @@ fn group_by_table(triggers: Vec<Trigger>) -> BTreeMap<FqName, Vec<Trigger>> {
 /// kind in the order of names.
 fn warn_of_triggers(context: &Context<'_>, table: &FqName, capture: config::Capture, triggers: Option<&Vec<Trigger>>) {
     let ours = trigger_name(context.queue());
-    for trigger in triggers.into_iter().flatten() {
+    let comes_first = |trigger: &&Trigger| {
         let runs_first = match capture {
             config::Capture::Statement => trigger.each_row || trigger.name < ours,
             config::Capture::Row => trigger.each_row && trigger.name < ours,
         };
-        if trigger.after && trigger.enabled != 'D' && runs_first && !is_replication_function(&trigger.function) {
-            tracing::warn!(
-                "Table {table} has AFTER trigger '{}' which runs before Londiste trigger.  \
-                 If it modifies data, then events will appear in queue in wrong order.",
-                trigger.name
-            );
-        }
-    }
+        trigger.after && trigger.enabled != 'D' && runs_first && !is_replication_function(&trigger.function)
+    };
+    let first = triggers.into_iter().flatten().filter(comes_first);
+    let names: Vec<String> = first.map(|trigger| format!("'{}'", trigger.name)).collect();
+    let (which, if_data) = match names.len() {
+        0 => return,
+        1 => ("trigger", "which runs before Londiste trigger.  If it modifies data"),
+        _ => ("triggers", "which run before Londiste trigger.  If they modify data"),
+    };
+    tracing::warn!(
+        "Table {table} has AFTER {which} {} {if_data}, then events will appear in queue in wrong order.",
+        names.join(", ")
+    );
 }
 
 /// The name of a queue's capture triggers, without the suffix that statement triggers have.

@@ -98,9 +98,6 @@ pub(crate) async fn subscriber_add(context: &Context<'_>, wanted: &Selection) ->
         let one = found.pattern.name().filter(|_| found.names.is_empty());
         chosen.extend(found.names.into_iter().chain(one).filter(|n| !chosen.contains(n)).collect::<Vec<_>>());
     }
-    if wanted.names.is_empty() {
-        chosen.retain(|seq| !subscribed.contains(seq));
-    }
     let existing = catalog::relations(&db, &chosen).await?;
     let mut failed = false;
     for seq in chosen {

@@ -61,13 +61,22 @@ impl Sides {
         ordered
     }
 
-    /// Logs the tables that the provider's queue does not have, and leaves them out unless their problems are ignored.
-    fn keep_offered(&self, wanted: &mut Vec<FqName>, problems: Problems) {
+    /// Logs the tables that the provider's queue does not have, and leaves them out unless their problems are ignored. Of those
+    /// that nobody has named the log has the number, and the names only with `-v`.
+    fn keep_offered(&self, wanted: &mut Vec<FqName>, selection: &Selection, problems: Problems) {
         let offered: BTreeSet<&FqName> = self.offered.iter().collect();
         let not_offered = |table: &FqName| !offered.contains(table) && !self.subscribed.contains(table);
         let unknown: Vec<FqName> = wanted.iter().filter(|table| not_offered(table)).cloned().collect();
+        let are_named = !selection.names.is_empty() || problems == Problems::Ignore;
         for table in &unknown {
-            tracing::error!("Table {table} not attached to queue");
+            if are_named {
+                tracing::error!("Table {table} not attached to queue");
+            } else {
+                tracing::debug!("Table {table} not attached to queue");
+            }
+        }
+        if !unknown.is_empty() && !are_named {
+            tracing::info!("Leaving out tables that are not attached to queue: {} (-v names them)", unknown.len());
         }
         match problems {
             Problems::LeaveOut => wanted.retain(|table| !unknown.contains(table)),
@@ -124,7 +133,7 @@ pub(super) async fn add(
     let sides = Sides::read(context, &provider_db, &db).await?;
     overlaps::refuse_same_database(&provider_db, &db).await?;
     let mut wanted = sides.select(tables);
-    sides.keep_offered(&mut wanted, problems);
+    sides.keep_offered(&mut wanted, tables, problems);
     let found = structure::compare_all(context, &provider_db, &db, &wanted).await?;
     let mut bad: BTreeSet<FqName> = found.different().collect();
     let mut failed = false;

@@ -82,6 +82,17 @@ pub(crate) struct HowToCapture {
     pub(crate) format: EventFormat,
     /// The columns that identify a row; `None`: the primary key, else a suitable unique index.
     pub(crate) key: Option<Vec<String>>,
+    pub(crate) truncate: Truncate,
+}
+
+/// What a TRUNCATE of a captured table does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Truncate {
+    /// It makes an event.
+    #[default]
+    Event,
+    /// It makes no event: `--no-truncate`.
+    Nothing,
 }
 
 /// Adds a table to the queue and creates its triggers; does nothing when the table is there. Takes SHARE ROW EXCLUSIVE
@@ -101,7 +112,12 @@ pub(crate) async fn add(tx: &Db, queue: &str, table: &FqName, functions: Functio
                 EventFormat::Json => "json",
             };
             let params = [text(&queue), text(&name), text(&capture), text(&format), text_array(&how.key)];
-            tx.query(ACTION, "select londiste.provider_add_table_as($1, $2, $3, $4, $5)", &params).await
+            // A schema of an older version of rlondiste has the first form only.
+            let sql = match how.truncate {
+                Truncate::Event => "select londiste.provider_add_table_as($1, $2, $3, $4, $5)",
+                Truncate::Nothing => "select londiste.provider_add_table_as($1, $2, $3, $4, $5, false)",
+            };
+            tx.query(ACTION, sql, &params).await
         }
         Functions::Classic => {
             let sql = "select londiste.provider_add_table($1, $2)";

@@ -98,6 +98,16 @@ pub(crate) enum Actor {
     Copy,
 }
 
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Actor::Command => "a command",
+            Actor::Replay => "replay",
+            Actor::Copy => "the copy of the table",
+        })
+    }
+}
+
 /// A state without its tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {

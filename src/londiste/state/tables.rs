@@ -150,7 +150,7 @@ pub(crate) async fn transition_with(
     const ACTION: &str = "store the state of a table";
     let SubscribedTable { name, state, stored, .. } = seen;
     if !state.may_become(to, by) {
-        return Err(db.unexpected(ACTION, format!("table {name}: '{to}' does not follow '{state}' by {by:?}")));
+        return Err(db.unexpected(ACTION, format!("table {name}: '{to}' does not follow '{state}' by {by}")));
     }
     tracing::info!("storing state of {name}: copy:{} new_state:{to}", u8::from(by == Actor::Copy));
     let sql = "with seen as (
