@@ -115,6 +115,16 @@ fn link_takes_the_lists_of_the_provider() {
         "insert into londiste.subscriber_table (queue_name, table_name) values ('src', 'public.b'), ('src', 'public.a');
          insert into londiste.subscriber_seq (queue_name, seq_name) values ('src', 'public.s')",
     );
+    // The first versions had other arguments of the same types.
+    r.provider.sql(
+        "drop function londiste.cmp_list(text, text, text, text), londiste.link(text, text, bigint, text, text);
+         create function londiste.cmp_list(i_list text, i_table_name text, i_column text, i_condition text) returns boolean
+             language sql as 'select false';
+         create function londiste.link(i_source_name text, i_dest_name text, i_tick_id bigint, i_tick_snapshot text,
+                                       i_tick_time text) returns text language sql as 'select null::text';
+         comment on function londiste.rlondiste_version() is 'files of another program'",
+    );
+    r.londiste.run("provider install");
     let same = |list: &str, column: &str| {
         r.provider.value(&format!("select londiste.cmp_list('{list}', 'src', 'londiste.subscriber_table', '{column}')"))
     };
