@@ -66,9 +66,10 @@ const TABLE: &[(&str, Reaction, Option<&str>)] = &[
     (
         "25006",
         TryAgain,
+        // Our sessions set default_transaction_read_only to off, so it is not that setting.
         Some(
-            "The server takes no changes: it is a standby, or default_transaction_read_only is on. Connect to the primary; with \
-             several hosts in the connection string, target_session_attrs=read-write finds it.",
+            "The server is a standby, which takes no changes. Name the primary in the connection string; or name all servers \
+             there, with target_session_attrs=read-write, which finds the primary also after a failover.",
         ),
     ),
     ("25P03", TryAgain, None),

@@ -185,9 +185,6 @@ pub enum Error {
     Usage(String),
 }
 
-const ON_STANDBY: &str = "The server is a standby, which takes no changes. Name the primary in the connection string; or name \
-     all servers there, with target_session_attrs=read-write, which finds the primary also after a failover.";
-
 impl Error {
     /// What the operator can do, as one sentence, where that is known.
     pub fn hint(&self) -> Option<String> {
@@ -195,9 +192,7 @@ impl Error {
             Error::Apply(fault) => fault.hint(),
             Error::Query { role, action, source, .. } => source.as_db_error().and_then(|error| {
                 let installs = (*action == INSTALL).then(|| install_hint(error)).flatten();
-                // Our sessions set default_transaction_read_only to off, so it is not that setting.
-                let standby = (*error.code() == SqlState::READ_ONLY_SQL_TRANSACTION).then(|| ON_STANDBY.to_owned());
-                installs.or(standby).or_else(|| query_hint(*role, error))
+                installs.or_else(|| query_hint(*role, error))
             }),
             Error::PidfileBusy { path, pid } => Some(format!(
                 "Process {pid} holds \"{}\"; stop it with -s, or remove the file if that is not one of ours.",
