@@ -31,7 +31,7 @@ fn up() -> Replication {
 
 #[test]
 fn joined_batch_is_cut_until_it_fits() {
-    let mut r = up();
+    let r = up();
     r.subscriber.sql(&lock(200));
     r.ticker.stop();
     r.londiste.stop();

@@ -14,6 +14,7 @@ use crate::pg::{Db, Sql, sql};
 /// The server truncates no table of which a constraint is still to be checked for an earlier change of the transaction. To check it now
 /// would be too early: later changes may be those that fulfil it. DELETE can be used at any time.
 pub(super) async fn truncate(tx: &Db, chunk: &Chunk) -> Result<()> {
+    const ACTION: &str = "set a savepoint";
     let mut deleted: Vec<(i64, &TargetTable)> =
         chunk.truncates.iter().map(|(event, id)| (*event, chunk.table(*id))).collect();
     deleted.sort_by_key(|(event, table)| (table.oid, *event));
@@ -22,7 +23,6 @@ pub(super) async fn truncate(tx: &Db, chunk: &Chunk) -> Result<()> {
     // No table that is truncated is referred to by one that is not. The tables that are deleted from may refer to them.
     if let Some((event, table)) = truncated.first() {
         let names = Sql::join(truncated.iter().map(|(_, table)| table.only()), ", ");
-        const ACTION: &str = "set a savepoint";
         tx.batch(ACTION, "savepoint londiste_truncate").await?;
         match empty(tx, *event, table, sql!("truncate {tables}", tables = names)).await {
             Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
