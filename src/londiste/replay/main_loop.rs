@@ -15,7 +15,7 @@ use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{conditions, emptied};
 use super::capture_watch::CaptureWatch;
-use super::cut::Cut;
+use super::cut::cut;
 use super::sequences::{self, Sequences};
 use super::sessions::Sessions;
 use super::tidy::Tidy;
@@ -127,9 +127,12 @@ impl Replay {
             Err(Error::Apply(fault)) if fault.is_structure() && self.config.mirror_queue.is_none() => {
                 self.park(sessions, &batch, &tables, fault).await?;
             }
-            Err(error)
-                if error.reaction() == Reaction::SmallerBatch
-                    && self.cut(sessions, &batch, &error).await? == Cut::Smaller => {}
+            Err(error) if error.reaction() == Reaction::SmallerBatch => {
+                match cut(sessions, &self.consumer, &batch, self.most_events, &error).await? {
+                    Some(most) => self.most_events = Some(most),
+                    None => self.take_back_lost(sessions, &batch, &tables, error).await?,
+                }
+            }
             Err(error) => self.take_back_lost(sessions, &batch, &tables, error).await?,
             Ok(()) => {}
         }
