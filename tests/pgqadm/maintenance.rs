@@ -85,12 +85,13 @@ fn rotation_of_an_idle_queue_that_waits_for_its_next_tick_is_not_blocked() {
     setup.job.run("register q punctual");
     setup.job.start();
     setup.database.sql("select pgq.next_batch('q', 'punctual')");
-    setup.job.run("config q ticker_idle_period=1hour ticker_max_lag=1hour rotation_period=0.1");
+    setup.job.run("config q ticker_idle_period=1hour ticker_max_lag=1hour");
     // The consumer has finished the newest tick when no tick comes any more.
     wait_until("the consumer has read everything", || {
         let finish = "select pgq.finish_batch(b) from pgq.next_batch('q', 'punctual') b where b is not null";
         if setup.database.rows(finish).is_empty() { Ok(()) } else { Err("not yet") }
     });
+    setup.job.run("config q rotation_period=0.1");
     for _ in 0..4 {
         setup.job.wait_for_log_after(setup.job.log().len(), "INFO {maint_duration: ");
     }

@@ -1,6 +1,9 @@
 //! When a tick is due, who may make it, and who is woken by it.
 
+use std::thread;
+
 use super::{consume, create_roles, session_as, tick, with_queue};
+use crate::support::wait_until;
 
 #[test]
 fn nothing_new_needs_no_tick() {
@@ -182,6 +185,30 @@ fn two_tickers_do_not_wait_for_each_other() {
     other.sql("commit");
     session.sql("select pgq.force_tick('q')");
     assert_eq!(session.value("select pgq.ticker('q')"), "3");
+}
+
+/// 1. A looks whether a tick is due. 2. Transactions end, and B makes a tick. 3. A reads that tick, whose snapshot is newer than the
+/// moment at which A began to look. It is not a tick of another cluster.
+#[test]
+fn tick_that_another_ticker_makes_meanwhile_is_not_ahead_of_the_server() {
+    let (database, session) = with_queue();
+    tick(&session);
+    let other = database.session();
+    other.sql("begin; lock table pgq.tick in access exclusive mode");
+    let pid = session.backend_pid();
+    thread::scope(|scope| {
+        let looks = scope.spawn(|| session.try_rows("select pgq._tick_due(1, 1)"));
+        wait_until("the look waits", || {
+            let sql = format!("select coalesce(wait_event_type, '-') from pg_stat_activity where pid = {pid}");
+            let now = database.value(&sql);
+            if now == "Lock" { Ok(()) } else { Err(now) }
+        });
+        for _ in 0..3 {
+            database.value("select txid_current()");
+        }
+        other.sql("select pgq.force_tick('q'); select pgq.ticker('q'); commit");
+        assert!(looks.join().unwrap().is_ok_and(|rows| rows.len() == 1));
+    });
 }
 
 /// No lock that a role without any right can take keeps the ticks from coming.

@@ -28,13 +28,15 @@ declare
     v_last      record;
     v_prev      record;
     v_age       interval;
-    v_now_xmax  constant bigint := txid_snapshot_xmax(txid_current_snapshot());
+    v_now_xmax  bigint;
 begin
     select q.* into v_queue from pgq.queue q where q.queue_id = i_queue_id;
     select t.* into v_last from pgq.tick t where t.tick_queue = i_queue_id order by t.tick_id desc limit 1;
     if not found then
         return true;
     end if;
+    -- After the tick was read: the counter of an earlier moment may be behind a tick that another ticker has made since.
+    v_now_xmax := txid_snapshot_xmax(txid_current_snapshot());
     if txid_snapshot_xmax(v_last.tick_snapshot) > v_now_xmax then
         raise exception using
             errcode = 'object_not_in_prerequisite_state',

@@ -36,19 +36,20 @@ begin
     v_next := (v_queue.queue_data_pfx || '_'
                || ((v_queue.queue_cur_table + 1) % v_queue.queue_ntables)::text)::regclass;
 
-    -- Views show transaction ids without their epoch: the age of one, modulo 2^32, gives it back.
+    -- Views show transaction ids without their epoch: the age of one, modulo 2^32, gives it back. The age is negative for a transaction
+    -- that has begun since v_now was read.
     return query
     select 'transaction'::text, a.pid, null::text, a.usename::text, a.application_name, a.xact_start, a.query_start,
            format('a transaction in database %s is open since %s', a.datname, a.xact_start)
     from pg_stat_activity a
     where a.backend_xid is not null
-      and v_now - ((v_now - a.backend_xid::text::bigint) & 4294967295) <= v_queue.queue_switch_step2
+      and v_now - (((v_now - a.backend_xid::text::bigint + 2147483648) & 4294967295) - 2147483648) <= v_queue.queue_switch_step2
     order by a.xact_start;
     return query
     select 'prepared transaction'::text, null::integer, null::text, p.owner::text, null::text, p.prepared,
            null::timestamptz, format('prepared transaction %L in database %s', p.gid, p.database)
     from pg_prepared_xacts p
-    where v_now - ((v_now - p.transaction::text::bigint) & 4294967295) <= v_queue.queue_switch_step2
+    where v_now - (((v_now - p.transaction::text::bigint + 2147483648) & 4294967295) - 2147483648) <= v_queue.queue_switch_step2
     order by p.prepared;
     return query
     select distinct on (l.pid) 'lock'::text, l.pid, null::text, a.usename::text, a.application_name, a.xact_start,
