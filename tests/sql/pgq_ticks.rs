@@ -187,8 +187,8 @@ fn two_tickers_do_not_wait_for_each_other() {
     assert_eq!(session.value("select pgq.ticker('q')"), "3");
 }
 
-/// 1. A looks whether a tick is due. 2. Transactions end, and B makes a tick. 3. A reads that tick, whose snapshot is newer than the
-/// moment at which A began to look. It is not a tick of another cluster.
+/// A looks whether a tick is due; transactions end, and B makes a tick; A reads that tick, whose snapshot is newer than the moment
+/// at which A began to look. It is not a tick of another cluster.
 #[test]
 fn tick_that_another_ticker_makes_meanwhile_is_not_ahead_of_the_server() {
     let (database, session) = with_queue();
