@@ -155,6 +155,9 @@ fn no_writer_can_truncate_a_partition_unseen() {
 /// For subscribers of the original, which do not know the event. It stays so when the triggers are made anew.
 #[test]
 fn truncate_of_a_table_that_was_added_without_it_makes_no_event() {
+    if Cluster::provider().binaries().major() < 11 {
+        return; // The schema has a primary key on a partitioned table.
+    }
     let r = provider("statement", "sql");
     r.londiste.run("provider add plain --no-truncate");
     let events = "select ev_type from pgq.event_1 where ev_extra1 = 'public.plain' order by ev_id";
