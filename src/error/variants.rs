@@ -215,9 +215,9 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later without action of the operator: a broken or refused connection,
-    /// serialization failures, deadlocks, lock time-outs, a server that starts, stops, is read-only or has no slot
-    /// free, and [`Error::Blocked`].
+    /// Whether the same call may succeed later without action of the operator: a broken or refused connection, serialization
+    /// failures, deadlocks, lock time-outs, a cancelled statement, a server that starts, stops, is read-only or has no slot free,
+    /// and [`Error::Blocked`].
     pub fn is_transient(&self) -> bool {
         self.reaction() == Reaction::TryAgain
     }
