@@ -16,6 +16,8 @@ pub enum FaultKind {
     MissingTable,
     /// The subscriber's table lacks this column.
     MissingColumn(String),
+    /// The event changes this column, which is `generated always as identity` on the subscriber.
+    IdentityAlways(String),
     /// The row to update or delete does not exist, and `on_missing_row` is `stop`.
     MissingRow,
     /// Policies of row security may hide rows of the table from the user.
@@ -55,7 +57,10 @@ impl ApplyFault {
     /// What replay does: the event's table is parked, for one, when its structure is the cause.
     pub fn reaction(&self) -> Reaction {
         match self.kind {
-            FaultKind::MissingTable | FaultKind::MissingColumn(_) | FaultKind::RowSecurity => Reaction::Park,
+            FaultKind::MissingTable
+            | FaultKind::MissingColumn(_)
+            | FaultKind::IdentityAlways(_)
+            | FaultKind::RowSecurity => Reaction::Park,
             FaultKind::MissingRow | FaultKind::Unreadable(_) => Reaction::StopOrSkip,
             // Without an answer of the server the connection is broken.
             FaultKind::Refused => self.server().map_or(Reaction::TryAgain, Reaction::to),
@@ -99,6 +104,7 @@ impl ApplyFault {
         match &self.kind {
             FaultKind::MissingTable => ": the table does not exist".to_owned(),
             FaultKind::MissingColumn(column) => format!(": column \"{column}\" does not exist"),
+            FaultKind::IdentityAlways(column) => format!(": column \"{column}\" is generated always as identity"),
             FaultKind::MissingRow => ": the row does not exist".to_owned(),
             FaultKind::RowSecurity => ": row security may hide rows of the table from this user".to_owned(),
             FaultKind::Unreadable(what) => format!(": {what}"),

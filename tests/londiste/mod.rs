@@ -24,6 +24,7 @@ mod generated;
 mod gone;
 mod held_up;
 mod hostile_settings;
+mod identity;
 mod initial_copy;
 mod keys;
 mod limits;

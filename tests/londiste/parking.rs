@@ -234,3 +234,45 @@ fn partition_that_the_provider_does_not_have_is_advised_in_general() {
     wait_for(&subscriber, "t", "ok", false);
     r.assert_in_sync();
 }
+
+/// Waits until a table is parked with this advice, and follows it.
+#[track_caller]
+fn follow_advice(r: &Replication, statement: &str) {
+    let expected = format!("Run on the subscriber: {statement}");
+    let mut shown = String::new();
+    wait_until("the table is parked with its advice", || {
+        shown = status(r, "public.t")["mend"].to_string();
+        if shown == serde_json::Value::from(expected.as_str()).to_string() { Ok(()) } else { Err(shown.clone()) }
+    });
+    r.subscriber.sql(statement);
+}
+
+#[test]
+fn renamed_columns_are_recognized_on_either_side() {
+    let rename = |old: &str, new: &str| format!(r#"alter table "public"."t" rename column "{old}" to "{new}""#);
+    let schema = "create table t (gone int, id int primary key, a text, b text, n int); alter table t drop column gone";
+    let r = Replication::new().with_schema(schema).up();
+    let back = || {
+        r.wait_until_ok();
+        r.assert_in_sync();
+    };
+    r.provider.sql("insert into t values (1, 'a', 'b', 1)");
+    r.assert_in_sync();
+    // The key, first on the subscriber; then on the provider too.
+    r.subscriber.sql("alter table t rename column id to key");
+    r.provider.sql("update t set n = 2; insert into t values (2, 'c', 'd', 2)");
+    follow_advice(&r, &rename("key", "id"));
+    back();
+    r.provider.sql("alter table t rename column id to key; update t set n = 3");
+    follow_advice(&r, &rename("id", "key"));
+    back();
+    // Two columns of one type: the number tells them apart.
+    r.provider.sql(
+        "alter table t rename column b to d; alter table t rename column a to c; update t set c = c || '!', d = '?'",
+    );
+    follow_advice(&r, &rename("a", "c"));
+    follow_advice(&r, &rename("b", "d"));
+    back();
+    let log = r.londiste.log();
+    assert_eq!(log.matches("Starting full copy of public.t").count(), 1, "{log}");
+}

@@ -7,7 +7,7 @@ const HINT: &str = "HINT: Let the user of the connection string see all rows: gi
                     or connect as the table's owner; a table with \"force row level security\" hides rows from its owner too.";
 
 /// A user of one database who may do everything there, except to see rows that a policy hides.
-fn create_user(cluster: &Cluster, database: &Database) -> String {
+pub(super) fn create_user(cluster: &Cluster, database: &Database) -> String {
     let user = format!("user_of_{}", database.name());
     cluster.sql(&format!("create role {user} login"));
     for schema in database.column("select nspname from pg_namespace where nspname in ('pgq', 'londiste', 'public')") {

@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::applied::Applied;
 use super::feed::{ChunkFeed, Exchange};
+use super::identity::ChangedIdentities;
 use super::read::EventReader;
 use super::settings::{Filter, Settings};
 use super::table_cache::TableCache;
@@ -25,6 +26,7 @@ pub struct Applier {
     tables: TableCache,
     /// [`Applier::prepare`] was called for the next transaction.
     prepared: bool,
+    identities: ChangedIdentities,
     missing_rows: MissingRowsLog,
 }
 
@@ -62,8 +64,13 @@ impl MissingRowsLog {
 impl Applier {
     /// An applier that has read no table yet.
     pub fn new(settings: Settings) -> Applier {
-        let missing_rows = MissingRowsLog::default();
-        Applier { settings, tables: TableCache::default(), prepared: false, missing_rows }
+        Applier {
+            settings,
+            tables: TableCache::default(),
+            prepared: false,
+            identities: ChangedIdentities::default(),
+            missing_rows: MissingRowsLog::default(),
+        }
     }
 
     /// Forgets the subscriber's tables. Must be called before a batch is applied in another session.
@@ -72,19 +79,31 @@ impl Applier {
         self.prepared = false;
     }
 
-    /// Looks whether a fault is that the subscriber does not have a column which the provider generates. Then the values of
-    /// this column are left out from now on, and the batch can be applied again; returns whether that is so.
-    pub(crate) async fn leaves_out(&mut self, provider: &Db, fault: &ApplyFault) -> Result<bool> {
-        let FaultKind::MissingColumn(column) = &fault.kind else { return Ok(false) };
-        let name = FqName::parse(&fault.table);
+    /// Looks whether the events can be applied in another way, so that the fault does not come again: without the values of a column
+    /// that the provider generates and the subscriber does not have, or with another kind of an identity column. Returns whether the
+    /// batch is to be applied again.
+    pub(crate) async fn adapts_to(&mut self, provider: &Db, subscriber: &Db, fault: &ApplyFault) -> Result<bool> {
+        let table = FqName::parse(&fault.table);
+        match &fault.kind {
+            FaultKind::MissingColumn(column) => self.leaves_out(provider, table, column).await,
+            FaultKind::IdentityAlways(column) => self.identities.add(subscriber, &table, column).await,
+            FaultKind::MissingTable
+            | FaultKind::MissingRow
+            | FaultKind::RowSecurity
+            | FaultKind::Unreadable(_)
+            | FaultKind::Refused => Ok(false),
+        }
+    }
+
+    async fn leaves_out(&mut self, provider: &Db, name: FqName, column: &str) -> Result<bool> {
         let mut columns = self.tables.left_out().clone();
         let list = columns.entry(name.clone()).or_default();
-        if list.contains(column) {
+        if list.iter().any(|known| known == column) {
             return Ok(false);
         }
-        list.push(column.clone());
+        list.push(column.to_owned());
         let found = generated(provider, columns).await?;
-        let is_generated = found.get(&name).is_some_and(|list| list.contains(column));
+        let is_generated = found.get(&name).is_some_and(|list| list.iter().any(|found| found == column));
         if is_generated {
             tracing::info!(
                 "Table {name}: column {column} is generated on provider and does not exist on subscriber, leaving it out"
@@ -111,11 +130,12 @@ impl Applier {
 
     /// Does what can be done before the first event is there: sets `session_replication_role` for the transaction, and
     /// looks whether the tables of the last batch have changed. `tx` is the open transaction that [`Applier::apply`] is
-    /// then given. Takes no lock on tables. Calling it is optional; [`Applier::apply`] makes up for it.
+    /// then given. Takes no lock on tables, but for those whose identity columns the batch changes. Calling it is optional; [`Applier::apply`] makes up for it.
     pub async fn prepare(&mut self, tx: &Db) -> Result<()> {
         if self.settings.role == ApplyRole::Replica {
             tx.batch("switch off foreign keys and triggers", "set local session_replication_role = replica").await?;
         }
+        self.identities.open(tx).await?;
         self.tables.start();
         self.tables.check(tx, None, self.settings.role).await?;
         self.prepared = true;
@@ -136,6 +156,9 @@ impl Applier {
         let is_single = applied.count.saturating_sub(applied.ignored) < 2;
         let is_current = is_single || self.tables.is_current(tx).await?;
         if is_current {
+            if self.identities.close(tx).await? {
+                self.tables.clear();
+            }
             self.missing_rows.report();
         }
         Ok(is_current)

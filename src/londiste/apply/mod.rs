@@ -36,6 +36,7 @@ mod equality;
 mod event_type;
 mod fault;
 mod feed;
+mod identity;
 mod key;
 #[doc(hidden)]
 pub mod measure;

@@ -6,11 +6,11 @@ use super::applied::Applied;
 use super::chunk::Chunk;
 use super::destination::{Destination, Destinations, Lookup};
 use super::event_type::EventType;
-use super::fault::{MEND_UNREADABLE, mend_missing_column, mend_missing_table};
+use super::fault::{MEND_UNREADABLE, mend_identity, mend_missing_column, mend_missing_table};
 use super::net_changes::RowIdentity;
 use super::settings::Filter;
 use super::shape::{ChunkEvent, ShapeId, ShapeKey, TableId, ValueSet};
-use super::table_cache::{TableCache, WholeRowLayout, column_ids};
+use super::table_cache::{TableCache, Unfit, WholeRowLayout, column_ids};
 use super::target_table::ColumnId;
 use crate::config::Apply;
 use crate::error::{ApplyFault, Error, FaultKind, Result, SEE_ALL_ROWS};
@@ -242,7 +242,10 @@ impl<'a> EventReader<'a> {
         }
         let parsed = fragment::parse(verb, row.data(), values).map_err(|error| self.unreadable(row, &error))?;
         let values = &mut self.chunk.values;
-        self.tables.learn(table, verb, parsed, values).map_err(|column| self.missing_column(row, column))
+        self.tables.learn(table, verb, parsed, values).map_err(|unfit| match unfit {
+            Unfit::NoColumn(column) => self.missing_column(row, column),
+            Unfit::IdentityAlways(column) => self.identity_always(row, column),
+        })
     }
 
     fn urlenc(&mut self, row: RowEvent<'_>, key: &[u8]) -> Result<ShapeId> {
@@ -351,6 +354,12 @@ impl<'a> EventReader<'a> {
         let name = &self.tables.get(row.table).table.name;
         let mend = mend_missing_column(name, &column);
         self.fault(row.event, &name.to_string(), FaultKind::MissingColumn(column), Some(mend))
+    }
+
+    fn identity_always(&self, row: RowEvent<'_>, column: String) -> Error {
+        let name = &self.tables.get(row.table).table.name;
+        let mend = mend_identity(name, &column);
+        self.fault(row.event, &name.to_string(), FaultKind::IdentityAlways(column), Some(mend))
     }
 
     /// The error of an event whose data cannot be parsed.

@@ -76,6 +76,15 @@ pub(super) struct WholeRowLayout {
     pub(super) count: u32,
 }
 
+/// Why the changes of an event cannot be written to the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// The table does not have this column.
+    NoColumn(String),
+    /// The event changes this column, which is `generated always as identity`.
+    IdentityAlways(String),
+}
+
 impl TableCache {
     /// A new transaction begins: tables have to be compared with the catalog again.
     pub(super) fn start(&mut self) {
@@ -244,17 +253,21 @@ impl TableCache {
     }
 
     /// The shape of a fragment that was parsed. Brings its values into the order of the shape, and keeps the layout for
-    /// the next fragments. `Err` is the name of a column that the table does not have.
+    /// the next fragments.
     pub(super) fn learn(
         &mut self,
         id: TableId,
         verb: Verb,
         parsed: Parsed,
         values: &mut ValueBuffer,
-    ) -> Result<ShapeId, String> {
+    ) -> Result<ShapeId, Unfit> {
         let table = self.tables[id as usize].table.clone();
-        let columns = column_ids(&table, &parsed.columns)?;
-        let condition = column_ids(&table, &parsed.key)?;
+        let columns = column_ids(&table, &parsed.columns).map_err(Unfit::NoColumn)?;
+        let condition = column_ids(&table, &parsed.key).map_err(Unfit::NoColumn)?;
+        let fixed = columns.iter().map(|column| table.column(*column)).find(|column| column.identity_always);
+        if let (Verb::Update, Some(column)) = (verb, fixed) {
+            return Err(Unfit::IdentityAlways(column.name.clone()));
+        }
         let mut order: Vec<u32> = (0..table_id(condition.len())).collect();
         order.sort_by_key(|at| condition[*at as usize]);
         let key: Vec<ColumnId> = order.iter().map(|at| condition[*at as usize]).collect();

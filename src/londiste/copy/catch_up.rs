@@ -134,7 +134,9 @@ impl Copy {
         let mut extras = CatchUp { copy: self, table, expected: batch.prev_tick };
         applier.check_left_out(provider).await?;
         let done = match Box::pin(batch::process(&reader, batch, &wanted, applier, &mut extras)).await {
-            Err(Error::Apply(fault)) if applier.leaves_out(provider, &fault).await? => return Ok(Step::Again),
+            Err(Error::Apply(fault)) if applier.adapts_to(provider, subscriber, &fault).await? => {
+                return Ok(Step::Again);
+            }
             done => done?,
         };
         let applied = match done {

@@ -1,12 +1,13 @@
 //! Which statement mends a table that is to be parked.
 
 use crate::error::{ApplyFault, FaultKind, Result};
+use crate::pg::catalog::{self, Column};
 use crate::pg::name::quote_ident;
 use crate::pg::{Db, FqName, text, text_array};
 
-/// Stores in `fault.mend` the statement that lets the column take the event's value: adds the column, gives it the
+/// Stores in `fault.mend` the statement that lets the column take the event's value: renames or adds the column, gives it the
 /// provider's type, or drops `not null`; or the statements that create the partitions that the provider has and the subscriber lacks.
-/// Changes nothing when the fault names no column, or when the provider does not have the column or such partitions any more.
+/// Changes nothing when the fault names no column, or when the provider does not have such partitions any more.
 pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mut ApplyFault) -> Result<()> {
     let name = FqName::parse(&fault.table);
     if fault.is_partition_missing() {
@@ -16,33 +17,51 @@ pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mu
         }
         return Ok(());
     }
-    let table = name.quoted();
-    let (column, verb) = match (&fault.kind, &fault.column) {
-        (FaultKind::MissingColumn(column), _) => (column, "add column"),
-        (FaultKind::Refused, Some(column)) if fault.is_null_refused() => {
-            let column = quote_ident(column);
-            fault.mend =
-                Some(format!("Run on the subscriber: alter table {table} alter column {column} drop not null"));
-            return Ok(());
-        }
-        (FaultKind::Refused, Some(column)) => (column, "alter column"),
+    let alter = format!("Run on the subscriber: alter table {}", name.quoted());
+    let column = match (&fault.kind, &fault.column) {
+        (FaultKind::MissingColumn(column), _) | (FaultKind::Refused, Some(column)) => column,
         _ => return Ok(()),
     };
-    let row = provider
-        .query_opt(
-            "read the type of a column",
-            "select pg_catalog.format_type(a.atttypid, a.atttypmod) from pg_catalog.pg_attribute a
-              where a.attrelid = pg_catalog.to_regclass($1) and a.attname = $2::text::name and a.attnum > 0",
-            &[text(&table), text(column)],
-        )
-        .await?;
-    // The type of a column that the provider has dropped since is not known.
-    if let Some(row) = row {
-        let (column, provided): (String, &str) = (quote_ident(column), row.get(0));
-        let keyword = if verb == "add column" { "" } else { "type " };
-        fault.mend = Some(format!("Run on the subscriber: alter table {table} {verb} {column} {keyword}{provided}"));
+    let quoted = quote_ident(column);
+    if fault.is_null_refused() {
+        fault.mend = Some(format!("{alter} alter column {quoted} drop not null"));
+        return Ok(());
     }
+    let Some(theirs) = catalog::structure(provider, &name).await? else { return Ok(()) };
+    let provided = theirs.column(column);
+    if fault.kind == FaultKind::Refused {
+        if let Some(provided) = provided {
+            fault.mend = Some(format!("{alter} alter column {quoted} type {}", provided.type_name));
+        }
+        return Ok(());
+    }
+    fault.mend = Some(match provided {
+        Some(provided) => {
+            let ours = catalog::columns(subscriber, &name).await?;
+            match renamed(&theirs.columns, &ours, provided) {
+                Some(old) => format!("{alter} rename column {} to {quoted}", quote_ident(&old.name)),
+                None => format!("{alter} add column {quoted} {}", provided.type_name),
+            }
+        }
+        None => format!(
+            "The provider does not have this column any more. Run \"rlondiste INI subscriber resync {name}\", which copies the table \
+             again; or, if the column was renamed, give it this name on the subscriber until the table is parked for the new name."
+        ),
+    });
     Ok(())
+}
+
+/// The column of ours that is most likely the `wanted` one of theirs under another name: it has the same type, the other side has no
+/// column of its name, and it has the same number or is the only such column.
+fn renamed<'a>(theirs: &[Column], ours: &'a [Column], wanted: &Column) -> Option<&'a Column> {
+    let lacks = |columns: &[Column], name: &str| columns.iter().all(|column| column.name != name);
+    let mut extra = ours.iter().filter(|c| lacks(theirs, &c.name) && c.type_name == wanted.type_name);
+    if let Some(same) = extra.clone().find(|c| c.attnum == wanted.attnum) {
+        return Some(same);
+    }
+    let is_only = theirs.iter().filter(|c| lacks(ours, &c.name) && c.type_name == wanted.type_name).count() == 1;
+    let candidate = extra.next()?;
+    (is_only && extra.next().is_none()).then_some(candidate)
 }
 
 /// The statements that create those partitions of the provider's table whose names the subscriber does not know, parents first.

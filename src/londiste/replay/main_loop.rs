@@ -121,7 +121,8 @@ impl Replay {
         }
         self.applier.check_left_out(&sessions.provider).await?;
         match self.process(sessions, &batch, &tables).await {
-            Err(Error::Apply(fault)) if self.applier.leaves_out(&sessions.provider, &fault).await? => {}
+            Err(Error::Apply(fault))
+                if self.applier.adapts_to(&sessions.provider, &sessions.subscriber, &fault).await? => {}
             // The events that a parked table catches up with would be missing in the mirror queue: with a mirror,
             // replay stops.
             Err(Error::Apply(fault)) if fault.is_structure() && self.config.mirror_queue.is_none() => {
