@@ -128,6 +128,11 @@ impl Db {
         self.session.pins.scope != Scope::Session
     }
 
+    /// Whether the database has encoding SQL_ASCII: its texts are bytes, which need not be UTF-8.
+    pub(crate) fn is_sql_ascii(&self) -> bool {
+        self.session.pins.sql_ascii
+    }
+
     /// Runs a statement with the pinned settings. Behind a pooler, a statement outside of a [`Tx`] gets a transaction
     /// around it that sets them. When the future is dropped, that transaction is rolled back.
     async fn pinned<T>(

@@ -36,8 +36,8 @@ enum When {
     Login,
     /// Set after the login where the server has the setting.
     Known,
-    /// Set after the login where the server has the setting at this value. Any other value is kept.
-    Instead(&'static str),
+    /// Set after the login where another setting, or the setting itself, has this value.
+    Where(&'static str, &'static str),
 }
 
 const fn pin(name: &'static str, value: &'static str, when: When) -> Setting {
@@ -85,8 +85,10 @@ const SETTINGS: &[Setting] = &[
     pin("default_transaction_isolation", "read committed", When::Login),
     pin("default_transaction_read_only", "off", When::Login),
     pin("default_transaction_deferrable", "off", When::Login),
-    pin("synchronous_commit", "local", When::Instead("off")),
-    // The text of values.
+    pin("synchronous_commit", "local", When::Where("synchronous_commit", "off")),
+    // The text of values. A database with encoding SQL_ASCII holds any bytes, and sends those that are not UTF-8 to no client that asks for
+    // UTF-8.
+    pin(CLIENT_ENCODING, SQL_ASCII, When::Where("server_encoding", SQL_ASCII)),
     pin("DateStyle", "ISO, MDY", When::Login),
     pin("IntervalStyle", "postgres", When::Login),
     pin("extra_float_digits", "3", When::Login),
@@ -108,6 +110,11 @@ const SETTINGS: &[Setting] = &[
     pin("client_min_messages", "notice", When::Login),
 ];
 
+const CLIENT_ENCODING: &str = "client_encoding";
+
+/// The encoding of a database whose texts are any bytes.
+const SQL_ASCII: &str = "SQL_ASCII";
+
 /// A setting that means nothing to the server.
 const MARK: &str = "rlondiste.session";
 
@@ -122,6 +129,8 @@ pub(super) struct Pins {
     pub(super) scope: Scope,
     /// The `search_path` of the options of the connection string, else of role and database.
     pub(super) users_path: String,
+    /// The database has encoding SQL_ASCII, and texts come and go as bytes.
+    pub(super) sql_ascii: bool,
 }
 
 /// For how long a pinned setting is set.
@@ -136,7 +145,7 @@ pub(super) enum Scope {
 impl Default for Pins {
     /// Nothing is pinned yet.
     fn default() -> Pins {
-        Pins { scope: Scope::Session, users_path: String::new() }
+        Pins { scope: Scope::Session, users_path: String::new(), sql_ascii: false }
     }
 }
 
@@ -154,11 +163,11 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
     let values: Vec<String> = SETTINGS
         .iter()
         .map(|Setting { name, value, when }| {
-            let replaced = match when {
-                When::Login | When::Known => "null".to_owned(),
-                When::Instead(replaced) => quote_literal(replaced),
+            let (other, has) = match when {
+                When::Login | When::Known => ("null".to_owned(), "null".to_owned()),
+                When::Where(other, has) => (quote_literal(other), quote_literal(has)),
             };
-            format!("({}, {}, {replaced})", quote_literal(name), quote_literal(value))
+            format!("({}, {}, {other}, {has})", quote_literal(name), quote_literal(value))
         })
         .collect();
     // The path that the session began with: another client of a pool may have set its own.
@@ -167,9 +176,9 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
            from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) 'search_path'
          union all
          select case when s.setting operator(pg_catalog.<>) w.value then 'differs' end, s.name, w.value
-           from (values {}) w(name, value, replaced)
+           from (values {}) w(name, value, other, has)
                 join pg_catalog.pg_settings s on s.name operator(pg_catalog.=) w.name
-          where w.replaced is null or s.setting operator(pg_catalog.=) w.replaced",
+          where w.other is null or pg_catalog.current_setting(w.other) operator(pg_catalog.=) w.has",
         values.join(", ")
     );
     let (mut direct, mut users_path) = (false, String::new());
@@ -184,18 +193,19 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
             }
         }
     }
+    let sql_ascii = settings.iter().any(|(_, name, _)| name == CLIENT_ENCODING);
     if !direct {
         let mut statements: Vec<_> =
             settings.iter().map(|(_, name, value)| format!("set local {name} = {value}")).collect();
         statements.push(PATH.to_owned());
-        return Ok(Pins { scope: Scope::Transaction(statements.join("; ")), users_path });
+        return Ok(Pins { scope: Scope::Transaction(statements.join("; ")), users_path, sql_ascii });
     }
     let differing = settings.iter().filter(|(differs, _, _)| *differs);
     let statements = differing.map(|(_, name, value)| format!("set {name} = {value}"));
     for statement in statements.chain([PATH.replacen("set local", "set", 1)]) {
         client.simple_query(&statement).await.map_err(Cause::of)?;
     }
-    Ok(Pins { scope: Scope::Session, users_path })
+    Ok(Pins { scope: Scope::Session, users_path, sql_ascii })
 }
 
 /// Whether a login was refused because of [`login_options`]: pgbouncer refuses unknown options with SQLSTATE 08P01.

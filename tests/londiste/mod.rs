@@ -54,6 +54,7 @@ mod row_security;
 mod sequences;
 mod session_locks;
 mod skip_event;
+mod sql_ascii;
 mod states;
 mod subscriber;
 mod subscriber_seqs;

@@ -164,7 +164,13 @@ impl Cluster {
     /// Creates a database of a new, unique name.
     #[track_caller]
     pub fn database(&self) -> Database {
-        Database::create(self)
+        Database::create(self, "")
+    }
+
+    /// Creates a database whose texts are bytes of any encoding.
+    #[track_caller]
+    pub fn database_of_bytes(&self) -> Database {
+        Database::create(self, "encoding 'SQL_ASCII'")
     }
 
     /// The connection string of a database, as an ini file would have it.

@@ -18,13 +18,13 @@ pub struct Database {
 
 impl Database {
     #[track_caller]
-    pub(super) fn create(cluster: &Cluster) -> Self {
+    pub(super) fn create(cluster: &Cluster, options: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("t{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let database = Self::existing(cluster, &name);
         Session::connect(&database.maintenance_conninfo)
             .unwrap_or_else(|error| panic!("could not create database {name}: {error}"))
-            .sql(&format!("create database {name} template template0"));
+            .sql(&format!("create database {name} template template0 {options}"));
         database
     }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::job::Output;
-use crate::pg::{Db, FqName, int8, sql, text};
+use crate::pg::{Db, FqName, RawText, int8, sql, text};
 use crate::pgq::TickId;
 
 use super::super::context::Context;
@@ -56,20 +56,11 @@ async fn find(context: &Context<'_>, provider: &Db, event: i64) -> Result<Queued
             "The message of replay that names the event has its id. Events that everybody has read are removed.",
         ));
     };
-    let field = |i: usize| {
-        row.try_get::<_, Option<String>>(i)
-            .map_err(|_| provider.unexpected(ACTION, format!("event {event} has text that is not UTF-8")))
-    };
-    let texts = [field(3)?, field(4)?, field(5)?, field(6)?, field(7)?, field(8)?];
+    // Bytes that are not UTF-8 are stored as U+FFFD: the subscriber may take no others.
+    let field = |i: usize| row.get::<_, Option<RawText>>(i).map(|text| text.to_string());
+    let texts = [field(3), field(4), field(5), field(6), field(7), field(8)];
     let table = texts[2].as_deref().map(FqName::parse);
-    Ok(QueuedEvent {
-        id: event,
-        txid: row.get(0),
-        retry: row.get(1),
-        kind: field(2)?.unwrap_or_default(),
-        table,
-        texts,
-    })
+    Ok(QueuedEvent { id: event, txid: row.get(0), retry: row.get(1), kind: field(2).unwrap_or_default(), table, texts })
 }
 
 /// The consumer that is to apply the event. Fails when none will: the table is not subscribed, or a copy has the

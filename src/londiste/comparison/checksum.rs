@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::job::Output;
 
+use crate::pg::RawText;
+
 use super::super::context::Context;
 use super::arguments::Tables;
 use super::compared_table::ComparedTable;
@@ -88,7 +90,7 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, row: &RowText) {
-        let hash = row.last().and_then(Option::as_deref).and_then(|hash| hash.get(..16));
+        let hash = row.last().and_then(Option::as_ref).and_then(RawText::as_str).and_then(|hash| hash.get(..16));
         self.rows += 1;
         self.hash = self.hash.wrapping_add(hash.and_then(|h| u64::from_str_radix(h, 16).ok()).unwrap_or_default());
     }
@@ -139,7 +141,7 @@ impl Range {
             Pair::Provider(row) | Pair::Subscriber(row) => (row, true),
             Pair::Both { provider, subscriber } => (provider, provider.last() != subscriber.last()),
         };
-        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+        let text = |value: &Option<RawText>| value.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
         self.to = row[..self.key.len()].iter().map(text).collect();
         if self.keys == 0 {
             self.from.clone_from(&self.to);

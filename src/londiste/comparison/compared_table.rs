@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use crate::error::{Error, Result};
 use crate::pg::catalog::{self, Column, Identity, Table};
-use crate::pg::{Db, FqName, Sql, sql, text_array};
+use crate::pg::{Db, FqName, RawText, Sql, sql, text_array};
 
 use super::super::state::provider_queue;
 use super::row::RowText;
@@ -110,7 +110,7 @@ impl ComparedTable {
     /// Compares two rows by their keys, in the order of [`Side::rows_sql`].
     pub(super) fn order(&self, a: &RowText, b: &RowText) -> Ordering {
         let keys = a.iter().zip(b).zip(&self.orders);
-        keys.map(|((a, b), order)| order.compare(a.as_deref(), b.as_deref()))
+        keys.map(|((a, b), order)| order.compare(a.as_ref(), b.as_ref()))
             .find(|ordering| ordering.is_ne())
             .unwrap_or(Ordering::Equal)
     }
@@ -159,15 +159,19 @@ impl Side {
 }
 
 impl Order {
-    fn compare(self, a: Option<&str>, b: Option<&str>) -> Ordering {
+    fn compare(self, a: Option<&RawText>, b: Option<&RawText>) -> Ordering {
         // Nulls come last, as in "order by".
         let (Some(a), Some(b)) = (a, b) else { return b.is_some().cmp(&a.is_some()) };
         match self {
-            Order::Integer => a.parse::<i64>().ok().cmp(&b.parse::<i64>().ok()),
-            Order::Time => time_key(a).cmp(&time_key(b)),
+            Order::Integer => integer(a).cmp(&integer(b)),
+            Order::Time => a.as_str().map(time_key).cmp(&b.as_str().map(time_key)),
             Order::Text => a.cmp(b),
         }
     }
+}
+
+fn integer(text: &RawText) -> Option<i64> {
+    text.as_str()?.parse().ok()
 }
 
 /// A value that sorts as the date or timestamp `text` in `datestyle = ISO` does: the year, then the rest of the text.
@@ -286,6 +290,7 @@ mod tests {
             (Order::Time, &stamps[..]),
             (Order::Text, &["", "10", "9", "A", "a", "a ", "aa", "é"][..]),
         ] {
+            let values: Vec<RawText> = values.iter().map(|value| RawText::from(*value)).collect();
             for (i, a) in values.iter().enumerate() {
                 for (j, b) in values.iter().enumerate() {
                     assert_eq!(order.compare(Some(a), Some(b)), i.cmp(&j), "{a} {b}");

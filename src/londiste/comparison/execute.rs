@@ -15,7 +15,7 @@ use tokio_postgres::Row;
 
 use crate::config::ApplyRole;
 use crate::error::Result;
-use crate::pg::{Db, Param, sql, text_array};
+use crate::pg::{Db, Param, RawText, sql, text_array};
 
 use super::super::context::Context;
 use super::compared_table::{ComparedTable, Side};
@@ -138,8 +138,8 @@ impl<'a> Executor<'a> {
     ) -> Result<HashMap<RowText, RowText>> {
         let key_len = self.compared.key_len;
         db.batch("read a table", PIN).await?;
-        let columns: Vec<Vec<Option<&str>>> =
-            (0..key_len).map(|i| keys.iter().map(|key| key[i].as_deref()).collect()).collect();
+        let columns: Vec<Vec<Option<&RawText>>> =
+            (0..key_len).map(|i| keys.iter().map(|key| key[i].as_ref()).collect()).collect();
         let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
         let sql = sql!("{rows}{lock}", rows = side.rows_by_key_sql(&self.compared.columns), lock = lock);
         let rows =
@@ -156,8 +156,8 @@ impl<'a> Executor<'a> {
             RowFix::Delete(_) => "delete",
         };
         let key = self.compared.columns.iter().zip(change.row()).take(self.compared.key_len);
-        let key: Vec<String> =
-            key.map(|(column, value)| format!("{column}={}", value.as_deref().unwrap_or("NULL"))).collect();
+        let shown = |value: &Option<RawText>| value.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
+        let key: Vec<String> = key.map(|(column, value)| format!("{column}={}", shown(value))).collect();
         format!("table {}, {verb} of key {}", self.table.name, key.join(", "))
     }
 }

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::pg::{FqName, Sql, sql};
+use crate::pg::{FqName, RawText, Sql, sql};
 
 use super::compared_table::ComparedTable;
 use super::row::RowText;
@@ -88,7 +88,7 @@ fn insert_sql(compared: &ComparedTable, row: &RowText) -> Sql {
         table = &compared.quoted_table,
         columns = Sql::join(settable(compared.quoted.iter(), compared).cloned(), ", "),
         overriding = if compared.overrides_identity { " overriding system value" } else { "" },
-        values = Sql::join(settable(row.iter(), compared).map(|v| literal(v.as_deref())), ", ")
+        values = Sql::join(settable(row.iter(), compared).map(|v| literal(v.as_ref())), ", ")
     )
 }
 
@@ -100,7 +100,7 @@ fn update_sql(compared: &ComparedTable, provider: &RowText, subscriber: &RowText
         .collect();
     let set = changed
         .iter()
-        .map(|i| sql!("{column} = {value}", column = &compared.quoted[*i], value = literal(provider[*i].as_deref())));
+        .map(|i| sql!("{column} = {value}", column = &compared.quoted[*i], value = literal(provider[*i].as_ref())));
     sql!(
         "update {only}{table} set {set} where {condition};",
         only = compared.only,
@@ -112,14 +112,14 @@ fn update_sql(compared: &ComparedTable, provider: &RowText, subscriber: &RowText
 
 fn conditions(compared: &ComparedTable, row: &RowText, columns: impl IntoIterator<Item = usize>) -> Sql {
     let condition = |i: usize| match &row[i] {
-        Some(value) => sql!("{column} = {value}", column = &compared.quoted[i], value = Sql::literal(value)),
+        Some(value) => sql!("{column} = {value}", column = &compared.quoted[i], value = value.literal()),
         None => sql!("{column} is null", column = &compared.quoted[i]),
     };
     Sql::join(columns.into_iter().map(condition), " and ")
 }
 
-fn literal(value: Option<&str>) -> Sql {
-    value.map_or_else(|| Sql::from("null"), Sql::literal)
+fn literal(value: Option<&RawText>) -> Sql {
+    value.map_or_else(|| Sql::from("null"), RawText::literal)
 }
 
 /// How many rows are to be changed, or were.

@@ -3,12 +3,12 @@
 use tokio_postgres::Row;
 
 use crate::error::Result;
-use crate::pg::Db;
+use crate::pg::{Db, RawText};
 
 /// The values of a row as text: key columns first.
-pub(super) type RowText = Vec<Option<String>>;
+pub(super) type RowText = Vec<Option<RawText>>;
 
-/// The values of the row. Fails when one is not valid UTF-8, which a database with encoding SQL_ASCII may hold.
+/// The values of the row.
 pub(super) fn values(db: &Db, row: &Row) -> Result<RowText> {
     let value = |i| row.try_get(i).map_err(|e| db.failed("read a table as text", e));
     (0..row.len()).map(value).collect()

@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::pg::catalog::{self, Column};
-use crate::pg::name::quote_ident;
 use crate::pg::{Db, FqName, Sql, text, text_array};
+
+use super::mend::make_column;
 
 /// The columns of a copy.
 pub(super) struct Columns {
@@ -13,6 +14,10 @@ pub(super) struct Columns {
     pub(super) binary: bool,
     /// Whether the provider generates one of them: COPY reads such a column only from a query.
     pub(super) computed: bool,
+    /// Which of them are the key of the provider's table.
+    pub(super) key: Vec<usize>,
+    /// The provider's texts are any bytes, and those of the subscriber are not.
+    pub(super) unchecked_text: bool,
 }
 
 impl Columns {
@@ -40,12 +45,16 @@ impl Columns {
                     names.push(column.name.clone());
                 }
                 None if column.is_generated() => {}
-                None => return Err(missing(subscriber, table, column)),
+                None => return Err(missing(subscriber, table, column, &make_column(&theirs, &ours, column))),
             }
         }
-        let binary = binary_types(provider, table, &names).await?;
-        let binary = binary.is_some() && binary == binary_types(subscriber, table, &names).await?;
-        Ok(Columns { names, binary, computed })
+        let unchecked_text = provider.is_sql_ascii() && !subscriber.is_sql_ascii();
+        // In text form each row can be looked at.
+        let types = if unchecked_text { None } else { binary_types(provider, table, &names).await? };
+        let binary = types.is_some() && types == binary_types(subscriber, table, &names).await?;
+        let in_key = |name: &String| theirs.iter().any(|column| column.name == *name && column.in_key());
+        let key = (0..names.len()).filter(|at| in_key(&names[*at])).collect();
+        Ok(Columns { names, binary, computed, key, unchecked_text })
     }
 
     /// `"a", "b"`.
@@ -54,16 +63,10 @@ impl Columns {
     }
 }
 
-fn missing(subscriber: &Db, table: &FqName, column: &Column) -> Error {
+fn missing(subscriber: &Db, table: &FqName, column: &Column, action: &str) -> Error {
     Error::mismatch(
         format!("{table}: Column {} does not exist on dest side", column.name),
-        format!(
-            "Run on subscriber ({}): alter table {} add column {} {}",
-            subscriber.target(),
-            table.quoted(),
-            quote_ident(&column.name),
-            column.type_name
-        ),
+        format!("Run on subscriber ({}): alter table {} {action}", subscriber.target(), table.quoted()),
     )
 }
 

@@ -15,6 +15,7 @@ use super::rebuild::{self, Follower};
 use super::shared::Shared;
 use super::throttle::Throttle;
 use super::transfer::Transfer;
+use super::utf8::Utf8Check;
 
 /// With `row_security = off`, PostgreSQL raises an error where a policy would hide rows from this user: the copy would
 /// lack them.
@@ -156,6 +157,7 @@ async fn copy_rows(
         estimated_rows: source.estimated_rows,
         progress_delay: config.copy_progress_delay,
         throttle,
+        check: Utf8Check::of(columns, name),
     };
     let done = provider.with_users_path(tx.with_users_path(Box::pin(transfer.run(provider, tx)))).await?;
     tracing::info!("{name}: copy finished: {} bytes, {} rows", done.bytes, done.rows);

@@ -18,9 +18,9 @@ pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mu
         return Ok(());
     }
     let alter = format!("Run on the subscriber: alter table {}", name.quoted());
-    let column = match (&fault.kind, &fault.column) {
-        (FaultKind::MissingColumn(column), _) | (FaultKind::Refused, Some(column)) => column,
-        _ => return Ok(()),
+    let ((FaultKind::MissingColumn(column), _) | (FaultKind::Refused, Some(column))) = (&fault.kind, &fault.column)
+    else {
+        return Ok(());
     };
     let quoted = quote_ident(column);
     if fault.is_null_refused() {
@@ -38,10 +38,7 @@ pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mu
     fault.mend = Some(match provided {
         Some(provided) => {
             let ours = catalog::columns(subscriber, &name).await?;
-            match renamed(&theirs.columns, &ours, provided) {
-                Some(old) => format!("{alter} rename column {} to {quoted}", quote_ident(&old.name)),
-                None => format!("{alter} add column {quoted} {}", provided.type_name),
-            }
+            format!("{alter} {}", make_column(&theirs.columns, &ours, provided))
         }
         None => format!(
             "The provider does not have this column any more. Run \"rlondiste INI subscriber resync {name}\", which copies the table \
@@ -49,6 +46,15 @@ pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mu
         ),
     });
     Ok(())
+}
+
+/// The action of ALTER TABLE by which our table has the column `wanted` of theirs: renames what is likely the same column, else adds it.
+pub(super) fn make_column(theirs: &[Column], ours: &[Column], wanted: &Column) -> String {
+    let name = quote_ident(&wanted.name);
+    renamed(theirs, ours, wanted).map_or_else(
+        || format!("add column {name} {}", wanted.type_name),
+        |old| format!("rename column {} to {name}", quote_ident(&old.name)),
+    )
 }
 
 /// The column of ours that is most likely the `wanted` one of theirs under another name: it has the same type, the other side has no

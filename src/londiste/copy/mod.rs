@@ -28,6 +28,7 @@ mod shared;
 mod table_copy;
 mod throttle;
 mod transfer;
+mod utf8;
 mod void;
 
 pub(super) use copies::Copies;

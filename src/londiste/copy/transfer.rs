@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::pg::{Db, FqName, Sql};
 
 use super::throttle::Throttle;
+use super::utf8::Utf8Check;
 
 /// Names the action in messages.
 const ACTION: &str = "copy rows";
@@ -37,6 +38,8 @@ pub(super) struct Transfer<'a> {
     pub(super) progress_delay: Duration,
     /// The limit that all copies of the process share.
     pub(super) throttle: &'a Throttle,
+    /// Looks at each row, where rows need not be UTF-8.
+    pub(super) check: Option<Utf8Check<'a>>,
 }
 
 /// How much was moved.
@@ -76,6 +79,9 @@ impl Transfer<'_> {
         let mut buffer = BytesMut::with_capacity(BUFFER_BYTES);
         while let Some(row) = stream.try_next().await.map_err(|e| self.about(provider.failed(ACTION, e)))? {
             progress.rows += 1;
+            if let Some(check) = &self.check {
+                check.row(provider, &row)?;
+            }
             buffer.extend_from_slice(&row);
             if buffer.len() >= BUFFER_BYTES {
                 let full = std::mem::replace(&mut buffer, BytesMut::with_capacity(BUFFER_BYTES)).freeze();
