@@ -117,7 +117,7 @@ impl ApplyFault {
     }
 
     /// What to do. The hint names `skip-event` where [`ApplyFault::reaction`] allows, unless something else is known to help.
-    pub(super) fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         if self.hint.is_some() {
             return self.hint.clone();
         }

@@ -88,9 +88,8 @@ const TABLE: &[(&str, Reaction, Option<&str>)] = &[
     // A function or a default of the table names a schema that is not there.
     ("3F", Park, None),
     ("40", TryAgain, None),
-    // Tables, columns, types, functions and operators that are missing or other ones.
+    // Tables, columns, types, functions and operators that are missing or other ones, or on which a right is missing.
     ("42", Park, None),
-    ("42501", Stop, None),
     ("42601", Stop, None),
     ("44", StopOrSkip, None),
     ("53", SmallerBatch, None),
@@ -199,8 +198,8 @@ mod tests {
         for (expected, codes) in [
             (TryAgain, "08000 08006 40001 40P01 53300 55P03 57P01 57P02 57P03 57P05 57014 25006 25P03"),
             (SmallerBatch, "53000 53200 53400 54000 54001"),
-            (Park, "42P01 42703 42804 42883 428C9 22001 22003 22007 22008 22P02 22P03 23502 0A000 55000 3F000"),
-            (Stop, "42501 42601 53100 55006 57P04 58030 XX000 25P02"),
+            (Park, "42501 42P01 42703 42804 42883 428C9 22001 22003 22007 22008 22P02 22P03 23502 0A000 55000 3F000"),
+            (Stop, "42601 53100 55006 57P04 58030 XX000 25P02"),
         ] {
             for code in codes.split(' ') {
                 assert_eq!(to(code), expected, "{code}");

@@ -44,9 +44,28 @@ fn joined_batch_is_cut_until_it_fits() {
     r.ticker.start();
     r.assert_in_sync();
     let log = r.londiste.log()[start..].to_owned();
-    assert!(log.contains("WARNING batch ") && log.contains(" at a time: cannot apply event "), "{log}");
+    assert!(log.contains("consumer db1-londiste: batch ") && log.contains(" at a time: cannot apply event "), "{log}");
     assert!(log.contains("HINT: Raise max_locks_per_transaction on this server, and restart it.\n"), "{log}");
     assert!(!log.contains("skip-event") && !log.contains("CRITICAL"), "{log}");
+}
+
+#[test]
+fn joined_batch_of_a_table_that_catches_up_is_cut_too() {
+    let r = up();
+    r.subscriber.sql("alter table t rename id to other");
+    r.provider.sql("insert into t values (1)");
+    r.londiste.wait_for_log("CRITICAL Table public.t is parked");
+    for id in 2..=13 {
+        r.provider.sql(&format!("insert into t values ({id})"));
+        tick(&r);
+    }
+    let start = r.londiste.log().len();
+    r.subscriber.sql(&format!("{}; alter table t rename other to id", lock(200)));
+    r.wait_until_ok();
+    r.assert_in_sync();
+    let log = r.londiste.log()[start..].to_owned();
+    assert!(log.contains("WARNING queue ") && log.contains(" at a time: cannot apply event "), "{log}");
+    assert!(!log.contains("CRITICAL"), "{log}");
 }
 
 #[test]

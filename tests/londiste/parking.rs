@@ -1,5 +1,6 @@
 //! A table whose structure is at fault is parked: the others go on, and it catches up after the mend.
 
+use super::row_security::create_user;
 use crate::support::{Cluster, Replication, Session, assert_same_rows, wait_until};
 
 const SCHEMA: &str = "create table t (id int primary key, a text); create table other (id int primary key, b text)";
@@ -235,14 +236,37 @@ fn partition_that_the_provider_does_not_have_is_advised_in_general() {
     r.assert_in_sync();
 }
 
+#[test]
+fn table_without_a_right_is_parked_unless_its_foreign_keys_keep_it() {
+    let mut r = Replication::new()
+        .with_schema(&format!("{SCHEMA}; create table child (id int primary key, other int references other)"))
+        .up();
+    r.londiste.stop();
+    let user = create_user(Cluster::subscriber(), &r.subscriber);
+    r.subscriber.sql(&format!("revoke insert on t, child from {user}"));
+    r.londiste.configure("subscriber_db", &r.subscriber.conninfo_as(&user));
+    r.londiste.start();
+    r.provider.sql("begin; insert into t values (1, 'x'); insert into other values (1, 'x'); commit");
+    r.londiste.wait_for_log("CRITICAL Table public.t is parked, the other tables go on: cannot apply event");
+    r.replay_until_in_sync();
+    assert_same_rows(&r.provider, &r.subscriber, &["other"]);
+    let hint = "Grant the missing right to the user of the connection string, or connect as the owner.";
+    assert_eq!(status(&r, "public.t")["mend"], hint);
+    // To leave the child behind, its foreign key would have to go, which only the owner can do.
+    r.provider.sql("insert into child values (1, 1)");
+    r.londiste.wait_for_log(&format!("): permission denied for table child (42501)\nHINT: {hint}"));
+    r.subscriber.sql(&format!("grant insert on t, child to {user}"));
+    r.wait_until_ok();
+    r.assert_in_sync();
+}
+
 /// Waits until a table is parked with this advice, and follows it.
 #[track_caller]
 fn follow_advice(r: &Replication, statement: &str) {
     let expected = format!("Run on the subscriber: {statement}");
-    let mut shown = String::new();
     wait_until("the table is parked with its advice", || {
-        shown = status(r, "public.t")["mend"].to_string();
-        if shown == serde_json::Value::from(expected.as_str()).to_string() { Ok(()) } else { Err(shown.clone()) }
+        let shown = &status(r, "public.t")["mend"];
+        if *shown == expected.as_str() { Ok(()) } else { Err(shown.to_string()) }
     });
     r.subscriber.sql(statement);
 }

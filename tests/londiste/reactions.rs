@@ -33,7 +33,7 @@ fn sqlstate_decides_what_replay_does_and_advises() {
         ("23505", StopsOrSkips),
         ("P0001", StopsOrSkips),
         ("MY001", StopsOrSkips),
-        ("42501", Stops),
+        ("42501", Parks),
         ("53100", Stops),
         ("53200", Stops),
         ("54001", Stops),

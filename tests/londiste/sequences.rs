@@ -171,7 +171,8 @@ fn sequence_that_cannot_be_set_is_reported_once_with_what_mends_it() {
 /// Replay's users may not read one sequence, nor set another one.
 #[test]
 fn sequence_without_the_right_is_reported_once() {
-    let mut r = with_sequences(Replication::new(), &names(&["fine", "unread", "unset"]));
+    let r = Replication::new().with_schema("create schema hidden_there; create schema hidden_here");
+    let mut r = with_sequences(r, &names(&["fine", "unread", "unset", "hidden_there.s", "hidden_here.s"]));
     r.londiste.stop();
     let user = format!("limited_{}", r.provider.name());
     for (cluster, database, seq) in
@@ -183,6 +184,12 @@ fn sequence_without_the_right_is_reported_once() {
              grant all on all tables in schema londiste, public to {user}; grant all on all sequences in schema londiste, public to {user};
              grant execute on all functions in schema londiste to {user};
              revoke all on sequence {seq} from {user}"
+        ));
+    }
+    for (database, hidden) in [(&r.provider, "hidden_there"), (&r.subscriber, "hidden_here")] {
+        database.sql(&format!(
+            "grant usage on schema hidden_there, hidden_here to {user}; revoke usage on schema {hidden} from {user};
+             grant all on all sequences in schema hidden_there, hidden_here to {user}"
         ));
     }
     r.provider.sql(&format!(
@@ -197,6 +204,13 @@ fn sequence_without_the_right_is_reported_once() {
     batch(&r, 2);
     assert_eq!(r.subscriber.value("select last_value from fine"), "1");
     let log = r.londiste.log();
+    for (schema, side) in [("hidden_there", "provider"), ("hidden_here", "subscriber")] {
+        let said = format!(
+            "WARNING Seq {schema}.s: a right on its schema is missing on {side} side, its value is not replicated; run there, for the \
+             user of the connection string: grant usage on schema \"{schema}\" to ..."
+        );
+        assert_eq!(log.matches(&said).count(), 1, "{log}");
+    }
     for (seq, right, side) in [("unread", "select", "provider"), ("unset", "update", "subscriber")] {
         let said = format!(
             "WARNING Seq public.{seq}: a right is missing on {side} side, its value is not replicated; run there, for the user of the \

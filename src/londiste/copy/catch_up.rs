@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::super::apply::{Applied, Applier, Filter};
-use super::super::batch::{self, BatchExtras, Processed, Reader, Turn, Wanted};
+use super::super::batch::{self, BatchExtras, Pace, Processed, Reader, Turn, Wanted};
 use super::super::state::copy_consumer::{self, Hold};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{Moved, SubscribedTable};
 use super::super::state::{completed, parking};
 use super::shared::{Goal, Sessions};
 use super::table_copy::{BUSY_PAUSE, Copy, Step};
-use crate::error::{Error, Result};
+use crate::error::{Error, Reaction, Result};
 use crate::job::Stats;
 use crate::pg::{Db, Sql};
 use crate::pgq::consumer::{self, Join};
@@ -30,7 +30,7 @@ impl Copy {
     pub(super) async fn catch_up(
         &self,
         sessions: &Sessions,
-        applier: &mut Applier,
+        (applier, pace): (&mut Applier, &mut Pace),
         table: &SubscribedTable,
     ) -> Result<Step> {
         let Sessions { provider, subscriber, abilities } = sessions;
@@ -43,13 +43,13 @@ impl Copy {
         // A parked table has to apply a batch first, which shows that the table is mended.
         let is_close =
             !table.is_parked() && (replay.is_none_or(|replay| replay <= done) || newest.0 - done.0 <= LAST_TICKS);
-        let join = if is_close { Join::NEVER } else { batch::join(&self.config) };
+        let join = if is_close { Join::NEVER } else { pace.join(batch::join(&self.config)) };
         let Some(batch) = self.consumer.next_batch(provider, *abilities, join).await? else {
             consumer::force_tick(provider, &self.consumer.queue).await?;
             return Ok(Step::Pause(TICK_PAUSE));
         };
         if !is_close || batch.prev_tick != done || !self.consumer.is_single_tick(provider, &batch).await? {
-            return self.apply(sessions, applier, table, &batch).await;
+            return self.apply(sessions, (applier, pace), table, &batch).await;
         }
         if self.change_state(subscriber, table, TableState::WannaSync(batch.cur_tick)).await? == Moved::Moved {
             self.shared.changes.announce();
@@ -89,7 +89,7 @@ impl Copy {
     pub(super) async fn hand_over(
         &self,
         sessions: &Sessions,
-        applier: &mut Applier,
+        (applier, pace): (&mut Applier, &mut Pace),
         table: &SubscribedTable,
         end: TickId,
     ) -> Result<Step> {
@@ -99,7 +99,7 @@ impl Copy {
         }
         let batch = self.consumer.next_batch(provider, *abilities, Join::NEVER).await?;
         let to = match batch {
-            Some(batch) if batch.cur_tick < end => return self.apply(sessions, applier, table, &batch).await,
+            Some(batch) if batch.cur_tick < end => return self.apply(sessions, (applier, pace), table, &batch).await,
             Some(batch) if batch.cur_tick == end && batch.prev_tick == self.applied_tick(sessions).await? => {
                 TableState::Ok
             }
@@ -122,7 +122,7 @@ impl Copy {
     async fn apply(
         &self,
         sessions: &Sessions,
-        applier: &mut Applier,
+        (applier, pace): (&mut Applier, &mut Pace),
         table: &SubscribedTable,
         batch: &Batch,
     ) -> Result<Step> {
@@ -135,6 +135,10 @@ impl Copy {
         applier.check_left_out(provider).await?;
         let done = match Box::pin(batch::process(&reader, batch, &wanted, applier, &mut extras)).await {
             Err(Error::Apply(fault)) if applier.adapts_to(provider, subscriber, &fault).await? => {
+                return Ok(Step::Again);
+            }
+            Err(error) if error.reaction() == Reaction::SmallerBatch => {
+                pace.cut(provider, sessions.abilities, &self.consumer, batch, error).await?;
                 return Ok(Step::Again);
             }
             done => done?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::apply::{Applier, Settings};
+use super::super::batch::Pace;
 use super::super::context::Job;
 use super::super::foreign_keys;
 use super::super::state::copy_consumer::{self, Hold};
@@ -80,11 +81,12 @@ impl Copy {
             None => self.open().await?,
         };
         let mut applier = Applier::new(Settings::from(&*self.config));
+        let mut pace = Pace::default();
         let mut told_busy = false;
         loop {
             let mut changes = self.shared.changes.listener();
             let table = tables::load_one(&sessions.subscriber, &self.consumer.queue, &self.table).await?;
-            match Box::pin(self.step(&sessions, &mut applier, table)).await {
+            match Box::pin(self.step(&sessions, (&mut applier, &mut pace), table)).await {
                 Ok(Step::Again) => {}
                 Ok(Step::Wait) => changes.changed_or_timeout().await,
                 Ok(Step::Pause(pause)) => {
@@ -116,7 +118,12 @@ impl Copy {
         Ok(Sessions { provider, subscriber, abilities })
     }
 
-    async fn step(&self, sessions: &Sessions, applier: &mut Applier, table: Option<SubscribedTable>) -> Result<Step> {
+    async fn step(
+        &self,
+        sessions: &Sessions,
+        how: (&mut Applier, &mut Pace),
+        table: Option<SubscribedTable>,
+    ) -> Result<Step> {
         let Some(table) = table else { return Ok(Step::Done) };
         if table.copy_consumer.as_ref().is_some_and(|name| *name != self.consumer.name) {
             // Another process has begun a new copy, with another consumer.
@@ -125,9 +132,9 @@ impl Copy {
         match table.state {
             TableState::Missing | TableState::Ok => Ok(Step::Done),
             TableState::InCopy => self.copy_rows(sessions, &table).await,
-            TableState::CatchingUp => self.catch_up(sessions, applier, &table).await,
+            TableState::CatchingUp => self.catch_up(sessions, how, &table).await,
             TableState::WannaSync(end) => self.wait_for_replay(sessions, &table, end).await,
-            TableState::DoSync(end) => self.hand_over(sessions, applier, &table, end).await,
+            TableState::DoSync(end) => self.hand_over(sessions, how, &table, end).await,
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::apply::{Applied, Applier, Filter, Settings, is_unknown_type};
-use super::super::batch::{self, BatchExtras, Processed, Reader, Turn, Wanted};
+use super::super::batch::{self, BatchExtras, Pace, Processed, Reader, Turn, Wanted};
 use super::super::context::Job;
 use super::super::copy::{Copies, Goal, copy_void_again};
 use super::super::state::changes::{ChangeListener, StateChanges};
@@ -15,7 +15,6 @@ use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{conditions, emptied};
 use super::capture_watch::CaptureWatch;
-use super::cut::cut;
 use super::sequences::{self, Sequences};
 use super::sessions::Sessions;
 use super::tidy::Tidy;
@@ -73,8 +72,8 @@ pub(super) struct Replay {
     pub(super) tick_asked_at: Option<Instant>,
     /// When to look next for consumers of copies that are over, and for tables that are not captured any more.
     pub(super) look_for_unused_at: Instant,
-    /// About the most events of a batch, where a bigger one needed more than a server has; until replay has no more to do.
-    pub(super) most_events: Option<u64>,
+    /// How big batches are, until replay has no more to do.
+    pace: Pace,
     /// When the log last said that another process reads as the same consumer.
     other_reader_told_at: Option<Instant>,
 }
@@ -95,7 +94,7 @@ impl Replay {
             changes,
             tick_asked_at: None,
             look_for_unused_at: Instant::now(),
-            most_events: None,
+            pace: Pace::default(),
             other_reader_told_at: None,
             job,
             config,
@@ -110,7 +109,7 @@ impl Replay {
         self.tidy.turn(&self.config, sessions, &tables, &self.control).await?;
         let batch = self.consumer.next_batch(&sessions.provider, sessions.abilities, self.join(&tables)).await?;
         let Some(batch) = batch else {
-            self.most_events = None;
+            self.pace.recover();
             self.without_batch(sessions, &tables).await?;
             self.wait(sessions, &mut changes).await;
             return Ok(Worked::Again);
@@ -129,9 +128,10 @@ impl Replay {
                 self.park(sessions, &batch, &tables, fault).await?;
             }
             Err(error) if error.reaction() == Reaction::SmallerBatch => {
-                match cut(sessions, &self.consumer, &batch, self.most_events, &error).await? {
-                    Some(most) => self.most_events = Some(most),
-                    None => self.take_back_lost(sessions, &batch, &tables, error).await?,
+                let Sessions { provider, abilities, .. } = &*sessions;
+                match self.pace.cut(provider, *abilities, &self.consumer, &batch, error).await {
+                    Ok(()) => {}
+                    Err(error) => self.take_back_lost(sessions, &batch, &tables, error).await?,
                 }
             }
             Err(error) => self.take_back_lost(sessions, &batch, &tables, error).await?,
@@ -194,7 +194,7 @@ impl Replay {
             Join::NEVER
         } else {
             let join = batch::join(&self.config);
-            self.most_events.map_or(join, |events| join.at_most(events))
+            self.pace.join(join)
         }
     }
 

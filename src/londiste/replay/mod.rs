@@ -2,7 +2,6 @@
 
 mod attach;
 mod capture_watch;
-mod cut;
 mod hand_over;
 mod lost_changes;
 mod main_loop;

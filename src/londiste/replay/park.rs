@@ -13,6 +13,8 @@
 //! | 2 or 3 | the consumer of a table that is `ok`: unregisters it as one of a copy that is over; the batch comes again |
 //! | 4 | a parked table: starts its task, and applies the batch without the table |
 
+use tokio_postgres::error::SqlState;
+
 use super::super::copy::find_mend;
 use super::super::foreign_keys;
 use super::super::state::table_state::{Actor, TableState};
@@ -28,7 +30,8 @@ use crate::text::Lines;
 
 impl Replay {
     /// Steps 1 to 4. Does not park a table whose state has changed, or whose consumer another process is using: the
-    /// batch comes again. So it does after an error, with SQLSTATE 55P03 when a foreign key could not be locked.
+    /// batch comes again. So it does after an error, with SQLSTATE 55P03 when a foreign key could not be locked. Returns the fault where
+    /// the user may not drop the table's foreign keys: then replay stops.
     pub(super) async fn park(
         &mut self,
         sessions: &Sessions,
@@ -40,7 +43,11 @@ impl Replay {
         let name = FqName::parse(&fault.table);
         let Some(table) = tables.iter().find(|t| t.name == name) else { return Err(Error::Apply(fault)) };
         find_mend(provider, subscriber, &mut fault).await?;
-        foreign_keys::drop_all(subscriber, &name).await?;
+        match foreign_keys::drop_all(subscriber, &name).await {
+            // While the keys are there, rows of other tables would miss the rows of this one.
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => return Err(Error::Apply(fault)),
+            dropped => dropped?,
+        }
         let queue = self.job.queue.clone();
         let Some(consumer) = copy_consumer::take(subscriber, &queue, &name, &self.job.consumer).await? else {
             // Another process is unregistering the consumer of the table's last copy; the batch comes again.

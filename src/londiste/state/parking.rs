@@ -31,8 +31,8 @@ pub(crate) async fn store(subscriber: &Db, queue: &str, table: &FqName, why: &Ap
     let sql = "update londiste.table_position
                   set parked_reason = $3, parked_time = coalesce(parked_time, pg_catalog.now()), parked_mend = $4
                 where queue_name = $1 and table_name = $2";
-    let (name, reason) = (table.to_string(), why.reason());
-    let params = [text(&queue), text(&name), text(&reason), text(&why.mend)];
+    let (name, reason, mend) = (table.to_string(), why.reason(), why.hint());
+    let params = [text(&queue), text(&name), text(&reason), text(&mend)];
     let done = subscriber.execute("store why a table is parked", sql, &params).await;
     done.map(drop).map_err(|e| e.about(format!("table {table}")))
 }

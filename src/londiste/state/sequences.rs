@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 
 use crate::error::Result;
-use crate::pg::{Db, FqName, Role, Sql, sql, text};
+use crate::pg::name::quote_ident;
+use crate::pg::{Db, FqName, Role, Sql, sql, text, text_array};
 
 /// The sequences of the queue on the side of the session, in the order in which they were added.
 pub(crate) async fn list(db: &Db, queue: &str) -> Result<Vec<FqName>> {
@@ -63,6 +65,8 @@ pub(crate) enum Objection {
     NoSequence(Role),
     /// The user of the connection string may not read (provider) or set (subscriber) the sequence.
     NoRight(Role),
+    /// The user of the connection string may not look into the schema.
+    NoUsage(Role),
     /// The subscriber's bounds refuse the value.
     OutOfBounds {
         /// The provider's value.
@@ -96,6 +100,11 @@ impl Objection {
                      connection string: grant {right} on sequence {quoted} to ..."
                 )
             }
+            Objection::NoUsage(role) => format!(
+                "Seq {name}: a right on its schema is missing on {role} side, its value is not replicated; run there, for the user of \
+                 the connection string: grant usage on schema {} to ...",
+                quote_ident(&name.schema)
+            ),
             Objection::OutOfBounds { value, bounds, provider_type, provider_bounds } => format!(
                 "Seq {name}: value {value} of provider is out of the bounds of subscriber ({bounds}), it is not replicated; run on \
                  the subscriber: alter sequence {quoted} as {provider_type} minvalue {} maxvalue {}",
@@ -135,27 +144,32 @@ pub(crate) async fn subscribed(provider: &Db, subscriber: &Db, queue: &str) -> R
 
 /// The subscribed sequences with the subscriber's bounds.
 async fn on_subscriber(subscriber: &Db, queue: &str) -> Result<Vec<(FqName, Result<Bounds, Objection>)>> {
+    // Not by to_regclass, which fails where the user may not look into the schema.
     let sql = "select s.name, c.relkind = 'S',
                       case when c.relkind = 'S' then pg_catalog.has_sequence_privilege(c.oid, 'UPDATE') end,
-                      q.seqmin, q.seqmax
+                      pg_catalog.has_schema_privilege(n.oid, 'USAGE'), q.seqmin, q.seqmax
                  from londiste.subscriber_get_seq_list($1) with ordinality as s(name, nr)
-                      left join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(londiste.quote_fqname(s.name))
+                      left join pg_catalog.pg_namespace n on n.nspname = pg_catalog.split_part(s.name, '.', 1)
+                      left join pg_catalog.pg_class c
+                             on c.relnamespace = n.oid and c.relname = pg_catalog.substr(s.name, pg_catalog.strpos(s.name, '.') + 1)
                       left join pg_catalog.pg_sequence q on q.seqrelid = c.oid
                 order by s.nr";
     let rows = subscriber.query("read the subscribed sequences", sql, &[text(&queue)]).await?;
     let standing = |row: &Row| {
-        objection(row, Role::Subscriber).map_or_else(|| Ok(Bounds { least: row.get(3), greatest: row.get(4) }), Err)
+        objection(row, Role::Subscriber).map_or_else(|| Ok(Bounds { least: row.get(4), greatest: row.get(5) }), Err)
     };
     Ok(rows.iter().map(|row| (FqName::parse(row.get(0)), standing(row))).collect())
 }
 
-/// What columns 1 and 2 say: whether the relation is a sequence, null where there is no relation, and whether the user has the right.
+/// What columns 1 to 3 say: whether the relation is a sequence, null where there is no relation, and whether the user has the rights
+/// on it and on its schema.
 fn objection(row: &Row, role: Role) -> Option<Objection> {
-    match (row.get(1), row.get(2)) {
-        (None, _) => Some(Objection::Missing(role)),
-        (Some(false), _) => Some(Objection::NoSequence(role)),
-        (Some(true), Some(true)) => None,
-        (Some(true), Some(false) | None) => Some(Objection::NoRight(role)),
+    match (row.get(1), row.get(2), row.get(3)) {
+        (None, _, _) => Some(Objection::Missing(role)),
+        (Some(false), _, _) => Some(Objection::NoSequence(role)),
+        (Some(true), _, Some(false) | None) => Some(Objection::NoUsage(role)),
+        (Some(true), Some(true), Some(true)) => None,
+        (Some(true), Some(false) | None, Some(true)) => Some(Objection::NoRight(role)),
     }
 }
 
@@ -178,18 +192,30 @@ impl OnProvider {
 
 /// The provider's sequences of these names, in the order of the names.
 async fn on_provider(provider: &Db, names: &[&FqName]) -> Result<Vec<Result<OnProvider, Objection>>> {
+    match look_on_provider(provider, names).await {
+        // A sequence was dropped, or a right taken away, after the look for it.
+        Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INSUFFICIENT_PRIVILEGE)) => {
+            look_on_provider(provider, names).await
+        }
+        looked => looked,
+    }
+}
+
+async fn look_on_provider(provider: &Db, names: &[&FqName]) -> Result<Vec<Result<OnProvider, Objection>>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let quoted: Vec<String> = names.iter().map(|name| name.quoted()).collect();
+    let schemas: Vec<&str> = names.iter().map(|name| name.schema.as_str()).collect();
+    let sequences: Vec<&str> = names.iter().map(|name| name.name.as_str()).collect();
     let sql = "select u.name, c.relkind = 'S',
                       case when c.relkind = 'S' then pg_catalog.has_sequence_privilege(c.oid, 'SELECT') end,
-                      q.seqmin, q.seqmax, pg_catalog.format_type(q.seqtypid, null)
-                 from pg_catalog.unnest($1) with ordinality as u(name, nr)
-                      left join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(u.name)
+                      pg_catalog.has_schema_privilege(n.oid, 'USAGE'), q.seqmin, q.seqmax, pg_catalog.format_type(q.seqtypid, null)
+                 from unnest($1, $2) with ordinality as u(schema, name, nr)
+                      left join pg_catalog.pg_namespace n on n.nspname = u.schema
+                      left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = u.name
                       left join pg_catalog.pg_sequence q on q.seqrelid = c.oid
                 order by u.nr";
-    let rows = provider.query("look for sequences", sql, &[crate::pg::text_array(&quoted)]).await?;
+    let rows = provider.query("look for sequences", sql, &[text_array(&schemas), text_array(&sequences)]).await?;
     let there = rows.iter().zip(names).enumerate().filter(|(_, (row, _))| objection(row, Role::Provider).is_none());
     let value = |(nr, (_, name)): (usize, (&Row, &&FqName))| {
         sql!("select {nr} as nr, last_value, is_called from {name}", nr = nr, name = *name)
@@ -206,8 +232,8 @@ async fn on_provider(provider: &Db, names: &[&FqName]) -> Result<Vec<Result<OnPr
             return Err(objection);
         }
         let value = values.get(&Some(nr)).copied().ok_or(Objection::Missing(Role::Provider))?;
-        let bounds = Bounds { least: row.get(3), greatest: row.get(4) };
-        Ok(OnProvider { value, type_name: row.get(5), bounds })
+        let bounds = Bounds { least: row.get(4), greatest: row.get(5) };
+        Ok(OnProvider { value, type_name: row.get(6), bounds })
     };
     Ok(rows.iter().enumerate().map(read).collect())
 }

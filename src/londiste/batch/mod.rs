@@ -11,6 +11,8 @@
 //! | 4 commit on the subscriber | the batch and its end tick | the same batch again: [`Standing::Done`], it is only finished |
 //! | 5 finish_batch on the provider | the batch and its end tick | the next batch, which starts at the stored tick |
 
+mod pace;
+
 use std::collections::HashMap;
 
 use tokio_postgres::error::SqlState;
@@ -23,6 +25,8 @@ use crate::error::{Error, Result};
 use crate::pg::{Db, FqName, Sql, sql};
 use crate::pgq::consumer::{self, Consumer, Join};
 use crate::pgq::{Batch, TickId, event};
+
+pub(crate) use pace::Pace;
 
 /// The ini file's limits for joining waiting ticks into one batch.
 pub(crate) fn join(config: &config::Londiste) -> Join {
