@@ -334,8 +334,8 @@ pub fn bases(session: &Session, major: u32) -> Vec<Base> {
                     .filter(|value| !value.contains("repeat("))
                     .map(|value| format!("({value})::{name}"))
                     .collect(),
-                // The server refuses the binary form of an empty tsquery.
-                has_binary: name != "tsquery" && session.value(&sends) == "t",
+                // The server refuses the binary form of empty values of these.
+                has_binary: !["tsquery", "int2vector", "oidvector"].contains(&name) && session.value(&sends) == "t",
             }
         })
         .chain(own_bases())

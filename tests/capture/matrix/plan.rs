@@ -246,7 +246,7 @@ pub const SETTINGS: [&str; 8] = [
     "set bytea_output = 'escape'; set intervalstyle = 'iso_8601'; set plan_cache_mode = force_custom_plan",
     "set datestyle = 'Postgres, MDY'; set intervalstyle = 'postgres_verbose'; set xmlbinary = hex; set xmloption = document",
     "set escape_string_warning = off; set quote_all_identifiers = on; set lc_numeric = 'C'; set lc_monetary = 'C.UTF-8'",
-    "set array_nulls = off; set enable_nestloop = off; set enable_seqscan = off",
+    "set array_nulls = off; set jit = off; set enable_nestloop = off",
     "set standard_conforming_strings = on; set jit = off; set plpgsql.variable_conflict = use_variable",
 ];
 
@@ -298,6 +298,9 @@ pub enum Columns {
 /// The number of trials in a cover.
 pub const COVER: usize = 36;
 
+/// The number of steps of each of them.
+const STEPS: usize = 12;
+
 /// The capture and the kind of each trial of a cover.
 pub fn cover() -> Vec<(Capture, Kind)> {
     let sql = ["statement", "row"]
@@ -328,14 +331,14 @@ impl Plan {
     pub fn of_cover(nr: usize) -> Plan {
         let (capture, kind) = cover()[nr];
         let count = Statement::ALL.len();
-        let steps = (0..count)
+        let steps = (0..STEPS)
             .map(|j| Step {
-                statement: Statement::ALL[(j + nr * 11) % count],
-                isolation: ISOLATIONS[(j + nr) % 3],
-                shape: Shape::ALL[(j * 3 + nr + nr / 7) % Shape::ALL.len()],
+                statement: Statement::ALL[(j * 9 + nr * 6) % count],
+                isolation: ISOLATIONS[(j * 2 + nr + nr / 4) % ISOLATIONS.len()],
+                shape: Shape::ALL[(j * 3 + nr + nr / 5) % Shape::ALL.len()],
                 change: (j % 2 == 1).then(|| {
-                    let change = Change::ALL[(j / 2 + nr * 7) % Change::ALL.len()];
-                    (change, Place::ALL[(j / 2 * 3 + nr + nr / 5) % Place::ALL.len()])
+                    let change = Change::ALL[(j / 2 + nr * 3) % Change::ALL.len()];
+                    (change, Place::ALL[(j / 2 + nr + nr / 3) % Place::ALL.len()])
                 }),
             })
             .collect();

@@ -259,6 +259,8 @@ impl Table {
                 ddl
             }
             Change::ReplicaIdentity => here(format!("alter table t replica identity {}", ["full", "nothing", "default"][seed % 3])),
+            // Events of PgQ's triggers have the new name.
+            Change::RenameTable if matches!(self.capture, Capture::Generic(_)) => return None,
             Change::RenameTable => here(
                 "alter table t rename to t_other; insert into t_other (id, n) values (70, 1), (71, 1) on conflict do nothing;
                  update t_other set n = n + 1 where id > 69; delete from t_other where id = 70; alter table t_other rename to t"

@@ -207,7 +207,7 @@ impl<'a> Trial<'a> {
     pub fn run(mut self) -> BTreeSet<Statement> {
         for (nr, step) in self.plan.steps.clone().into_iter().enumerate() {
             self.step(step);
-            if nr % 4 == 3 {
+            if nr % 5 == 4 {
                 self.compare();
                 self.tidy();
             }
