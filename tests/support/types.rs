@@ -324,8 +324,8 @@ pub fn bases(session: &Session, major: u32) -> Vec<Base> {
     ));
     assert_eq!(missing, Vec::<String>::new(), "types of the server that have no values here");
     for (extension, name, values) in CONTRIB {
-        // A domain, of which there are no arrays yet.
-        if *name == "earth" && major < 11 {
+        // Domains, of which there are no arrays yet.
+        if ["earth", "lo"].contains(name) && major < 11 {
             continue;
         }
         if session.try_rows(&format!("create extension if not exists {extension} cascade")).is_ok() {
