@@ -42,7 +42,10 @@ begin
                 key_columns := array(
                     select u.n
                     from generate_series(1, cardinality(v_key)) k(nr)
-                    join unnest(names) u(n) on quote_ident(u.n) = pg_get_indexdef(v_index, k.nr, false)
+                    join pg_attribute a on a.attrelid = i_relid and a.attnum = v_key[k.nr]
+                    -- The index is gone when another session has dropped the key, perhaps to add it again.
+                    join unnest(names) u(n)
+                      on quote_ident(u.n) = coalesce(pg_get_indexdef(v_index, k.nr, false), quote_ident(a.attname))
                     order by k.nr);
                 key_columns := nullif(key_columns, '{}');
             end if;
