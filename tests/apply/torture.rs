@@ -1,16 +1,14 @@
 //! Random statements on the provider, applied in several ways, give equal tables each time.
 
-use std::time::{Duration, Instant};
-
 use rlondiste::config::Apply;
 use rlondiste::londiste::apply::Settings;
 
 use super::{Replay, SETTINGS};
-use crate::support::hostile;
 use crate::support::statements::Dice;
 use crate::support::{
     Cluster, Database, QUEUE, Replication, Session, assert_same_rows, kinds, replay_until_in_sync, wait_until_ok,
 };
+use crate::support::{effort, hostile};
 
 const SCHEMA: &str = r#"
     create type mood as enum ('sad', 'ok', 'happy');
@@ -287,24 +285,10 @@ fn check(format: &str, seed: u64, rounds: usize) {
 
 /// A seed to repeat a failure with.
 const SEED: &str = "TORTURE_SEED";
-/// For how many seconds to go on with ever new seeds.
-const SECONDS: &str = "TORTURE_SECONDS";
 
-/// The fixed seeds; or the one that the environment names; or new ones for the time that it gives.
-pub(super) fn seeds(fixed: &[u64], mut check: impl FnMut(u64)) {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
-    if let Some(seed) = number(SEED) {
-        return check(seed);
-    }
-    for seed in fixed {
-        check(*seed);
-    }
-    let started = Instant::now();
-    let mut seed = u64::from(std::process::id()) << 20;
-    while number(SECONDS).is_some_and(|seconds| started.elapsed() < Duration::from_secs(seconds)) {
-        seed += 1;
-        check(seed);
-    }
+/// The fixed seeds; or the one that the environment names; and new ones for the time that it gives.
+pub(super) fn seeds(fixed: &[u64], check: impl FnMut(u64)) {
+    effort::seeds("TORTURE", fixed.iter().copied(), check);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod keys;
 mod locks;
 mod lost;
 mod maintain;
+mod matrix;
 mod order;
 mod own;
 mod prepared;
@@ -15,7 +16,6 @@ mod roles;
 mod settings;
 mod statements;
 mod truncate;
-pub mod types;
 
 use crate::support::{Database, QUEUE, Replication};
 

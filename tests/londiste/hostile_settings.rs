@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::capture::types::{self, OWN, SCHEMA};
 use crate::support::hostile::{self, DEADLY};
+use crate::support::types::{self, OWN, SCHEMA};
 use crate::support::{Cluster, Replication, Shutdown, effort, wait_until};
 
 /// Tries both ways of rows, and each setting alone too, where it is `all`.

@@ -354,3 +354,34 @@ fn events_go_through_insert_event() {
     }
     assert_eq!(session.value("select count(*) from pgq.event_1"), "0");
 }
+
+/// A transaction of level repeatable read sees the catalogs as they were, and writes to the table as it is.
+#[test]
+fn columns_are_those_of_the_table_and_not_of_the_snapshot() {
+    let expected = [
+        ("sqltriga", ["I|(nr,z,c) values ('1','x','7')", "U|z='y' where nr='1'", "D|nr='1'"]),
+        ("logutriga", ["I:nr|nr=1&z=x&c=7", "U:nr|nr=1&z=y&c=7", "D:nr|nr=1&z=y&c=7"]),
+    ];
+    for (name, expected) in expected {
+        for level in ["repeatable read", "serializable"] {
+            let (database, session) = with_queue();
+            session.sql(&format!(
+                "create table public.t (b int, id int primary key, a text);
+                 create trigger logger after insert or update or delete on public.t
+                     for each row execute procedure pgq.{name}('q')"
+            ));
+            session.sql(&format!("begin isolation level {level}"));
+            session.sql("select from pg_class");
+            database.sql(
+                "alter table public.t rename column id to nr; alter table public.t rename column a to z;
+                 alter table public.t drop column b, add column c int",
+            );
+            let found = events(
+                &session,
+                &["insert into public.t values (1, 'x', 7)", "update public.t set z = 'y'", "delete from public.t"],
+            );
+            let expected = expected.map(|event| format!("{event}|public.t"));
+            assert_eq!(found, expected, "{name}, {level}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::process;
+use std::time::{Duration, Instant};
 
 /// The first case to try and the distance to the next one: each `share`-th case, from another one on each time. With
 /// `NAME=all` in the environment, all cases.
@@ -10,4 +11,24 @@ pub fn cases(name: &str, share: usize) -> (usize, usize) {
         return (0, 1);
     }
     (usize::try_from(process::id()).unwrap() % share, share)
+}
+
+/// Calls `check` with the seeds to try: the one in the environment's `NAME_SEED`; or the fixed ones, and then new ones for `NAME_SECONDS`.
+pub fn seeds(name: &str, fixed: impl IntoIterator<Item = u64>, mut check: impl FnMut(u64)) {
+    let number = |what: &str| {
+        let name = format!("{name}_{what}");
+        env::var(&name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}: {text}")))
+    };
+    if let Some(seed) = number("SEED") {
+        return check(seed);
+    }
+    fixed.into_iter().for_each(&mut check);
+    let Some(seconds) = number("SECONDS") else { return };
+    let started = Instant::now();
+    let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    let mut seed = u64::try_from(nanos % 1_000_000_000_007).unwrap();
+    while started.elapsed() < Duration::from_secs(seconds) {
+        seed += 1;
+        check(seed);
+    }
 }

@@ -32,6 +32,7 @@ mod sleeper;
 pub mod statements;
 mod template;
 mod terminal;
+pub mod types;
 mod wait;
 
 pub use binaries::{Binaries, server_and_client_fit};
@@ -47,7 +48,7 @@ pub use program::{Output, Program, mask_log_lines};
 pub use proxy::{Proxy, Traffic, Way};
 pub use replication::{QUEUE, Replication, replay_until_in_sync, wait_until_ok};
 pub use scratch::Scratch;
-pub use session::{KEPT, Session, SqlError};
+pub use session::{KEPT, Outcome, Session, SqlError};
 pub use sleeper::Sleeper;
 pub use terminal::Terminal;
 pub use wait::{wait_until, wait_within};

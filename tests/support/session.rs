@@ -31,6 +31,14 @@ pub struct SqlError {
     pub hint: String,
 }
 
+/// What a client sees of statements.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub rows: Vec<Vec<String>>,
+    /// How many rows each statement returned or changed.
+    pub counts: Vec<u64>,
+}
+
 impl fmt::Display for SqlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.message, self.code)?;
@@ -83,6 +91,22 @@ impl Session {
             }
         });
         Ok(Session { runtime, client, notices, notifications })
+    }
+
+    /// Runs statements and returns what a client sees of them: their rows, without an order, and each one's number of rows.
+    pub fn outcome(&self, sql: &str) -> Result<Outcome, SqlError> {
+        let mut outcome = Outcome::default();
+        for message in self.runtime.block_on(self.client.simple_query(sql))? {
+            match message {
+                SimpleQueryMessage::Row(row) => {
+                    outcome.rows.push((0..row.len()).map(|i| row.get(i).unwrap_or("NULL").to_owned()).collect());
+                }
+                SimpleQueryMessage::CommandComplete(count) => outcome.counts.push(count),
+                _ => {}
+            }
+        }
+        outcome.rows.sort();
+        Ok(outcome)
     }
 
     /// Runs statements and returns the rows of all of them.

@@ -4,7 +4,11 @@ create or replace function pgq._trigger_columns(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: pgq._trigger_columns(2)
---     Returns a table's columns and its primary key.
+--     Returns a table's columns and its primary key, as they are now.
+--
+--     A transaction of isolation level repeatable read sees the catalogs as of its first statement, but its statements run on
+--     the present table, which another session may have changed in between. Names and types are then taken from the row type and
+--     the key from the definition of its index, which are always the present ones.
 -- Parameters:
 --     i_relid    - the table
 --     i_with_key - whether to look for the key
@@ -16,7 +20,39 @@ as $$
 declare
     v_numbers   smallint[];
     v_key       smallint[];
+    v_index     oid;
+    v_row       text := i_relid::regclass;
 begin
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        execute format('select array(select json_object_keys(row_to_json(r)) from (select (null::%s).*) r)', v_row) into names;
+        execute format('select array[%s]::oid[] from (select (null::%s).*) r',
+                       (select string_agg(format('pg_typeof(r.%I)', n), ', ' order by nr)
+                        from unnest(names) with ordinality u(n, nr)), v_row)
+        into types;
+        is_generated := array(
+            select coalesce(to_jsonb(a) ->> 'attgenerated', '') <> ''
+            from unnest(names) with ordinality u(n, nr)
+            left join pg_attribute a on a.attrelid = i_relid and a.attname = u.n and not a.attisdropped
+            order by u.nr);
+        if i_with_key then
+            select c.conkey, c.conindid into v_key, v_index
+            from pg_constraint c
+            where c.conrelid = i_relid and c.contype = 'p';
+            if found then
+                key_columns := array(
+                    select u.n
+                    from generate_series(1, cardinality(v_key)) k(nr)
+                    join pg_attribute a on a.attrelid = i_relid and a.attnum = v_key[k.nr]
+                    -- The index is gone when another session has dropped the key, perhaps to add it again.
+                    join unnest(names) u(n)
+                      on quote_ident(u.n) = coalesce(pg_get_indexdef(v_index, k.nr, false), quote_ident(a.attname))
+                    order by k.nr);
+                key_columns := nullif(key_columns, '{}');
+            end if;
+        end if;
+        return;
+    end if;
+
     -- Generated columns came with PostgreSQL 12, and the name of their mark in the catalog with them: an older server
     -- never gets to read the first query. The order comes from the subquery, one sort or none for all.
     if current_setting('server_version_num')::integer >= 120000 then
