@@ -28,7 +28,12 @@ impl Replication {
     /// Between new databases of two clusters.
     #[track_caller]
     pub fn between(provider: &Cluster, subscriber: &Cluster) -> Self {
-        let (provider, subscriber) = (provider.database(), subscriber.database());
+        Self::of(provider.database(), subscriber.database())
+    }
+
+    /// Between two databases.
+    #[track_caller]
+    pub fn of(provider: Database, subscriber: Database) -> Self {
         let scratch = Scratch::new();
         let ticker = Job::ticker(scratch.path(), "db1-ticker", provider.conninfo());
         let londiste =
