@@ -28,7 +28,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Plays the tutorial with the seed and the time of the environment; else with fixed ones that suit every run of the tests, and on
-/// the tables of `usual` alone.
+/// the tables of `usual` alone (`--all`, or names and patterns).
 #[track_caller]
 fn play(name: &str, file: &'static str, usual: &str) {
     let seconds = number(SECONDS);
@@ -57,8 +57,8 @@ fn forum_with_search_and_inheritance() {
     play("forum", include_str!("forum.sql"), "--all");
 }
 
-/// All tables are there and are written to; without a time in the environment, those of one of three schemas are replicated.
+/// All tables are there and are written to; without a time in the environment, those of four areas are replicated.
 #[test]
 fn hundreds_of_tables() {
-    play("erp", include_str!("erp.sql"), "erp.*");
+    play("erp", include_str!("erp.sql"), "erp.companies erp.units erp.people erp.Area* erp.a1*");
 }

@@ -135,7 +135,7 @@ pub fn next(catalog: &Catalog, dice: &mut Dice) -> Option<Statement> {
         70..95 => upsert(catalog, table, Kind::DoUpdate, dice),
         95..130 => update(catalog, table, dice),
         130..140 => update_of_key(catalog, table, dice),
-        140..160 => delete(table, dice),
+        140..160 => Some(delete(table, dice)),
         160..170 => merge(catalog, table, dice),
         170..180 => copied(catalog, table, rows, dice),
         180..199 => executed(catalog, table, dice),
@@ -433,9 +433,9 @@ fn update_of_key(catalog: &Catalog, table: &Table, dice: &mut Dice) -> Option<St
     Some(Statement::Sql(Kind::UpdateOfKey, format!("update {} t set {set} where {rows}", table.name)))
 }
 
-fn delete(table: &Table, dice: &mut Dice) -> Option<Statement> {
+fn delete(table: &Table, dice: &mut Dice) -> Statement {
     let rows = some_rows(table, 4, dice);
-    Some(Statement::Sql(Kind::Delete, format!("delete from {} where {rows}", table.name)))
+    Statement::Sql(Kind::Delete, format!("delete from {} where {rows}", table.name))
 }
 
 fn merge(catalog: &Catalog, table: &Table, dice: &mut Dice) -> Option<Statement> {

@@ -48,7 +48,7 @@ fn definitions(database: &Database) -> BTreeSet<String> {
 pub fn assert_same_structure(clusters: [&Cluster; 2], databases: [&Database; 2], scratch: &Scratch) {
     let [left, right] = databases.map(definitions);
     let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| {
-        a.difference(b).take(20).map(|line| format!("  {line}\n")).collect::<String>()
+        a.difference(b).take(20).map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat()
     };
     assert!(left.len() > 50, "only {} objects", left.len());
     assert!(
