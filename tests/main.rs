@@ -23,6 +23,7 @@ mod pgqadm;
 mod pooled;
 mod quickstart;
 mod readme;
+mod schemas;
 mod soak;
 mod sql;
 mod support;

@@ -7,6 +7,7 @@
 #
 # Tests that make random choices print their seed. They run longer, with new seeds, where the environment says so:
 #   SOAK_SECONDS=1800 tests/run.sh soak::        operations of a DBA's day under load, only on demand; SOAK_SEED=N repeats one seed
+#   SCHEMAS_SECONDS=60 tests/run.sh schemas::    the tutorial on four schemas, each under load for this long; SCHEMAS_SEED=N
 #   TORTURE_SECONDS=300 tests/run.sh torture     events and ways of applying them; TORTURE_SEED=N
 #   MATRIX_SECONDS=300 tests/run.sh matrix       statements on a captured table and on its uncaptured twin; MATRIX_SEED=N
 #   MODEL_SECONDS=300 tests/run.sh pgq_model     the queue against a model; PROPERTY_TEST_SEED=N

@@ -132,6 +132,38 @@ fn rows_that_a_cascade_of_the_batch_has_reached_are_not_missing() {
     }
 }
 
+/// A foreign key that comes back between two batches, because both its tables are copied now, lets changes cascade to tables that
+/// were changed before and do not have the key themselves.
+#[test]
+fn cascade_through_a_key_that_came_later_is_known() {
+    const SCHEMA: &str = "create table p (id int primary key);
+        create table c (p int primary key, x int);
+        create table deep (p int references c on delete cascade on update cascade, n int, x int, primary key (p, n));
+        insert into p values (1), (2); insert into c values (1), (2); insert into deep values (1, 1), (2, 1)";
+    for settings in WAYS {
+        let settings = Settings { on_missing_row: MissingRow::Stop, ..settings };
+        let (mut replay, subscriber) = replay(settings, SCHEMA, "public.p public.c public.deep");
+        let before = [
+            (1, 1, "U", "x='1' where p='1' and n='1'", "public.deep"),
+            (2, 1, "U", "x='1' where p='1'", "public.c"),
+            (3, 1, "I", "(id) values ('3')", "public.p"),
+        ];
+        assert_eq!(replay.apply(&events(&before)).unwrap_or_else(|error| panic!("{}", Report(&error))).missing_rows, 0);
+        subscriber.sql("alter table c add foreign key (p) references p on delete cascade on update cascade");
+        let cascaded = [
+            (4, 1, "D", "id='1'", "public.p"),
+            (5, 1, "D", "p='1' and n='1'", "public.deep"),
+            (6, 1, "D", "p='1'", "public.c"),
+            (7, 1, "U", "id='4' where id='2'", "public.p"),
+            (8, 1, "U", "p='4' where p='2' and n='1'", "public.deep"),
+            (9, 1, "U", "p='4' where p='2'", "public.c"),
+        ];
+        let applied = replay.apply(&events(&cascaded));
+        assert_eq!(applied.unwrap_or_else(|error| panic!("{}", Report(&error))).missing_rows, 0);
+        assert_eq!(subscriber.rows("select p, n from deep"), [["4", "1"]]);
+    }
+}
+
 #[test]
 fn data_that_cannot_be_read_are_named() {
     let (mut replay, _subscriber) = replay(SETTINGS, "create table t (id int primary key)", "public.t");

@@ -1,7 +1,9 @@
 //! The ticker's maintenance brings capture up to date.
 
+use std::thread;
+
 use super::{events, provider};
-use crate::support::{Cluster, QUEUE, Replication};
+use crate::support::{Cluster, QUEUE, Replication, wait_until};
 
 /// How many of a table's capture functions know a column.
 fn knowing(r: &Replication, column: &str) -> String {
@@ -31,6 +33,31 @@ fn functions_are_made_anew_after_ddl() {
     ];
     assert_eq!(events(&r.provider), expected);
     assert_eq!(r.provider.value(&maintain), "0");
+}
+
+/// `provider remove` ends while maintenance of the same table waits for its locks, or right before it looks.
+#[test]
+fn table_that_is_removed_meanwhile_is_left_alone() {
+    let r = provider("statement", "create table t (id int primary key, v text)", "t");
+    r.provider.sql("alter table t add column more int");
+    let operator = r.provider.session();
+    operator.sql(&format!("begin; select londiste.provider_remove_table('{QUEUE}', 'public.t')"));
+    let maintenance = r.provider.session();
+    let pid = maintenance.backend_pid();
+    let maintained = thread::spawn(move || {
+        maintenance.try_rows(&format!("select londiste.capture_generate('{QUEUE}', 'public.t')"))
+    });
+    wait_until("maintenance waits", || {
+        let event =
+            r.provider.value(&format!("select coalesce(wait_event_type, '') from pg_stat_activity where pid = {pid}"));
+        if event == "Lock" { Ok(()) } else { Err(event) }
+    });
+    operator.sql("commit");
+    assert_eq!(maintained.join().unwrap(), Ok(vec![vec!["0".to_owned()]]));
+    let generate = format!("select londiste.capture_generate('{QUEUE}', 'public.t')");
+    assert_eq!(r.provider.value(&generate), "0");
+    assert_eq!(r.provider.value("select count(*) from pg_trigger where tgrelid = 't'::regclass"), "0");
+    assert_eq!(r.provider.value("select count(*) from pg_proc where proname ~ '^capture_[0-9]+_'"), "0");
 }
 
 /// What is done to a partition is captured from the moment at which it is one, and no longer.

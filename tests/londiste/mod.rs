@@ -51,6 +51,7 @@ mod restored;
 mod resync_order;
 mod row_lock;
 mod row_security;
+mod rules;
 mod sequences;
 mod session_locks;
 mod skip_event;

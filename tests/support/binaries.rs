@@ -81,14 +81,22 @@ impl Binaries {
 /// Whether this machine's `pg_dump` is of the server's major version: an older one refuses to dump, and what a newer one
 /// writes an older server cannot read. Archives of server programs come without clients.
 pub fn server_and_client_fit(binaries: &Binaries) -> bool {
+    client_major(binaries) == Some(binaries.major())
+}
+
+/// Whether this machine's `pg_dump` is not older than the server, so that it can dump.
+pub fn client_reads(binaries: &Binaries) -> bool {
+    client_major(binaries) >= Some(binaries.major())
+}
+
+fn client_major(binaries: &Binaries) -> Option<u32> {
     let beside = binaries.program("pg_dump");
     let program = if beside.is_file() { beside } else { PathBuf::from("pg_dump") };
     let output = Command::new(&program).arg("--version").output();
     let output = output.unwrap_or_else(|error| panic!("could not run {}: {error}", program.display()));
     let text = String::from_utf8_lossy(&output.stdout);
     // As in "pg_dump (PostgreSQL) 15.20 (Debian ...)".
-    let major = text.split_whitespace().nth(2).and_then(|version| version.split('.').next()).unwrap_or_default();
-    major.parse::<u32>().is_ok_and(|major| major == binaries.major())
+    text.split_whitespace().nth(2).and_then(|version| version.split('.').next())?.parse().ok()
 }
 
 fn candidates() -> Vec<PathBuf> {

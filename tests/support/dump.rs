@@ -7,10 +7,18 @@ use super::{Cluster, Database, Scratch, Session};
 /// Runs a program that comes with the server, against a database.
 #[track_caller]
 pub fn client(cluster: &Cluster, program: &str, database: &Database, arguments: &[&str]) {
+    client_at(cluster, program, database.conninfo(), arguments);
+}
+
+/// As [`client`], for a database by its connection string. Returns what the program wrote to standard error.
+#[track_caller]
+pub fn client_at(cluster: &Cluster, program: &str, conninfo: &str, arguments: &[&str]) -> String {
     let beside = cluster.binaries().program(program);
     let mut command = Command::new(if beside.is_file() { beside } else { program.into() });
-    let output = command.arg("-d").arg(database.conninfo()).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = command.arg("-d").arg(conninfo).args(arguments).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{program}: {stderr}");
+    stderr
 }
 
 /// Copies a database by `pg_dump` and `psql` into another one, which is empty.

@@ -35,11 +35,11 @@ mod terminal;
 pub mod types;
 mod wait;
 
-pub use binaries::{Binaries, server_and_client_fit};
+pub use binaries::{Binaries, client_reads, server_and_client_fit};
 pub use cluster::{Cluster, Shutdown, StartError};
 pub use compare::{assert_same_rows, compare, compare_tables};
 pub use database::Database;
-pub use dump::{client, dump_and_restore, use_up_transactions};
+pub use dump::{client, client_at, dump_and_restore, use_up_transactions};
 pub use job::Job;
 pub use load::Load;
 pub use pooler::{LoginOptions, PoolMode, Pooler};

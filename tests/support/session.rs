@@ -4,6 +4,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use futures_util::{SinkExt, pin_mut};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 
@@ -21,7 +23,7 @@ pub const KEPT: &str = "
         where coalesce(current_setting(s, true), '') <> ''";
 
 /// What the server, or the connection to it, says about a failed statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SqlError {
     /// The SQLSTATE, empty when the connection failed.
     pub code: String,
@@ -29,6 +31,8 @@ pub struct SqlError {
     pub message: String,
     /// The HINT, empty without one.
     pub hint: String,
+    /// The CONTEXT: the functions and statements in which the error was raised; empty without one.
+    pub context: String,
 }
 
 /// What a client sees of statements.
@@ -53,10 +57,11 @@ impl From<tokio_postgres::Error> for SqlError {
                 code: db.code().code().to_owned(),
                 message: db.message().to_owned(),
                 hint: db.hint().unwrap_or_default().to_owned(),
+                context: db.where_().unwrap_or_default().to_owned(),
             };
         }
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        SqlError { code: String::new(), message: format!("{error}: {cause}"), hint: String::new() }
+        SqlError { message: format!("{error}: {cause}"), ..SqlError::default() }
     }
 }
 
@@ -119,6 +124,17 @@ impl Session {
             }
         }
         Ok(rows)
+    }
+
+    /// Sends lines to a `copy ... from stdin`. Returns how many rows the server took.
+    pub fn try_copy_in(&self, statement: &str, lines: String) -> Result<u64, SqlError> {
+        let copied = self.runtime.block_on(async {
+            let sink = self.client.copy_in(statement).await?;
+            pin_mut!(sink);
+            sink.send(Bytes::from(lines)).await?;
+            sink.finish().await
+        });
+        Ok(copied?)
     }
 
     /// Runs statements and returns their rows; panics when one fails.

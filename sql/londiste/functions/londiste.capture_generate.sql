@@ -7,14 +7,17 @@ as $$
 --
 --     When changes may have been written without events (londiste.capture_check), a WARNING says why, and the subscribers are
 --     told to copy the table again. That is done even when the table has no key: its events then name rows by all columns.
--- Returns: 1 when something was changed, 0 when all was up to date
+--
+--     A table that provider remove takes out of the set meanwhile is left alone. That a table is in the set is looked for once
+--     more, under a lock, before the first change: who removes a table locks its row of provider_table first.
+-- Returns: 1 when something was changed, 0 when all was up to date, or the table is not in the set any more
 -- Raises: undefined_table when there is no table of this name; as londiste.capture_check_key, as
 --     londiste.drop_trigger, as londiste.capture_create_trigger, as londiste.capture_enable
 -- Warns: 01L01 for changes without events, a table without key, a renamed table
 -- Writes: londiste.capture, provider_table, capture_relation, capture_unlogged; functions londiste.capture_NR_*, triggers, an
 --     event T
 -- Locks: until the end of the transaction each relation that gets or enables a trigger in share row exclusive mode, each that
---     loses one in access exclusive mode; pgq.queue as londiste.capture_watch_queue
+--     loses one in access exclusive mode; the table's row of provider_table; pgq.queue as londiste.capture_watch_queue
 -- ----------------------------------------------------------------------
 declare
     v_capture londiste.capture;
@@ -24,9 +27,12 @@ declare
     v_common text;
     v_changed boolean;
 begin
-    select c.* into strict v_capture
+    select c.* into v_capture
     from londiste.capture c
     where c.queue_name = i_queue_name and c.table_name = i_table_name;
+    if not found then
+        return 0;
+    end if;
 
     select * into v_check from londiste.capture_check(i_queue_name, i_table_name);
     if v_check.table_oid is null then
@@ -75,6 +81,13 @@ begin
             hint = format('Rename it back, or take %s out of the set and add %s.', i_table_name, v_check.table_oid::regclass);
     end if;
     if not v_changed then
+        return 0;
+    end if;
+    perform 1
+    from londiste.provider_table t
+    where t.queue_name = i_queue_name and t.table_name = i_table_name
+    for key share;
+    if not found then
         return 0;
     end if;
 

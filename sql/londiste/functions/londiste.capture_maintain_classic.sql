@@ -22,7 +22,16 @@ begin
             detail = format('There is no table %s in this database.', londiste.quote_fqname(i_table_name));
     elsif v_check.loss is null then
         return 0;
-    elsif v_check.trigger_name is null then
+    end if;
+    -- The table may have been removed from the set meanwhile: see londiste.capture_generate.
+    perform 1
+    from londiste.provider_table t
+    where t.queue_name = i_queue_name and t.table_name = i_table_name
+    for key share;
+    if not found then
+        return 0;
+    end if;
+    if v_check.trigger_name is null then
         perform londiste.capture_replace(i_queue_name, i_table_name, 'statement', 'sql', null, '{}');
     else
         perform londiste.run_ddl(format('alter table %s enable trigger %I', v_check.table_oid::regclass, v_check.trigger_name));

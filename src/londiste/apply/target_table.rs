@@ -159,15 +159,17 @@ impl TargetTable {
 }
 
 /// The two numbers of [`Version`]. Columns, indexes, triggers (a foreign key has some on both of its tables) and rules have rows in the
-/// catalog, each with the transaction that wrote it; the sum of these is the number of the structure. Whether policies concern the user
-/// depends on the user too.
+/// catalog, each with the transaction that wrote it; the sum of these is the number of the structure. The foreign keys of all tables are
+/// in the sum: changes cascade to a table through keys of other tables, and its ancestors are found through them. Whether policies
+/// concern the user depends on the user too.
 const VERSION: Sql = Sql::from_static(
     "c.xmin::text::bigint,
      (pg_catalog.row_security_active(c.oid)::int
       + (select sum(a.xmin::text::bigint) from pg_catalog.pg_attribute a where a.attrelid = c.oid)
       + (select coalesce(sum(i.xmin::text::bigint), 0) from pg_catalog.pg_index i where i.indrelid = c.oid)
       + (select coalesce(sum(t.xmin::text::bigint), 0) from pg_catalog.pg_trigger t where t.tgrelid = c.oid)
-      + (select coalesce(sum(r.xmin::text::bigint), 0) from pg_catalog.pg_rewrite r where r.ev_class = c.oid))::bigint",
+      + (select coalesce(sum(r.xmin::text::bigint), 0) from pg_catalog.pg_rewrite r where r.ev_class = c.oid)
+      + (select coalesce(sum(k.xmin::text::bigint + k.oid::bigint), 0) from pg_catalog.pg_constraint k where k.contype = 'f'))::bigint",
 );
 
 const TABLES: &str = "

@@ -9,10 +9,13 @@ use super::super::table_lock::TableLock;
 use super::command::{CopyMode, Problems, Selection};
 use super::selection::Pattern;
 use super::structure;
+use crate::config::ApplyRole;
 use crate::error::Result;
 use crate::job::Output;
-use crate::pg::catalog;
+use crate::pg::catalog::{self, Rule};
+use crate::pg::name::quote_ident;
 use crate::pg::{Db, FqName};
+use crate::text::{Lines, shown};
 
 /// What `subscriber add` reads of both sides before its first change.
 struct Sides {
@@ -117,6 +120,31 @@ async fn overlapping(
     Ok(refused)
 }
 
+/// Logs a warning for each `do also` rule that runs on the provider, and on the subscriber too when changes are applied. What the
+/// provider's rule writes to a replicated table is captured, so the rows that the subscriber's rule writes are there twice, or
+/// take the keys of rows that come later.
+async fn warn_of_rules(context: &Context<'_>, provider_db: &Db, db: &Db, tables: &[FqName]) -> Result<()> {
+    let role = match context.config.apply_role {
+        ApplyRole::Origin => 'O',
+        ApplyRole::Replica => 'R',
+    };
+    let mut theirs = catalog::rules(provider_db, tables).await?;
+    theirs.retain(|rule| ['O', 'A'].contains(&rule.enabled));
+    let doubled = |rule: &Rule| theirs.iter().any(|other| other.table == rule.table && other.name == rule.name);
+    let ours = catalog::rules(db, tables).await?;
+    for rule in ours.iter().filter(|rule| ['A', role].contains(&rule.enabled) && doubled(rule)) {
+        let (table, name) = (&rule.table, quote_ident(&rule.name));
+        let text = format!(
+            "Table {table} has rule {name} on both sides: what the rule does on the provider is replicated, and replay makes the \
+             subscriber's rule do it once more"
+        );
+        let statement = format!("alter table {} disable rule {name}", table.quoted());
+        let report = format!("{}\nHINT: On the subscriber: {}", shown(text), shown(statement));
+        tracing::warn!("{}", Lines(report));
+    }
+    Ok(())
+}
+
 /// Subscribes to the tables, each in a transaction of its own, which holds ACCESS EXCLUSIVE when it drops the table's
 /// triggers. Tables that are not offered, or whose structures differ, are left out unless their problems are ignored;
 /// those of [`overlapping`] are always left out. Fails when both databases are the same.
@@ -142,6 +170,7 @@ pub(super) async fn add(
         bad.clear();
     }
     let new: Vec<FqName> = wanted.iter().filter(|table| !sides.subscribed.contains(table)).cloned().collect();
+    warn_of_rules(context, &provider_db, &db, &new).await?;
     bad.extend(overlapping(context, &provider_db, &db, &new, mode).await?);
     for table in &wanted {
         context.proceed()?;
