@@ -46,7 +46,7 @@ impl Abilities {
     }
 }
 
-/// Counts the events between the consumer's tick and the newest one. If they are $4 or more, asks for a batch of about $3
+/// Counts the events between the consumer's tick and the newest one, or the newest one before tick $5. If they are $4 or more, asks for a batch of about $3
 /// events: next_batch_custom takes a tick after at least so many events, not always the first such tick. Otherwise passes
 /// null, with which it takes the next tick.
 const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
@@ -58,7 +58,7 @@ const NEXT_BATCH: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id
                     join pgq.tick p on p.tick_queue = q.queue_id and p.tick_id = s.sub_last_tick
                     cross join lateral (
                         select t.tick_event_seq from pgq.tick t
-                         where t.tick_queue = q.queue_id
+                         where t.tick_queue = q.queue_id and ($5 is null or t.tick_id < $5)
                          order by t.tick_id desc limit 1) l
               where q.queue_name = $1 and l.tick_event_seq - p.tick_event_seq >= $4), null) b";
 
@@ -78,11 +78,13 @@ pub(crate) struct Join {
     pub(crate) least_events: u64,
     /// About the most events of a joined batch; more where one tick has more.
     pub(crate) most_events: u64,
+    /// The consumer is to stop at this tick: a joined batch ends before it.
+    pub(crate) before: Option<TickId>,
 }
 
 impl Join {
-    /// Each tick is a batch: for a consumer that must stop at a certain tick.
-    pub(crate) const NEVER: Join = Join { least_events: u64::MAX, most_events: 1 };
+    /// Each tick is a batch.
+    pub(crate) const NEVER: Join = Join { least_events: u64::MAX, most_events: 1, before: None };
 
     /// The same with at most so many events in a joined batch; for 0 each tick is a batch.
     pub(crate) fn at_most(self, events: u64) -> Join {
@@ -180,7 +182,8 @@ impl Consumer {
         }
         let count = |events: u64| i64::try_from(events).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX));
         let (most, least) = (count(join.most_events), count(join.least_events));
-        let params = [text(&self.queue), text(&self.name), int8(&most), int8(&least)];
+        let before = join.before.map(|tick| tick.0);
+        let params = [text(&self.queue), text(&self.name), int8(&most), int8(&least), int8(&before)];
         let row = provider.query_one("read the next batch", NEXT_BATCH, &params).await.map_err(|e| e.about(self))?;
         let id: Option<i64> = row.get(0);
         Ok(id.map(|id| Batch { id: BatchId(id), prev_tick: TickId(row.get(1)), cur_tick: TickId(row.get(2)) }))

@@ -213,3 +213,32 @@ fn foreign_key_that_is_made_before_the_first_change_of_a_batch_deletes_no_rows()
     assert!(!r.londiste.log().contains("were not found"), "{}", r.londiste.log());
     assert_no_complaints(&r);
 }
+
+/// Replay has seen that no foreign key leads to `parent`, and does not let it wait for the parents that come after their children.
+#[test]
+fn foreign_key_that_is_made_before_the_first_change_of_a_batch_refuses_no_rows() {
+    let tables =
+        "create table parent (id int primary key); create table child (id int primary key, parent_id int not null)";
+    let key = "alter table child add foreign key (parent_id) references parent deferrable";
+    let r = Replication::new();
+    r.provider.sql(&format!("{tables}; {key}"));
+    r.subscriber.sql(tables);
+    let r = r.up();
+    let child_first = |id: u32| {
+        r.provider.sql(&format!(
+            "begin; set constraints all deferred; insert into child values ({id}, {id}); insert into parent values ({id}); commit"
+        ));
+    };
+    // Replay has met both tables.
+    child_first(1);
+    r.replay_until_in_sync();
+
+    let other = r.subscriber.session();
+    other.sql("begin; lock table child in access exclusive mode");
+    child_first(2);
+    wait_until_waiting(&r, "replay", "relation = 'child'::regclass");
+    other.sql(&format!("{key}; commit"));
+    r.replay_until_in_sync();
+    assert_same_rows(&r.provider, &r.subscriber, &["parent", "child"]);
+    assert_no_complaints(&r);
+}

@@ -22,6 +22,7 @@ mod fkeys_and_triggers;
 mod gates;
 mod generated;
 mod gone;
+mod hand_over;
 mod held_up;
 mod hostile_settings;
 mod identity;

@@ -142,6 +142,13 @@ impl Applier {
         Ok(())
     }
 
+    /// Whether a table has another structure than the one by which [`Applier::apply`] has just failed, so that the batch may be applied
+    /// now. To be called after the rollback.
+    pub(crate) async fn is_outdated(&self, subscriber: &Db) -> Result<bool> {
+        // The rollback of a column that was altered for the batch is a change, too.
+        Ok(self.identities.is_empty() && !self.tables.is_current(subscriber).await?)
+    }
+
     /// Whether the tables of the batch `applied` have the structure by which the batch was applied: if not, the batch has to be rolled
     /// back and applied again. To be called after [`Applier::apply`], in the same transaction. Logs the rows that were not found.
     ///

@@ -30,7 +30,7 @@ pub(crate) use pace::Pace;
 
 /// The ini file's limits for joining waiting ticks into one batch.
 pub(crate) fn join(config: &config::Londiste) -> Join {
-    Join { least_events: config.batch_min_events, most_events: config.batch_max_events }
+    Join { least_events: config.batch_min_events, most_events: config.batch_max_events, before: None }
 }
 
 /// The sessions and the consumer by which a batch is read and applied.
@@ -167,13 +167,18 @@ pub(crate) async fn process<E: BatchExtras>(
             {
                 return Err(other_reader(reader, batch));
             }
+            // 1. A batch reads that no foreign key leads from one table to another, and writes them in any order.
+            // 2. The key is added, by hand or after a copy.
+            // 3. A row comes before the row that it refers to, and the server refuses it.
+            if matches!(error, Error::Apply(_)) && applier.is_outdated(subscriber).await? {
+                return Ok(altered());
+            }
             return Err(error);
         }
     };
     if !applier.confirm(&applied, &tx).await? {
-        tracing::info!("A table of the subscriber was altered while a batch was applied: the batch is applied again");
         tx.rollback("give up the batch").await?;
-        return Ok(Processed::ComesAgain);
+        return Ok(altered());
     }
     extras.after(&tx, &applied, &sql).await?;
     skips.mark(&tx, job, batch).await?;
@@ -192,6 +197,12 @@ pub(crate) async fn process<E: BatchExtras>(
     extras.committed(found);
     consumer.finish_batch(provider, batch).await?;
     Ok(Processed::Applied(Box::new(applied)))
+}
+
+/// What comes of a batch during which the structure of a table has changed.
+fn altered() -> Processed {
+    tracing::info!("A table of the subscriber was altered while a batch was applied: the batch is applied again");
+    Processed::ComesAgain
 }
 
 /// The error of [`Standing::Lost`]. Advises `--rewind` only when the queue still has the stored tick, made at the

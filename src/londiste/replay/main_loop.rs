@@ -186,16 +186,15 @@ impl Replay {
         Ok(tables)
     }
 
-    /// Never joins ticks while a table is handed over, which takes a batch of one tick, nor with a mirror queue, which
-    /// gets each of the provider's ticks.
+    /// Joins no ticks while a table is handed over, which takes a batch of one tick, and those before the tick where a table waits for
+    /// its hand-over. With a mirror queue, which gets each of the provider's ticks, joins none.
     fn join(&self, tables: &[SubscribedTable]) -> Join {
-        let waits = |t: &SubscribedTable| matches!(t.state, TableState::WannaSync(_) | TableState::DoSync(_));
-        if self.config.mirror_queue.is_some() || tables.iter().any(waits) {
-            Join::NEVER
-        } else {
-            let join = batch::join(&self.config);
-            self.pace.join(join)
+        let is_handed_over = tables.iter().any(|t| matches!(t.state, TableState::DoSync(_)));
+        if self.config.mirror_queue.is_some() || is_handed_over {
+            return Join::NEVER;
         }
+        let reached = |t: &SubscribedTable| if let TableState::WannaSync(end) = t.state { Some(end) } else { None };
+        Join { before: tables.iter().filter_map(reached).min(), ..self.pace.join(batch::join(&self.config)) }
     }
 
     /// Waits for the next tick, a change of a table's state, or the end of `loop_delay`.
