@@ -18,14 +18,12 @@ mod writer;
 
 use std::time::Duration;
 
+use crate::support::effort::number;
+
 /// A seed to repeat a failure with.
 const SEED: &str = "SCHEMAS_SEED";
 /// For how many seconds clients write once a schema's tables are copied, with a new seed.
 const SECONDS: &str = "SCHEMAS_SECONDS";
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect(name))
-}
 
 /// Plays the tutorial with the seed and the time of the environment; else with fixed ones that suit every run of the tests, and on
 /// the tables of `usual` alone (`--all`, or names and patterns).

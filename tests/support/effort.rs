@@ -13,17 +13,18 @@ pub fn cases(name: &str, share: usize) -> (usize, usize) {
     (usize::try_from(process::id()).unwrap() % share, share)
 }
 
+/// The number in a variable of the environment, if there is one.
+pub fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
+}
+
 /// Calls `check` with the seeds to try: the one in the environment's `NAME_SEED`; or the fixed ones, and then new ones for `NAME_SECONDS`.
 pub fn seeds(name: &str, fixed: impl IntoIterator<Item = u64>, mut check: impl FnMut(u64)) {
-    let number = |what: &str| {
-        let name = format!("{name}_{what}");
-        env::var(&name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}: {text}")))
-    };
-    if let Some(seed) = number("SEED") {
+    if let Some(seed) = number(&format!("{name}_SEED")) {
         return check(seed);
     }
     fixed.into_iter().for_each(&mut check);
-    let Some(seconds) = number("SECONDS") else { return };
+    let Some(seconds) = number(&format!("{name}_SECONDS")) else { return };
     let started = Instant::now();
     let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     let mut seed = u64::try_from(nanos % 1_000_000_000_007).unwrap();
