@@ -69,7 +69,7 @@ const fn pin(name: &'static str, value: &'static str, when: When) -> Setting {
 ///   `max_stack_depth`, `password_encryption`: they refuse loudly, or touch nothing that we use.
 /// * `zero_damaged_pages`, `ignore_checksum_failure`, `ignore_system_indexes`: a superuser sets them to save what is left of a
 ///   damaged table.
-/// * Settings of the planner, of parallel plans, of JIT, of memory, of vacuum, of the log and of statistics: no result depends on
+/// * Settings of the planner, of parallel plans, of memory, of vacuum, of the log and of statistics: no result depends on
 ///   them. No order is relied on that a statement does not ask for.
 /// * Settings that load code (`session_preload_libraries`, `local_preload_libraries`, `dynamic_library_path`).
 const SETTINGS: &[Setting] = &[
@@ -106,6 +106,9 @@ const SETTINGS: &[Setting] = &[
     // What tables are made as: PgQ's must be ordinary ones.
     pin("default_with_oids", "off", When::Known),
     pin("default_table_access_method", "heap", When::Known),
+    // A compiled expression saves less than its compilation costs: statements of a batch are short, and run once. The planner's
+    // settings, or statistics that are not there yet, may let any statement look expensive.
+    pin("jit", "off", When::Known),
     // Warnings of our functions are for the log.
     pin("client_min_messages", "notice", When::Login),
 ];
