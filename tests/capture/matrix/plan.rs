@@ -334,7 +334,7 @@ impl Plan {
         let steps = (nr * STEPS..(nr + 1) * STEPS)
             .map(|step| {
                 // Each round goes through all statements, and gives each of them another shape.
-                let (statement, round) = (step * 13 % statements, step / statements);
+                let (statement, round) = ((step * 13 + 7) % statements, step / statements);
                 let has_change = step % 2 == 1;
                 Step {
                     statement: Statement::ALL[statement],
