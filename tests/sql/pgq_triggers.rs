@@ -385,3 +385,31 @@ fn columns_are_those_of_the_table_and_not_of_the_snapshot() {
         }
     }
 }
+
+/// The index that the snapshot's key belongs to is gone when another session has replaced the key.
+#[test]
+fn a_key_that_was_dropped_and_added_again_since_the_snapshot_still_names_the_row() {
+    let expected = [
+        ("sqltriga", ["I|(a,id) values ('x','1')", "U|a='y' where id='1'", "D|id='1'"]),
+        ("logutriga", ["I:id|a=x&id=1", "U:id|a=y&id=1", "D:id|a=y&id=1"]),
+    ];
+    for (name, expected) in expected {
+        for level in ["repeatable read", "serializable"] {
+            let (database, session) = with_queue();
+            session.sql(&format!(
+                "create table public.t (a text, id int primary key);
+                 create trigger logger after insert or update or delete on public.t
+                     for each row execute procedure pgq.{name}('q')"
+            ));
+            session.sql(&format!("begin isolation level {level}"));
+            session.sql("select from pg_class");
+            database.sql("alter table public.t drop constraint t_pkey, add primary key (id)");
+            let found = events(
+                &session,
+                &["insert into public.t values ('x', 1)", "update public.t set a = 'y'", "delete from public.t"],
+            );
+            let expected = expected.map(|event| format!("{event}|public.t"));
+            assert_eq!(found, expected, "{name}, {level}");
+        }
+    }
+}

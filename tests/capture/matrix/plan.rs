@@ -174,7 +174,7 @@ pub enum Change {
     AddDomainColumn,
     DropColumn,
     RenameColumn,
-    ChangeNumber,
+    NumberType,
     ColumnToText,
     DomainCheck,
     DomainNotNull,
@@ -200,7 +200,7 @@ impl Change {
         Change::AddDomainColumn,
         Change::DropColumn,
         Change::RenameColumn,
-        Change::ChangeNumber,
+        Change::NumberType,
         Change::ColumnToText,
         Change::DomainCheck,
         Change::DomainNotNull,
@@ -299,7 +299,7 @@ pub enum Columns {
 pub const COVER: usize = 36;
 
 /// The number of steps of each of them.
-const STEPS: usize = 12;
+const STEPS: usize = 8;
 
 /// The capture and the kind of each trial of a cover.
 pub fn cover() -> Vec<(Capture, Kind)> {
@@ -330,16 +330,23 @@ impl Plan {
     /// values that a test of this module's parent counts.
     pub fn of_cover(nr: usize) -> Plan {
         let (capture, kind) = cover()[nr];
-        let count = Statement::ALL.len();
-        let steps = (0..STEPS)
-            .map(|j| Step {
-                statement: Statement::ALL[(j * 9 + nr * 6) % count],
-                isolation: ISOLATIONS[(j * 2 + nr + nr / 4) % ISOLATIONS.len()],
-                shape: Shape::ALL[(j * 3 + nr + nr / 5) % Shape::ALL.len()],
-                change: (j % 2 == 1).then(|| {
-                    let change = Change::ALL[(j / 2 + nr * 3) % Change::ALL.len()];
-                    (change, Place::ALL[(j / 2 + nr + nr / 3) % Place::ALL.len()])
-                }),
+        let (statements, changes) = (Statement::ALL.len(), Change::ALL.len());
+        let steps = (nr * STEPS..(nr + 1) * STEPS)
+            .map(|step| {
+                // Each round goes through all statements, and gives each of them another shape.
+                let (statement, round) = ((step * 13 + 7) % statements, step / statements);
+                let has_change = step % 2 == 1;
+                Step {
+                    statement: Statement::ALL[statement],
+                    isolation: ISOLATIONS[step % ISOLATIONS.len()],
+                    shape: Shape::ALL[(statement + round) % Shape::ALL.len()],
+                    change: has_change.then(|| {
+                        // The same of changes and places. The levels of capture do not have the same changes of a kind of table.
+                        let (change, round) = (step / 2 * 7 + nr / Kind::ALL.len() * 5, step / 2 / changes);
+                        let change = change % changes;
+                        (Change::ALL[change], Place::ALL[(change + round) % Place::ALL.len()])
+                    }),
+                }
             })
             .collect();
         Plan {
