@@ -56,3 +56,26 @@ fn table_of_another_owner_is_parked_and_goes_on_after_the_mend() {
     r.wait_until_ok();
     r.assert_in_sync();
 }
+
+#[test]
+fn two_tables_of_one_batch_and_an_event_that_is_refused() {
+    let schema = "create table a (id int generated always as identity primary key, v text);
+                  create table b (id int primary key, nr int generated always as identity, v int check (v < 10))";
+    let r = Replication::new().with_schema(schema).up();
+    r.provider.sql("insert into a (v) values ('x'), ('y'); insert into b values (1, default, 1), (2, default, 2)");
+    r.assert_in_sync();
+    r.subscriber.sql("alter table b drop constraint b_v_check, add check (v < 5)");
+    r.provider.sql(
+        "begin; update a set id = default where v = 'x'; update b set nr = default where id = 1; update b set v = 7 where id = 2; commit",
+    );
+    r.londiste.wait_for_log("violates check constraint \"b_v_check\" (23514)");
+    // The failed batch leaves nothing behind.
+    let kinds = "select attidentity from pg_attribute where attname in ('id', 'nr') and attrelid in ('a'::regclass, 'b'::regclass) order by 1";
+    assert_eq!(r.subscriber.column(kinds), ["", "a", "a"]);
+    // Nor does it hold on to a column that is no identity column any more.
+    r.subscriber.sql("alter table a alter id drop identity; alter table b drop constraint b_v_check");
+    r.londiste.reload();
+    r.assert_in_sync();
+    assert_eq!(r.subscriber.column(kinds), ["", "", "a"]);
+    assert!(!r.londiste.log().contains("parked"), "{}", r.londiste.log());
+}

@@ -130,7 +130,8 @@ impl Applier {
 
     /// Does what can be done before the first event is there: sets `session_replication_role` for the transaction, and
     /// looks whether the tables of the last batch have changed. `tx` is the open transaction that [`Applier::apply`] is
-    /// then given. Takes no lock on tables, but for those whose identity columns the batch changes. Calling it is optional; [`Applier::apply`] makes up for it.
+    /// then given. Takes no lock on tables, but for those whose identity columns the batch changes. Calling it is
+    /// optional; [`Applier::apply`] makes up for it.
     pub async fn prepare(&mut self, tx: &Db) -> Result<()> {
         if self.settings.role == ApplyRole::Replica {
             tx.batch("switch off foreign keys and triggers", "set local session_replication_role = replica").await?;
