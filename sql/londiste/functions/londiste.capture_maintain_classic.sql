@@ -5,11 +5,11 @@ as $$
 --     Maintains a table that the original tools added. A disabled trigger is enabled; when there is no trigger, for instance
 --     because the table was dropped and created again, the table gets generated capture functions. In both cases a WARNING says
 --     so, and subscribers are told to copy the table again.
--- Returns: 1 when something was changed, else 0
+-- Returns: 1 when something was changed, else 0; also 0 when the table is not in the set any more
 -- Raises: undefined_table when there is no table of this name
 -- Warns: 01L01
 -- Writes: an event T; as londiste.capture_replace
--- Locks: the table in share row exclusive mode until the end of the transaction, when something is changed
+-- Locks: the table in share row exclusive mode and its row of provider_table, until the end of the transaction, when something is changed
 -- ----------------------------------------------------------------------
 declare
     v_check record;
