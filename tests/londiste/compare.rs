@@ -155,6 +155,33 @@ fn force_waits_without_a_limit() {
     });
 }
 
+#[test]
+fn a_table_that_is_written_anew_between_the_lock_and_the_first_look_is_compared_again() {
+    for command in ["alter table t alter column id type bigint", "truncate t; insert into t values (7, 'x'), (8, 'y')"]
+    {
+        let r = in_sync();
+        r.subscriber.sql("alter table t alter column id type bigint");
+        r.londiste.stop();
+        thread::scope(|scope| {
+            let compare = scope.spawn(|| r.londiste.program(["compare", "t", "--force"]).stdout("").run());
+            wait_for_share_lock(&r);
+            let operator = scope.spawn(|| r.provider.sql(command));
+            wait_until("the operator waits", || {
+                let sql = "select count(*) from pg_locks where relation = 't'::regclass and not granted";
+                let waiting = r.provider.value(sql);
+                if waiting == "1" { Ok(()) } else { Err(waiting) }
+            });
+            r.londiste.start();
+            operator.join().unwrap();
+            let output = compare.join().unwrap();
+            let rows = r.provider.value("select count(*) from t");
+            for side in ["srcdb", "dstdb"] {
+                assert!(output.stderr.contains(&format!("{side}: res = {rows}\n")), "{command}\n{}", output.stderr);
+            }
+        });
+    }
+}
+
 fn wait_for_share_lock(r: &Replication) {
     wait_until("the table is locked", || {
         let sql = "select count(*) from pg_locks where relation = 't'::regclass and mode = 'ShareLock' and granted";

@@ -8,6 +8,7 @@ mod copy_controls;
 mod copy_disk_full;
 mod copy_lines;
 mod copy_progress;
+mod copy_snapshot;
 mod copy_stops;
 mod copy_structure;
 mod crash;

@@ -5,11 +5,14 @@
 //!    table is in a batch that ends at the second tick or earlier.
 //! 3. Replay is waited for until it has finished the batch that ends there.
 //! 4. A snapshot is taken on both sides, and the lock is released: from here on only the snapshots are read.
+//! 5. Where a command came between that shows older snapshots an empty table (TRUNCATE, an ALTER TABLE that writes the table
+//!    anew), the steps are repeated.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::pg::{Db, Tx, sql, text};
+use crate::pg::catalog::RelationKind;
+use crate::pg::{Db, FqName, Tx, boolean, sql, text};
 use crate::pgq::consumer::Consumer;
 use crate::pgq::{TickId, consumer};
 use crate::text::{Lines, shown};
@@ -86,22 +89,31 @@ impl<'a> SyncPoints<'a> {
     }
 
     /// Reaches a sync point for the table and returns its snapshots. The lock of [`SyncPoints::hold`] is released
-    /// before the return.
+    /// before the return. Holds ACCESS SHARE on both sides until the transactions end.
     pub(super) async fn reach(&self, table: &Subject) -> Result<Reached<SyncPoint<'_>>> {
-        let lock = match self.hold(table).await? {
-            Reached::Now(lock) => lock,
-            Reached::NotThis => return Ok(Reached::NotThis),
-            Reached::Lagging => return Ok(Reached::Lagging),
-        };
-        let begin = "begin isolation level repeatable read read only";
-        let provider = self.soon(table, self.provider.begin("take a snapshot", begin)).await?;
-        let subscriber = self.subscriber.begin("take a snapshot", begin).await?;
-        for tx in [&provider, &subscriber] {
-            // The snapshot is taken by the query.
-            tx.batch("take a snapshot", sql!("{pin}; select 1", pin = PIN)).await?;
+        loop {
+            let lock = match self.hold(table).await? {
+                Reached::Now(lock) => lock,
+                Reached::NotThis => return Ok(Reached::NotThis),
+                Reached::Lagging => return Ok(Reached::Lagging),
+            };
+            let begin = "begin isolation level repeatable read read only";
+            let provider = self.soon(table, self.provider.begin("take a snapshot", begin)).await?;
+            let subscriber = self.subscriber.begin("take a snapshot", begin).await?;
+            for tx in [&provider, &subscriber] {
+                // The snapshot is taken by the query.
+                tx.batch("take a snapshot", sql!("{pin}; select 1", pin = PIN)).await?;
+            }
+            // Before the lock is released, ours would wait behind those that wait for it.
+            lock.rollback("release the table").await?;
+            let has_rows_on_provider = shows_rows(&provider, &table.name, table.on_provider).await?;
+            if has_rows_on_provider && shows_rows(&subscriber, &table.name, table.on_subscriber).await? {
+                return Ok(Reached::Now(SyncPoint { provider, subscriber }));
+            }
+            tracing::info!("{} was written anew meanwhile", table.name);
+            provider.rollback("end the snapshot").await?;
+            subscriber.rollback("end the snapshot").await?;
         }
-        lock.rollback("release the table").await?;
-        Ok(Reached::Now(SyncPoint { provider, subscriber }))
     }
 
     /// Steps 1 to 3: returns the provider's transaction that holds SHARE on the table. Both sides must have the same
@@ -216,4 +228,25 @@ impl<'a> SyncPoints<'a> {
         }
         Ok(true)
     }
+}
+
+/// Locks the table in ACCESS SHARE mode, and returns whether the snapshot of the open transaction shows its rows. For a snapshot
+/// that is older than a TRUNCATE, or than an ALTER TABLE that writes the table anew, the table is empty: its file is another one.
+async fn shows_rows(tx: &Db, name: &FqName, kind: RelationKind) -> Result<bool> {
+    let about = |e: Error| e.about(format!("table {name}"));
+    let action = "lock a table for reading";
+    tx.batch(action, sql!("lock table {source} in access share mode", source = source(name, kind)))
+        .await
+        .map_err(about)?;
+    // The function reads the newest state of the catalog, the query that of the snapshot.
+    let sql = "with recursive tree(relation) as ( \
+                   select pg_catalog.to_regclass($1)::oid \
+                   union all \
+                   select i.inhrelid from pg_catalog.pg_inherits i join tree on i.inhparent = tree.relation where $2) \
+               select not exists ( \
+                   select from tree join pg_catalog.pg_class c on c.oid = tree.relation \
+                   where c.relkind = 'r' and pg_catalog.pg_relation_filenode(c.oid) is distinct from c.relfilenode)";
+    let is_partitioned = kind == RelationKind::Partitioned;
+    let row = tx.query_one(action, sql, &[text(&name.quoted()), boolean(&is_partitioned)]).await.map_err(about)?;
+    Ok(row.get(0))
 }

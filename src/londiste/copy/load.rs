@@ -4,7 +4,7 @@
 use crate::config;
 use crate::error::{Error, Result};
 use crate::pg::catalog;
-use crate::pg::{Db, FqName, Sql, sql, text};
+use crate::pg::{Db, FqName, Sql, Tx, sql, text};
 use crate::pgq::snapshot::Snapshot;
 
 use super::super::state::overlaps;
@@ -24,8 +24,8 @@ const ALL_ROWS: &str = "set local row_security = off";
 /// Copies the table inside the subscriber's open transaction `tx`, and returns the provider snapshot that the rows
 /// belong to.
 ///
-/// Holds ACCESS EXCLUSIVE on the subscriber's table until the caller ends the transaction, and a provider snapshot,
-/// which holds vacuum back, until the last row is read.
+/// Holds ACCESS EXCLUSIVE on the subscriber's table until the caller ends the transaction. Holds ACCESS SHARE on the
+/// provider's table, and a provider snapshot, which holds vacuum back, until the last row is read.
 pub(super) async fn copy_table(
     provider: &Db,
     tx: &Db,
@@ -36,10 +36,6 @@ pub(super) async fn copy_table(
     let name = &table.name;
     let about = |e: Error| e.about(format!("table {name}"));
     prepare(tx, config).await?;
-    let begin = sql!("begin isolation level repeatable read read only; {all_rows}", all_rows = ALL_ROWS);
-    let snapshot_tx = provider.begin("start the copy's snapshot", begin).await?;
-    let snapshot = current_snapshot(&snapshot_tx).await?;
-    let columns = Columns::shared(&snapshot_tx, tx, name).await?;
     triggers::put_aside(tx, name).await?;
     let dependents = catalog::dependent_objects(tx, name).await?;
     for dependent in dependents.iter().rev() {
@@ -55,6 +51,9 @@ pub(super) async fn copy_table(
         let truncate = sql!("truncate {only}{table}", only = only, table = name);
         tx.with_users_path(tx.batch("truncate", truncate)).await.map_err(about)?;
     }
+    // Only now: who has the subscriber's table locked must not make the provider's clients wait.
+    let (snapshot_tx, snapshot) = begin_snapshot(provider, name).await?;
+    let columns = Columns::shared(&snapshot_tx, tx, name).await?;
     copy_rows(&snapshot_tx, tx, config, &shared.throttle, table, &columns).await?;
     snapshot_tx.commit("end the copy's snapshot").await?;
     flush(provider).await.map_err(about)?;
@@ -105,11 +104,25 @@ async fn prepare(tx: &Db, config: &config::Londiste) -> Result<()> {
     tx.batch("prepare the copy", sql).await
 }
 
-async fn current_snapshot(provider: &Db) -> Result<Snapshot> {
+/// Begins the provider's transaction in which the rows are read.
+///
+/// The lock comes before the snapshot. A snapshot that is taken first, before a TRUNCATE or an ALTER TABLE that writes the
+/// table anew commits, shows an empty table afterwards, and the copy would lack all rows.
+async fn begin_snapshot<'a>(provider: &'a Db, name: &FqName) -> Result<(Tx<'a>, Snapshot)> {
     let action = "take the copy's snapshot";
-    let row = provider.query_one(action, "select txid_current_snapshot()::text", &[]).await?;
+    let source = Relation::of(provider, name).await?;
+    // None of these statements takes a snapshot.
+    let begin = sql!(
+        "begin isolation level repeatable read read only; {all_rows}; lock table {only}{table} in access share mode",
+        all_rows = ALL_ROWS,
+        only = source.only(),
+        table = name
+    );
+    let tx = provider.begin(action, begin).await.map_err(|e| e.about(format!("table {name}")))?;
+    let row = tx.query_one(action, "select txid_current_snapshot()::text", &[]).await?;
     let text: &str = row.get(0);
-    text.parse().map_err(|_| provider.unexpected(action, format!("bad snapshot \"{text}\"")))
+    let snapshot = text.parse().map_err(|_| provider.unexpected(action, format!("bad snapshot \"{text}\"")))?;
+    Ok((tx, snapshot))
 }
 
 async fn copy_rows(
