@@ -85,6 +85,7 @@ impl Builder {
     /// Makes the cluster without starting it.
     pub fn init(self) -> Cluster {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
+        evidence::remember_failures();
         let name = self.name.unwrap_or_else(|| "server".to_owned());
         let dir = run_dir::path().join(format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         run_dir::create_server_dir(&dir);
@@ -365,6 +366,7 @@ impl Cluster {
             self.data_dir().display(),
             self.socket_conninfo("postgres"),
         );
+        evidence::print_failure();
     }
 }
 

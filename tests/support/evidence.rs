@@ -1,9 +1,35 @@
 //! What a failed test prints of the logs.
 
-use std::fs;
+use std::cell::RefCell;
 use std::path::Path;
+use std::sync::Once;
+use std::{fs, panic};
 
 const TAIL_LINES: usize = 40;
+
+/// Statements may be long.
+const LINE_CHARS: usize = 400;
+
+thread_local! {
+    static FAILURE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps what a failed test says for [`print_failure`].
+pub fn remember_failures() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |failure| {
+            FAILURE.set(failure.to_string());
+            print(failure);
+        }));
+    });
+}
+
+/// Prints once more why the test of this thread has failed: whoever sees only the end of a long output sees it too.
+pub fn print_failure() {
+    FAILURE.with_borrow(|failure| eprintln!("--- the test failed: {failure}"));
+}
 
 /// Prints the last lines of a log, under a heading.
 pub fn print_tail(what: &str, path: &Path) {
@@ -13,6 +39,7 @@ pub fn print_tail(what: &str, path: &Path) {
     let from = lines.len().saturating_sub(TAIL_LINES);
     eprintln!("--- end of {what} ({})", path.display());
     for line in &lines[from..] {
-        eprintln!("    {line}");
+        let shown: String = line.chars().take(LINE_CHARS).collect();
+        eprintln!("    {shown}");
     }
 }
