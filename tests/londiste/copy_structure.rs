@@ -239,3 +239,32 @@ fn binary_form_is_taken_where_both_sides_mean_the_same_by_it() {
     r.assert_in_sync();
     assert_eq!(r.subscriber.value("select more from other"), "more");
 }
+
+/// The server describes an index only as long as it exists, though the query that asks for it still sees its row.
+#[test]
+fn indexes_that_are_dropped_and_created_meanwhile_stay_what_they_are() {
+    const INDEXES: usize = 100;
+    let each = |statement: &str| (0..INDEXES).map(|n| statement.replace('#', &n.to_string())).collect::<Vec<_>>();
+    let create = each("create index i# on t (id)").join("; ");
+    let r = Replication::new().with_table("t", "id int primary key");
+    r.provider.sql("insert into t select generate_series(1, 100)");
+    let r = r.up();
+    r.subscriber.sql(&create);
+    let before = described(&r.subscriber);
+    let operator = r.subscriber.session();
+    std::thread::scope(|scope| {
+        let work = scope.spawn(|| {
+            for _ in 0..8 {
+                each("drop index i#").iter().for_each(|statement| operator.sql(statement));
+                operator.sql(&create);
+            }
+        });
+        while !work.is_finished() {
+            r.londiste.run("subscriber resync t");
+            r.wait_until_ok();
+        }
+    });
+    r.assert_in_sync();
+    assert_eq!(described(&r.subscriber), before);
+    assert!(!r.londiste.log().contains("CRITICAL"), "{}", r.londiste.log());
+}

@@ -55,6 +55,8 @@ impl World {
         let copy = Database::existing(&subscriber, database.name());
         let mut r = Replication::of(database, copy);
         r.londiste.configure("parallel_copies", "4");
+        // A busy machine takes its time, and the clients hold their locks for as long.
+        r.londiste.configure("lock_timeout", "120");
         let world = World { r, provider, subscriber, file };
         build(&world.r.provider, file);
         world

@@ -29,10 +29,7 @@ impl Columns {
         let ours = catalog::columns(subscriber, table).await?;
         for (db, columns) in [(provider, &theirs), (subscriber, &ours)] {
             if columns.is_empty() {
-                return Err(Error::missing(
-                    format!("Table not found: {table} on {} ({})", db.role(), db.target()),
-                    format!("Create it there, or run \"subscriber remove {table}\"."),
-                ));
+                return Err(table_not_found(db, table));
             }
         }
         let mut names = Vec::with_capacity(theirs.len());
@@ -61,6 +58,14 @@ impl Columns {
     pub(super) fn list(&self) -> Sql {
         Sql::idents(self.names.iter().map(String::as_str))
     }
+}
+
+/// One side does not have the table.
+pub(super) fn table_not_found(db: &Db, table: &FqName) -> Error {
+    Error::missing(
+        format!("Table not found: {table} on {} ({})", db.role(), db.target()),
+        format!("Create it there, or run \"subscriber remove {table}\"."),
+    )
 }
 
 fn missing(subscriber: &Db, table: &FqName, column: &Column, action: &str) -> Error {

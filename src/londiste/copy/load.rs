@@ -10,7 +10,7 @@ use crate::pgq::snapshot::Snapshot;
 use super::super::state::overlaps;
 use super::super::state::tables::SubscribedTable;
 use super::super::state::triggers;
-use super::columns::Columns;
+use super::columns::{Columns, table_not_found};
 use super::rebuild::{self, Follower};
 use super::shared::Shared;
 use super::throttle::Throttle;
@@ -37,6 +37,11 @@ pub(super) async fn copy_table(
     let about = |e: Error| e.about(format!("table {name}"));
     prepare(tx, config).await?;
     triggers::put_aside(tx, name).await?;
+    let target = Relation::of(tx, name).await?;
+    if target.is_table {
+        let lock = sql!("lock table only {table} in access exclusive mode", table = name);
+        tx.batch("lock the table", lock).await.map_err(about)?;
+    }
     let dependents = catalog::dependent_objects(tx, name).await?;
     for dependent in dependents.iter().rev() {
         tracing::info!("Dropping {}", dependent.name);
@@ -47,14 +52,13 @@ pub(super) async fn copy_table(
     } else {
         refuse_to_empty(tx, config, name).await?;
         tracing::info!("{name}: truncating");
-        let only = if Relation::of(tx, name).await?.partitioned { "" } else { "only " };
-        let truncate = sql!("truncate {only}{table}", only = only, table = name);
+        let truncate = sql!("truncate {only}{table}", only = target.only(), table = name);
         tx.with_users_path(tx.batch("truncate", truncate)).await.map_err(about)?;
     }
     // Only now: who has the subscriber's table locked must not make the provider's clients wait.
     let (snapshot_tx, snapshot) = begin_snapshot(provider, name).await?;
     let columns = Columns::shared(&snapshot_tx, tx, name).await?;
-    copy_rows(&snapshot_tx, tx, config, &shared.throttle, table, &columns).await?;
+    copy_rows(&snapshot_tx, tx, config, &shared.throttle, (table, &target), &columns).await?;
     snapshot_tx.commit("end the copy's snapshot").await?;
     flush(provider).await.map_err(about)?;
     let follower = Follower { config, table: name, stop: &shared.stop };
@@ -130,7 +134,7 @@ async fn copy_rows(
     tx: &Db,
     config: &config::Londiste,
     throttle: &Throttle,
-    table: &SubscribedTable,
+    (table, target): (&SubscribedTable, &Relation),
     columns: &Columns,
 ) -> Result<()> {
     let (name, list) = (&table.name, columns.list());
@@ -155,7 +159,7 @@ async fn copy_rows(
     };
     // COPY can store rows frozen in a table that was truncated in the same transaction. PostgreSQL refuses that for
     // partitioned tables.
-    let freeze = !table.skip_truncate && !Relation::of(tx, name).await?.partitioned;
+    let freeze = !table.skip_truncate && !target.partitioned;
     let format = if columns.binary { "binary" } else { "text" };
     let transfer = Transfer {
         table: name,
@@ -180,6 +184,8 @@ async fn copy_rows(
 /// What the catalog says about a table.
 struct Relation {
     partitioned: bool,
+    /// Neither a partitioned nor a foreign table.
+    is_table: bool,
     estimated_rows: u64,
 }
 
@@ -188,15 +194,17 @@ impl Relation {
         let row = db
             .query_opt(
                 "look for a table",
-                "select relkind = 'p', greatest(reltuples, 0)::bigint
+                "select relkind = 'p', relkind = 'r', greatest(reltuples, 0)::bigint
                    from pg_catalog.pg_class where oid = to_regclass($1)",
                 &[text(&name.quoted())],
             )
             .await?;
-        Ok(row.map_or(Relation { partitioned: false, estimated_rows: 0 }, |row| Relation {
+        let row = row.ok_or_else(|| table_not_found(db, name))?;
+        Ok(Relation {
             partitioned: row.get(0),
-            estimated_rows: u64::try_from(row.get::<_, i64>(1)).unwrap_or(0),
-        }))
+            is_table: row.get(1),
+            estimated_rows: u64::try_from(row.get::<_, i64>(2)).unwrap_or(0),
+        })
     }
 
     fn only(&self) -> &'static str {

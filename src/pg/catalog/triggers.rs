@@ -21,15 +21,13 @@ pub struct Trigger {
     pub enabled: char,
     /// The function that it calls.
     pub function: FqName,
-    /// Its definition, as `pg_get_triggerdef` gives it.
-    pub definition: String,
 }
 
 /// The triggers on the tables, ordered by table and name, without those that PostgreSQL made for constraints.
 pub async fn triggers(db: &Db, tables: &[FqName]) -> Result<Vec<Trigger>> {
     // tgtype: 1 = for each row, 2 = before, 64 = instead of.
     let sql = "select n.nspname::text, c.relname::text, t.tgname::text, \
-                   t.tgtype & 66 = 0 and not t.tginitdeferred, t.tgtype & 1 = 1, t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid), \
+                   t.tgtype & 66 = 0 and not t.tginitdeferred, t.tgtype & 1 = 1, t.tgenabled, \
                    fn.nspname::text, f.proname::text \
                from unnest($1, $2) w(schema, name) \
                join pg_catalog.pg_namespace n on n.nspname = w.schema \
@@ -46,8 +44,7 @@ pub async fn triggers(db: &Db, tables: &[FqName]) -> Result<Vec<Trigger>> {
         after: r.get(3),
         each_row: r.get(4),
         enabled: u8::try_from(r.get::<_, i8>(5)).map_or('O', char::from),
-        definition: r.get(6),
-        function: fq_name(r, 7),
+        function: fq_name(r, 6),
     };
     Ok(rows.iter().map(trigger).collect())
 }
