@@ -145,6 +145,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Pause between two rounds of work that found nothing to do; in the ticker it ends earlier when a tick is due."),
     key("connection_lifetime", ALL, Seconds, Is("1200"),
         "Age at which a session is closed and opened anew; 0 means never."),
+    key("connection_check", ALL, Seconds, Is("30"),
+        "Time after which a server that owes an answer, sends nothing and does not answer on a new connection either is given up; also the default of TCP keepalive and of `tcp_user_timeout`. 0 means never."),
     key("http_listen", ALL, Text, None("off"),
         "Accepted with a warning: nothing is served over HTTP; use `pgqadm status` and `subscriber status` with `--json`."),
     // Group: ticker

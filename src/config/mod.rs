@@ -44,7 +44,15 @@ pub(crate) struct Common {
     pub(crate) use_skylog: bool,
     pub(crate) loop_delay: Duration,
     pub(crate) connection_lifetime: Option<Duration>,
+    pub(crate) connection_check: Option<Duration>,
     pub(crate) http_listen: Option<String>,
+}
+
+impl Common {
+    /// What the sessions of the job have of these keys: the name, and the time after which a silent server is given up.
+    pub(crate) fn client(&self) -> (&str, Option<Duration>) {
+        (&self.job_name, self.connection_check)
+    }
 }
 
 /// The `[pgqadm]` section.

@@ -83,7 +83,7 @@ impl<'a> Context<'a> {
     }
 
     async fn open(&self, role: Role, conninfo: &str) -> Result<Db> {
-        Db::open(role, conninfo, &self.config.common.job_name, self.control.abort()).await
+        Db::open(role, conninfo, self.config.common.client(), self.control.abort()).await
     }
 
     /// Waits, at most until a reload is requested. Fails with `Error::Aborted` when a stop is requested.

@@ -54,7 +54,7 @@ pub(crate) async fn drop_all(subscriber: &Db, name: &FqName) -> Result<()> {
 
 /// [`restore_in`] in a session of its own.
 pub(crate) async fn restore(config: config::Londiste, pending: Vec<PendingFkey>, abort: Abort) -> Result<Restored> {
-    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, &config.common.job_name, &abort).await?;
+    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, config.common.client(), &abort).await?;
     restore_in(&subscriber, &config, &pending, "next try in a minute").await
 }
 

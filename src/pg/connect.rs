@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -273,7 +274,7 @@ impl Attempt<'_> {
         is_connected.store(true, Ordering::Relaxed);
         let asks_for_tls = mode != WireSslMode::Disable && !self.conninfo.ssl.direct;
         let first = if asks_for_tls { FirstByte::OfTlsAnswer } else { FirstByte::OfMessage };
-        let heard = Heard::default();
+        let heard = Arc::<Heard>::default();
         let socket = Guarded::new(socket, first, heard.clone());
         let certified = match &self.server {
             Server::Socket(_) => String::new(),
@@ -282,7 +283,14 @@ impl Attempt<'_> {
         let (client, connection) =
             self.config(mode, options).connect_raw(socket, tls.handshake(&certified)).await.map_err(Cause::of)?;
         tls.check().map_err(Cause::Unusable)?;
-        let peer = Peer { place, heard, tls: tls.clone(), certified, shown: self.shown.to_owned() };
+        let peer = Peer {
+            place,
+            heard,
+            check: self.conninfo.connection_check,
+            tls: tls.clone(),
+            certified,
+            shown: self.shown.to_owned(),
+        };
         Ok(session::start(client, connection, peer, self.abort))
     }
 

@@ -22,6 +22,9 @@ use crate::error::{Error, Result, Role};
 /// The default of `connect_timeout`. libpq's default is to wait for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The default of [`ClientSettings::connection_check`], as that of the configuration key.
+const CONNECTION_CHECK: Duration = Duration::from_secs(30);
+
 /// `target_session_attrs`: which kind of server or session is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Target {
@@ -74,21 +77,51 @@ pub struct Conninfo {
     pub(super) connect_timeout: Option<Duration>,
     pub(super) tcp_user_timeout: Option<Duration>,
     pub(super) keepalives: Keepalives,
+    /// As [`ClientSettings::connection_check`].
+    pub(super) connection_check: Option<Duration>,
     /// Reasons for which something was ignored, such as a password file that group or others can read.
     pub(super) warnings: Vec<String>,
 }
 
+/// What a session has by the program's own settings, where the connection string does not say otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientSettings<'a> {
+    /// Sent where neither the string, the service nor the environment gives a name.
+    pub application_name: &'a str,
+    /// How long a server may be silent that owes an answer, before the session is given up unless the server answers on a new
+    /// connection. The default of TCP keepalive too. `None` waits for ever.
+    pub connection_check: Option<Duration>,
+}
+
+impl<'a> From<&'a str> for ClientSettings<'a> {
+    /// The name, with the default of key `connection_check`.
+    fn from(application_name: &'a str) -> Self {
+        ClientSettings { application_name, connection_check: Some(CONNECTION_CHECK) }
+    }
+}
+
+impl<'a> From<(&'a str, Option<Duration>)> for ClientSettings<'a> {
+    fn from((application_name, connection_check): (&'a str, Option<Duration>)) -> Self {
+        ClientSettings { application_name, connection_check }
+    }
+}
+
 impl Conninfo {
-    /// Reads a connection string in the environment of this process. `fallback_application_name` is sent where neither the
-    /// string, the service nor the environment gives a name. Fails with [`Error::Conninfo`].
-    pub(crate) fn parse(role: Role, text: &str, fallback_application_name: &str) -> Result<Conninfo> {
-        Conninfo::parse_in(&Environment::of_process(), role, text, fallback_application_name)
+    /// Reads a connection string in the environment of this process. Fails with [`Error::Conninfo`].
+    pub(crate) fn parse<'a>(role: Role, text: &str, client: impl Into<ClientSettings<'a>>) -> Result<Conninfo> {
+        Conninfo::parse_in(&Environment::of_process(), role, text, client)
     }
 
     /// Reads a connection string in a given environment. Fails with [`Error::Conninfo`].
-    pub fn parse_in(environment: &Environment, role: Role, text: &str, fallback_name: &str) -> Result<Conninfo> {
+    pub fn parse_in<'a>(
+        environment: &Environment,
+        role: Role,
+        text: &str,
+        client: impl Into<ClientSettings<'a>>,
+    ) -> Result<Conninfo> {
+        let client = client.into();
         Settings::collect(text, environment)
-            .and_then(|settings| understand(&settings, environment, fallback_name))
+            .and_then(|settings| understand(&settings, environment, client))
             .map_err(|message| Error::Conninfo { role, message })
     }
 }
@@ -116,7 +149,7 @@ impl fmt::Display for Conninfo {
     }
 }
 
-fn understand(settings: &Settings, environment: &Environment, fallback_name: &str) -> Result<Conninfo, String> {
+fn understand(settings: &Settings, environment: &Environment, client: ClientSettings<'_>) -> Result<Conninfo, String> {
     refuse_unsupported(settings)?;
     let user = settings.get("user").or(environment.user.as_deref());
     let user = user.ok_or("this process has no user name; add user=NAME")?.to_owned();
@@ -124,9 +157,17 @@ fn understand(settings: &Settings, environment: &Environment, fallback_name: &st
     let mut warnings = Vec::new();
     let mut hosts = host::hosts(settings)?;
     host::add_passwords(settings, &mut hosts, &user, &dbname, environment, &mut warnings);
-    let application_name =
-        settings.get("application_name").or(settings.get("fallback_application_name")).unwrap_or(fallback_name);
+    let application_name = settings
+        .get("application_name")
+        .or(settings.get("fallback_application_name"))
+        .unwrap_or(client.application_name);
     let hosts_order = settings.word("load_balance_hosts", &[("disable", false), ("random", true)])?;
+    // A keyword that is not set has such a part of the time after which a silent server is given up: 1/3 + 4 * 1/6.
+    let check = client.connection_check;
+    let or_part = |keyword: &str, unit: fn(u64) -> Duration, part: u32| match settings.get(keyword) {
+        None => Ok(check.map(|check| (check / part).max(Duration::from_secs(1)))),
+        Some(_) => settings.positive(keyword, unit),
+    };
     Ok(Conninfo {
         place: settings.shown(&["host", "hostaddr", "port"]),
         identity: settings.shown(&["dbname", "user"]),
@@ -151,13 +192,17 @@ fn understand(settings: &Settings, environment: &Environment, fallback_name: &st
             None => Some(CONNECT_TIMEOUT),
             Some(seconds) => u64::try_from(seconds).ok().filter(|s| *s > 0).map(Duration::from_secs),
         },
-        tcp_user_timeout: settings.positive("tcp_user_timeout", Duration::from_millis)?,
+        tcp_user_timeout: or_part("tcp_user_timeout", Duration::from_millis, 1)?,
         keepalives: Keepalives {
             on: settings.number::<i32>("keepalives")? != Some(0),
-            idle: settings.positive("keepalives_idle", Duration::from_secs)?,
-            interval: settings.positive("keepalives_interval", Duration::from_secs)?,
-            count: settings.number::<i32>("keepalives_count")?.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0),
+            idle: or_part("keepalives_idle", Duration::from_secs, 3)?,
+            interval: or_part("keepalives_interval", Duration::from_secs, 6)?,
+            count: match settings.number::<i32>("keepalives_count")? {
+                None => check.map(|_| 4),
+                Some(count) => u32::try_from(count).ok().filter(|count| *count > 0),
+            },
         },
+        connection_check: check,
         warnings,
     })
 }

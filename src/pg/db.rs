@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CopyInSink, CopyOutStream, Notification, Row, SimpleQueryMessage};
 
 use super::connect;
-use super::conninfo::Conninfo;
+use super::conninfo::{ClientSettings, Conninfo};
 use super::pinned::{self, Scope};
 use super::session::Session;
 use super::sql::{Sql, sql};
@@ -81,10 +81,14 @@ pub struct Db {
 }
 
 impl Db {
-    /// Reads the connection string and opens a session, as [`Db::connect`]. `job_name` is the `application_name` unless the
-    /// string gives another one. Fails with [`Error::Conninfo`] too.
-    pub async fn open(role: Role, conninfo: &str, job_name: &str, abort: &Abort) -> Result<Db> {
-        Db::connect(role, &Conninfo::parse(role, conninfo, job_name)?, abort).await
+    /// Reads the connection string and opens a session, as [`Db::connect`]. Fails with [`Error::Conninfo`] too.
+    pub async fn open<'a>(
+        role: Role,
+        conninfo: &str,
+        client: impl Into<ClientSettings<'a>>,
+        abort: &Abort,
+    ) -> Result<Db> {
+        Db::connect(role, &Conninfo::parse(role, conninfo, client)?, abort).await
     }
 
     /// Opens a session. When `abort` fires, the running statement is cancelled on the server; `abort` owns the task that

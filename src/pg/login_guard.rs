@@ -7,7 +7,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,15 +23,38 @@ const MOST: u64 = 1024 * 1024;
 /// The letter of ReadyForQuery.
 const READY: u8 = b'Z';
 
-/// How many reads from a server have returned bytes. Tells a silent server from one that sends.
-pub(super) type Heard = Arc<AtomicU64>;
+/// The end of what a server sends before it waits for the client: ReadyForQuery with its length, less the state of the
+/// transaction, which is one byte more.
+const READY_MESSAGE: [u8; 5] = [READY, 0, 0, 0, 5];
+
+/// What was heard from a server. Tells a silent server from one that sends, and from one that has nothing to say.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    reads: AtomicU64,
+    is_ready: AtomicBool,
+}
+
+impl Heard {
+    /// How many reads have returned bytes.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server has answered everything that was sent. Values that look like ReadyForQuery may be taken for the
+    /// message until more is read, and a notification that comes afterwards for a part of an answer.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Relaxed)
+    }
+}
 
 /// A stream with the guard, and a count of what was read.
 #[derive(Debug)]
 pub(super) struct Guarded<S> {
     stream: S,
     login: Option<Login>,
-    heard: Heard,
+    heard: Arc<Heard>,
+    /// The last bytes that were read.
+    tail: [u8; 6],
     close: Close,
 }
 
@@ -52,8 +75,8 @@ pub(super) enum FirstByte {
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(stream: S, first: FirstByte, heard: Heard) -> Guarded<S> {
-        Guarded { stream, login: Some(Login::new(first)), heard, close: Close::Client }
+    pub(super) fn new(stream: S, first: FirstByte, heard: Arc<Heard>) -> Guarded<S> {
+        Guarded { stream, login: Some(Login::new(first)), heard, tail: [0; 6], close: Close::Client }
     }
 
     pub(super) fn closed_by(self, close: Close) -> Guarded<S> {
@@ -62,9 +85,19 @@ impl<S> Guarded<S> {
 
     /// The same stream without a guard, to carry TLS: encrypted bytes have no headers to read. The stream above counts what
     /// was heard, and decides who closes the connection.
-    pub(super) fn beneath_tls(self) -> (Guarded<S>, Heard, Close) {
-        let (heard, close) = (self.heard.clone(), self.close);
-        (Guarded { login: None, close: Close::Client, ..self }, heard, close)
+    pub(super) fn beneath_tls(self) -> (Guarded<S>, Arc<Heard>, Close) {
+        let (heard, close) = (self.heard, self.close);
+        (Guarded { login: None, heard: Arc::default(), close: Close::Client, ..self }, heard, close)
+    }
+
+    /// Notes bytes that were read.
+    fn hear(&mut self, bytes: &[u8]) {
+        let last = &bytes[bytes.len().saturating_sub(self.tail.len())..];
+        self.tail.rotate_left(last.len());
+        let kept = self.tail.len() - last.len();
+        self.tail[kept..].copy_from_slice(last);
+        self.heard.reads.fetch_add(1, Ordering::Relaxed);
+        self.heard.is_ready.store(self.tail.starts_with(&READY_MESSAGE), Ordering::Relaxed);
     }
 }
 
@@ -141,7 +174,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         let bytes = &buf.filled()[before..];
         if !bytes.is_empty() {
-            this.heard.fetch_add(1, Ordering::Relaxed);
+            this.hear(bytes);
         }
         if let Some(login) = &mut this.login
             && login.read(bytes).map_err(io::Error::other)? == Progress::Complete
@@ -154,7 +187,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+        let this = self.get_mut();
+        this.heard.is_ready.store(false, Ordering::Relaxed);
+        Pin::new(&mut this.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -213,6 +248,24 @@ mod tests {
         assert_eq!(outcome(FirstByte::OfMessage, &ready), Ok(Progress::Complete));
         let answered = [&b"N"[..], &ready].concat();
         assert_eq!(outcome(FirstByte::OfTlsAnswer, &answered), Ok(Progress::Complete));
+    }
+
+    #[test]
+    fn server_is_ready_when_its_last_bytes_say_so() {
+        let mut guarded = Guarded::new((), FirstByte::OfMessage, Arc::default());
+        for (bytes, is_ready) in [
+            (&b"C\0\0\0\rSELECT 1\0Z\0\0\0\x05I"[..], true),
+            (b"T", false),
+            (b"Z\0\0", false),
+            (b"\0\x05", false),
+            (b"T", true),
+            (b"A\0\0\0\x0f\0\0\0\x01q\0\0", false),
+            (b"Z\0\0\0\x05E", true),
+        ] {
+            guarded.hear(bytes);
+            assert_eq!(guarded.heard.is_ready(), is_ready, "{bytes:?}");
+        }
+        assert_eq!(guarded.heard.reads(), 7);
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod sql;
 mod tls;
 
 pub use crate::error::Role;
-pub use conninfo::Conninfo;
+pub use conninfo::{ClientSettings, Conninfo};
 pub use db::{Db, Param, Tx};
 pub(crate) use db::{boolean, int4, int8, text, text_array};
 pub use name::FqName;

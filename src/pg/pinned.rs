@@ -36,6 +36,8 @@ enum When {
     Login,
     /// Set after the login where the server has the setting.
     Known,
+    /// As `Known`, on a direct connection only: the connection between a pooler and the server is not ours.
+    Direct,
     /// Set after the login where another setting, or the setting itself, has this value.
     Where(&'static str, &'static str),
 }
@@ -109,6 +111,13 @@ const SETTINGS: &[Setting] = &[
     // A compiled expression saves less than its compilation costs: statements of a batch are short, and run once. The planner's
     // settings, or statistics that are not there yet, may let any statement look expensive.
     pin("jit", "off", When::Known),
+    // How the server notices that this program is gone without an end of the connection. A session that stays behind would keep its
+    // locks, for hours by the defaults of operating systems, and replay's next session would wait for them.
+    pin("tcp_keepalives_idle", "10", When::Direct),
+    pin("tcp_keepalives_interval", "5", When::Direct),
+    pin("tcp_keepalives_count", "4", When::Direct),
+    pin("tcp_user_timeout", "30000", When::Direct),
+    pin("client_connection_check_interval", "10000", When::Direct),
     // Warnings of our functions are for the log.
     pin("client_min_messages", "notice", When::Login),
 ];
@@ -167,7 +176,7 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
         .iter()
         .map(|Setting { name, value, when }| {
             let (other, has) = match when {
-                When::Login | When::Known => ("null".to_owned(), "null".to_owned()),
+                When::Login | When::Known | When::Direct => ("null".to_owned(), "null".to_owned()),
                 When::Where(other, has) => (quote_literal(other), quote_literal(has)),
             };
             format!("({}, {}, {other}, {has})", quote_literal(name), quote_literal(value))
@@ -198,16 +207,16 @@ pub(super) async fn settle(client: &Client) -> Result<Pins, Cause> {
     }
     let sql_ascii = settings.iter().any(|(_, name, _)| name == CLIENT_ENCODING);
     if !direct {
-        let mut statements: Vec<_> =
-            settings.iter().map(|(_, name, value)| format!("set local {name} = {value}")).collect();
+        let anywhere = |name: &str| SETTINGS.iter().any(|setting| setting.name == name && setting.when != When::Direct);
+        let pinned = settings.iter().filter(|(_, name, _)| anywhere(name));
+        let mut statements: Vec<_> = pinned.map(|(_, name, value)| format!("set local {name} = {value}")).collect();
         statements.push(PATH.to_owned());
         return Ok(Pins { scope: Scope::Transaction(statements.join("; ")), users_path, sql_ascii });
     }
     let differing = settings.iter().filter(|(differs, _, _)| *differs);
-    let statements = differing.map(|(_, name, value)| format!("set {name} = {value}"));
-    for statement in statements.chain([PATH.replacen("set local", "set", 1)]) {
-        client.simple_query(&statement).await.map_err(Cause::of)?;
-    }
+    let mut statements: Vec<_> = differing.map(|(_, name, value)| format!("set {name} = {value}")).collect();
+    statements.push(PATH.replacen("set local", "set", 1));
+    client.batch_execute(&statements.join("; ")).await.map_err(Cause::of)?;
     Ok(Pins { scope: Scope::Session, users_path, sql_ascii })
 }
 

@@ -9,9 +9,9 @@
 //!
 //! When `abort` fires, the driver asks at once and without [`CLOSE_LIMIT`].
 //!
-//! A server that vanishes without closing the connection gives no error. Once the work shall be finished, the driver
-//! therefore gives up a connection on which nothing has come for [`PATIENCE`], if the server does not answer on a new
-//! connection either. A server that is busy answers there.
+//! A server that vanishes without closing the connection gives no error. The driver therefore gives up a connection on which
+//! an answer is owed and nothing has come for the time of [`Peer::check`], if the server does not answer on a new connection
+//! either. A server that is busy answers there. Once the work shall be finished, the time is [`PATIENCE`].
 //!
 //! At most [`MOST_NOTIFICATIONS`] unread notifications are kept, since any role of the server may send any number of them.
 //!
@@ -58,6 +58,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Time between two checks of a server that is busy while the work shall be finished.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
+
+/// So many times within the time of the check a session is looked at: the first look may come just before the silence
+/// begins, [`SILENT_LOOKS`] follow, and the server has the time of one look to answer on a new connection.
+const LOOKS: u32 = SILENT_LOOKS + 2;
+
+/// After so many looks without a word a silent server is asked on a new connection.
+const SILENT_LOOKS: u32 = 4;
 
 /// Unread notifications that are kept; later ones are lost. Readers use notifications only to wake up, for which one is
 /// enough.
@@ -114,7 +121,9 @@ impl Valve {
 #[derive(Clone)]
 pub(super) struct Peer {
     pub(super) place: Place,
-    pub(super) heard: Heard,
+    pub(super) heard: Arc<Heard>,
+    /// After how long a server that owes an answer is given up; `None` waits for ever.
+    pub(super) check: Option<Duration>,
     pub(super) tls: Connector,
     /// The name that the server's certificate has to have.
     pub(super) certified: String,
@@ -128,12 +137,34 @@ impl Peer {
     async fn falls_silent(&self) {
         let mut pause = PATIENCE;
         loop {
-            let before = self.heard.load(Ordering::Relaxed);
+            let before = self.heard.reads();
             tokio::time::sleep(pause).await;
             pause = LOOK_INTERVAL;
-            let has_sent = || self.heard.load(Ordering::Relaxed) != before;
+            let has_sent = || self.heard.reads() != before;
             if !has_sent() && !self.place.answers(PATIENCE).await && !has_sent() {
                 return;
+            }
+        }
+    }
+
+    /// Returns when the server owes an answer, nothing has come from it for the time of the check, and it does not answer on a
+    /// new connection either. A statement that takes its time is not given up: its server answers there.
+    async fn stops_answering(&self) {
+        let Some(check) = self.check else { return future::pending().await };
+        let interval = check / LOOKS;
+        let (mut reads, mut silent) = (self.heard.reads(), 0);
+        loop {
+            tokio::time::sleep(interval).await;
+            if self.heard.is_ready() || self.heard.reads() != reads {
+                (reads, silent) = (self.heard.reads(), 0);
+                continue;
+            }
+            silent += 1;
+            if silent == SILENT_LOOKS {
+                silent = 0;
+                if !self.place.answers(interval).await && self.heard.reads() == reads {
+                    return;
+                }
             }
         }
     }
@@ -179,7 +210,7 @@ impl Canceller {
     async fn request(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let socket = self.peer.place.open().await?;
         // The server does not answer the request itself, but answers the one for TLS before.
-        let socket = Guarded::new(socket, FirstByte::OfTlsAnswer, Heard::default()).closed_by(Close::Server);
+        let socket = Guarded::new(socket, FirstByte::OfTlsAnswer, Arc::default()).closed_by(Close::Server);
         Ok(self.token.cancel_query_raw(socket, self.peer.tls.handshake(&self.peer.certified)).await?)
     }
 
@@ -241,6 +272,7 @@ async fn drive<S, T>(
         abort.finishing().await;
         cancel.peer.falls_silent().await;
     });
+    let mut watching = Box::pin(cancel.peer.stops_answering());
     loop {
         let message = tokio::select! {
             biased;
@@ -251,6 +283,10 @@ async fn drive<S, T>(
             () = &mut closing => return,
             () = &mut giving_up => {
                 tracing::warn!("{} does not answer any more: not waiting for it", cancel.peer.shown);
+                return;
+            }
+            () = &mut watching => {
+                tracing::warn!("{} does not answer any more: closing the connection", cancel.peer.shown);
                 return;
             }
         };

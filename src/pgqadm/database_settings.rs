@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config;
 use crate::error::{Result, Role};
 use crate::job::Control;
-use crate::pg::Db;
+use crate::pg::{ClientSettings, Db};
 
 /// Time between two lines with the number of ticks.
 const LOG_DELAY: Duration = Duration::from_mins(5);
@@ -19,6 +19,7 @@ pub(super) struct DatabaseSettings {
     pub(super) job_name: String,
     conninfo: String,
     connection_lifetime: Option<Duration>,
+    connection_check: Option<Duration>,
     pub(super) loop_delay: Duration,
     pub(super) log_delay: Duration,
     pub(super) refresh_period: Duration,
@@ -45,6 +46,7 @@ impl DatabaseSettings {
             job_name: config.common.job_name.clone(),
             conninfo: config.db.clone(),
             connection_lifetime: config.common.connection_lifetime,
+            connection_check: config.common.connection_check,
             loop_delay: config.common.loop_delay,
             log_delay: config.ticker_log_delay,
             refresh_period: config.queue_refresh_period,
@@ -62,6 +64,7 @@ impl DatabaseSettings {
             job_name: format!("{} {database}", config.common.job_name),
             conninfo: conninfo(&config.base_connstr, database),
             connection_lifetime: config.common.connection_lifetime,
+            connection_check: config.common.connection_check,
             loop_delay: config.ticker_period,
             log_delay: LOG_DELAY,
             refresh_period: config.check_period,
@@ -81,7 +84,8 @@ impl DatabaseSettings {
 
     /// Opens a session, whose statement is cancelled when an abort is requested.
     pub(super) async fn open(&self, control: &Control) -> Result<Db> {
-        Db::open(Role::Provider, &self.conninfo, &self.job_name, control.abort()).await
+        let client = ClientSettings { application_name: &self.job_name, connection_check: self.connection_check };
+        Db::open(Role::Provider, &self.conninfo, client, control.abort()).await
     }
 
     /// Whether a session may be used for another turn.

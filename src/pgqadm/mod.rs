@@ -39,7 +39,7 @@ pub(crate) async fn run(command: Command, config: &config::Pgqadm, control: &Con
         database::tick_and_maintain(DatabaseSettings::of_database(config), control).await?;
         return Ok(Output::none());
     }
-    let db = Db::open(Role::Provider, &config.db, &config.common.job_name, control.abort()).await?;
+    let db = Db::open(Role::Provider, &config.db, config.common.client(), control.abort()).await?;
     match command {
         Command::Ticker | Command::Status => Ok(Output::of(&status::read(&db).await?)),
         Command::Install => admin::install(&db).await,

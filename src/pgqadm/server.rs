@@ -75,7 +75,7 @@ order by 1";
 
     async fn open(&self, database: &str) -> Result<Db> {
         let conninfo = conninfo(&self.config.base_connstr, database);
-        Db::open(Role::Provider, &conninfo, &self.config.common.job_name, self.control.abort()).await
+        Db::open(Role::Provider, &conninfo, self.config.common.client(), self.control.abort()).await
     }
 
     fn serve(&mut self, database: &str) {

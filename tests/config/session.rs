@@ -102,3 +102,22 @@ fn notifications_that_nobody_reads_take_no_memory() {
     database.sql("select pg_notify('queue', 'later')");
     assert_eq!(block_on(db.notification()).unwrap().payload(), "later");
 }
+
+/// What the server knows of its connection to a session of ours.
+const CONNECTION: &str =
+    "select concat_ws(' ', current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'),
+    current_setting('tcp_keepalives_count'), current_setting('tcp_user_timeout', true),
+    current_setting('client_connection_check_interval', true))";
+
+#[test]
+fn server_notices_that_this_program_is_gone() {
+    let cluster = Cluster::builder().name("tcp").tcp().start();
+    let db = connect(&cluster.conninfo("postgres")).unwrap();
+    let seen: String = block_on(db.query_one("ask", CONNECTION, &[])).unwrap().get(0);
+    let expected = match cluster.database().major() {
+        ..12 => "10 5 4",
+        12..14 => "10 5 4 30000",
+        _ => "10 5 4 30000 10s",
+    };
+    assert_eq!(seen, expected);
+}

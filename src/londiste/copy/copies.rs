@@ -414,9 +414,9 @@ async fn biggest_first<'a>(provider: &Db, tables: Vec<&'a SubscribedTable>) -> R
 
 async fn unregister_unfinished(config: &config::Londiste, own: &[Running], abort: &Abort) -> Result<(), Error> {
     // Replay's sessions are closed or cancelled when this runs.
-    let name = &config.common.job_name;
-    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, abort).await?;
-    let provider = Db::open(Role::Provider, &config.provider_db, name, abort).await?;
+    let client = config.common.client();
+    let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, client, abort).await?;
+    let provider = Db::open(Role::Provider, &config.provider_db, client, abort).await?;
     for Running { table, consumer, .. } in own {
         let tx = subscriber.begin("take back a copy's consumer", "begin").await?;
         let Some(stored) = tables::load_one(&tx, &consumer.queue, table).await? else { continue };

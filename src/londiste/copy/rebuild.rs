@@ -56,8 +56,8 @@ impl Follower<'_> {
         let open = if let Some(open) = db.take().filter(|db| !db.is_closed()) {
             open
         } else {
-            let (config, name) = (self.config, &self.config.common.job_name);
-            Db::open(Role::Subscriber, &config.subscriber_db, name, self.stop).await?
+            let config = self.config;
+            Db::open(Role::Subscriber, &config.subscriber_db, config.common.client(), self.stop).await?
         };
         let progress = progress::read(&open, None).await?.remove(self.table);
         *db = Some(open);

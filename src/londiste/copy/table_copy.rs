@@ -111,9 +111,9 @@ impl Copy {
     }
 
     async fn open(&self) -> Result<Sessions> {
-        let (config, name) = (&self.config, &self.config.common.job_name);
-        let provider = Db::open(Role::Provider, &config.provider_db, name, &self.shared.stop).await?;
-        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, name, &self.shared.stop).await?;
+        let (config, client) = (&self.config, self.config.common.client());
+        let provider = Db::open(Role::Provider, &config.provider_db, client, &self.shared.stop).await?;
+        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, client, &self.shared.stop).await?;
         let abilities = Abilities::of(&provider).await?;
         Ok(Sessions { provider, subscriber, abilities })
     }

@@ -32,9 +32,9 @@ impl Replay {
     pub(super) async fn attach(&mut self) -> Result<Sessions> {
         tracing::debug!("Attaching");
         let (config, abort) = (&self.config, self.control.abort());
-        let job_name = &config.common.job_name;
-        let provider = Db::open(Role::Provider, &config.provider_db, job_name, abort).await?;
-        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, job_name, abort).await?;
+        let client = config.common.client();
+        let provider = Db::open(Role::Provider, &config.provider_db, client, abort).await?;
+        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, client, abort).await?;
         schema::take_over(&subscriber).await?;
         let queue = &self.job.queue;
         conditions::require(&provider, queue).await?;
