@@ -6,7 +6,7 @@
 #   tests/run.sh FILTER ...   only the tests whose names contain one of these, without the checks (sql::, compat::pgqd, ...)
 #
 # Tests that make random choices print their seed. They run longer, with new seeds, where the environment says so:
-#   SOAK_SECONDS=1800 tests/run.sh soak::        operations of a DBA's day under load, only on demand; SOAK_SEED=N repeats one seed
+#   tests/soak.sh 30                             operations of a DBA's day and faults of all kinds under load; tests/soak.sh MINUTES SEED
 #   SCHEMAS_SECONDS=60 tests/run.sh schemas::    the tutorial on four schemas, each under load for this long; SCHEMAS_SEED=N
 #   TORTURE_SECONDS=300 tests/run.sh torture     events and ways of applying them; TORTURE_SEED=N
 #   MATRIX_SECONDS=300 tests/run.sh matrix       statements on a captured table and on its uncaptured twin; MATRIX_SEED=N

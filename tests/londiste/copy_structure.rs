@@ -255,7 +255,9 @@ fn indexes_that_are_dropped_and_created_meanwhile_stay_what_they_are() {
     std::thread::scope(|scope| {
         let work = scope.spawn(|| {
             for _ in 0..8 {
-                each("drop index i#").iter().for_each(|statement| operator.sql(statement));
+                for statement in each("drop index i#") {
+                    operator.sql(&statement);
+                }
                 operator.sql(&create);
             }
         });

@@ -7,6 +7,7 @@
 //!
 //! The seed and the operations are printed. The same seed makes the same choices, though not at the same moments.
 
+mod faults;
 mod operation;
 mod oracle;
 mod world;
@@ -20,10 +21,13 @@ use world::World;
 
 use crate::support::statements::Dice;
 
-/// A seed to repeat a failure with.
+/// The first seed. Without [`SECONDS`] it is played to its end.
 const SEED: &str = "SOAK_SEED";
 /// For how many seconds to go on with ever new seeds.
 const SECONDS: &str = "SOAK_SECONDS";
+
+/// How long the first seed is played when the environment says nothing.
+const SHORT: Duration = Duration::from_secs(90);
 
 /// Each operation once, in an order of the seed's, in rounds of one to `most`.
 fn deck(dice: &mut Dice, most: u64) -> Vec<Vec<Operation>> {
@@ -43,22 +47,25 @@ fn deck(dice: &mut Dice, most: u64) -> Vec<Vec<Operation>> {
     rounds
 }
 
-/// Plays the rounds of a seed.
-fn play(seed: u64) {
-    println!("{SEED}={seed}");
+/// Plays the rounds of a seed, and begins none after the deadline.
+fn play(seed: u64, deadline: Option<Instant>) {
+    println!("seed {seed}; again: tests/soak.sh 60 {seed}");
     let started = Instant::now();
     let mut dice = Dice::new(seed);
     let mut world = World::new(seed);
     let mut found: BTreeMap<String, u32> = BTreeMap::new();
-    let mut done = 0;
+    let mut done: BTreeMap<String, u32> = BTreeMap::new();
     for (number, round) in deck(&mut dice, 3).into_iter().enumerate() {
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            break;
+        }
         let since = world.logs().lengths();
         for operation in round {
             std::thread::sleep(Duration::from_millis(dice.below(500)));
             println!("seed {seed}, round {number}, {:.1} s: {operation:?}", started.elapsed().as_secs_f64());
             let about = operation.run(&mut world, &mut dice);
             println!("  {about}");
-            done += 1;
+            *done.entry(format!("{operation:?}")).or_default() += 1;
         }
         world.writers.pause();
         for kind in oracle::settle(&world, since) {
@@ -67,9 +74,11 @@ fn play(seed: u64) {
         world.writers.go_on();
     }
     println!(
-        "seed {seed}: {done} operations, {} transactions, {:.0} s, {found:?}",
+        "seed {seed}: {} operations, {} transactions, {:.0} s, {}, rounds that ended: {found:?}; {done:?}",
+        done.values().sum::<u32>(),
         world.writers.committed(),
-        started.elapsed().as_secs_f64()
+        started.elapsed().as_secs_f64(),
+        world.volume()
     );
     assert!(world.writers.committed() > 0);
 }
@@ -78,21 +87,21 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect(name))
 }
 
-/// The seed of the environment; or new ones as long as it says; without either nothing. The two lanes run side by side.
+/// The seeds of one of the two lanes, which run side by side: as the environment says, else a short time of one seed.
 fn seeds(lane: u64) {
-    if let Some(seed) = number(SEED) {
-        return if lane == 0 {
-            play(seed);
-        };
-    }
-    let Some(seconds) = number(SECONDS) else {
-        println!("not played: {SECONDS} and {SEED} are not set");
+    let deadline = number(SECONDS).map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let first = number(SEED);
+    let Some(end) = deadline else {
+        match first {
+            _ if lane > 0 => println!("not played: {SECONDS} is not set"),
+            Some(seed) => play(seed, None),
+            None => play(1, Some(Instant::now() + SHORT)),
+        }
         return;
     };
-    let started = Instant::now();
-    let mut seed = (u64::from(std::process::id()) << 8) + lane;
-    while started.elapsed() < Duration::from_secs(seconds) {
-        play(seed);
+    let mut seed = first.unwrap_or_else(|| u64::from(std::process::id()) << 8) + lane;
+    while Instant::now() < end {
+        play(seed, deadline);
         seed += 2;
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::faults;
 use super::world::{CONSUMER, Side, World, try_again};
 use super::writers::{SIMPLE, TABLES};
 use crate::support::statements::Dice;
@@ -41,17 +42,27 @@ pub enum Operation {
     Paused,
     StoppedAndStarted,
     SubscriberUnlogged,
+    Cut(Side),
+    Stalled(Side),
+    Slowed(Side),
+    Refused(Side),
+    BackendStopped(Side),
+    Restarted(Side),
+    Locked(Side),
+    IdleTransaction(Side),
+    ColumnAddedAndDropped,
 }
 
 use Operation::{
-    BackUp, BackendsKilled, Crash, DisabledForLoad, DroppedAndCreated, FedByLogicalReplication, GoesBack,
-    OtherConsumer, Paused, RecreatedFromItself, RegisteredAnewBySql, Reload, RemovedAndAdded, ReplayKilled,
-    ReplicaRole, Resync, SecondQueue, StoppedAndStarted, SubscriberRemovedAndAdded, SubscriberUnlogged,
-    SwappedByRename, TickerKilled, TriggerDropped, TriggersDisabled, UnregisteredAndRegistered, UnregisteredBySql,
+    BackUp, BackendStopped, BackendsKilled, ColumnAddedAndDropped, Crash, Cut, DisabledForLoad, DroppedAndCreated,
+    FedByLogicalReplication, GoesBack, IdleTransaction, Locked, OtherConsumer, Paused, RecreatedFromItself, Refused,
+    RegisteredAnewBySql, Reload, RemovedAndAdded, ReplayKilled, ReplicaRole, Restarted, Resync, SecondQueue, Slowed,
+    Stalled, StoppedAndStarted, SubscriberRemovedAndAdded, SubscriberUnlogged, SwappedByRename, TickerKilled,
+    TriggerDropped, TriggersDisabled, UnregisteredAndRegistered, UnregisteredBySql,
 };
 
 /// Every operation.
-pub const ALL: [Operation; 35] = [
+pub const ALL: [Operation; 52] = [
     RemovedAndAdded("ok"),
     RemovedAndAdded("-"),
     RemovedAndAdded("in-copy"),
@@ -87,13 +98,30 @@ pub const ALL: [Operation; 35] = [
     Paused,
     StoppedAndStarted,
     SubscriberUnlogged,
+    Cut(Side::Provider),
+    Cut(Side::Subscriber),
+    Stalled(Side::Provider),
+    Stalled(Side::Subscriber),
+    Slowed(Side::Provider),
+    Slowed(Side::Subscriber),
+    Refused(Side::Provider),
+    Refused(Side::Subscriber),
+    BackendStopped(Side::Provider),
+    BackendStopped(Side::Subscriber),
+    Restarted(Side::Provider),
+    Restarted(Side::Subscriber),
+    Locked(Side::Provider),
+    Locked(Side::Subscriber),
+    IdleTransaction(Side::Provider),
+    IdleTransaction(Side::Subscriber),
+    ColumnAddedAndDropped,
 ];
 
 fn one_of<'a>(dice: &mut Dice, of: &[&'a str]) -> &'a str {
     of[usize::try_from(dice.below(u64::try_from(of.len()).unwrap())).unwrap()]
 }
 
-fn sleep(dice: &mut Dice, most: u64) {
+pub fn sleep(dice: &mut Dice, most: u64) {
     thread::sleep(Duration::from_millis(dice.below(most)));
 }
 
@@ -109,7 +137,7 @@ fn load(table: &str, dice: &mut Dice) -> String {
 }
 
 /// Runs statements on the provider; what could not be done is told, and is no failure: a deadlock, say.
-fn on_provider(world: &World, sql: &str) -> String {
+pub fn on_provider(world: &World, sql: &str) -> String {
     match world.provider_sql(sql) {
         Ok(()) => String::new(),
         Err(error) => format!(" failed: {error}"),
@@ -182,6 +210,15 @@ impl Operation {
                 let sql = format!("set lock_timeout = '3s'; alter table {} set {what}", simple.name);
                 format!("{} {what}, done: {}", simple.name, world.r.subscriber.try_rows(&sql).is_ok())
             }
+            Cut(side) => faults::cut(world, side),
+            Stalled(side) => faults::stalled(world, side, dice),
+            Slowed(side) => faults::slowed(world, side, dice),
+            Refused(side) => faults::refused(world, side, dice),
+            BackendStopped(side) => faults::backend_stopped(world, side, dice),
+            Restarted(side) => faults::restarted(world, side),
+            Locked(side) => faults::locked(world, side, any, dice),
+            IdleTransaction(side) => faults::idle_transaction(world, side, dice),
+            ColumnAddedAndDropped => faults::column_added_and_dropped(world, simple.name, dice),
         }
     }
 }

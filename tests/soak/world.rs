@@ -6,7 +6,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::writers::{ROWS, TABLES, Writers, schema};
-use crate::support::{Cluster, Database, Job, Output, QUEUE, Replication, Session, Shutdown, SqlError, StartError};
+use crate::support::statements::Dice;
+use crate::support::{
+    Binaries, Cluster, Database, Job, LoginOptions, Output, PoolMode, Pooler, Proxy, QUEUE, Replication, Session,
+    Shutdown, SqlError, StartError,
+};
+
+/// Major versions, separated by blanks, from which each seed draws one for each side. Without it both have the usual one.
+const MAJORS: &str = "SOAK_MAJORS";
+
+/// Server connections of a pool.
+const POOL_SIZE: usize = 12;
 
 /// Name of replay's consumer. It is no other name of the test, so that messages about it are known by it.
 pub const CONSUMER: &str = "the-reader";
@@ -26,6 +36,8 @@ pub struct World {
     pub r: Replication,
     /// Runs commands beside the daemons, so that the log of replay has only what replay says.
     pub operator: Job,
+    /// The ways of replay and ticker to the servers: provider and subscriber.
+    wires: [Wire; 2],
     provider: Cluster,
     subscriber: Cluster,
     /// How many publishers were made.
@@ -36,8 +48,11 @@ impl World {
     /// All tables in sync, and written to.
     #[track_caller]
     pub fn new(seed: u64) -> World {
-        let provider = Cluster::builder().name("soak-provider").start();
-        let subscriber = Cluster::builder().name("soak-subscriber").conf("wal_level = logical").start();
+        let mut dice = Dice::new(seed ^ 0x736f_616b);
+        let mut builder = |name: &str| Cluster::builder().name(name).binaries(binaries(&mut dice)).tcp();
+        let provider = builder("soak-provider").start();
+        // Publishers of an operation are there.
+        let subscriber = builder("soak-subscriber").conf("wal_level = logical").start();
         let schema = schema(provider.binaries().major());
         let mut r = Replication::between(&provider, &subscriber).with_schema(&schema);
         r.provider.sql(ROWS);
@@ -48,15 +63,45 @@ impl World {
         let operator = Job::londiste(r.scratch().path(), "operator", databases, QUEUE)
             .set("pgq_consumer_id", CONSUMER)
             .set("pidfile", "operator.pid");
+        let wires = [Wire::draw(&provider, &r.provider, &mut dice), Wire::draw(&subscriber, &r.subscriber, &mut dice)];
+        println!(
+            "provider {} {}, subscriber {} {}",
+            provider.binaries().version(),
+            wires[0].name(),
+            subscriber.binaries().version(),
+            wires[1].name()
+        );
+        r.ticker.configure("db", &wires[0].conninfo(&r.provider));
+        r.londiste.configure("provider_db", &wires[0].conninfo(&r.provider));
+        r.londiste.configure("subscriber_db", &wires[1].conninfo(&r.subscriber));
+        for job in [&mut r.ticker, &mut r.londiste] {
+            job.configure("connection_check", "3");
+        }
         let r = r.up();
+        r.provider.sql(&format!("select pgq.set_queue_config('{QUEUE}', 'rotation_period', '10 s')"));
+        r.subscriber.sql(TRIGGER);
         let writers = Writers::start(r.provider.conninfo(), seed);
-        World { writers, r, operator, provider, subscriber, upstreams: 0 }
+        World { writers, r, operator, wires, provider, subscriber, upstreams: 0 }
     }
 
     pub fn cluster(&self, side: Side) -> &Cluster {
         match side {
             Side::Provider => &self.provider,
             Side::Subscriber => &self.subscriber,
+        }
+    }
+
+    pub fn database(&self, side: Side) -> &Database {
+        match side {
+            Side::Provider => &self.r.provider,
+            Side::Subscriber => &self.r.subscriber,
+        }
+    }
+
+    pub fn wire(&self, side: Side) -> &Wire {
+        match side {
+            Side::Provider => &self.wires[0],
+            Side::Subscriber => &self.wires[1],
         }
     }
 
@@ -84,6 +129,15 @@ impl World {
         let name = format!("upstream_{}", self.upstreams);
         self.r.subscriber.try_rows(&format!("create database {name}"))?;
         Ok(Database::existing(&self.subscriber, &name))
+    }
+
+    /// How many events the queue has had, and how many rows the subscriber has.
+    pub fn volume(&self) -> String {
+        let events = format!("select (pgq.get_queue_info('{QUEUE}')).last_tick_id, last_value from pgq.event_1_id_seq");
+        let rows = TABLES.map(|table| format!("(select count(*) from {table})")).join(" + ");
+        let events = self.r.provider.try_rows(&events).unwrap_or_default().concat();
+        let rows = self.r.subscriber.try_rows(&format!("select {rows}")).unwrap_or_default().concat();
+        format!("[last tick, event id] {events:?}, rows at the end {rows:?}")
     }
 
     /// What the two daemons have logged.
@@ -188,6 +242,54 @@ impl World {
     pub fn has_backup(&self, side: Side) -> bool {
         backup_of(self.cluster(side)).exists()
     }
+}
+
+/// What is between the daemons and a server.
+pub enum Wire {
+    Proxy(Proxy),
+    Pooler(Pooler),
+}
+
+impl Wire {
+    /// Mostly a proxy.
+    fn draw(cluster: &Cluster, database: &Database, dice: &mut Dice) -> Wire {
+        if dice.below(4) == 0 && Pooler::is_installed() {
+            return Wire::Pooler(Pooler::start(&[database], PoolMode::Transaction, POOL_SIZE, LoginOptions::Ignored));
+        }
+        Wire::Proxy(Proxy::to_cluster(cluster))
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Wire::Proxy(_) => "by a proxy",
+            Wire::Pooler(_) => "by a transaction pooler",
+        }
+    }
+
+    fn conninfo(&self, database: &Database) -> String {
+        match self {
+            Wire::Proxy(proxy) => proxy.conninfo(database.name()),
+            Wire::Pooler(pooler) => pooler.conninfo(database),
+        }
+    }
+}
+
+/// Makes replay apply one table row by row.
+const TRIGGER: &str = "
+    create table seen (what text, n bigint);
+    create function see() returns trigger language plpgsql as $$
+    begin
+        insert into public.seen values (tg_op, 1);
+        return null;
+    end $$;
+    create trigger see after insert or update or delete on pairs for each row execute procedure see()";
+
+/// The usual server programs, or those of one of the versions in [`MAJORS`].
+fn binaries(dice: &mut Dice) -> Binaries {
+    let Ok(majors) = std::env::var(MAJORS) else { return Binaries::find() };
+    let majors: Vec<u32> = majors.split_whitespace().map(|major| major.parse().expect(MAJORS)).collect();
+    let major = majors[usize::try_from(dice.below(majors.len() as u64)).unwrap()];
+    Binaries::of_major(major).unwrap_or_else(|reason| panic!("{MAJORS}: {reason}"))
 }
 
 fn backup_of(cluster: &Cluster) -> std::path::PathBuf {
