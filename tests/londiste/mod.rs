@@ -58,6 +58,7 @@ mod sequences;
 mod session_locks;
 mod skip_event;
 mod sql_ascii;
+mod standby;
 mod states;
 mod subscriber;
 mod subscriber_seqs;

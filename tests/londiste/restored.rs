@@ -59,6 +59,10 @@ fn table_whose_copy_belongs_to_the_old_cluster_is_copied_again() {
 /// A server that is older than 2^32 transactions counts on in 64 bits.
 #[test]
 fn transaction_counters_beyond_32_bits_are_read() {
+    if !Cluster::provider().binaries().program("pg_resetwal").is_file() {
+        eprintln!("left out: these server programs have no pg_resetwal");
+        return;
+    }
     let (one, other) = (Cluster::builder().name("aged").start(), Cluster::builder().name("aged-too").start());
     let r = Replication::between(&one, &other).with_table("t", "id int primary key, v text");
     r.provider.sql("insert into t values (1, 'before')");
