@@ -14,6 +14,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
+use crate::failpoint::failpoint;
 use crate::pg::{Db, FqName, Sql, sql, text};
 use crate::task::Abort;
 use crate::text::{Lines, shown};
@@ -47,7 +48,9 @@ pub(crate) async fn drop_all(subscriber: &Db, name: &FqName) -> Result<()> {
         let tx = subscriber.begin("drop a foreign key", "begin").await?;
         tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
         stored::put_aside(&tx, &fkey).await?;
+        failpoint!("fkeys::put_aside");
         tx.commit("drop a foreign key").await?;
+        failpoint!("fkeys::dropped");
     }
     Ok(())
 }
@@ -86,6 +89,7 @@ pub(crate) async fn restore_in(
                 Lines(&reason),
             );
             stored::remember_failure(subscriber, fkey, &reason).await?;
+            failpoint!("fkeys::failure_stored");
         }
     }
     Ok(restored)
@@ -126,6 +130,7 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
         }
         let is_violation = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
         let offending = if is_violation { offending_keys(subscriber, fkey).await? } else { None };
+        failpoint!("fkeys::violated");
         // A key that is not valid still refuses new rows, and so would stop replay: it is dropped.
         let tx = subscriber.begin("drop a foreign key", "begin").await?;
         tx.limit_lock_wait(config.lock_timeout).await?;
@@ -136,6 +141,7 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
         );
         tx.with_users_path(tx.batch("drop a foreign key", drop)).await.map_err(|e| fkey.about(e))?;
         tx.commit("drop a foreign key").await?;
+        failpoint!("fkeys::taken_back");
         return Err(Failure { error: fkey.about(error), offending });
     }
     Ok(forget(subscriber, config, fkey).await?)
@@ -226,7 +232,9 @@ async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> 
         tx.rollback("give up a foreign key").await?;
         return Ok(Added::No);
     }
+    failpoint!("fkeys::created");
     tx.commit("create a foreign key").await?;
+    failpoint!("fkeys::added");
     Ok(Added::of(at_once))
 }
 
@@ -241,7 +249,10 @@ async fn validate(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
     let sql = sql!("alter table {table} validate constraint {name}", table = table, name = name);
     let tx = subscriber.begin(ACTION, "begin").await?;
     tx.with_users_path(tx.batch(ACTION, sql)).await?;
-    tx.commit(ACTION).await
+    failpoint!("fkeys::checked");
+    tx.commit(ACTION).await?;
+    failpoint!("fkeys::validated");
+    Ok(())
 }
 
 /// The first [`KEYS_SHOWN`] values of the key that the referenced table does not have, as a text for the log; `None`
@@ -295,7 +306,10 @@ async fn forget(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) 
     if validated(&tx, fkey).await? == Some(true) {
         stored::forget(&tx, fkey).await?;
     }
-    tx.commit("forget a pending foreign key").await
+    failpoint!("fkeys::deleted");
+    tx.commit("forget a pending foreign key").await?;
+    failpoint!("fkeys::forgotten");
+    Ok(())
 }
 
 fn tell_that_it_waits(fkey: &PendingFkey) {

@@ -10,6 +10,7 @@ use super::super::state::foreign_keys as stored_fkeys;
 use super::super::state::{completed, provider_queue, tables};
 use super::put_aside;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::job::Output;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::Consumer;
@@ -23,8 +24,10 @@ pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
     context
         .change(&provider, async |tx: &Db| {
             if consumer.register(tx).await? {
+                failpoint!("registration::registered");
                 let name = context.consumer();
                 context.change(&subscriber, async |tx: &Db| completed::set_last_tick(tx, name, None).await).await?;
+                failpoint!("registration::position_deleted");
             }
             Ok(())
         })
@@ -58,6 +61,7 @@ pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
             Ok(())
         })
         .await?;
+    failpoint!("registration::tables_reset");
     for consumer in &consumers {
         // Not in one transaction: a copy that ends at this moment unregisters its consumer itself. The job's own
         // consumer is the last one, so that the command can be repeated after it was interrupted.
@@ -65,6 +69,7 @@ pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
             context.change(&provider, async |tx: &Db| consumer.unregister(tx).await).await?;
         } else {
             consumer.unregister(&provider).await?;
+            failpoint!("registration::unregistered");
         }
     }
     if context.config.fake {

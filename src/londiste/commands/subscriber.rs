@@ -19,6 +19,7 @@ use super::command::{Selection, Subscriber};
 use super::listing::as_text;
 use super::{install, put_aside, registration, selection, seqs, skip_event, status, structure, subscribe, wait};
 use crate::error::Result;
+use crate::failpoint::failpoint;
 use crate::job::Output;
 use crate::pg::catalog;
 use crate::pg::{Db, FqName};
@@ -212,15 +213,20 @@ async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, state: 
     // more.
     if !is_ok {
         context.change(db, unsubscribe).await?;
+        failpoint!("subscriber::unsubscribed");
     }
     context
         .change_table(db, table, TableLock::Writers, async |tx: &Db| {
             if is_ok {
                 unsubscribe(tx).await?;
             }
-            triggers::restore_all(tx, table).await
+            triggers::restore_all(tx, table).await?;
+            failpoint!("subscriber::triggers_restored");
+            Ok(())
         })
-        .await
+        .await?;
+    failpoint!("subscriber::removed");
+    Ok(())
 }
 
 async fn resync(context: &Context<'_>, tables: &Selection) -> Result<Output> {
@@ -244,6 +250,7 @@ async fn resync(context: &Context<'_>, tables: &Selection) -> Result<Output> {
                 tracing::info!("Resyncing {table}");
                 let only = std::slice::from_ref(&table);
                 let done = context.change(&db, async |tx: &Db| tables::reset(tx, context.queue(), only).await).await;
+                failpoint!("subscriber::reset");
                 failed |= Outcome::of(&db, done)?.is_failed();
             }
         }

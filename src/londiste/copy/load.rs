@@ -3,6 +3,7 @@
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::pg::catalog;
 use crate::pg::{Db, FqName, Sql, Tx, sql, text};
 use crate::pgq::snapshot::Snapshot;
@@ -37,11 +38,13 @@ pub(super) async fn copy_table(
     let about = |e: Error| e.about(format!("table {name}"));
     prepare(tx, config).await?;
     triggers::put_aside(tx, name).await?;
+    failpoint!("copy::triggers_dropped");
     let dependents = catalog::dependent_objects(tx, name).await?;
     for dependent in dependents.iter().rev() {
         tracing::info!("Dropping {}", dependent.name);
         tx.with_users_path(tx.batch("drop an index or constraint", &dependent.drop_sql)).await.map_err(about)?;
     }
+    failpoint!("copy::indexes_dropped");
     if table.skip_truncate {
         tracing::info!("{name}: skipping truncate");
     } else {
@@ -51,14 +54,19 @@ pub(super) async fn copy_table(
         let truncate = sql!("truncate {only}{table}", only = only, table = name);
         tx.with_users_path(tx.batch("truncate", truncate)).await.map_err(about)?;
     }
+    failpoint!("copy::truncated");
     // Only now: who has the subscriber's table locked must not make the provider's clients wait.
     let (snapshot_tx, snapshot) = begin_snapshot(provider, name).await?;
+    failpoint!("copy::snapshot_taken");
     let columns = Columns::shared(&snapshot_tx, tx, name).await?;
     copy_rows(&snapshot_tx, tx, config, &shared.throttle, table, &columns).await?;
+    failpoint!("copy::rows_copied");
     snapshot_tx.commit("end the copy's snapshot").await?;
     flush(provider).await.map_err(about)?;
+    failpoint!("copy::flushed");
     let follower = Follower { config, table: name, stop: &shared.stop };
     rebuild::create(tx, &dependents, &follower).await.map_err(about)?;
+    failpoint!("copy::indexes_created");
     Ok(snapshot)
 }
 

@@ -1,0 +1,158 @@
+//! Ends of the three `install` commands, on empty databases and as upgrades, and of the upgrade at replay's start.
+
+use super::{assert_left, killed_at, places_of};
+use crate::support::{Database, QUEUE, Replication, wait_until};
+
+/// The command that is repeated, the end, and what is left on empty databases: provider's schemas and queue, subscriber's schema.
+const FRESH: &[(&str, &str, &str)] = &[
+    ("install", "install install::file", "no pgq | no londiste | no queue | no londiste"),
+    ("install", "install install::file 10*off->return", "no pgq | no londiste | no queue | no londiste"),
+    ("install", "install install::pgq", "no pgq | no londiste | no queue | no londiste"),
+    ("install", "install install::pgq_committed", "pgq | no londiste | no queue | no londiste"),
+    ("provider install", "provider install install::provider_pgq", "pgq | no londiste | no queue | no londiste"),
+    ("provider install", "provider install install::file 10*off->return", "pgq | no londiste | no queue | no londiste"),
+    ("provider install", "provider install install::provider_londiste", "pgq | no londiste | no queue | no londiste"),
+    ("provider install", "provider install install::provider_queue", "pgq | no londiste | no queue | no londiste"),
+    ("provider install", "provider install install::provider_committed", "pgq | londiste | queue | no londiste"),
+    ("subscriber install", "subscriber install install::file", "pgq | londiste | queue | no londiste"),
+    ("subscriber install", "subscriber install install::subscriber_londiste", "pgq | londiste | queue | no londiste"),
+    ("subscriber install", "subscriber install install::subscriber_committed", "pgq | londiste | queue | londiste"),
+];
+
+/// The same for an upgrade: which schemas are upgraded, and how many of the two captured tables have new functions.
+const UPGRADE: &[(&str, &str, &str)] = &[
+    ("install", "install install::file", "old pgq | old londiste | 0 tables | old londiste"),
+    ("install", "install install::pgq", "old pgq | old londiste | 0 tables | old londiste"),
+    ("install", "install install::pgq_committed", "pgq | old londiste | 0 tables | old londiste"),
+    ("provider install", "provider install install::provider_pgq", "old pgq | old londiste | 0 tables | old londiste"),
+    (
+        "provider install",
+        "provider install install::provider_queue",
+        "old pgq | old londiste | 0 tables | old londiste",
+    ),
+    ("provider install", "provider install install::provider_committed", "pgq | londiste | 0 tables | old londiste"),
+    ("provider install", "provider install install::capture_refreshed", "pgq | londiste | 1 tables | old londiste"),
+    (
+        "subscriber install",
+        "subscriber install install::subscriber_londiste",
+        "old pgq | old londiste | 0 tables | old londiste",
+    ),
+    (
+        "subscriber install",
+        "subscriber install install::subscriber_committed",
+        "old pgq | old londiste | 0 tables | londiste",
+    ),
+    ("replay", "replay install::upgraded_by_replay", "old pgq | old londiste | 0 tables | old londiste"),
+];
+
+pub(super) fn places() -> Vec<&'static str> {
+    places_of(FRESH.iter().chain(UPGRADE).map(|(_, end, _)| end))
+}
+
+/// Runs the command's job until it ends at the place.
+fn end(r: &Replication, end: &str) {
+    let job = if end.starts_with("install ") { &r.ticker } else { &r.londiste };
+    killed_at(job, &[&r.provider, &r.subscriber], end);
+}
+
+fn repeat(r: &Replication, command: &str) {
+    match command {
+        "install" => drop(r.ticker.run(command)),
+        "replay" => {
+            r.londiste.start();
+            wait_until("replay has upgraded the schema", || match upgraded(r) {
+                left if left.ends_with("| londiste") => Ok(()),
+                left => Err(left),
+            });
+            r.londiste.stop();
+        }
+        _ => drop(r.londiste.run(command)),
+    }
+}
+
+fn fresh(r: &Replication) -> String {
+    let schema = |database: &Database, name: &str| {
+        let sql = format!("select count(*) from pg_namespace where nspname = '{name}'");
+        format!("{}{name}", if database.value(&sql) == "0" { "no " } else { "" })
+    };
+    let pgq = schema(&r.provider, "pgq");
+    let queue = pgq == "pgq" && r.provider.value("select count(*) from pgq.queue") == "1";
+    let (theirs, ours) = (schema(&r.provider, "londiste"), schema(&r.subscriber, "londiste"));
+    format!("{pgq} | {theirs} | {} | {ours}", if queue { "queue" } else { "no queue" })
+}
+
+#[test]
+#[cfg_attr(not(feature = "failpoints"), ignore = "needs a program with --features failpoints")]
+fn nothing_or_all_is_installed_whenever_the_command_ends() {
+    let r = Replication::new();
+    let mut last = "";
+    for (command, place, left) in FRESH {
+        if !last.is_empty() && last != *command {
+            repeat(&r, last);
+        }
+        last = command;
+        end(&r, place);
+        assert_left(place, left, &fresh(&r));
+    }
+    repeat(&r, last);
+    let r = r.with_table("t", "id int primary key");
+    r.provider.sql("insert into t values (1)");
+    r.install();
+    r.start();
+    r.add("t");
+    r.wait_until_ok();
+    r.provider.sql("insert into t values (2)");
+    r.assert_in_sync();
+}
+
+/// Makes the schemas those of other files, and the capture functions of both tables those of another generator.
+fn age(r: &Replication) {
+    r.provider.sql(&format!(
+        "do $$ begin
+             execute replace(pg_get_functiondef('londiste.capture_function'::regproc), 'Generated by', 'Made long ago by');
+         end $$;
+         select londiste.provider_maintain('{QUEUE}');
+         comment on function pgq.rlondiste_version() is 'old';
+         comment on function londiste.rlondiste_version() is 'old'"
+    ));
+    r.subscriber.sql("comment on function londiste.rlondiste_version() is 'old'");
+}
+
+fn upgraded(r: &Replication) -> String {
+    let schema = |database: &Database, name: &str| {
+        let sql = format!("select obj_description('{name}.rlondiste_version()'::regprocedure, 'pg_proc')");
+        format!("{}{name}", if database.value(&sql) == "old" { "old " } else { "" })
+    };
+    let tables = r.provider.value(
+        "select count(distinct tgrelid) from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+          where t.tgrelid in ('t'::regclass, 'u'::regclass) and p.prosrc like '%Generated by%'",
+    );
+    let (pgq, theirs) = (schema(&r.provider, "pgq"), schema(&r.provider, "londiste"));
+    format!("{pgq} | {theirs} | {tables} tables | {}", schema(&r.subscriber, "londiste"))
+}
+
+#[test]
+#[cfg_attr(not(feature = "failpoints"), ignore = "needs a program with --features failpoints")]
+fn nothing_or_all_is_upgraded_whenever_the_command_ends() {
+    let r = Replication::new().with_schema("create table t (id int primary key); create table u (id int primary key)");
+    let r = r.up();
+    r.ticker.stop();
+    r.londiste.stop();
+    for (id, (command, place, left)) in UPGRADE.iter().enumerate() {
+        age(&r);
+        assert_eq!(upgraded(&r), "old pgq | old londiste | 0 tables | old londiste");
+        end(&r, place);
+        assert_left(place, left, &upgraded(&r));
+        // Old functions and new ones work with either schema.
+        r.provider.sql(&format!("insert into t values ({id}); insert into u values ({id})"));
+        repeat(&r, command);
+        let now = match *command {
+            "install" => "pgq | old londiste | 0 tables | old londiste",
+            "provider install" => "pgq | londiste | 2 tables | old londiste",
+            _ => "old pgq | old londiste | 0 tables | londiste",
+        };
+        assert_eq!(upgraded(&r), now, "after {place}");
+    }
+    r.start();
+    r.assert_in_sync();
+}
