@@ -73,6 +73,7 @@ fn batch_is_applied_once_whenever_replay_ends() {
     for (round, (ends, left)) in ROWS.iter().enumerate() {
         r.provider.sql(&format!(
             "begin; update t set a = a + 1; insert into log (what) values ('round {round}');
+             select pgq.insert_event('{QUEUE}', 'unknown', '', 'public.t', null, null, null);
              insert into t values ({round}, 0); commit"
         ));
         r.provider.sql(&format!("select pgq.force_tick('{QUEUE}'); select pgq.ticker('{QUEUE}')"));
@@ -92,6 +93,9 @@ fn batch_is_applied_once_whenever_replay_ends() {
         r.londiste.start();
         wait_until_finished(&r);
         r.londiste.stop();
+        // Put aside on the provider in a transaction of its own, before the commit on the subscriber.
+        let put_aside = r.provider.value("select count(*) from pgq.failed_queue");
+        assert_eq!(put_aside, (round + 1).to_string(), "{ends:?}");
         crate::support::assert_same_rows(&r.provider, &r.subscriber, &["t", "log"]);
         seen.extend((0..round).map(|id| format!("UPDATE{id}:{}", round - id)));
         seen.push(format!("INSERT{round}:0"));

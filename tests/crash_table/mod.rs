@@ -121,6 +121,10 @@ fn killed_at(job: &Job, databases: &[&Database], end: &str) {
     eprintln!("ends at {end}");
     let output = job.program(command.split(' ')).env("FAILPOINTS", format!("{place}={action}")).output();
     assert_eq!(output.status, 137, "{end} was not reached\n{}{}", output.stdout, output.stderr);
+    if command == "copy" {
+        // "-s" to replay passes by the copies, and warns of a pidfile that a process has left behind.
+        fs::remove_file(job.pidfile().with_extension("pid.copy")).unwrap();
+    }
     for database in databases {
         wait_until("the sessions of the ended process are gone", || {
             let sql =

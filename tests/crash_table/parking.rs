@@ -25,11 +25,7 @@ const ROWS: &[(When, &str, &str)] = &[
     (ByReplay, "replay parking::stored", "ok | no reason | no key, pending | 1 named | 1 registered | old log"),
     (ByReplay, "replay parking::parked", "catching-up | parked | no key, pending | 1 named | 1 registered | old log"),
     (Mended, "replay parking::cleared", "catching-up | parked | no key, pending | 1 named | 1 registered | new log"),
-    (
-        ByCopy,
-        "replay parking::stored_by_copy",
-        "catching-up | no reason | no key, pending | 1 named | 1 registered | *",
-    ),
+    (ByCopy, "replay parking::stored_by_copy", "* | no reason | no key, pending | 1 named | 1 registered | *"),
     (ByCopy, "replay parking::parked_by_copy", "catching-up | parked | no key, pending | 1 named | 1 registered | *"),
 ];
 
