@@ -33,14 +33,6 @@ const ROWS: &[(Before, &str, &str, &str)] = &[
         "a b | a b | a:- b:- | - | key | -",
     ),
     (InSync, "subscriber resync a b subscriber::reset", "a b | a b | a:- b:ok | - | key | at its position", RESET),
-    (InSync, "subscriber remove a b subscriber::triggers_restored", SYNCED, ""),
-    (Nothing, "subscriber remove a b subscriber::removed", "a b | a b | b:ok | a | key | at its position", REMOVED),
-    (Waiting, "subscriber remove a b subscriber::unsubscribed", HALF_REMOVED, REMOVED),
-    (Waiting, "subscriber remove a b subscriber::triggers_restored", HALF_REMOVED, REMOVED),
-    (Waiting, "subscriber remove a b subscriber::removed", "a b | a b | b:- | a | key | at its position", REMOVED),
-    (InSync, "provider remove a b provider::released", SYNCED, ""),
-    (Nothing, "provider remove a b provider::removed", "b | b | a:ok b:ok | - | key | at its position", ""),
-    (Nothing, "provider remove a b provider::notified", RELEASED, RELEASED),
     (InSync, "subscriber unregister registration::tables_reset", NO_POSITION, ""),
     (Nothing, "subscriber unregister registration::unregistered", UNREGISTERED, ""),
     (InSync, "subscriber unregister registration::restored", REGISTERED, UNREGISTERED),
@@ -51,6 +43,14 @@ const ROWS: &[(Before, &str, &str, &str)] = &[
         "",
     ),
     (Nothing, "subscriber register registration::position_deleted", UNREGISTERED, REGISTERED),
+    (InSync, "subscriber remove a b subscriber::triggers_restored", SYNCED, ""),
+    (Nothing, "subscriber remove a b subscriber::removed", "a b | a b | b:ok | a | key | at its position", REMOVED),
+    (Waiting, "subscriber remove a b subscriber::unsubscribed", HALF_REMOVED, REMOVED),
+    (Waiting, "subscriber remove a b subscriber::triggers_restored", HALF_REMOVED, REMOVED),
+    (Waiting, "subscriber remove a b subscriber::removed", "a b | a b | b:- | a | key | at its position", REMOVED),
+    (InSync, "provider remove a b provider::released", SYNCED, ""),
+    (Nothing, "provider remove a b provider::removed", "b | b | a:ok b:ok | - | key | at its position", ""),
+    (Nothing, "provider remove a b provider::notified", RELEASED, RELEASED),
 ];
 
 const SYNCED: &str = "a b | a b | a:ok b:ok | - | key | at its position";
@@ -152,5 +152,13 @@ fn command_that_was_ended_can_be_repeated() {
             assert_left(&format!("{end}, and \"{command}\" again"), repeated, &left(&r));
         }
     }
+    // Tables that replay has taken out of the set get their triggers back by the same command.
+    r.start();
+    r.replay_until_in_sync();
+    r.londiste.stop();
+    r.ticker.stop();
+    assert_left("the provider's list", "- | - | - | - | key | at its position", &left(&r));
+    r.londiste.run("subscriber remove a b");
+    assert_left("\"subscriber remove a b\"", "- | - | - | a b | key | at its position", &left(&r));
     synchronize(&r);
 }
