@@ -38,8 +38,9 @@ fn ready() -> Replication {
     let r = r.up();
     r.londiste.run("subscriber restore-triggers t");
     // The copies' snapshots are gone, and so is the reason to look for ticks.
+    let session = r.subscriber.session();
     wait_until("the snapshots are dropped", || {
-        match r.subscriber.value("select count(*) from londiste.subscriber_table where snapshot is not null").as_str() {
+        match session.value("select count(*) from londiste.subscriber_table where snapshot is not null").as_str() {
             "0" => Ok(()),
             n => Err(n.to_owned()),
         }

@@ -125,8 +125,9 @@ fn synchronize(r: &Replication) {
     // The list of tables that "provider remove" has sent comes before the states are looked at.
     r.replay_until_in_sync();
     r.wait_until_ok();
+    let session = r.subscriber.session();
     wait_until("the copies are over", || {
-        let left = r.subscriber.column(
+        let left = session.column(
             "select consumer_id from londiste.table_position
              union all select fkey_name from londiste.subscriber_pending_fkeys
              union all select snapshot from londiste.subscriber_table where snapshot is not null",

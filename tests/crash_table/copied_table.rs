@@ -1,7 +1,7 @@
 //! A table with an index, a trigger of a user and a foreign key from a table outside of the set, which is copied again and again.
 
 use super::{assert_left, killed_at};
-use crate::support::{QUEUE, Replication, assert_same_rows, wait_until};
+use crate::support::{QUEUE, Replication, Session, assert_same_rows, wait_until};
 
 /// What else a round does before the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,9 @@ pub(super) enum Child {
 
 /// The replication between two rounds: replay does not run, the table is `ok`, everything is applied.
 pub(super) struct CopiedTable {
+    // A new session for each statement would cost more than all that is tested.
+    provider: Session,
+    subscriber: Session,
     r: Replication,
     round: u32,
     structure: Vec<String>,
@@ -33,8 +36,10 @@ impl CopiedTable {
         let r = r.up();
         r.subscriber.sql("insert into child values (1), (null)");
         r.londiste.run("subscriber restore-triggers t");
-        let table = CopiedTable { structure: structure(&r), r, round: 0 };
+        let (provider, subscriber) = (r.provider.session(), r.subscriber.session());
+        let mut table = CopiedTable { provider, subscriber, r, round: 0, structure: Vec::new() };
         table.wait_until_nothing_is_left();
+        table.structure = table.structure();
         table.r.londiste.stop();
         table
     }
@@ -46,58 +51,57 @@ impl CopiedTable {
         self.round += 1;
         let (r, round) = (&self.r, self.round);
         if child == Child::Orphaned {
-            r.subscriber.sql("insert into child values (7)");
-            r.provider.sql("delete from t where id = 7");
+            self.subscriber.sql("insert into child values (7)");
+            self.provider.sql("delete from t where id = 7");
         }
-        r.provider
+        self.provider
             .sql(&format!("update t set round = {round}; insert into t values (1000 + {round}, {round}, 'before')"));
-        r.londiste.run("subscriber resync t");
+        self.subscriber.sql(&format!("select londiste.subscriber_set_table_state('{QUEUE}', 'public.t', null, null)"));
         for end in ends {
             if end.starts_with("copy batch::") {
                 self.pass_by();
             }
             killed_at(&r.londiste, &[&r.provider, &r.subscriber], end);
             // What the copy's consumer has to bring, also when the next process is to end in its batch.
-            r.provider.sql(&format!("update t set data = data || '.' where id % 3 = {round} % 3"));
+            self.provider.sql(&format!("update t set data = data || '.' where id % 3 = {round} % 3"));
         }
         assert_left(&ends.join(", "), left, &self.left());
 
-        r.provider.sql(&format!("insert into t values (2000 + {round}, {round}, 'after')"));
+        self.provider.sql(&format!("insert into t values (2000 + {round}, {round}, 'after')"));
+        if child == Child::Orphaned {
+            let reason = "keys (t_id) of public.child that public.t does not have: (7)";
+            r.londiste.log_contains(reason, || r.londiste.start());
+            r.londiste.stop();
+            self.subscriber.sql("delete from child where t_id = 7");
+            self.provider.sql(&format!("insert into t values (7, {round}, 'again')"));
+        }
         r.londiste.start();
         r.wait_until_ok();
-        if child == Child::Orphaned {
-            r.londiste.wait_for_log("keys (t_id) of public.child that public.t does not have: (7)");
-            r.londiste.stop();
-            r.subscriber.sql("delete from child where t_id = 7");
-            r.provider.sql(&format!("insert into t values (7, {round}, 'again')"));
-            r.londiste.start();
-        }
         self.wait_until_nothing_is_left();
         r.replay_until_in_sync();
         assert_same_rows(&r.provider, &r.subscriber, &["t"]);
         r.londiste.stop();
-        r.londiste.run("subscriber restore-triggers t");
-        assert_eq!(structure(r), self.structure, "after the end at {ends:?}");
+        self.subscriber.sql("select londiste.subscriber_restore_all_table_triggers('public.t')");
+        assert_eq!(self.structure(), self.structure, "after the end at {ends:?}");
     }
 
     /// Moves replay's consumer to the newest tick, as replay does in whose set nothing else is. A copy that is not far behind replay
     /// is handed over at once, without a batch of its own.
     fn pass_by(&self) {
         for _ in 0..15 {
-            self.r.provider.sql(&format!("select pgq.force_tick('{QUEUE}')"));
-            self.r.provider.sql(&format!("select pgq.ticker('{QUEUE}')"));
+            self.provider.sql(&format!("select pgq.force_tick('{QUEUE}')"));
+            self.provider.sql(&format!("select pgq.ticker('{QUEUE}')"));
         }
-        let session = self.r.provider.session();
-        while session.value(&format!("select pgq.next_batch('{QUEUE}', 'db1-londiste')")) != "NULL" {
-            session.sql(
+        while self.provider.value(&format!("select pgq.next_batch('{QUEUE}', 'db1-londiste')")) != "NULL" {
+            self.provider.sql(
                 "select pgq.finish_batch(sub_batch) from pgq.subscription, pgq.consumer
                           where co_id = sub_consumer and co_name = 'db1-londiste'",
             );
         }
-        let tick = session.value(
+        let tick = self.provider.value(
             "select sub_last_tick from pgq.subscription, pgq.consumer where co_id = sub_consumer and co_name = 'db1-londiste'",
         );
-        self.r.subscriber.sql(&format!(
+        self.subscriber.sql(&format!(
             "update londiste.completed set last_tick_id = {tick} where consumer_id = 'db1-londiste';
              delete from londiste.completed_tick where consumer_id = 'db1-londiste'"
         ));
@@ -105,15 +109,15 @@ impl CopiedTable {
 
     /// State, rows, indexes and trigger, foreign key, registered consumers of copies.
     fn left(&self) -> String {
-        let state = self.r.subscriber.value("select coalesce(merge_state, '-') from londiste.subscriber_table");
-        let rounds = self.r.subscriber.value("select string_agg(distinct round::text, ' ') from t where id < 1000");
+        let state = self.subscriber.value("select coalesce(merge_state, '-') from londiste.subscriber_table");
+        let rounds = self.subscriber.value("select string_agg(distinct round::text, ' ') from t where id < 1000");
         let rows = match rounds.parse::<u32>() {
             Ok(round) if round == self.round => "new".to_owned(),
             Ok(round) if round + 1 == self.round => "old".to_owned(),
             _ => format!("of rounds {rounds}"),
         };
         let whole: Vec<String> = self.structure.iter().filter(|line| !line.starts_with("key")).cloned().collect();
-        let mut now = structure(&self.r);
+        let mut now = self.structure();
         now.retain(|line| !line.starts_with("key"));
         let structure = if now == whole {
             "whole".to_owned()
@@ -122,7 +126,7 @@ impl CopiedTable {
         } else {
             format!("{now:?}")
         };
-        let key = self.r.subscriber.value(
+        let key = self.subscriber.value(
             "select coalesce((select case when convalidated then 'key' else 'key not valid' end
                                 from pg_constraint where conname = 'child_key'), 'no key')
                     || case when exists (select from londiste.subscriber_pending_fkeys) then ', pending' else '' end
@@ -132,14 +136,14 @@ impl CopiedTable {
     }
 
     fn copy_consumers(&self) -> Vec<String> {
-        self.r.provider.column(
+        self.provider.column(
             "select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer where co_name like '%\\_copy%'",
         )
     }
 
     fn wait_until_nothing_is_left(&self) {
         wait_until("nothing is left of the copy", || {
-            let left = self.r.subscriber.column(
+            let left = self.subscriber.column(
                 "select consumer_id from londiste.table_position
                  union all select consumer_id from londiste.completed where consumer_id like '%\\_copy%'
                  union all select fkey_name from londiste.subscriber_pending_fkeys
@@ -150,16 +154,16 @@ impl CopiedTable {
             if left.is_empty() && consumers.is_empty() { Ok(()) } else { Err(format!("{left:?} {consumers:?}")) }
         });
     }
-}
 
-fn structure(r: &Replication) -> Vec<String> {
-    r.subscriber.column(
-        "select format('key %s %s', pg_get_constraintdef(oid), convalidated) from pg_constraint where conname = 'child_key'
-         union all
-         select format('%s %s', indexdef, i.indisvalid) from pg_indexes, pg_index i
-          where tablename = 't' and i.indexrelid = indexname::regclass
-         union all
-         select 'trigger ' || tgname from pg_trigger where tgrelid = 't'::regclass and not tgisinternal
-         order by 1",
-    )
+    fn structure(&self) -> Vec<String> {
+        self.subscriber.column(
+            "select format('key %s %s', pg_get_constraintdef(oid), convalidated) from pg_constraint where conname = 'child_key'
+             union all
+             select format('%s %s', indexdef, i.indisvalid) from pg_indexes, pg_index i
+              where tablename = 't' and i.indexrelid = indexname::regclass
+             union all
+             select 'trigger ' || tgname from pg_trigger where tgrelid = 't'::regclass and not tgisinternal
+             order by 1",
+        )
+    }
 }

@@ -58,14 +58,15 @@ const CONSUMERS: &str =
     "select count(*) from pgq.subscription join pgq.consumer on co_id = sub_consumer where co_name <> 'db1-londiste'";
 
 fn wait_until_nothing_is_left(r: &Replication) {
+    let (provider, subscriber) = (r.provider.session(), r.subscriber.session());
     wait_until("nothing is left of the parking", || {
-        let left = r.subscriber.column(
+        let left = subscriber.column(
             "select consumer_id from londiste.table_position
              union all select consumer_id from londiste.completed where consumer_id <> 'db1-londiste'
              union all select fkey_name from londiste.subscriber_pending_fkeys
              union all select snapshot from londiste.subscriber_table where snapshot is not null",
         );
-        let consumers = r.provider.value(CONSUMERS);
+        let consumers = provider.value(CONSUMERS);
         if left.is_empty() && consumers == "0" { Ok(()) } else { Err(format!("{left:?} {consumers}")) }
     });
 }
@@ -84,9 +85,10 @@ fn left(r: &Replication, round: usize) -> String {
 }
 
 fn wait_until_parked(r: &Replication) {
+    let session = r.subscriber.session();
     wait_until("the table is parked", || {
         let parked = "select count(*) from londiste.table_position where parked_reason is not null";
-        if r.subscriber.value(parked) == "1" { Ok(()) } else { Err("it is not") }
+        if session.value(parked) == "1" { Ok(()) } else { Err("it is not") }
     });
 }
 

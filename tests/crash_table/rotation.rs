@@ -44,7 +44,11 @@ impl Queue {
     fn settle(&self) {
         self.rotate_each("1 day");
         self.0.ticker.start();
-        wait_until("the second step is done", || if self.step2() == "done" { Ok(()) } else { Err("it is not") });
+        let session = self.0.provider.session();
+        wait_until("the second step is done", || {
+            let sql = "select queue_switch_step2 is not null from pgq.queue";
+            if session.value(sql) == "t" { Ok(()) } else { Err("it is not") }
+        });
         self.0.assert_in_sync();
         self.0.ticker.stop();
     }
