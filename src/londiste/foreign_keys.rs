@@ -116,6 +116,7 @@ impl std::fmt::Display for Failure {
 }
 
 async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<(), Failure> {
+    failpoint!("fkeys::due");
     let added = add_patiently(subscriber, config, fkey).await.map_err(|e| fkey.about(e))?;
     if added == Added::No {
         tell_that_it_waits(fkey);

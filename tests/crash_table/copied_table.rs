@@ -1,6 +1,6 @@
 //! A table with an index, a trigger of a user and a foreign key from a table outside of the set, which is copied again and again.
 
-use super::{assert_left, killed_at};
+use super::{End, assert_left, killed_at};
 use crate::support::{QUEUE, Replication, Session, assert_same_rows, wait_until};
 
 /// What else a round does before the copy.
@@ -44,10 +44,10 @@ impl CopiedTable {
         table
     }
 
-    /// Has the table copied, by a process that ends at these places one after the other; checks what is left; then runs replay and
-    /// checks that all is as after a copy that nothing has disturbed.
+    /// Has the table copied, by processes that end one after the other: the place of each, and what it must leave. Then runs replay,
+    /// and checks that all is as after a copy that nothing has disturbed.
     #[track_caller]
-    pub(super) fn round(&mut self, ends: &[&str], child: Child, left: &str) {
+    pub(super) fn round(&mut self, ends: &[End], child: Child) {
         self.round += 1;
         let (r, round) = (&self.r, self.round);
         if child == Child::Orphaned {
@@ -57,16 +57,15 @@ impl CopiedTable {
         self.provider
             .sql(&format!("update t set round = {round}; insert into t values (1000 + {round}, {round}, 'before')"));
         self.subscriber.sql(&format!("select londiste.subscriber_set_table_state('{QUEUE}', 'public.t', null, null)"));
-        for end in ends {
+        for (end, left) in ends {
             if end.starts_with("copy batch::") {
                 self.pass_by();
             }
             killed_at(&r.londiste, &[&r.provider, &r.subscriber], end);
+            assert_left(end, left, &self.left());
             // What the copy's consumer has to bring, also when the next process is to end in its batch.
             self.provider.sql(&format!("update t set data = data || '.' where id % 3 = {round} % 3"));
         }
-        assert_left(&ends.join(", "), left, &self.left());
-
         self.provider.sql(&format!("insert into t values (2000 + {round}, {round}, 'after')"));
         if child == Child::Orphaned {
             let reason = "keys (t_id) of public.child that public.t does not have: (7)";

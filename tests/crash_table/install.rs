@@ -1,52 +1,73 @@
 //! Ends of the three `install` commands, on empty databases and as upgrades, and of the upgrade at replay's start.
 
-use super::{assert_left, killed_at, places_of};
+use super::{End, assert_left, killed_at, places_of};
 use crate::support::{Database, QUEUE, Replication, wait_until};
 
-/// The command that is repeated, the end, and what is left on empty databases: provider's schemas and queue, subscriber's schema.
-const FRESH: &[(&str, &str, &str)] = &[
-    ("install", "install install::file", "no pgq | no londiste | no queue | no londiste"),
-    ("install", "install install::file 10*off->return", "no pgq | no londiste | no queue | no londiste"),
-    ("install", "install install::pgq", "no pgq | no londiste | no queue | no londiste"),
-    ("install", "install install::pgq_committed", "pgq | no londiste | no queue | no londiste"),
-    ("provider install", "provider install install::provider_pgq", "pgq | no londiste | no queue | no londiste"),
-    ("provider install", "provider install install::file 10*off->return", "pgq | no londiste | no queue | no londiste"),
-    ("provider install", "provider install install::provider_londiste", "pgq | no londiste | no queue | no londiste"),
-    ("provider install", "provider install install::provider_queue", "pgq | no londiste | no queue | no londiste"),
-    ("provider install", "provider install install::provider_committed", "pgq | londiste | queue | no londiste"),
-    ("subscriber install", "subscriber install install::file", "pgq | londiste | queue | no londiste"),
-    ("subscriber install", "subscriber install install::subscriber_londiste", "pgq | londiste | queue | no londiste"),
-    ("subscriber install", "subscriber install install::subscriber_committed", "pgq | londiste | queue | londiste"),
-];
-
-/// The same for an upgrade: which schemas are upgraded, and how many of the two captured tables have new functions.
-const UPGRADE: &[(&str, &str, &str)] = &[
-    ("install", "install install::file", "old pgq | old londiste | 0 tables | old londiste"),
-    ("install", "install install::pgq", "old pgq | old londiste | 0 tables | old londiste"),
-    ("install", "install install::pgq_committed", "pgq | old londiste | 0 tables | old londiste"),
-    ("provider install", "provider install install::provider_pgq", "old pgq | old londiste | 0 tables | old londiste"),
+/// A command, the places where it ends one time after the other, and what is left each time on empty databases: provider's schemas and
+/// queue, subscriber's schema. Then the command is repeated.
+const FRESH: &[(&str, &[End])] = &[
+    (
+        "install",
+        &[
+            ("install install::file", "no pgq | no londiste | no queue | no londiste"),
+            ("install install::file 10*off->return", "no pgq | no londiste | no queue | no londiste"),
+            ("install install::pgq", "no pgq | no londiste | no queue | no londiste"),
+            ("install install::pgq_committed", "pgq | no londiste | no queue | no londiste"),
+        ],
+    ),
     (
         "provider install",
-        "provider install install::provider_queue",
-        "old pgq | old londiste | 0 tables | old londiste",
-    ),
-    ("provider install", "provider install install::provider_committed", "pgq | londiste | 0 tables | old londiste"),
-    ("provider install", "provider install install::capture_refreshed", "pgq | londiste | 1 tables | old londiste"),
-    (
-        "subscriber install",
-        "subscriber install install::subscriber_londiste",
-        "old pgq | old londiste | 0 tables | old londiste",
+        &[
+            ("provider install install::provider_pgq", "pgq | no londiste | no queue | no londiste"),
+            ("provider install install::file 10*off->return", "pgq | no londiste | no queue | no londiste"),
+            ("provider install install::provider_londiste", "pgq | no londiste | no queue | no londiste"),
+            ("provider install install::provider_queue", "pgq | no londiste | no queue | no londiste"),
+            ("provider install install::provider_committed", "pgq | londiste | queue | no londiste"),
+        ],
     ),
     (
         "subscriber install",
-        "subscriber install install::subscriber_committed",
+        &[
+            ("subscriber install install::file", "pgq | londiste | queue | no londiste"),
+            ("subscriber install install::subscriber_londiste", "pgq | londiste | queue | no londiste"),
+            ("subscriber install install::subscriber_committed", "pgq | londiste | queue | londiste"),
+        ],
+    ),
+];
+
+/// The same for an upgrade: which schemas are upgraded, and how many of the two captured tables have new functions; last, what the
+/// repetition leaves.
+const UPGRADE: &[(&str, &[End], &str)] = &[
+    (
+        "replay",
+        &[("replay install::upgraded_by_replay", "old pgq | old londiste | 0 tables | old londiste")],
         "old pgq | old londiste | 0 tables | londiste",
     ),
-    ("replay", "replay install::upgraded_by_replay", "old pgq | old londiste | 0 tables | old londiste"),
+    (
+        "install",
+        &[
+            ("install install::file", "old pgq | old londiste | 0 tables | londiste"),
+            ("install install::pgq", "old pgq | old londiste | 0 tables | londiste"),
+            ("install install::pgq_committed", "pgq | old londiste | 0 tables | londiste"),
+        ],
+        "pgq | old londiste | 0 tables | londiste",
+    ),
+    (
+        "provider install",
+        &[
+            ("provider install install::provider_pgq", "pgq | old londiste | 0 tables | londiste"),
+            ("provider install install::provider_queue", "pgq | old londiste | 0 tables | londiste"),
+            ("provider install install::provider_committed", "pgq | londiste | 0 tables | londiste"),
+            ("provider install install::capture_refreshed", "pgq | londiste | 1 tables | londiste"),
+        ],
+        "pgq | londiste | 2 tables | londiste",
+    ),
 ];
 
 pub(super) fn places() -> Vec<&'static str> {
-    places_of(FRESH.iter().chain(UPGRADE).map(|(_, end, _)| end))
+    let fresh = FRESH.iter().map(|(_, ends)| *ends);
+    let ends = fresh.chain(UPGRADE.iter().map(|(_, ends, _)| *ends));
+    places_of(ends.flatten().map(|(end, _)| end))
 }
 
 /// Runs the command's job until it ends at the place.
@@ -85,16 +106,13 @@ fn fresh(r: &Replication) -> String {
 #[cfg_attr(not(feature = "failpoints"), ignore = "needs a program with --features failpoints")]
 fn nothing_or_all_is_installed_whenever_the_command_ends() {
     let r = Replication::new();
-    let mut last = "";
-    for (command, place, left) in FRESH {
-        if !last.is_empty() && last != *command {
-            repeat(&r, last);
+    for (command, ends) in FRESH {
+        for (place, left) in *ends {
+            end(&r, place);
+            assert_left(place, left, &fresh(&r));
         }
-        last = command;
-        end(&r, place);
-        assert_left(place, left, &fresh(&r));
+        repeat(&r, command);
     }
-    repeat(&r, last);
     let r = r.with_table("t", "id int primary key");
     r.provider.sql("insert into t values (1)");
     r.install();
@@ -138,20 +156,19 @@ fn nothing_or_all_is_upgraded_whenever_the_command_ends() {
     let r = r.up();
     r.ticker.stop();
     r.londiste.stop();
-    for (id, (command, place, left)) in UPGRADE.iter().enumerate() {
-        age(&r);
-        assert_eq!(upgraded(&r), "old pgq | old londiste | 0 tables | old londiste");
-        end(&r, place);
-        assert_left(place, left, &upgraded(&r));
-        // Old functions and new ones work with either schema.
-        r.provider.sql(&format!("insert into t values ({id}); insert into u values ({id})"));
+    age(&r);
+    assert_eq!(upgraded(&r), "old pgq | old londiste | 0 tables | old londiste");
+    let mut id = 0;
+    for (command, ends, repeated) in UPGRADE {
+        for (place, left) in *ends {
+            end(&r, place);
+            assert_left(place, left, &upgraded(&r));
+            // Old functions and new ones work with either schema.
+            id += 1;
+            r.provider.sql(&format!("insert into t values ({id}); insert into u values ({id})"));
+        }
         repeat(&r, command);
-        let now = match *command {
-            "install" => "pgq | old londiste | 0 tables | old londiste",
-            "provider install" => "pgq | londiste | 2 tables | old londiste",
-            _ => "old pgq | old londiste | 0 tables | londiste",
-        };
-        assert_eq!(upgraded(&r), now, "after {place}");
+        assert_left(command, repeated, &upgraded(&r));
     }
     r.start();
     r.assert_in_sync();

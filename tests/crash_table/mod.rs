@@ -2,8 +2,9 @@
 //!
 //! A place is `failpoint!("room::step")` in the source; the process ends there when its environment says so (see
 //! `src/failpoint.rs`). Each file here has the rows of one or two phases: the place, and what both databases must show after the
-//! end. After each row the same command, or replay, runs again: both sides must then be equal, nothing may have been applied
-//! twice, and nothing may be left behind. One pair of databases serves all rows of a file.
+//! end. The next process takes up what was left, and ends at the next place; after a list of such ends a process runs undisturbed.
+//! Then both sides must be equal, nothing may have been applied twice, and nothing may be left behind. One pair of databases
+//! serves all rows of a test.
 //!
 //! | phase | steps, in their order | rows in |
 //! |---|---|---|
@@ -84,6 +85,9 @@ const PHASES: [Phase; 9] = [
         commands::places,
     ),
 ];
+
+/// Where a process ends, see [`killed_at`]; and what is left then, see [`assert_left`].
+type End = (&'static str, &'static str);
 
 #[test]
 fn every_place_in_the_source_has_its_row() {
