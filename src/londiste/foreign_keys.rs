@@ -55,6 +55,27 @@ pub(crate) async fn drop_all(subscriber: &Db, name: &FqName) -> Result<()> {
     Ok(())
 }
 
+/// Drops the keys from and to the table that were restored since [`drop_all`], in the transaction that takes the table out of `ok`:
+///
+/// 1. The keys of a table that is to be parked are dropped. The table is still `ok`.
+/// 2. The task that restores keys finds them pending and their tables `ok`, and adds them.
+/// 3. The table is parked, with a key that refuses rows of other tables.
+///
+/// Rule: the caller has stored the new state in `tx`, and the pending rows are locked here. Step 2 has a pending row locked while the
+/// key is added, so it is over before this looks for keys, or it begins after the caller's commit and reads the new state.
+///
+/// Takes the locks of [`drop_all`] until the caller ends the transaction, and waits as long for each; a lock that is not granted is
+/// SQLSTATE 55P03.
+pub(crate) async fn drop_restored(tx: &Db, name: &FqName) -> Result<()> {
+    tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
+    stored::lock_of(tx, name).await?;
+    for fkey in stored::active(tx, name).await? {
+        tracing::info!("Dropping fkey: {}", fkey.name);
+        stored::put_aside(tx, &fkey).await?;
+    }
+    Ok(())
+}
+
 /// [`restore_in`] in a session of its own.
 pub(crate) async fn restore(config: config::Londiste, pending: Vec<PendingFkey>, abort: Abort) -> Result<Restored> {
     let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, &config.common.job_name, &abort).await?;

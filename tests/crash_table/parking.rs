@@ -1,7 +1,7 @@
 //! Ends while a table is parked by replay or by its copy, and on its way back.
 
 use super::{End, assert_left, killed_at, places_of};
-use crate::support::{Replication, assert_same_rows, wait_until};
+use crate::support::{Replication, Session, assert_same_rows, wait_until};
 
 /// When the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,15 @@ const PARKINGS: &[(When, &[End])] = &[
 ];
 
 /// Between the drop of the keys and the new state there is time for the other task to restore the key of a table that is still `ok`.
-const KEY_COMES_BACK: &str = "replay parking::parked return;fkeys::due=sleep(1500);parking::fkeys_dropped=sleep(4000)";
+const KEY_COMES_BACK: &str = "replay parking::parked return;parking::fkeys_dropped=sleep(4000)";
+
+/// A session that keeps everybody from adding the key, for two seconds: until the keys are dropped and the pause has begun.
+fn hold_key_back(r: &Replication) -> Session {
+    let session = r.subscriber.session();
+    session.sql("set idle_in_transaction_session_timeout = '2s'");
+    session.sql("begin; lock table child in share mode");
+    session
+}
 
 pub(super) fn places() -> Vec<&'static str> {
     places_of(PARKINGS.iter().flat_map(|(_, ends)| *ends).map(|(end, _)| end))
@@ -136,7 +144,9 @@ fn table_is_parked_and_comes_back_whenever_a_process_ends() {
             r.subscriber.sql("alter table t rename column b to a");
         }
         for (end, expected) in *ends {
+            let held = (*end == KEY_COMES_BACK).then(|| hold_key_back(&r));
             killed_at(&r.londiste, &databases, end);
+            drop(held);
             assert_left(end, expected, &left(&r, round));
         }
 

@@ -3,7 +3,8 @@
 //! 1. The table's foreign keys are dropped, as for a copy: the tables at their other ends go on without this table.
 //! 2. A consumer name for the table is stored on the subscriber. The table is still `ok`.
 //! 3. The consumer is registered on the provider, at the tick where the batch begins.
-//! 4. State `catching-up`, the consumer's tick and the reason are stored, in one transaction.
+//! 4. State `catching-up`, the consumer's tick and the reason are stored, in one transaction, which also drops a key that was
+//!    restored since step 1.
 //! 5. The provider gives the batch again, which is applied without this table. The next table with a fault is parked in
 //!    the same way.
 //!
@@ -62,6 +63,7 @@ impl Replay {
         failpoint!("parking::registered");
         let tx = subscriber.begin("park a table", "begin").await?;
         if tables::transition(&tx, &queue, table, TableState::CatchingUp, Actor::Replay).await? == Moved::Moved {
+            foreign_keys::drop_restored(&tx, &name).await?;
             completed::set_last_tick(&tx, &consumer.name, Some(batch.prev_tick)).await?;
             parking::store(&tx, &queue, &name, &fault).await?;
             failpoint!("parking::stored");
