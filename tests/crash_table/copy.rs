@@ -65,7 +65,9 @@ pub(super) fn places_of_hand_over() -> Vec<&'static str> {
 
 fn each(copies: &[&[End]]) {
     let mut table = CopiedTable::new();
-    copies.iter().for_each(|ends| table.round(ends, Child::Fits));
+    for ends in copies {
+        table.round(ends, Child::Fits);
+    }
 }
 
 #[test]
