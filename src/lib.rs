@@ -25,6 +25,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`error`], [`task`] | the error type: what, where, why, what to do; which faults pass by themselves; who owns tasks |
+//! | [`failpoint`] | the places where tests end the process; nothing in a release |
 //! | [`config`], [`pg`] | ini files into typed values; sessions, names, catalog, installation of SQL |
 //! | [`job`], [`pgq`] | loop, signals, daemon, pidfile, log; ticks, batches, events as a client sees them |
 //! | [`pgqadm`], [`londiste`] | the two programs' commands |
@@ -45,6 +46,7 @@
 pub mod cli;
 pub mod config;
 pub mod error;
+mod failpoint;
 mod job;
 pub mod londiste;
 pub mod pg;

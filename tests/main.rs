@@ -16,6 +16,7 @@ mod capture;
 mod cli;
 mod compat;
 mod config;
+mod crash_table;
 mod harness;
 mod least_privilege;
 mod londiste;

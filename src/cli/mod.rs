@@ -28,9 +28,11 @@ use self::options::Options;
 use self::print::{print, show, tell};
 use self::process::{Config, Ending};
 use crate::config::File;
+use crate::failpoint;
 
 /// Runs the program and returns its exit status. The first argument is the name that the program was called by.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    failpoint::read_environment();
     let args: Vec<OsString> = args.into_iter().collect();
     let caller = Caller::new(args.first().map_or(OsStr::new(""), OsString::as_os_str));
     let result = run(args, &caller);

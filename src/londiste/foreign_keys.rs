@@ -14,6 +14,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
+use crate::failpoint::failpoint;
 use crate::pg::{Db, FqName, Sql, sql, text};
 use crate::task::Abort;
 use crate::text::{Lines, shown};
@@ -47,7 +48,30 @@ pub(crate) async fn drop_all(subscriber: &Db, name: &FqName) -> Result<()> {
         let tx = subscriber.begin("drop a foreign key", "begin").await?;
         tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
         stored::put_aside(&tx, &fkey).await?;
+        failpoint!("fkeys::put_aside");
         tx.commit("drop a foreign key").await?;
+        failpoint!("fkeys::dropped");
+    }
+    Ok(())
+}
+
+/// Drops the keys from and to the table that were restored since [`drop_all`], in the transaction that takes the table out of `ok`:
+///
+/// 1. The keys of a table that is to be parked are dropped. The table is still `ok`.
+/// 2. The task that restores keys finds them pending and their tables `ok`, and adds them.
+/// 3. The table is parked, with a key that refuses rows of other tables.
+///
+/// Rule: the caller has stored the new state in `tx`, and the pending rows are locked here. Step 2 has a pending row locked while the
+/// key is added, so it is over before this looks for keys, or it begins after the caller's commit and reads the new state.
+///
+/// Takes the locks of [`drop_all`] until the caller ends the transaction, and waits as long for each; a lock that is not granted is
+/// SQLSTATE 55P03.
+pub(crate) async fn drop_restored(tx: &Db, name: &FqName) -> Result<()> {
+    tx.limit_lock_wait(Some(LOCK_WAIT)).await?;
+    stored::lock_of(tx, name).await?;
+    for fkey in stored::active(tx, name).await? {
+        tracing::info!("Dropping fkey: {}", fkey.name);
+        stored::put_aside(tx, &fkey).await?;
     }
     Ok(())
 }
@@ -86,6 +110,7 @@ pub(crate) async fn restore_in(
                 Lines(&reason),
             );
             stored::remember_failure(subscriber, fkey, &reason).await?;
+            failpoint!("fkeys::failure_stored");
         }
     }
     Ok(restored)
@@ -112,6 +137,7 @@ impl std::fmt::Display for Failure {
 }
 
 async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> Result<(), Failure> {
+    failpoint!("fkeys::due");
     let added = add_patiently(subscriber, config, fkey).await.map_err(|e| fkey.about(e))?;
     if added == Added::No {
         tell_that_it_waits(fkey);
@@ -126,6 +152,7 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
         }
         let is_violation = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
         let offending = if is_violation { offending_keys(subscriber, fkey).await? } else { None };
+        failpoint!("fkeys::violated");
         // A key that is not valid still refuses new rows, and so would stop replay: it is dropped.
         let tx = subscriber.begin("drop a foreign key", "begin").await?;
         tx.limit_lock_wait(config.lock_timeout).await?;
@@ -136,6 +163,7 @@ async fn restore_one(subscriber: &Db, config: &config::Londiste, fkey: &PendingF
         );
         tx.with_users_path(tx.batch("drop a foreign key", drop)).await.map_err(|e| fkey.about(e))?;
         tx.commit("drop a foreign key").await?;
+        failpoint!("fkeys::taken_back");
         return Err(Failure { error: fkey.about(error), offending });
     }
     Ok(forget(subscriber, config, fkey).await?)
@@ -226,7 +254,9 @@ async fn add(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) -> 
         tx.rollback("give up a foreign key").await?;
         return Ok(Added::No);
     }
+    failpoint!("fkeys::created");
     tx.commit("create a foreign key").await?;
+    failpoint!("fkeys::added");
     Ok(Added::of(at_once))
 }
 
@@ -241,7 +271,10 @@ async fn validate(subscriber: &Db, fkey: &PendingFkey) -> Result<()> {
     let sql = sql!("alter table {table} validate constraint {name}", table = table, name = name);
     let tx = subscriber.begin(ACTION, "begin").await?;
     tx.with_users_path(tx.batch(ACTION, sql)).await?;
-    tx.commit(ACTION).await
+    failpoint!("fkeys::checked");
+    tx.commit(ACTION).await?;
+    failpoint!("fkeys::validated");
+    Ok(())
 }
 
 /// The first [`KEYS_SHOWN`] values of the key that the referenced table does not have, as a text for the log; `None`
@@ -295,7 +328,10 @@ async fn forget(subscriber: &Db, config: &config::Londiste, fkey: &PendingFkey) 
     if validated(&tx, fkey).await? == Some(true) {
         stored::forget(&tx, fkey).await?;
     }
-    tx.commit("forget a pending foreign key").await
+    failpoint!("fkeys::deleted");
+    tx.commit("forget a pending foreign key").await?;
+    failpoint!("fkeys::forgotten");
+    Ok(())
 }
 
 fn tell_that_it_waits(fkey: &PendingFkey) {

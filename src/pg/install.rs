@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::{Db, Sql, sql, text};
 use crate::error::{Error, INSTALL, Result};
+use crate::failpoint::failpoint;
 
 /// The release of this program, which is also the version of the schemas that it installs.
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -103,6 +104,7 @@ impl Schema {
         .await?;
         for (name, sql) in self.files {
             tx.batch(INSTALL, *sql).await.map_err(|e: Error| e.about(format!("file {name}")))?;
+            failpoint!("install::file");
         }
         let sql = sql!(
             "comment on function {schema}.rlondiste_version() is {hash}",

@@ -9,6 +9,7 @@ use std::fmt;
 use tracing::{info, warn};
 
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::pg::Db;
 use crate::pg::install::{Installed, Schema, plpgsql};
 
@@ -99,7 +100,9 @@ pub(crate) async fn find(db: &Db) -> Result<Found> {
 pub(crate) async fn install(db: &Db) -> Result<Found> {
     let tx = db.begin("start the installation", "begin").await?;
     let found = install_in(&tx, Old::Upgrade).await?;
+    failpoint!("install::pgq");
     tx.commit("commit the installation").await?;
+    failpoint!("install::pgq_committed");
     Ok(found)
 }
 

@@ -17,6 +17,7 @@ use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
 use super::{captured_tables, rotation, warnings};
 use crate::error::{Report, Result};
+use crate::failpoint::failpoint;
 use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::{Db, FqName, Sql, sql};
 
@@ -24,6 +25,7 @@ use crate::pg::{Db, FqName, Sql, sql};
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
 
 const ROTATE: &str = "pgq.maint_rotate_tables_step1";
+const ROTATED: &str = "pgq.maint_rotate_tables_step2";
 const RETRY: &str = "pgq.maint_retry_events";
 const VACUUM: &str = "vacuum";
 
@@ -86,13 +88,20 @@ impl<'a> Maintenance<'a> {
             (VACUUM, _) => Ok(()),
             (RETRY, _) => self.retry(db).await,
             (ROTATE, [queue]) => {
+                failpoint!("rotation::due");
                 call(db, "rotate the event tables", operation).await?;
+                failpoint!("rotation::step1");
                 let now = rotation::turns(db).await?;
                 // The function's answer differs between versions of PgQ.
                 if now.get(queue) != turns.get(queue) {
                     info!("{}Rotating {queue}", self.settings.label);
                 }
                 *turns = now;
+                Ok(())
+            }
+            (ROTATED, []) => {
+                call(db, "rotate the event tables", operation).await?;
+                failpoint!("rotation::step2");
                 Ok(())
             }
             (captured_tables::MAINTAIN, [queue, table]) => {
@@ -203,7 +212,7 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
         read(LISTED).await?
     } else {
         let mut list = read(QUEUES).await?;
-        list.push(simple("pgq.maint_rotate_tables_step2"));
+        list.push(simple(ROTATED));
         list
     };
     // The list of PgQ 3 leaves it out, because pgqd moves retry events at a period of its own.

@@ -4,6 +4,7 @@ use tracing::{info, warn};
 
 use super::captured_tables;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::job::Output;
 use crate::pg::{Db, int4, text};
 use crate::pgq;
@@ -68,7 +69,9 @@ pub(super) async fn run(db: &Db, queue: &str) -> Result<Output> {
         .await
         .map_err(|e| e.about(format!("queue \"{queue}\"")))?
         .get(0);
+    failpoint!("rebase::changed");
     tx.commit(ACTION).await?;
+    failpoint!("rebase::committed");
     if changed == 0 {
         info!("Queue {queue} is in order, nothing was changed");
         return Ok(Output::none());

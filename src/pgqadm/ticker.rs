@@ -17,6 +17,7 @@ use super::reminders::Reminders;
 use super::tick_lock::{self, Wait};
 use super::tick_rule::{LastTick, Rule, Ticked, need_tick, pause};
 use crate::error::{Error, Report, Result};
+use crate::failpoint::failpoint;
 use crate::job::{Control, Stats, Work, Worked};
 use crate::pg::{Db, Sql, int4, sql};
 use crate::pgq::install::{Found, find};
@@ -138,7 +139,9 @@ impl<'a> Ticker<'a> {
         if !self.counter_is_right(session, row).await? {
             return Ok(Ticked::NotDue);
         }
+        failpoint!("tick::due");
         let ticked = session.tick(&row.name).await?;
+        failpoint!("tick::made");
         let queue = self.queues.entry(row.id).or_default();
         queue.last = Some(LastTick::after(&row.rule, queue.last, row.event_seq, ticked, Instant::now()));
         self.stats.add("ticks", u64::from(ticked == Ticked::Made));

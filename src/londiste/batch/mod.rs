@@ -22,6 +22,7 @@ use super::state::completed::{self, Advanced, Position, Standing};
 use super::state::skips::{self, Skips};
 use crate::config;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::pg::{Db, FqName, Sql, sql};
 use crate::pgq::consumer::{self, Consumer, Join};
 use crate::pgq::{Batch, TickId, event};
@@ -106,6 +107,7 @@ pub(crate) async fn process<E: BatchExtras>(
     extras: &mut E,
 ) -> Result<Processed> {
     let Reader { provider, subscriber, consumer, job } = *reader;
+    failpoint!("batch::opened");
     // The four queries run side by side, since a small batch takes little more time than its round trips.
     let looked = tokio::try_join!(
         completed::position(subscriber, &consumer.name),
@@ -124,6 +126,7 @@ pub(crate) async fn process<E: BatchExtras>(
     match completed::standing(stored.as_ref(), batch, &ends) {
         Standing::Apply => {}
         Standing::Done => {
+            failpoint!("batch::found_done");
             consumer.finish_batch(provider, batch).await?;
             return Ok(Processed::AlreadyDone);
         }
@@ -158,6 +161,7 @@ pub(crate) async fn process<E: BatchExtras>(
     if turn == Turn::Overtaken {
         return Ok(Processed::ComesAgain);
     }
+    failpoint!("batch::begun");
     let applied = match Box::pin(applier.apply(events, &wanted.filters, &tx)).await {
         Ok(applied) => applied,
         Err(error) => {
@@ -180,11 +184,13 @@ pub(crate) async fn process<E: BatchExtras>(
         tx.rollback("give up the batch").await?;
         return Ok(altered());
     }
+    failpoint!("batch::applied");
     extras.after(&tx, &applied, &sql).await?;
     skips.mark(&tx, job, batch).await?;
     if let Some(reading) = reading {
         reading.commit("read the events of the batch").await?;
     }
+    failpoint!("batch::extras_written");
     let from = stored.map(|position| position.tick);
     match completed::advance(&tx, &consumer.name, from, batch.cur_tick, ends.cur_time.as_deref()).await? {
         Advanced::Moved => {}
@@ -193,9 +199,12 @@ pub(crate) async fn process<E: BatchExtras>(
             return Ok(Processed::ComesAgain);
         }
     }
+    failpoint!("batch::tick_stored");
     tx.commit("commit the batch").await?;
+    failpoint!("batch::committed");
     extras.committed(found);
     consumer.finish_batch(provider, batch).await?;
+    failpoint!("batch::finished");
     Ok(Processed::Applied(Box::new(applied)))
 }
 

@@ -8,6 +8,7 @@ use super::super::context::Context;
 use super::super::schema;
 use super::super::state::provider_queue;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::pg::{self, Db, text};
 use crate::pgq;
 
@@ -18,10 +19,15 @@ pub(crate) async fn provider(context: &Context<'_>) -> Result<()> {
     context
         .change(&db, async |tx: &Db| {
             pgq::install::ensure_installed_in(tx).await?;
+            failpoint!("install::provider_pgq");
             schema::install(tx).await?;
-            provider_queue::create(tx, context.queue()).await.map(drop)
+            failpoint!("install::provider_londiste");
+            provider_queue::create(tx, context.queue()).await?;
+            failpoint!("install::provider_queue");
+            Ok(())
         })
         .await?;
+    failpoint!("install::provider_committed");
     if context.config.fake { Ok(()) } else { refresh_capture(&db).await }
 }
 
@@ -31,6 +37,7 @@ pub(crate) async fn provider(context: &Context<'_>) -> Result<()> {
 async fn refresh_capture(db: &Db) -> Result<()> {
     for (queue, table) in provider_queue::all_captured(db).await? {
         if provider_queue::maintain(db, &queue, &table).await? {
+            failpoint!("install::capture_refreshed");
             info!("Refreshed the capture of {table} in queue {queue}");
         }
     }
@@ -47,9 +54,13 @@ pub(crate) async fn subscriber(context: &Context<'_>) -> Result<()> {
                 None => pg::install::plpgsql(tx).await?,
                 Some(queue) => mirror_queue(tx, queue).await?,
             }
-            schema::install(tx).await
+            schema::install(tx).await?;
+            failpoint!("install::subscriber_londiste");
+            Ok(())
         })
-        .await
+        .await?;
+    failpoint!("install::subscriber_committed");
+    Ok(())
 }
 
 /// Creates the queue on the subscriber that replay writes applied events and ticks into; a new queue has no ticker of

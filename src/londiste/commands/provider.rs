@@ -12,6 +12,7 @@ use super::selection::{self, Match};
 use super::seqs;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::job::Output;
 use crate::pg::catalog::{self, RelationKind, TableEntry, Trigger};
 use crate::pg::{Db, FqName};
@@ -70,9 +71,12 @@ async fn add(context: &Context<'_>, tables: &Selection, how: &HowToCapture) -> R
         tracing::info!("Adding {table}");
         let added = context
             .change_table(&db, table, TableLock::Writers, async |tx: &Db| {
-                provider_queue::add(tx, context.queue(), table, functions, how).await
+                provider_queue::add(tx, context.queue(), table, functions, how).await?;
+                failpoint!("provider::captured");
+                Ok(())
             })
             .await;
+        failpoint!("provider::added");
         match Outcome::of(&db, added)? {
             Outcome::Done => warn_of_triggers(context, table, capture, after_triggers.get(table)),
             Outcome::Logged => failed = true,
@@ -196,13 +200,17 @@ async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
         tracing::info!("Removing {table}");
         let removed = context
             .change_table(&db, &table, TableLock::Everybody, async |tx: &Db| {
-                provider_queue::remove(tx, context.queue(), &table).await
+                provider_queue::remove(tx, context.queue(), &table).await?;
+                failpoint!("provider::released");
+                Ok(())
             })
             .await;
+        failpoint!("provider::removed");
         failed |= Outcome::of(&db, removed)?.is_failed();
     }
     // Sent even when no table was removed: so the command can be repeated after it was interrupted before this event.
     context.change(&db, async |tx: &Db| provider_queue::notify_change(tx, context.queue()).await).await?;
+    failpoint!("provider::notified");
     Ok(Output::none().failed(failed))
 }
 

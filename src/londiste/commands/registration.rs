@@ -10,6 +10,7 @@ use super::super::state::foreign_keys as stored_fkeys;
 use super::super::state::{completed, provider_queue, tables};
 use super::put_aside;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::job::Output;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::Consumer;
@@ -23,8 +24,10 @@ pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
     context
         .change(&provider, async |tx: &Db| {
             if consumer.register(tx).await? {
+                failpoint!("registration::registered");
                 let name = context.consumer();
                 context.change(&subscriber, async |tx: &Db| completed::set_last_tick(tx, name, None).await).await?;
+                failpoint!("registration::position_deleted");
             }
             Ok(())
         })
@@ -33,7 +36,8 @@ pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
 }
 
 /// Unregisters the consumer and those of its copies. First sets all tables to `-`, since the queue keeps no events for
-/// them any more; last restores their foreign keys and triggers. Fails when the consumer is not registered.
+/// them any more, and restores their foreign keys and triggers. The job's own consumer is unregistered last: without it the
+/// command fails, so until then the command can be repeated. Fails when the consumer is not registered.
 pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let consumers = registered(context, &provider).await?;
@@ -58,26 +62,38 @@ pub(crate) async fn unregister(context: &Context<'_>) -> Result<Output> {
             Ok(())
         })
         .await?;
-    for consumer in &consumers {
-        // Not in one transaction: a copy that ends at this moment unregisters its consumer itself. The job's own
-        // consumer is the last one, so that the command can be repeated after it was interrupted.
+    failpoint!("registration::tables_reset");
+    let (own, of_copies): (Vec<_>, Vec<_>) = consumers.iter().partition(|c| c.name == context.consumer());
+    unregister_each(context, &provider, &of_copies).await?;
+    let failed = !context.config.fake && restore(context, &subscriber, &tables).await?;
+    failpoint!("registration::restored");
+    unregister_each(context, &provider, &own).await?;
+    failpoint!("registration::unregistered");
+    Ok(Output::none().failed(failed))
+}
+
+/// Each in a transaction of its own: a copy that ends at this moment unregisters its consumer itself.
+async fn unregister_each(context: &Context<'_>, provider: &Db, consumers: &[&Consumer]) -> Result<()> {
+    for consumer in consumers {
         if context.config.fake {
-            context.change(&provider, async |tx: &Db| consumer.unregister(tx).await).await?;
+            context.change(provider, async |tx: &Db| consumer.unregister(tx).await).await?;
         } else {
-            consumer.unregister(&provider).await?;
+            consumer.unregister(provider).await?;
         }
     }
-    if context.config.fake {
-        return Ok(Output::none());
-    }
-    // Restores what was dropped for copies. The tables stay subscribed: their next copy drops it again.
-    let pending = stored_fkeys::pending_of(&subscriber, &tables).await?;
-    let mut failed = put_aside::restore_fkeys(context, &subscriber, &pending).await? == Restored::SomeFailed;
-    for table in &tables {
+    Ok(())
+}
+
+/// Restores the foreign keys and triggers that were dropped for copies of these tables. The tables stay subscribed: their next copy
+/// drops them again. Returns whether some failed.
+async fn restore(context: &Context<'_>, subscriber: &Db, tables: &[FqName]) -> Result<bool> {
+    let pending = stored_fkeys::pending_of(subscriber, tables).await?;
+    let mut failed = put_aside::restore_fkeys(context, subscriber, &pending).await? == Restored::SomeFailed;
+    for table in tables {
         context.proceed()?;
-        failed |= put_aside::restore_triggers(context, &subscriber, table).await?.is_failed();
+        failed |= put_aside::restore_triggers(context, subscriber, table).await?.is_failed();
     }
-    Ok(Output::none().failed(failed))
+    Ok(failed)
 }
 
 /// The registered consumers of this job: those of copies, whether they run or not, and last the job's own.

@@ -11,6 +11,7 @@ use super::selection::Pattern;
 use super::structure;
 use crate::config::ApplyRole;
 use crate::error::Result;
+use crate::failpoint::failpoint;
 use crate::job::Output;
 use crate::pg::catalog::{self, Rule};
 use crate::pg::name::quote_ident;
@@ -199,10 +200,16 @@ async fn add_one(context: &Context<'_>, db: &Db, table: &FqName, mode: CopyMode)
     let added = context
         .change_table(db, table, TableLock::Everybody, async |tx: &Db| {
             tables::subscribe(tx, context.queue(), table, rows).await?;
+            failpoint!("subscriber::subscribed");
             // The triggers would fire for the rows of the copy. "restore-triggers" restores them.
-            if rows == Rows::Equal { Ok(()) } else { triggers::put_aside(tx, table).await }
+            if rows != Rows::Equal {
+                triggers::put_aside(tx, table).await?;
+                failpoint!("subscriber::triggers_dropped");
+            }
+            Ok(())
         })
         .await;
+    failpoint!("subscriber::added");
     Outcome::of(db, added)
 }
 

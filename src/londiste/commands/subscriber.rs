@@ -19,6 +19,7 @@ use super::command::{Selection, Subscriber};
 use super::listing::as_text;
 use super::{install, put_aside, registration, selection, seqs, skip_event, status, structure, subscribe, wait};
 use crate::error::Result;
+use crate::failpoint::failpoint;
 use crate::job::Output;
 use crate::pg::catalog;
 use crate::pg::{Db, FqName};
@@ -175,52 +176,63 @@ async fn ok_holds(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool>
     Ok(holds)
 }
 
+/// Unsubscribes from tables, and restores their triggers and foreign keys; also of tables that are not subscribed any more:
+/// the command may have ended after it had unsubscribed, and is repeated.
 async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
     let db = context.subscriber().await?;
     let subscribed = tables::load(&db, context.queue()).await?;
-    let have: Vec<FqName> = subscribed.iter().map(|t| t.name.clone()).collect();
+    let mut have: Vec<FqName> = subscribed.iter().map(|t| t.name.clone()).collect();
+    have.extend(triggers::abandoned(&db).await?);
     let wanted = selection::union(&tables.matches(&have));
     let existing = catalog::relations(&db, &wanted).await?;
     let mut failed = false;
-    let mut gone = Vec::new();
     for table in wanted {
         context.proceed()?;
-        tracing::info!("Removing: {table}");
         let state = subscribed.iter().find(|t| t.name == table).map(|t| t.state);
+        if state.is_some() {
+            tracing::info!("Removing: {table}");
+        } else {
+            tracing::info!("Restoring the triggers of {table}, which is not subscribed any more");
+        }
         let removed = if existing.contains_key(&table) {
             remove_existing(context, &db, &table, state).await
         } else {
             context.change(&db, async |tx: &Db| tables::unsubscribe(tx, context.queue(), &table).await).await
         };
-        match Outcome::of(&db, removed)? {
-            Outcome::Done => gone.push(table),
-            Outcome::Logged => failed = true,
-        }
+        failed |= Outcome::of(&db, removed)?.is_failed();
     }
-    if !gone.is_empty() && !context.config.fake {
+    if !context.config.fake {
         let mut pending = stored_fkeys::restorable(&db, context.queue()).await?;
-        pending.retain(|fkey| fkey.touches(&gone));
+        let ends: Vec<FqName> = pending.iter().flat_map(|f| [f.from_table.clone(), f.to_table.clone()]).collect();
+        let meant = selection::union(&tables.matches(&ends));
+        pending.retain(|fkey| fkey.touches(&meant));
         failed |= put_aside::restore_fkeys(context, &db, &pending).await? == Restored::SomeFailed;
     }
     Ok(Output::none().failed(failed))
 }
 
+/// `state` is that of a subscribed table; `None` for a table of which only the triggers are to be restored.
 async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, state: Option<TableState>) -> Result<()> {
     let is_ok = state == Some(TableState::Ok);
     let unsubscribe = async |tx: &Db| tables::unsubscribe(tx, context.queue(), table).await;
     // A running copy holds ACCESS EXCLUSIVE on the table. Replay ends the copy once the table is not subscribed any
     // more.
-    if !is_ok {
+    if state.is_some() && !is_ok {
         context.change(db, unsubscribe).await?;
+        failpoint!("subscriber::unsubscribed");
     }
     context
         .change_table(db, table, TableLock::Writers, async |tx: &Db| {
             if is_ok {
                 unsubscribe(tx).await?;
             }
-            triggers::restore_all(tx, table).await
+            triggers::restore_all(tx, table).await?;
+            failpoint!("subscriber::triggers_restored");
+            Ok(())
         })
-        .await
+        .await?;
+    failpoint!("subscriber::removed");
+    Ok(())
 }
 
 async fn resync(context: &Context<'_>, tables: &Selection) -> Result<Output> {
@@ -244,6 +256,7 @@ async fn resync(context: &Context<'_>, tables: &Selection) -> Result<Output> {
                 tracing::info!("Resyncing {table}");
                 let only = std::slice::from_ref(&table);
                 let done = context.change(&db, async |tx: &Db| tables::reset(tx, context.queue(), only).await).await;
+                failpoint!("subscriber::reset");
                 failed |= Outcome::of(&db, done)?.is_failed();
             }
         }

@@ -13,6 +13,7 @@ use super::super::state::{completed, parking};
 use super::shared::{Goal, Sessions};
 use super::table_copy::{BUSY_PAUSE, Copy, Step};
 use crate::error::{Error, Reaction, Result};
+use crate::failpoint::failpoint;
 use crate::job::Stats;
 use crate::pg::{Db, Sql};
 use crate::pgq::consumer::{self, Join};
@@ -52,6 +53,7 @@ impl Copy {
             return self.apply(sessions, (applier, pace), table, &batch).await;
         }
         if self.change_state(subscriber, table, TableState::WannaSync(batch.cur_tick)).await? == Moved::Moved {
+            failpoint!("hand_over::wanna_sync");
             self.shared.changes.announce();
             if replay.is_some_and(|replay| replay >= batch.cur_tick) {
                 // Replay is past this tick, and an idle queue may have no other one for it.
@@ -114,6 +116,7 @@ impl Copy {
             }
         };
         if self.change_state(subscriber, table, to).await? == Moved::Moved {
+            failpoint!("hand_over::ok");
             self.shared.changes.announce();
         }
         Ok(Step::Again)
@@ -200,6 +203,7 @@ impl BatchExtras for CatchUp<'_> {
     async fn after(&mut self, tx: &Db, _: &Applied, _: &Sql) -> Result<()> {
         if self.table.is_parked() {
             parking::clear(tx, &self.copy.consumer.queue, &self.copy.table).await?;
+            failpoint!("parking::cleared");
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::super::state::{completed, copy_consumer};
 use crate::error::Result;
+use crate::failpoint::failpoint;
 use crate::pg::{Db, FqName};
 use crate::pgq::consumer::Consumer;
 
@@ -20,9 +21,12 @@ pub(super) async fn forget(provider: &Db, subscriber: &Db, consumer: &Consumer, 
     if copy_consumer::hold_unused(&tx, &consumer.queue, table, &consumer.name).await? {
         if consumer.position(provider).await?.is_some() {
             consumer.unregister(provider).await?;
+            failpoint!("copy::unregistered");
         }
         completed::set_last_tick(&tx, &consumer.name, None).await?;
         copy_consumer::forget(&tx, &consumer.queue, table, &consumer.name).await?;
     }
-    tx.commit("forget the copy's consumer").await
+    tx.commit("forget the copy's consumer").await?;
+    failpoint!("copy::forgotten");
+    Ok(())
 }

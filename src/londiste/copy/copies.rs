@@ -24,6 +24,7 @@ use super::table_copy::Copy;
 use super::throttle::Throttle;
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
+use crate::failpoint::failpoint;
 use crate::job::Control;
 use crate::pg::{Db, FqName, text_array};
 use crate::pgq::consumer::Consumer;
@@ -302,7 +303,9 @@ impl Copies {
         if let Some(since) = since {
             sources::store(&tx, queue, &[(&table.name, since)]).await?;
         }
+        failpoint!("copy::named");
         tx.commit("start the copy").await?;
+        failpoint!("copy::begun");
         tracing::info!("Table {} status changed to '{}'", table.name, TableState::InCopy);
         Ok(Moved::Moved)
     }

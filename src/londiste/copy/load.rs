@@ -3,6 +3,7 @@
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::pg::catalog;
 use crate::pg::{Db, FqName, Sql, Tx, sql, text};
 use crate::pgq::snapshot::Snapshot;
@@ -42,11 +43,13 @@ pub(super) async fn copy_table(
         let lock = sql!("lock table only {table} in access exclusive mode", table = name);
         tx.batch("lock the table", lock).await.map_err(about)?;
     }
+    failpoint!("copy::triggers_dropped");
     let dependents = catalog::dependent_objects(tx, name).await?;
     for dependent in dependents.iter().rev() {
         tracing::info!("Dropping {}", dependent.name);
         tx.with_users_path(tx.batch("drop an index or constraint", &dependent.drop_sql)).await.map_err(about)?;
     }
+    failpoint!("copy::indexes_dropped");
     if table.skip_truncate {
         tracing::info!("{name}: skipping truncate");
     } else {
@@ -55,14 +58,19 @@ pub(super) async fn copy_table(
         let truncate = sql!("truncate {only}{table}", only = target.only(), table = name);
         tx.with_users_path(tx.batch("truncate", truncate)).await.map_err(about)?;
     }
+    failpoint!("copy::truncated");
     // Only now: who has the subscriber's table locked must not make the provider's clients wait.
     let (snapshot_tx, snapshot) = begin_snapshot(provider, name).await?;
+    failpoint!("copy::snapshot_taken");
     let columns = Columns::shared(&snapshot_tx, tx, name).await?;
     copy_rows(&snapshot_tx, tx, config, &shared.throttle, (table, &target), &columns).await?;
+    failpoint!("copy::rows_copied");
     snapshot_tx.commit("end the copy's snapshot").await?;
     flush(provider).await.map_err(about)?;
+    failpoint!("copy::flushed");
     let follower = Follower { config, table: name, stop: &shared.stop };
     rebuild::create(tx, &dependents, &follower).await.map_err(about)?;
+    failpoint!("copy::indexes_created");
     Ok(snapshot)
 }
 

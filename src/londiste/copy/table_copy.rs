@@ -15,6 +15,7 @@ use super::shared::{Sessions, Shared};
 use super::{consumers, load, mend};
 use crate::config;
 use crate::error::{ApplyFault, Error, Result, Role};
+use crate::failpoint::failpoint;
 use crate::pg::{Db, FqName};
 use crate::pgq::consumer::{self, Abilities, Consumer};
 use crate::task::Abort;
@@ -155,8 +156,10 @@ impl Copy {
         // A registration of an earlier try is of no use: the queue may not have its tick any more.
         if !self.consumer.register(provider).await? {
             self.consumer.unregister(provider).await?;
+            failpoint!("copy::unregistered_old");
             self.consumer.register(provider).await?;
         }
+        failpoint!("copy::registered");
         tracing::info!("Resetting queue tracking on dst side");
         let start = self.consumer.position(provider).await?.ok_or_else(|| {
             provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
@@ -168,8 +171,11 @@ impl Copy {
             return Ok(Step::Again);
         }
         completed::set_last_tick(&tx, &self.consumer.name, Some(start)).await?;
+        failpoint!("copy::stored");
         tx.commit("commit the copy").await.map_err(|e| e.about(format!("table {}", self.table)))?;
+        failpoint!("copy::committed");
         load::analyze(subscriber, &self.table).await?;
+        failpoint!("copy::analyzed");
         // An idle queue may have no tick for the hand-over.
         consumer::force_tick(provider, queue).await?;
         Ok(Step::Again)
@@ -199,7 +205,9 @@ impl Copy {
         };
         if stands && table.copy_consumer.as_ref() == Some(&self.consumer.name) {
             parking::store(&tx, queue, &self.table, &fault).await?;
+            failpoint!("parking::stored_by_copy");
             tx.commit("park a table").await?;
+            failpoint!("parking::parked_by_copy");
             self.shared.changes.announce();
         }
         Ok(Error::Apply(fault))

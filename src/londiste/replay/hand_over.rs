@@ -8,6 +8,7 @@ use super::super::state::tables::{self, Moved, SubscribedTable};
 use super::main_loop::{Gate, Replay};
 use super::sessions::Sessions;
 use crate::error::Result;
+use crate::failpoint::failpoint;
 use crate::pgq::{Batch, consumer};
 
 /// How often a tick is forced while a table waits for one.
@@ -30,6 +31,7 @@ impl Replay {
             let queue = &self.job.queue;
             changed = true;
             if tables::transition(&sessions.subscriber, queue, table, to, Actor::Replay).await? == Moved::Moved {
+                failpoint!("hand_over::do_sync");
                 tracing::info!("Table {} status changed to '{to}'", table.name);
             }
         }

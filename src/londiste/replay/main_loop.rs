@@ -21,6 +21,7 @@ use super::tidy::Tidy;
 use super::{mirror, table_sets};
 use crate::config;
 use crate::error::{Error, Reaction, Result};
+use crate::failpoint::failpoint;
 use crate::job::{self, Control, Output, Stats, Work, Worked};
 use crate::pg::{Db, FqName, Sql};
 use crate::pgq::consumer::{Consumer, Join};
@@ -118,6 +119,7 @@ impl Replay {
         if self.hand_over(sessions, &batch, &tables, &mut changes).await? == Gate::Shut {
             return Ok(Worked::Again);
         }
+        failpoint!("hand_over::gate_open");
         self.applier.check_left_out(&sessions.provider).await?;
         match self.process(sessions, &batch, &tables).await {
             Err(Error::Apply(fault))

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::config;
 use crate::error::{Report, Result};
+use crate::failpoint::failpoint;
 use crate::job::Control;
 use crate::pg::{Db, FqName, int8, text};
 use crate::pgq::{TickId, consumer};
@@ -76,6 +77,7 @@ impl Tidy {
             }
             let (db, to) = (&sessions.subscriber, TableState::Ok);
             if tables::transition_with(db, queue, table, to, None, Actor::Replay).await? == Moved::Moved {
+                failpoint!("hand_over::snapshot_dropped");
                 dropped.push(table.name.clone());
             }
         }

@@ -5,6 +5,7 @@ mod files;
 use tracing::info;
 
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::pg::Db;
 use crate::pg::install::{Installed, Schema, Standing};
 
@@ -54,6 +55,7 @@ pub(crate) async fn take_over(subscriber: &Db) -> Result<()> {
         Found::Own(_) | Found::Genuine(_) | Found::Foreign(_) => {
             let tx = subscriber.begin("begin a transaction", "begin").await?;
             install(&tx).await?;
+            failpoint!("install::upgraded_by_replay");
             tx.commit("commit the upgrade").await
         }
     }

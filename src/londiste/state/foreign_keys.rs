@@ -177,6 +177,13 @@ pub(crate) async fn lock(tx: &Db, fkey: &PendingFkey) -> Result<()> {
     tx.query("lock a pending foreign key", sql, &[text(&table), text(&fkey.name)]).await.map(drop)
 }
 
+/// Locks the rows of all pending keys from and to the table until the transaction ends: waits for those who are adding one of them.
+pub(crate) async fn lock_of(tx: &Db, name: &FqName) -> Result<()> {
+    let sql = "select from londiste.subscriber_pending_fkeys where $1 in (from_table, to_table)
+                order by from_table, fkey_name for update";
+    tx.query("lock pending foreign keys", sql, &[text(&name.to_string())]).await.map(drop)
+}
+
 /// Deletes the key from the pending ones, with the reason of its last failure.
 pub(crate) async fn forget(tx: &Db, fkey: &PendingFkey) -> Result<()> {
     let table = fkey.from_table.to_string();

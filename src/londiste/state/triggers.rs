@@ -32,6 +32,17 @@ pub(crate) async fn put_aside(tx: &Db, table: &FqName) -> Result<()> {
     done.map(drop).map_err(|e| e.about(table))
 }
 
+/// The tables that no queue subscribes to any more and whose triggers are still dropped, sorted by name. Tables that do not exist are
+/// left out.
+pub(crate) async fn abandoned(db: &Db) -> Result<Vec<FqName>> {
+    let sql = "select distinct p.table_name from londiste.subscriber_pending_triggers p
+                where not exists (select from londiste.subscriber_table t where t.table_name = p.table_name)
+                  and pg_catalog.to_regclass(londiste.quote_fqname(p.table_name)) is not null
+                order by 1";
+    let rows = db.query("look for dropped triggers of tables that are not subscribed", sql, &[]).await?;
+    Ok(rows.iter().map(|row| FqName::parse(row.get(0))).collect())
+}
+
 /// Restores all pending triggers of the table. Takes SHARE ROW EXCLUSIVE on the table, which writers wait for, until
 /// the transaction ends.
 pub(crate) async fn restore_all(tx: &Db, table: &FqName) -> Result<()> {
