@@ -45,6 +45,9 @@
 pub mod cli;
 pub mod config;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod job;
 pub mod londiste;
 pub mod pg;
