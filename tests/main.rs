@@ -18,6 +18,7 @@ mod compat;
 mod config;
 mod harness;
 mod least_privilege;
+mod licences;
 mod londiste;
 mod pgqadm;
 mod pooled;
