@@ -91,15 +91,15 @@ fn encode_fragment(verb: Verb, parsed: &Parsed, values: &[Option<Vec<u8>>]) -> V
     let names = |names: &[String]| names.iter().map(|name| quote_ident(name).into_bytes()).collect::<Vec<_>>();
     let columns = names(&parsed.columns);
     let pairs: Vec<_> =
-        columns.iter().zip(new).map(|(name, value)| [&name[..], b"=", &literal(value)].concat()).collect();
+        columns.iter().zip(new).map(|(name, value)| [&name[..], b"=", &literal(value.as_ref())].concat()).collect();
     let conditions = names(&parsed.key).into_iter().zip(key).map(|(name, value)| match value {
         None => [&name[..], b" is null"].concat(),
-        Some(_) => [&name[..], b"=", &literal(value)].concat(),
+        Some(_) => [&name[..], b"=", &literal(value.as_ref())].concat(),
     });
     let condition = conditions.collect::<Vec<_>>().join(&b" and "[..]);
     match verb {
         Verb::Insert => {
-            let list: Vec<_> = new.iter().map(literal).collect();
+            let list: Vec<_> = new.iter().map(|value| literal(value.as_ref())).collect();
             [b"(", &columns.join(&b","[..])[..], b") values (", &list.join(&b","[..]), b")"].concat()
         }
         Verb::Update => [&pairs.join(&b","[..])[..], b" where ", &condition].concat(),
@@ -107,7 +107,7 @@ fn encode_fragment(verb: Verb, parsed: &Parsed, values: &[Option<Vec<u8>>]) -> V
     }
 }
 
-fn literal(value: &Option<Vec<u8>>) -> Vec<u8> {
+fn literal(value: Option<&Vec<u8>>) -> Vec<u8> {
     let Some(value) = value else { return b"null".to_vec() };
     let mut text = if value.contains(&b'\\') { b"E'".to_vec() } else { b"'".to_vec() };
     for byte in value {
@@ -133,7 +133,7 @@ pub(super) fn urlenc(data: &[u8]) {
     let Some(list) = names.to_list() else { return };
     let values = values_of(&buffer);
     assert_eq!(list.len(), values.len());
-    let escape = |bytes: &[u8]| bytes.iter().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let escape = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"));
     let fields = list.iter().zip(&values).map(|(name, value)| {
         let name = escape(name.as_bytes());
         value.as_ref().map_or(name.clone(), |value| format!("{name}={}", escape(value)))

@@ -20,9 +20,12 @@ fn names(path: &Path) -> BTreeSet<String> {
     entries.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect()
 }
 
-/// Each target with its corpus.
-fn corpora() -> &'static [(&'static Target, Vec<Vec<u8>>)] {
-    static READ: LazyLock<Vec<(&Target, Vec<Vec<u8>>)>> =
+/// A target with the texts of its corpus.
+type Corpus = (&'static Target, Vec<Vec<u8>>);
+
+/// All of them, read once.
+fn corpora() -> &'static [Corpus] {
+    static READ: LazyLock<Vec<Corpus>> =
         LazyLock::new(|| TARGETS.iter().map(|target| (target, corpus(target))).collect());
     &READ
 }
@@ -53,7 +56,9 @@ fn every_target_has_a_program_and_a_corpus() {
 #[test]
 fn corpus_keeps_the_promises() {
     for (target, corpus) in corpora() {
-        corpus.iter().for_each(|data| (target.check)(data));
+        for data in corpus {
+            (target.check)(data);
+        }
     }
 }
 
@@ -180,7 +185,9 @@ proptest! {
     fn changed_pieces_of_the_corpus_keep_the_promises(entry in any::<Index>(), changes in vec(change(), 1..8)) {
         for (target, corpus) in corpora() {
             let mut data = entry.get(corpus).clone();
-            changes.iter().for_each(|change| change.apply(&mut data, corpus));
+            for change in &changes {
+                change.apply(&mut data, corpus);
+            }
             (target.check)(&data);
         }
     }
