@@ -25,6 +25,7 @@ mod pooled;
 mod quickstart;
 mod readme;
 mod schemas;
+mod secrets;
 mod soak;
 mod sql;
 mod support;
