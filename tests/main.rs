@@ -17,6 +17,7 @@ mod cli;
 mod compat;
 mod config;
 mod harness;
+mod hostile_names;
 mod least_privilege;
 mod licences;
 mod londiste;
