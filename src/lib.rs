@@ -47,6 +47,9 @@ pub mod cli;
 pub mod config;
 pub mod error;
 mod failpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod job;
 pub mod londiste;
 pub mod pg;

@@ -29,6 +29,7 @@ use self::print::{print, show, tell};
 use self::process::{Config, Ending};
 use crate::config::File;
 use crate::failpoint;
+use crate::job;
 
 /// Runs the program and returns its exit status. The first argument is the name that the program was called by.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -72,6 +73,7 @@ fn run_words(options: &Options, caller: &Caller) -> Result<u8, Failure> {
     if let Some(sample) = options.ini {
         return print(sample.text());
     }
+    job::forbid_core_files();
     let mut words: VecDeque<OsString> = options.words.iter().cloned().collect();
     let program = caller.program.or_else(|| program_choice::by_first_word(&mut words));
     let Some(path) = words.pop_front() else { return Err(Failure::Plain("need config file".to_owned())) };

@@ -50,7 +50,7 @@ impl File {
     }
 
     /// As [`File::read`], for the bytes of a file.
-    pub(super) fn parse(path: &Path, bytes: &[u8], host_name: &str) -> Result<File> {
+    pub(crate) fn parse(path: &Path, bytes: &[u8], host_name: &str) -> Result<File> {
         let format = if path.extension().is_some_and(|e| e == "toml") { Format::Toml } else { Format::Ini };
         // Comments may have another encoding, as in old files; values may not (see `value`).
         let text = String::from_utf8_lossy(bytes);

@@ -3,13 +3,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::log_file::{LOG_MODE, shift};
+use super::log_file::{LOG_MODE, append_whole, shift};
 use super::safe_file::{self, Kind};
 use crate::error::{Error, Result};
 
@@ -70,7 +70,13 @@ impl DatedLog {
             (self.suffix, self.file) = (suffix, file);
             self.tidy();
         }
-        self.file.write_all(lines)
+        // On a file system without locks the lines are written unlocked.
+        let locked = self.file.lock().is_ok();
+        let result = append_whole(&self.file, lines);
+        if locked {
+            let _ = self.file.unlock();
+        }
+        result
     }
 
     /// Makes the bare name a link to the newest file and removes the oldest files. Failures are ignored, since no line

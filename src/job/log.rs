@@ -6,6 +6,7 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::field::{Field, Visit};
@@ -95,8 +96,10 @@ impl Log {
 
     /// Opens the log file anew, with the settings of a reloaded ini file. After an error the old file stays in use.
     pub(crate) fn reopen(&self, common: &Common) -> Result<()> {
-        let sinks = Sinks::open(common)?;
-        *self.sinks() = sinks;
+        let new = Sinks::open(common)?;
+        let mut sinks = self.sinks();
+        let gap = sinks.gap.take().filter(|_| new.path == sinks.path);
+        *sinks = Sinks { gap, ..new };
         Ok(())
     }
 
@@ -118,11 +121,31 @@ struct Sinks {
     job_name: String,
     format: LogFormat,
     file: Option<Sink>,
+    /// The path of the log file, for messages.
+    path: PathBuf,
+    /// What the file lacks since it took a message last.
+    gap: Option<Gap>,
+}
+
+/// Messages that could not be written to the log file, as on a full disk.
+struct Gap {
+    messages: u64,
+    /// Why the first one could not.
+    error: io::Error,
 }
 
 enum Sink {
     BySize(LogFile),
     ByTime(DatedLog),
+}
+
+impl Sink {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Sink::BySize(file) => file.write(lines),
+            Sink::ByTime(log) => log.write(lines),
+        }
+    }
 }
 
 impl Sinks {
@@ -134,32 +157,56 @@ impl Sinks {
             (Some(path), LogRotation::Daily) => Some(Sink::ByTime(DatedLog::open(path, Period::Day, limits.count)?)),
             (Some(path), LogRotation::Hourly) => Some(Sink::ByTime(DatedLog::open(path, Period::Hour, limits.count)?)),
         };
-        Ok(Sinks { job_name: common.job_name.clone(), format: common.log_format, file })
+        let path = common.logfile.clone().unwrap_or_default();
+        Ok(Sinks { job_name: common.job_name.clone(), format: common.log_format, file, path, gap: None })
     }
 
     fn write(&mut self, level: Level, record: &Record) {
-        let lines = match self.format {
-            LogFormat::Text => line(level, Lines(&record.text)),
-            LogFormat::Json => json_line(&self.job_name, level, record),
+        let lines = self.lines(level, &record.text);
+        tell(&lines);
+        let lines = match &self.gap {
+            None => lines,
+            Some(Gap { messages, error }) => {
+                let text = format!("{messages} messages are missing here, which could not be written: {error}");
+                self.lines(Level::Warning, &text) + &lines
+            }
         };
-        // Failures are ignored: there is no other place to report them.
-        let _ = bars::above(|| io::stderr().lock().write_all(lines.as_bytes()));
-        let _ = match &mut self.file {
-            Some(Sink::BySize(file)) => file.write(lines.as_bytes()),
-            Some(Sink::ByTime(log)) => log.write(lines.as_bytes()),
-            None => Ok(()),
-        };
+        let Some(file) = &mut self.file else { return };
+        match (file.write(lines.as_bytes()), &mut self.gap) {
+            (Ok(()), _) => self.gap = None,
+            (Err(_), Some(gap)) => gap.messages += 1,
+            (Err(error), None) => {
+                let path = self.path.display();
+                let text = format!(
+                    "could not write to log file \"{path}\": {error}; it lacks all messages until it takes one again"
+                );
+                tell(&self.lines(Level::Error, &shown(text)));
+                self.gap = Some(Gap { messages: 1, error });
+            }
+        }
+    }
+
+    fn lines(&self, level: Level, text: &str) -> String {
+        match self.format {
+            LogFormat::Text => line(level, Lines(text)),
+            LogFormat::Json => json_line(&self.job_name, level, text),
+        }
     }
 }
 
-fn json_line(job_name: &str, level: Level, record: &Record) -> String {
+/// Writes to standard error. Failures are ignored: there is no other place to report them.
+fn tell(lines: &str) {
+    let _ = bars::above(|| io::stderr().lock().write_all(lines.as_bytes()));
+}
+
+fn json_line(job_name: &str, level: Level, text: &str) -> String {
     let mut object = serde_json::Map::new();
     let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string();
     object.insert("time".to_owned(), time.into());
     object.insert("pid".to_owned(), std::process::id().into());
     object.insert("level".to_owned(), level.to_string().into());
     object.insert("job".to_owned(), job_name.into());
-    object.insert("message".to_owned(), record.text.clone().into());
+    object.insert("message".to_owned(), text.into());
     format!("{}\n", serde_json::Value::Object(object))
 }
 

@@ -49,14 +49,15 @@ impl LogFile {
         Ok(LogFile { path: path.to_owned(), limits, file })
     }
 
-    /// Appends whole lines; begins a new file first if they do not fit. Holds the lock of the file meanwhile.
+    /// Appends whole lines; begins a new file first if they do not fit. Holds the lock of the file meanwhile. Where only a
+    /// part of the lines can be written, as on a full disk, the part is taken back.
     pub(crate) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         // On a file system without locks the line is written unlocked.
         let mut locked = self.lock();
         while self.is_full(lines.len())? && self.rotate() {
             locked = self.lock();
         }
-        let result = self.file.write_all(lines);
+        let result = append_whole(&self.file, lines);
         if locked {
             let _ = self.file.unlock();
         }
@@ -116,6 +117,18 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(format!(".{number}"));
     PathBuf::from(name)
+}
+
+/// Writes to the end of a file whose lock the caller holds. After an error, what was written of the lines is cut off, since
+/// the next line would stand behind it.
+pub(super) fn append_whole(mut file: &File, lines: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    file.write_all(lines).inspect_err(|_| {
+        let is_part = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() < before + lines.len() as u64;
+        if file.metadata().is_ok_and(|metadata| is_part(&metadata)) {
+            let _ = file.set_len(before);
+        }
+    })
 }
 
 fn append(path: &Path) -> io::Result<File> {

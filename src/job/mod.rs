@@ -2,6 +2,7 @@
 
 pub(crate) mod bars;
 pub(crate) mod control;
+mod core_dump;
 pub(crate) mod daemon;
 mod dated_log;
 mod last_error;
@@ -16,6 +17,7 @@ pub(crate) mod work_loop;
 
 pub(crate) use bars::{Bar, Bars};
 pub(crate) use control::{Control, Wake};
+pub(crate) use core_dump::forbid_core_files;
 pub(crate) use last_error::{LastError, last_error};
 pub(crate) use log::critical;
 pub(crate) use output::Output;

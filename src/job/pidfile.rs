@@ -63,8 +63,10 @@ impl Pidfile {
             if let Some(pid) = found.filter(|pid| *pid != Pid::this() && is_alive(*pid)) {
                 return Err(Error::PidfileBusy { path: path.to_owned(), pid: pid.as_raw() });
             }
-            write(&mut file).map_err(failed)?;
-            return Ok(Pidfile { path: path.to_owned(), file, was_stale: found.is_some() });
+            let pidfile = Pidfile { path: path.to_owned(), file, was_stale: found.is_some() };
+            // Where this fails, as on a full disk, the file goes with the value.
+            write(&pidfile.file).map_err(failed)?;
+            return Ok(pidfile);
         }
     }
 
@@ -187,7 +189,7 @@ fn corrupt(path: &Path) -> Error {
     )
 }
 
-fn write(file: &mut File) -> io::Result<()> {
+fn write(mut file: &File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(std::process::id().to_string().as_bytes())

@@ -15,6 +15,8 @@ mod table_lock;
 pub(crate) use commands::command::{Command, CopyMode, Problems, Provider, Selection, Shown, Subscriber};
 pub(crate) use comparison::{Compare, Lag, Repair, Tables};
 pub(crate) use state::provider_queue::Truncate;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use state::table_state::TableState;
 
 use crate::config;
 use crate::error::Result;

@@ -33,6 +33,21 @@ impl FqName {
         !self.schema.contains('.')
     }
 
+    /// Why a table of this name cannot be in a set; `None` where it can. Subscribers know a table by the text
+    /// `schema.table`, also as an item of the list that event `T` has.
+    pub(crate) fn objection(&self) -> Option<&'static str> {
+        let shown = self.to_string();
+        if !self.is_plain() {
+            Some("its schema's name has a dot")
+        } else if shown.contains(',') {
+            Some("its name has a comma, which separates names in the list of tables that subscribers get")
+        } else if shown.trim() != shown {
+            Some("its name begins or ends with a blank, which the list of tables that subscribers get does not keep")
+        } else {
+            None
+        }
+    }
+
     /// The name as it is written in SQL: `"schema"."name"`.
     pub(crate) fn quoted(&self) -> String {
         format!("{}.{}", quote_ident(&self.schema), quote_ident(&self.name))
@@ -68,6 +83,18 @@ mod tests {
             let fq = FqName::parse(text);
             assert_eq!((fq.schema.as_str(), fq.name.as_str()), (schema, name), "{text}");
         }
+    }
+
+    #[test]
+    fn names_without_objection_survive_a_list() {
+        let name = |schema: &str, name: &str| FqName { schema: schema.to_owned(), name: name.to_owned() };
+        for bad in [name("a.b", "c"), name("a", "b,c"), name("a,b", "c"), name(" a", "b"), name("a", "b\u{a0}")] {
+            assert!(bad.objection().is_some(), "{bad}");
+            assert_ne!(FqName::parse_list(&bad.to_string()), [bad]);
+        }
+        let good = [name("a", "b.c"), name("a ", " b"), name("\"", "new\nline"), name("public", "t")];
+        assert!(good.iter().all(|name| name.objection().is_none()));
+        assert_eq!(FqName::parse_list(&good.each_ref().map(FqName::to_string).join(",")), good);
     }
 
     #[test]

@@ -135,13 +135,16 @@ fn malformed(provider: &Db) -> Error {
     provider.unexpected(ACTION, "the server sent a row of COPY that cannot be understood")
 }
 
-enum Row {
+/// What a message of a binary COPY is.
+pub(crate) enum Row {
+    /// A row.
     Event(Event),
+    /// The header without a row, or the end mark.
     Nothing,
 }
 
 /// The length of the header of a binary COPY, which the first row follows.
-fn header_len(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn header_len(bytes: &[u8]) -> Option<usize> {
     const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
     if !bytes.starts_with(SIGNATURE) {
         return None;
@@ -151,7 +154,7 @@ fn header_len(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Reads the row of five fields that begins at `start`; `None` when there is no such row.
-fn decode(row: Bytes, start: usize) -> Option<Row> {
+pub(crate) fn decode(row: Bytes, start: usize) -> Option<Row> {
     let bytes = &row[..];
     if start == bytes.len() || bytes.get(start..)? == [0xff, 0xff] {
         return Some(Row::Nothing);

@@ -6,7 +6,7 @@ use super::unreadable::Unreadable;
 use super::value_buffer::{NameList, ValueBuffer};
 
 /// Reads all fields: adds their values to `values`, and puts their names into `names`, in the same order. After an error,
-/// `values` are unchanged.
+/// `values` are unchanged. `data` are a text of PostgreSQL, so they have no zero byte.
 pub fn parse(data: &[u8], values: &mut ValueBuffer, names: &mut NameList) -> Result<(), Unreadable> {
     let mark = values.mark();
     names.clear();

@@ -14,7 +14,7 @@ use self::tree::Tree;
 /// The modules of the crate. `main` only calls `cli`; names that `lib` hands on are those of the file that defines them.
 const CRATE: &Rows = &[
     &["lib"],
-    &["cli"],
+    &["cli", "fuzz"],
     &["pgqadm", "londiste"],
     &["job", "pgq"],
     &["config", "pg"],

@@ -1,6 +1,7 @@
 //! The command line and the process: options, daemon, pidfile, signals, log.
 
 mod daemon;
+mod files;
 mod forged_lines;
 mod ini_lines;
 mod log;

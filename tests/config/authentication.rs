@@ -84,6 +84,37 @@ fn password_and_service_files_are_read() {
     assert!(message.contains("the server asks for a password and there is none"), "{message}");
 }
 
+/// psql, which is a program of libpq, says whether a file may be used.
+#[test]
+fn password_files_are_used_and_refused_as_by_libpq() {
+    let cluster = server();
+    let scratch = Scratch::new();
+    let line = "*:*:*:scram:se cret'\\\\\n";
+    let link = scratch.path().join("link");
+    let place = format!("host=127.0.0.1 port={} dbname=postgres user=scram", cluster.port());
+    let mut outcomes = Vec::new();
+    for mode in [0o600, 0o400, 0o700, 0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o660, 0o666, 0o777] {
+        let file = scratch.write("pgpass", line);
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for path in [&file, &link] {
+            let psql = std::process::Command::new(cluster.binaries().program("psql"))
+                .args(["-X", "-w", "-c", "select 1", &place])
+                .env("PGPASSFILE", path)
+                .output()
+                .unwrap();
+            let environment = Environment::of_process().with("PGPASSFILE", path.to_str().unwrap());
+            let ours = connect_in(&environment, &place).map(drop);
+            let stderr = String::from_utf8_lossy(&psql.stderr);
+            assert_eq!(ours.is_ok(), psql.status.success(), "{mode:o}: {ours:?}\n{stderr}");
+            outcomes.push(ours.is_ok());
+        }
+        fs::remove_file(file).unwrap();
+    }
+    assert_eq!(outcomes.iter().filter(|used| **used).count(), 6, "{outcomes:?}");
+}
+
 #[test]
 fn settings_of_the_session_arrive() {
     let cluster = Cluster::provider();

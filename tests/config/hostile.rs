@@ -89,3 +89,33 @@ fn messages_without_end_before_the_login_end_the_session() {
         assert_left(login.clone(), more, " bytes before the login was complete");
     }
 }
+
+/// Sends plain messages behind the answer to the request for TLS, as somebody between client and server can. Returns the
+/// client's error.
+fn answered_before_tls(answer: &[u8], sslmode: &str) -> String {
+    let login = [message(b'R', &0_u32.to_be_bytes()), message(b'Z', b"I")].concat();
+    let (port, server) = server([answer, &login].concat(), login);
+    let start = Instant::now();
+    let message = refused(&format!("host=127.0.0.1 port={port} user=u dbname=d sslmode={sslmode} connect_timeout=30"));
+    server.join().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10));
+    message
+}
+
+#[test]
+fn plain_bytes_before_the_handshake_are_not_taken_for_encrypted_ones() {
+    for sslmode in ["require", "prefer"] {
+        let message = answered_before_tls(b"S", sslmode);
+        assert!(message.contains("TLS") || message.contains("corrupt message"), "{sslmode}: {message}");
+    }
+}
+
+#[test]
+fn answer_of_a_stranger_to_the_request_for_tls_is_not_shown() {
+    let error = message(b'E', b"SFATAL\0VFATAL\0C28000\0Mforged text\0\0");
+    for answer in [&error[..], b"N", b"X"] {
+        let message = answered_before_tls(answer, "require");
+        assert!(message.contains("server does not support TLS"), "{message}");
+        assert!(!message.contains("forged"), "{message}");
+    }
+}

@@ -65,15 +65,26 @@ fn every_mode_does_what_it_says_on_a_server_with_a_good_certificate() {
             ("sslmode=verify-full sslrootcert=system", Err(unknown)),
         ],
     );
+    // The server's best version is too old.
+    cluster.append_conf("ssl_max_protocol_version = 'TLSv1.2'");
+    cluster.reload();
+    check(
+        &cluster,
+        &[
+            ("sslmode=require", Ok("TLSv1.2")),
+            ("sslmode=require ssl_min_protocol_version=TLSv1.3", Err("ProtocolVersion")),
+            (&format!("sslmode=verify-full {root} ssl_min_protocol_version=TLSv1.3"), Err("ProtocolVersion")),
+        ],
+    );
     // Another name than the certificate's.
     let by_address = format!("host=127.0.0.1 port={} user=postgres dbname=postgres {root}", cluster.port());
-    assert_eq!(value(&connect(&format!("{by_address} sslmode=verify-ca")).unwrap(), ENCRYPTED), "TLSv1.3");
+    assert_eq!(value(&connect(&format!("{by_address} sslmode=verify-ca")).unwrap(), ENCRYPTED), "TLSv1.2");
     let message = refused(&format!("{by_address} sslmode=verify-full"));
     let expected = "the server's certificate is not made for the host name \"127.0.0.1\" (sslmode=verify-full)";
     assert!(message.ends_with(expected), "{message}");
     // A name that no certificate can hold does no harm where names are not compared.
     let odd = format!("host=a!b hostaddr=127.0.0.1 port={} user=postgres dbname=postgres", cluster.port());
-    assert_eq!(value(&connect(&format!("{odd} sslmode=verify-ca {root}")).unwrap(), ENCRYPTED), "TLSv1.3");
+    assert_eq!(value(&connect(&format!("{odd} sslmode=verify-ca {root}")).unwrap(), ENCRYPTED), "TLSv1.2");
 }
 
 #[test]
@@ -180,10 +191,15 @@ fn revoked_and_expired_certificates_are_refused() {
 
 #[test]
 fn server_without_tls_is_refused_where_it_is_demanded() {
+    let scratch = Scratch::new();
+    let root = format!("sslrootcert={}", Authority::new(&scratch, "ours").cert().display());
     let cluster = Cluster::builder().name("plain").tcp().start();
     check(
         &cluster,
         &[
+            (&format!("sslmode=verify-ca {root}"), Err("server does not support TLS")),
+            (&format!("sslmode=verify-full {root}"), Err("server does not support TLS")),
+            ("sslmode=verify-full sslrootcert=system", Err("server does not support TLS")),
             ("sslmode=allow", Ok("plain")),
             ("sslmode=prefer", Ok("plain")),
             ("sslmode=require", Err("server does not support TLS")),

@@ -1,6 +1,7 @@
 //! Replication of tables.
 
 mod added_again;
+mod broken_events;
 mod catalog;
 mod chain;
 mod compare;

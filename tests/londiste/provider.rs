@@ -307,6 +307,19 @@ fn a_schema_with_a_dot_in_its_name_is_refused_by_name() {
     r.londiste.program(["provider", "add", "--all"]).stdout("").stderr(log(&[line])).status(1).run();
 }
 
+/// Subscribers get the names of all tables as one list, and drop the tables that are not in it.
+#[test]
+fn tables_whose_names_a_list_cannot_hold_are_refused() {
+    let r = installed("create table \"a,b\" (id int primary key); create table \"blank \" (id int primary key)");
+    let lines = [
+        "ERROR Table \"public\".\"a,b\" on provider cannot be added: its name has a comma, which separates names in the list of \
+         tables that subscribers get",
+        "ERROR Table \"public\".\"blank \" on provider cannot be added: its name begins or ends with a blank, which the list of \
+         tables that subscribers get does not keep",
+    ];
+    r.londiste.program(["provider", "add", "--all"]).stdout("").stderr(log(&lines)).status(1).run();
+}
+
 #[test]
 fn triggers_that_run_before_ours_are_a_warning() {
     let r = installed(

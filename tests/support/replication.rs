@@ -163,8 +163,10 @@ pub fn wait_until_ok(subscriber: &Database) {
 #[track_caller]
 pub fn replay_until_in_sync(provider: &Database, consumer: &str) {
     let session = provider.session();
+    let quoted = consumer.replace('\'', "''");
     let queue =
-        session.value(&format!("select queue_name from pgq.get_consumer_info() where consumer_name = '{consumer}'"));
+        session.value(&format!("select queue_name from pgq.get_consumer_info() where consumer_name = '{quoted}'"));
+    let queue = queue.replace('\'', "''");
     let now = session.value("select txid_current()");
     let seen_by = |tick: &str| format!("txid_visible_in_snapshot({now}, {tick}.tick_snapshot)");
     wait_until("the ticker makes a tick", || {
@@ -184,7 +186,7 @@ pub fn replay_until_in_sync(provider: &Database, consumer: &str) {
             "select s.sub_last_tick, {}
              from pgq.subscription s join pgq.consumer c on c.co_id = s.sub_consumer
                   join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
-             where c.co_name = '{consumer}'",
+             where c.co_name = '{quoted}'",
             seen_by("t")
         ));
         match rows.as_slice() {

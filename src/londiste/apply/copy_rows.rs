@@ -90,7 +90,7 @@ impl CopyStream<'_> {
 }
 
 /// Writes a value, or a part of one, with its escapes.
-fn write_value(value: Option<&[u8]>, out: &mut BytesMut) {
+pub(crate) fn write_value(value: Option<&[u8]>, out: &mut BytesMut) {
     let Some(value) = value else {
         out.extend_from_slice(b"\\N");
         return;

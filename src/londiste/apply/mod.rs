@@ -59,5 +59,7 @@ mod write;
 
 pub use applied::{Applied, LeftOut};
 pub use applier::Applier;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use copy_rows::write_value as write_copy_value;
 pub(crate) use event_type::is_unknown_type;
 pub use settings::{Filter, Settings};

@@ -142,7 +142,14 @@ pub(crate) async fn process<E: BatchExtras>(
         None => sql,
         Some(table) => {
             let name = Sql::literal(&table.to_string());
-            sql!("select * from ({all}) e where e.ev_extra1 = {name} order by e.ev_id", all = sql, name = name)
+            // An event in JSON may name its table in its type only, which the applier reads.
+            sql!(
+                "select * from ({all}) e
+                  where e.ev_extra1 = {name} or e.ev_extra1 is null and pg_catalog.left(e.ev_type, 1) = '{'
+                  order by e.ev_id",
+                all = sql,
+                name = name
+            )
         }
     };
     // The client library reads a COPY by a statement that it prepares first: behind a pooler both must go to one server

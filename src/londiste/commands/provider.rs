@@ -58,12 +58,13 @@ async fn add(context: &Context<'_>, tables: &Selection, how: &HowToCapture) -> R
     let matches = tables.matches(&names_of(&entries));
     let mut failed = report_unmatched(&db, &matches, &registered).await?;
 
-    let (wanted, unnameable): (Vec<_>, Vec<_>) =
-        to_add(&matches, &entries, &registered).into_iter().partition(FqName::is_plain);
-    for table in unnameable {
+    let mut wanted = to_add(&matches, &entries, &registered);
+    wanted.retain(|table| {
+        let Some(objection) = table.objection() else { return true };
         failed = true;
-        tracing::error!("Table {} on provider cannot be added: its schema's name has a dot", table.quoted());
-    }
+        tracing::error!("Table {} on provider cannot be added: {objection}", table.quoted());
+        false
+    });
     let after_triggers = group_by_table(catalog::triggers(&db, &wanted).await?);
     let capture = if functions == Functions::Classic { config::Capture::Row } else { how.capture };
     for table in &wanted {

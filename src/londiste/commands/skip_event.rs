@@ -59,8 +59,9 @@ async fn find(context: &Context<'_>, provider: &Db, event: i64) -> Result<Queued
     // Bytes that are not UTF-8 are stored as U+FFFD: the subscriber may take no others.
     let field = |i: usize| row.get::<_, Option<RawText>>(i).map(|text| text.to_string());
     let texts = [field(3), field(4), field(5), field(6), field(7), field(8)];
-    let table = texts[2].as_deref().map(FqName::parse);
-    Ok(QueuedEvent { id: event, txid: row.get(0), retry: row.get(1), kind: field(2).unwrap_or_default(), table, texts })
+    let kind = field(2).unwrap_or_default();
+    let table = skips::table_of(&kind, texts[2].as_deref());
+    Ok(QueuedEvent { id: event, txid: row.get(0), retry: row.get(1), kind, table, texts })
 }
 
 /// The consumer that is to apply the event. Fails when none will: the table is not subscribed, or a copy has the

@@ -6,7 +6,7 @@ use crate::pg::name::quote_ident;
 use crate::pg::{Db, FqName, text, text_array};
 
 /// Stores in `fault.mend` the statement that lets the column take the event's value: renames or adds the column, gives it the
-/// provider's type, or drops `not null`; or the statements that create the partitions that the provider has and the subscriber lacks.
+/// provider's type, or drops `not null`; where the column has that type already, what else to do; or the statements that create the partitions that the provider has and the subscriber lacks.
 /// Changes nothing when the fault names no column, or when the provider does not have such partitions any more.
 pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mut ApplyFault) -> Result<()> {
     let name = FqName::parse(&fault.table);
@@ -30,8 +30,21 @@ pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mu
     let Some(theirs) = catalog::structure(provider, &name).await? else { return Ok(()) };
     let provided = theirs.column(column);
     if fault.kind == FaultKind::Refused {
-        if let Some(provided) = provided {
-            fault.mend = Some(format!("{alter} alter column {quoted} type {}", provided.type_name));
+        if let Some(Column { type_name, .. }) = provided {
+            let ours = catalog::columns(subscriber, &name).await?;
+            let has_it = ours.iter().any(|ours| ours.name == *column && ours.type_name == *type_name);
+            fault.mend = Some(match (has_it, type_name.contains('.')) {
+                (false, _) => format!("{alter} alter column {quoted} type {type_name}"),
+                // Types of users are written with their schema.
+                (true, true) => format!(
+                    "Make type {type_name} the same on both sides: the labels of an enum, the checks of a domain."
+                ),
+                (true, false) => format!(
+                    "Find out what wrote this event: the column has the provider's type, and the subscriber's server takes no such \
+                     value. \"rlondiste INI subscriber skip-event {}\" leaves this event out.",
+                    fault.event
+                ),
+            });
         }
         return Ok(());
     }

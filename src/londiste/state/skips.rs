@@ -5,6 +5,7 @@
 
 use crate::error::Result;
 use crate::pg::{Db, FqName, Sql, int4, int8, sql, text};
+use crate::pgq::json;
 use crate::pgq::snapshot::Snapshot;
 use crate::pgq::{Batch, TickId};
 
@@ -15,8 +16,17 @@ pub(crate) struct Skip {
     pub(crate) event: i64,
     /// `ev_txid`
     pub(crate) txid: i64,
-    /// The event's table, `ev_extra1`; `None` when it is null.
+    /// The event's table; `None` when the event names none.
     pub(crate) table: Option<FqName>,
+}
+
+/// The table that an event names: in `ev_extra1`, or in a type in JSON where that is null.
+pub(crate) fn table_of(kind: &str, extra1: Option<&str>) -> Option<FqName> {
+    if let Some(name) = extra1 {
+        return Some(FqName::parse(name));
+    }
+    let (schema, name) = json::parse_kind(kind.as_bytes())?.table;
+    Some(FqName { schema, name })
 }
 
 /// The orders that are not carried out yet. They are stored under replay's consumer `job`, because the consumer that
@@ -26,11 +36,11 @@ pub(crate) async fn pending(subscriber: &Db, job: &str) -> Result<Vec<Skip>> {
     let rows = subscriber
         .query(
             "look for events to leave out",
-            "select ev_id, ev_txid, ev_extra1 from londiste.skipped_events where consumer = $1 and done_tick is null",
+            "select ev_id, ev_txid, ev_extra1, ev_type from londiste.skipped_events where consumer = $1 and done_tick is null",
             &[text(&job)],
         )
         .await?;
-    let table = |row: &tokio_postgres::Row| row.get::<_, Option<&str>>(2).map(FqName::parse);
+    let table = |row: &tokio_postgres::Row| table_of(row.get(3), row.get(2));
     Ok(rows.iter().map(|row| Skip { event: row.get(0), txid: row.get(1), table: table(row) }).collect())
 }
 

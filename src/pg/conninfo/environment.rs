@@ -52,8 +52,8 @@ impl Environment {
     }
 
     /// An environment with these variables and files only.
-    #[cfg(test)]
-    pub(super) fn in_memory(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Environment {
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn in_memory(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Environment {
         let files: HashMap<PathBuf, String> =
             files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
         Environment {

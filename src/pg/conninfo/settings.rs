@@ -14,6 +14,7 @@ impl Settings {
     /// Collects the values: the string's come before the service's, the service's before the environment's.
     pub(super) fn collect(text: &str, environment: &Environment) -> Result<Settings, String> {
         let mut values: BTreeMap<&'static str, String> = syntax::split(text)?.into_iter().collect();
+        refuse_hidden_passwords(&values)?;
         let service = values.get("service").map(String::as_str).or_else(|| environment.variable("PGSERVICE"));
         if let Some(name) = service.filter(|name| !name.is_empty()) {
             for (keyword, value) in service::find(name, environment)? {
@@ -64,6 +65,21 @@ impl Settings {
         let parts = keywords.iter().filter_map(|keyword| Some(format!("{keyword}={}", quoted(self.get(keyword)?))));
         parts.collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Keywords whose values are never shown.
+const NEVER_SHOWN: [&str; 4] = ["password", "sslpassword", "oauth_client_secret", "options"];
+
+/// Refuses a password inside of another value, which messages of this program and of servers would show. It gets there by
+/// other separators than blanks, as other drivers have them: `host=db1;password=...`.
+fn refuse_hidden_passwords(values: &BTreeMap<&'static str, String>) -> Result<(), String> {
+    for (keyword, value) in values.iter().filter(|(keyword, _)| !NEVER_SHOWN.contains(keyword)) {
+        let value = value.to_ascii_lowercase();
+        if let Some(word) = ["password=", "passwd=", "pwd="].iter().find(|word| value.contains(**word)) {
+            return Err(format!("the value of \"{keyword}\" has \"{word}\" in it; keywords are separated by blanks"));
+        }
+    }
+    Ok(())
 }
 
 /// A value as it is written in a connection string, in quotes where needed.

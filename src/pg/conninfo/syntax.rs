@@ -15,8 +15,8 @@ pub(super) fn split(text: &str) -> Result<Pairs, String> {
     }
 }
 
-fn known(name: &str) -> Result<&'static str, String> {
-    keyword::known(name).ok_or_else(|| format!("unknown keyword \"{name}\""))
+fn unknown(name: &str) -> String {
+    format!("unknown keyword \"{name}\"")
 }
 
 /// Splits `keyword = value` pairs. As in libpq, a quote or backslash inside of a value is written with a backslash before it;
@@ -36,7 +36,14 @@ fn split_pairs(text: &str) -> Result<Pairs, String> {
                 None => "the first word is not followed by \"=\"; write for example dbname=shop host=db1".to_owned(),
             });
         };
-        let name = known(name)?;
+        let name = keyword::known(name).ok_or_else(|| match settings.last() {
+            // The rest of a password with blanks.
+            Some((before, _)) if before.contains("password") => format!(
+                "the text after the value of \"{before}\" does not begin with a keyword; a value with blanks is written in \
+                 single quotes"
+            ),
+            _ => unknown(name),
+        })?;
         let (value, after) = take_value(name, value.trim_start_matches(is_space))?;
         settings.push((name, value));
         rest = after.trim_start_matches(is_space);
@@ -84,6 +91,14 @@ fn split_uri(text: &str) -> Result<Pairs, String> {
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
     let (hosts, dbname) = rest.split_once('/').unwrap_or((rest, ""));
     let (hosts, ports) = split_hosts(hosts)?;
+    // What stands there instead may be a password.
+    if !ports.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b',' | b'%')) {
+        return Err(
+            "the port in the URI is not a number; \"@\" ends user and password, and a \"/\" inside of them is \
+                    written %2F"
+                .to_owned(),
+        );
+    }
     add("host", &hosts)?;
     add("port", &ports)?;
     add("dbname", dbname)?;
@@ -135,7 +150,7 @@ fn split_parameter(pair: &str) -> Result<(&'static str, String), String> {
     if name == "ssl" && value == "true" {
         return Ok(("sslmode", "require".to_owned()));
     }
-    let name = known(&name)?;
+    let name = keyword::known(&name).ok_or_else(|| unknown(&name))?;
     Ok((name, decode(name, value)?))
 }
 
@@ -242,8 +257,16 @@ mod tests {
 
     #[test]
     fn messages_show_no_values() {
-        for text in ["password=my secret", "password='secret", "postgresql://u:secret%@h", "postgresql://u:s@h?secret"]
-        {
+        for text in [
+            "password=my secret",
+            "password=my secret=word",
+            "sslpassword=my secret = word",
+            "password='secret",
+            "postgresql://u:secret%@h",
+            "postgresql://u:s@h?secret",
+            "postgresql://u:secret/word@h/d",
+            "postgresql://u:secret/d",
+        ] {
             let message = split(text).expect_err(text);
             assert!(!message.contains("secret"), "{message}");
         }

@@ -61,6 +61,26 @@ fn only_place_and_user_are_shown() {
     }
 }
 
+/// Other drivers separate keywords by semicolons or commas.
+#[test]
+fn a_password_inside_of_another_value_is_refused_and_not_shown() {
+    for (text, keyword, word) in [
+        ("host=db1;dbname=shop;password=secret", "host", "password="),
+        ("host=db1,password=secret", "host", "password="),
+        ("dbname=shop;PWD=secret", "dbname", "pwd="),
+        ("host=db1 user='u Passwd=secret'", "user", "passwd="),
+        ("port=1;password=secret", "port", "password="),
+        ("sslmode=require;password=secret", "sslmode", "password="),
+        ("postgresql://h/d;password=secret", "dbname", "password="),
+        ("postgresql://h?application_name=a;password%3Dsecret", "application_name", "password="),
+        ("service=s;password=secret", "service", "password="),
+    ] {
+        let expected = format!("the value of \"{keyword}\" has \"{word}\" in it; keywords are separated by blanks");
+        assert_eq!(message(text), expected, "{text}");
+    }
+    assert_eq!(message("password=password= options='-c my.password=x'"), "no error");
+}
+
 #[test]
 fn the_string_wins_over_the_service_and_that_over_the_environment() {
     let files = [("/home/me/.pg_service.conf", "[s]\nhost=from-service\nport=7\nuser=from-service\n")];
