@@ -93,6 +93,41 @@ fn consumer_that_was_unregistered_behind_our_back_is_not_registered_anew() {
     r.londiste.program(["subscriber", "check"]).run();
 }
 
+/// Registered at the newest tick, it would skip what nobody has applied.
+#[test]
+fn consumer_that_was_unregistered_behind_our_back_is_not_registered_by_the_command_either() {
+    let r = in_sync();
+    r.londiste.stop();
+    unregister_behind_our_back(&r);
+    r.provider.sql("insert into t values (2, 'after it'); delete from u");
+    more_ticks(&r);
+    r.londiste.program(["subscriber", "unregister"]).status(1).run();
+    let output = r.londiste.program(["subscriber", "register"]).status(1).run();
+    for words in [
+        "cannot register consumer old-reader at the newest tick: 2 tables are ok up to tick ",
+        "--rewind",
+        "resync --all",
+    ] {
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+    assert_eq!(registered(&r), Vec::<String>::new());
+    // What it says helps, either way.
+    r.londiste.run("--rewind");
+    r.londiste.start();
+    wait_until_applied(&r);
+    assert_same(&r);
+    r.londiste.stop();
+    unregister_behind_our_back(&r);
+    r.provider.sql("insert into t values (3, 'after it too')");
+    more_ticks(&r);
+    r.londiste.run("subscriber resync --all");
+    r.londiste.run("subscriber register");
+    r.londiste.start();
+    r.wait_until_ok();
+    wait_until_applied(&r);
+    assert_same(&r);
+}
+
 #[test]
 fn consumer_that_was_unregistered_while_replay_was_stopped_is_not_registered_anew() {
     let r = in_sync();

@@ -7,6 +7,7 @@
 use super::super::context::{Context, Job};
 use super::super::foreign_keys::Restored;
 use super::super::state::foreign_keys as stored_fkeys;
+use super::super::state::table_state::TableState;
 use super::super::state::{completed, provider_queue, tables};
 use super::put_aside;
 use crate::error::{Error, Result};
@@ -16,11 +17,13 @@ use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::Consumer;
 
 /// Registers the consumer, at the newest tick; does nothing when it is registered. The position on the subscriber is
-/// deleted before the registration is committed. Fails when the queue does not exist.
+/// deleted before the registration is committed. Fails when the queue does not exist, and when tables are `ok` by a position of
+/// the consumer: they would lose the events between that position and the newest tick.
 pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     provider_queue::require(&provider, context.queue()).await?;
     let consumer = Job::of(context.config).main_consumer();
+    refuse_to_skip(&provider, &subscriber, &consumer).await?;
     context
         .change(&provider, async |tx: &Db| {
             if consumer.register(tx).await? {
@@ -33,6 +36,24 @@ pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
         })
         .await?;
     Ok(Output::none())
+}
+
+/// Fails when tables are `ok` by a position of the consumer, and the consumer is not registered: somebody else has unregistered it.
+async fn refuse_to_skip(provider: &Db, subscriber: &Db, consumer: &Consumer) -> Result<()> {
+    let Some(position) = completed::last_tick(subscriber, &consumer.name).await? else { return Ok(()) };
+    let tables = tables::load(subscriber, &consumer.queue).await?;
+    let ok = tables.iter().filter(|t| t.state == TableState::Ok).count();
+    if ok == 0 || consumer.position(provider).await?.is_some() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        format!(
+            "cannot register consumer {} at the newest tick: {ok} tables are ok up to tick {position}, and would lose the events since",
+            consumer.name
+        ),
+        "Run replay once with --rewind, which goes on at that tick if the queue still has it. Else run \"rlondiste INI subscriber \
+         resync --all\", and register then. Nothing was changed.",
+    ))
 }
 
 /// Unregisters the consumer and those of its copies. First sets all tables to `-`, since the queue keeps no events for
