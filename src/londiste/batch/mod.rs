@@ -52,6 +52,21 @@ pub(crate) struct Wanted {
     pub(crate) only: Option<FqName>,
 }
 
+impl Wanted {
+    /// The statement, less the events of other tables where only one is wanted.
+    fn select(&self, all: Sql) -> Sql {
+        let Some(table) = &self.only else { return all };
+        // An event in JSON may name its table in its type only, which the applier reads.
+        sql!(
+            "select * from ({all}) e
+              where e.ev_extra1 = {name} or e.ev_extra1 is null and pg_catalog.left(e.ev_type, 1) = '{'
+              order by e.ev_id",
+            all = all,
+            name = Sql::literal(&table.to_string())
+        )
+    }
+}
+
 /// What replay or a copy adds to the transaction of a batch, beside the batch's events.
 pub(crate) trait BatchExtras {
     /// The result of [`BatchExtras::read`].
@@ -137,21 +152,7 @@ pub(crate) async fn process<E: BatchExtras>(
     }
     let ours = |table: &FqName| wanted.filters.contains_key(table);
     let skips = Skips::of(provider, &consumer.queue, batch, pending, ours).await?;
-    let sql = skips.leave_out(sql);
-    let sql = match &wanted.only {
-        None => sql,
-        Some(table) => {
-            let name = Sql::literal(&table.to_string());
-            // An event in JSON may name its table in its type only, which the applier reads.
-            sql!(
-                "select * from ({all}) e
-                  where e.ev_extra1 = {name} or e.ev_extra1 is null and pg_catalog.left(e.ev_type, 1) = '{'
-                  order by e.ev_id",
-                all = sql,
-                name = name
-            )
-        }
-    };
+    let sql = wanted.select(skips.leave_out(sql));
     // The client library reads a COPY by a statement that it prepares first: behind a pooler both must go to one server
     // connection, which only a transaction guarantees.
     let reading =
