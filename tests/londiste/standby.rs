@@ -1,6 +1,7 @@
 //! The provider dies, and its standby, which has streamed its WAL, is promoted. The connection strings name both servers.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::thread::{self, JoinHandle};
 
@@ -45,8 +46,12 @@ impl Pair {
     fn promote(&self) -> Database {
         let binaries = self.standby.binaries();
         let mut command = run_dir::server_command(&binaries.program("pg_ctl"));
-        let done = command.args(["promote", "-w", "-D"]).arg(self.standby.data_dir()).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+        let done = command.args(["promote", "-W", "-D"]).arg(self.standby.data_dir()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        wait_until("the standby is promoted", || match self.standby.rows("select pg_is_in_recovery()").concat() {
+            still if still == ["t"] => Err("not yet"),
+            _ => Ok(()),
+        });
         Database::existing(&self.standby, self.r.provider.name())
     }
 }
@@ -65,7 +70,10 @@ fn standby_of(primary: &Cluster) -> Cluster {
         format!("primary_conninfo = 'host={} port={} user=postgres'", primary.socket_dir().display(), primary.port());
     if primary.binaries().major() < 12 {
         let recovery = format!("standby_mode = on\n{source}\nrecovery_target_timeline = 'latest'\n");
-        fs::write(standby.data_dir().join("recovery.conf"), recovery).unwrap();
+        let path = standby.data_dir().join("recovery.conf");
+        fs::write(&path, recovery).unwrap();
+        // The server opens it for writing, and has another owner where the tests run as root.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     } else {
         standby.append_conf(&source);
         fs::write(standby.data_dir().join("standby.signal"), "").unwrap();
