@@ -242,3 +242,41 @@ fn foreign_key_that_is_made_before_the_first_change_of_a_batch_refuses_no_rows()
     assert_same_rows(&r.provider, &r.subscriber, &["parent", "child"]);
     assert_no_complaints(&r);
 }
+
+/// Events of one TRUNCATE of two tables, with another transaction's event between them: the parent cannot be emptied before the
+/// child, and its event comes first.
+#[test]
+fn tables_of_one_truncate_are_emptied_together_whatever_comes_between_their_events() {
+    const GATE: &str = "pg_advisory_xact_lock(77)";
+    let r = Replication::new().with_schema(
+        "create table parent (id int primary key);
+         create table child (id int primary key, parent_id int references parent);
+         create table other (id int primary key)",
+    );
+    r.provider.sql(&format!(
+        "insert into parent values (1); insert into child values (1, 1);
+         create function wait() returns trigger language plpgsql as $$ begin perform {GATE}; return null; end $$;
+         create trigger zz after truncate on parent for each statement execute procedure wait()"
+    ));
+    let r = r.up();
+    r.replay_until_in_sync();
+    r.londiste.stop();
+    let gate = r.provider.session();
+    gate.sql(&format!("begin; select {GATE}"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| r.provider.sql("truncate parent, child"));
+        wait_until("the parent's event is written", || {
+            let waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
+            if r.provider.value(waits) == "0" { Err("not yet") } else { Ok(()) }
+        });
+        r.provider.sql("insert into other values (1)");
+        gate.sql("commit");
+    });
+    let events = "select string_agg(ev_type || ' ' || ev_extra1, ', ' order by ev_id) from pgq.event_template where ev_extra1 <> ''";
+    let events = r.provider.value(events);
+    assert!(events.ends_with("R public.parent, I public.other, R public.child"), "{events}");
+    r.provider.sql("insert into parent values (2); insert into child values (2, 2)");
+    r.londiste.start();
+    r.assert_in_sync();
+    assert!(!r.londiste.log().contains("CRITICAL"), "{}", r.londiste.log());
+}

@@ -10,6 +10,7 @@ use super::chunk::Chunk;
 use super::plan::{self, Plan};
 use super::read::{EventReader, ReadOutcome};
 use super::settings::Settings;
+use super::shape::TableId;
 use crate::config::Apply;
 use crate::error::Result;
 use crate::pg::Db;
@@ -39,6 +40,8 @@ pub(super) struct ChunkFeed<'a> {
     session: &'a Mutex<&'a Db>,
     settings: Settings,
     exchange: Exchange,
+    /// The transactions that have emptied tables in the present chunk, and changed no row in it since.
+    truncating: Vec<i64>,
     /// How big the present chunk may become, in bytes.
     limit: usize,
     /// The sizes of the chunks that are not applied yet, in bytes.
@@ -53,7 +56,7 @@ impl<'a> ChunkFeed<'a> {
         exchange: Exchange,
     ) -> ChunkFeed<'a> {
         let limit = FIRST_CHUNK.min(settings.chunk_size());
-        ChunkFeed { reader, session, settings, exchange, limit, sizes: VecDeque::new() }
+        ChunkFeed { reader, session, settings, exchange, truncating: Vec::new(), limit, sizes: VecDeque::new() }
     }
 
     /// Reads all events.
@@ -75,14 +78,21 @@ impl<'a> ChunkFeed<'a> {
 
     async fn take(&mut self, event: &Event) -> Result<()> {
         loop {
+            let before = self.reader.chunk.events.len();
             match self.reader.read(event)? {
-                ReadOutcome::Done => return Ok(()),
+                ReadOutcome::Done => {
+                    if self.reader.chunk.events.len() > before {
+                        self.truncating.retain(|txid| *txid != event.txid);
+                    }
+                    return Ok(());
+                }
                 ReadOutcome::Truncate(table) => {
                     // A chunk begins with the tables that are emptied.
-                    if !self.reader.chunk.events.is_empty() {
+                    if !self.reader.chunk.events.is_empty() && !self.is_of_the_same_truncate(event, table) {
                         self.pass_on().await;
                     }
                     self.reader.chunk.truncates.push((event.id.0, table));
+                    self.truncating.push(event.txid);
                     return Ok(());
                 }
                 ReadOutcome::Load(name) => {
@@ -96,12 +106,21 @@ impl<'a> ChunkFeed<'a> {
         }
     }
 
+    /// Whether the event empties another table of a TRUNCATE that the chunk begins with. The tables have to be emptied together: a
+    /// table that another one refers to cannot be emptied before that one. Between the events, others may have come from other
+    /// transactions. None of these concerns the table, or refers to its rows: the TRUNCATE has locked all its tables before its first
+    /// event.
+    fn is_of_the_same_truncate(&self, event: &Event, table: TableId) -> bool {
+        self.truncating.contains(&event.txid) && !self.reader.chunk.active.contains(&table)
+    }
+
     /// Hands the chunk to the writing task and begins another one.
     async fn pass_on(&mut self) {
         if self.reader.chunk.is_empty() {
             return;
         }
         let chunk = self.reader.take_chunk();
+        self.truncating.clear();
         let settings = self.settings;
         let is_small = chunk.events.len() <= settings.small_chunk && chunk.size() < BIG;
         let plan = if settings.apply == Apply::Row || is_small {
