@@ -37,8 +37,8 @@ impl fmt::Display for Dependent {
 }
 
 /// The objects that a copy drops and creates again, in the order of creation: constraints (the primary key first), indexes,
-/// rules. To be called with a lock on the table that keeps others from changing
-/// them: for an object that was dropped meanwhile the server has no definition.
+/// rules. To be called with a lock on the table that keeps others from changing them: for an object that was dropped meanwhile
+/// the server has no definition.
 ///
 /// Objects that cannot be dropped and created by themselves are left out: all of a partitioned table; indexes that are
 /// attached to an index of a partitioned table; constraints that another object, such as a view, depends on; check
