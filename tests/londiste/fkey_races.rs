@@ -208,7 +208,7 @@ fn foreign_key_that_is_made_before_the_first_change_of_a_batch_deletes_no_rows()
     r.replay_until_in_sync();
     assert_same_rows(&r.provider, &r.subscriber, &["parent", "child"]);
     r.londiste.wait_for_log(
-        "INFO A table of the subscriber was altered while a batch was applied: the batch is applied again\n",
+        "INFO The subscriber's structure was altered while a batch was applied: the batch is applied again\n",
     );
     assert!(!r.londiste.log().contains("were not found"), "{}", r.londiste.log());
     assert_no_complaints(&r);

@@ -60,6 +60,38 @@ fn a_dropped_sequence_is_reported_once_and_holds_up_nothing() {
     assert_eq!(r.subscriber.value("select last_value from gone_here"), "5");
 }
 
+/// Replay sees a sequence, then waits for the lock of a transaction that drops it, and one that makes its bounds narrower.
+#[test]
+fn a_sequence_that_is_dropped_or_altered_before_it_is_set_is_reported_without_an_error() {
+    let r = with_sequences(Replication::new(), &names(&["fine", "gone", "narrow"]));
+    batch(&r, 1);
+    let waiting =
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    for (id, change) in [(2, "drop sequence gone"), (3, "alter sequence narrow maxvalue 8")] {
+        let session = r.subscriber.session();
+        session.sql(&format!("begin; {change}"));
+        r.provider.sql(&format!(
+            "select setval('fine', {id}), setval('gone', {id}), setval('narrow', {}); insert into t values ({id});
+             select pgq.force_tick('{QUEUE}')",
+            id * id
+        ));
+        wait_until("replay waits for the lock", || match r.subscriber.value(waiting).as_str() {
+            "0" => Err("it does not".to_owned()),
+            _ => Ok(()),
+        });
+        session.sql("commit");
+        batch(&r, id + 10);
+    }
+    assert_eq!(r.subscriber.rows("select f.last_value, n.last_value from fine f, narrow n"), [["3", "4"]]);
+    let log = r.londiste.log();
+    for (name, change) in
+        [("gone", " does not exist on subscriber side"), ("narrow", ": value 9 of provider is out of the bounds")]
+    {
+        assert_eq!(log.matches(&format!("WARNING Seq public.{name}{change}")).count(), 1, "{log}");
+    }
+    assert!(!log.contains("ERROR") && !log.contains("crashed"), "{log}");
+}
+
 /// What replay has sent to the servers, by their logs.
 fn statements(r: &Replication, servers: [&Cluster; 2]) -> [Vec<String>; 2] {
     let of = |database: &str, server: &Cluster| {

@@ -10,6 +10,9 @@ const TAIL_LINES: usize = 40;
 /// Statements may be long.
 const LINE_CHARS: usize = 400;
 
+/// What is repeated of the begin and of the end of a failure's message.
+const FAILURE_CHARS: usize = 600;
+
 thread_local! {
     static FAILURE: RefCell<String> = const { RefCell::new(String::new()) };
 }
@@ -26,9 +29,17 @@ pub fn remember_failures() {
     });
 }
 
-/// Prints once more why the test of this thread has failed: whoever sees only the end of a long output sees it too.
+/// Prints once more why the test of this thread has failed, without the middle of a long message: whoever sees only the end of a
+/// long output sees it too.
 pub fn print_failure() {
-    FAILURE.with_borrow(|failure| eprintln!("--- the test failed: {failure}"));
+    FAILURE.with_borrow(|failure| {
+        let chars: Vec<char> = failure.chars().collect();
+        let cut = chars.len().saturating_sub(2 * FAILURE_CHARS);
+        let (begin, rest) = chars.split_at(chars.len().min(FAILURE_CHARS));
+        let gap = if cut > 0 { " [...] " } else { "" };
+        let text: String = begin.iter().chain(gap.chars().collect::<Vec<_>>().iter()).chain(&rest[cut..]).collect();
+        eprintln!("--- the test failed: {text}");
+    });
 }
 
 /// Prints the last lines of a log, under a heading.

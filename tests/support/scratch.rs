@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::run_dir;
+use super::{evidence, run_dir};
 
 /// A directory that goes away with the test, unless the test fails.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ impl Drop for Scratch {
         if thread::panicking() {
             run_dir::keep();
             eprintln!("kept: {}", self.path.display());
+            evidence::print_failure();
         } else {
             let _ = fs::remove_dir_all(&self.path);
         }

@@ -79,6 +79,9 @@ pub(crate) trait BatchExtras {
     /// Runs in the transaction before the first event. After [`Turn::Overtaken`] the transaction is rolled back.
     async fn before(&mut self, tx: &Db, found: &Self::Found) -> Result<Turn>;
 
+    /// Whether what [`BatchExtras::before`] failed to write was altered since [`BatchExtras::read`]. Runs after the rollback.
+    async fn is_outdated(&mut self, found: &Self::Found) -> Result<bool>;
+
     /// Runs in the transaction after the last event. `events_sql` is the statement that read the events from the
     /// provider.
     async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &Sql) -> Result<()>;
@@ -104,7 +107,7 @@ pub(crate) enum Processed {
     /// The batch had been applied before, and was finished.
     AlreadyDone,
     /// Nothing was changed here, and the provider gives the batch again: another process applies or has applied the batch, or a table
-    /// was altered meanwhile.
+    /// or sequence was altered meanwhile.
     ComesAgain,
 }
 
@@ -165,7 +168,10 @@ pub(crate) async fn process<E: BatchExtras>(
         }
         Ok((tx, turn))
     };
-    let (events, (tx, turn)) = tokio::try_join!(event::stream(provider, &sql), start)?;
+    let (events, (tx, turn)) = match tokio::try_join!(event::stream(provider, &sql), start) {
+        Err(error) if error.code().is_some() && extras.is_outdated(&found).await? => return Ok(altered()),
+        begun => begun?,
+    };
     if turn == Turn::Overtaken {
         return Ok(Processed::ComesAgain);
     }
@@ -216,9 +222,9 @@ pub(crate) async fn process<E: BatchExtras>(
     Ok(Processed::Applied(Box::new(applied)))
 }
 
-/// What comes of a batch during which the structure of a table has changed.
+/// What comes of a batch during which the structure of a table or sequence has changed.
 fn altered() -> Processed {
-    tracing::info!("A table of the subscriber was altered while a batch was applied: the batch is applied again");
+    tracing::info!("The subscriber's structure was altered while a batch was applied: the batch is applied again");
     Processed::ComesAgain
 }
 

@@ -200,6 +200,10 @@ impl BatchExtras for CatchUp<'_> {
         Ok(if ours { Turn::Ours } else { Turn::Overtaken })
     }
 
+    async fn is_outdated(&mut self, (): &()) -> Result<bool> {
+        Ok(false)
+    }
+
     async fn after(&mut self, tx: &Db, _: &Applied, _: &Sql) -> Result<()> {
         if self.table.is_parked() {
             parking::clear(tx, &self.copy.consumer.queue, &self.copy.table).await?;

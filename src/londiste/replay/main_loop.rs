@@ -284,6 +284,11 @@ impl BatchExtras for WithBatch<'_> {
         Ok(Turn::Ours)
     }
 
+    async fn is_outdated(&mut self, values: &Self::Found) -> Result<bool> {
+        let Sessions { provider, subscriber, .. } = self.sessions;
+        self.sequences.are_outdated(provider, subscriber, &self.job.queue, values).await
+    }
+
     async fn after(&mut self, tx: &Db, applied: &Applied, events_sql: &Sql) -> Result<()> {
         let (provider, queue) = (&self.sessions.provider, &self.job.queue);
         table_sets::follow(provider, tx, queue, &applied.table_sets, self.tables).await?;

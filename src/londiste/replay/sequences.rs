@@ -59,6 +59,22 @@ impl Sequences {
         subscriber.batch("set sequence values", sql).await
     }
 
+    /// Whether one of the values that [`Sequences::read`] gave can no longer be set.
+    ///
+    /// 1. Replay sees a sequence.
+    /// 2. It is dropped, or its bounds are made narrower, or a right is taken away.
+    /// 3. The server refuses to set the value.
+    pub(crate) async fn are_outdated(
+        &mut self,
+        provider: &Db,
+        subscriber: &Db,
+        queue: &str,
+        values: &[Setting],
+    ) -> Result<bool> {
+        let now = self.read(provider, subscriber, queue).await?;
+        Ok(values.iter().any(|(name, _)| now.iter().all(|(settable, _)| settable != name)))
+    }
+
     /// Stores that the values are committed: [`Sequences::read`] leaves them out from now on.
     pub(crate) fn written(&mut self, values: Vec<Setting>) {
         self.set.extend(values);
