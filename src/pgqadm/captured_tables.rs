@@ -1,10 +1,24 @@
 //! The tables whose changes are captured into a queue, from schema `londiste`; none where that schema is not installed.
 
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
+
 use crate::error::Result;
-use crate::pg::{Db, Sql, text};
+use crate::pg::{Db, Param, Sql, text};
 
 /// The function that makes the capture of a table match its columns again; called as `f(queue, table)`.
 pub(super) const MAINTAIN: &str = "londiste.provider_maintain";
+
+/// The rows of a query on tables of schema `londiste`; none where it is not installed, or is dropped before the query reads it.
+async fn rows(db: &Db, action: &'static str, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+    if !is_installed(db).await? {
+        return Ok(Vec::new());
+    }
+    match db.query(action, sql, params).await {
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) && !is_installed(db).await? => Ok(Vec::new()),
+        found => found,
+    }
+}
 
 /// Queue and name of each table to call [`MAINTAIN`] for; empty where that function is not installed.
 pub(super) async fn to_maintain(db: &Db) -> Result<Vec<(String, String)>> {
@@ -15,7 +29,7 @@ pub(super) async fn to_maintain(db: &Db) -> Result<Vec<(String, String)>> {
     if !db.query_one(ACTION, INSTALLED, &[]).await?.get::<_, bool>(0) {
         return Ok(Vec::new());
     }
-    Ok(db.query(ACTION, TABLES, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+    Ok(rows(db, ACTION, TABLES, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// Whether schema `londiste` is installed.
@@ -28,10 +42,7 @@ pub(super) async fn is_installed(db: &Db) -> Result<bool> {
 pub(super) async fn lost_queues(db: &Db) -> Result<Vec<String>> {
     const LOST: &str = "select distinct t.queue_name from londiste.provider_table t
       where not exists (select from pgq.queue q where q.queue_name = t.queue_name) order by 1";
-    if !is_installed(db).await? {
-        return Ok(Vec::new());
-    }
-    Ok(db.query("look for queues of captured tables", LOST, &[]).await?.iter().map(|row| row.get(0)).collect())
+    Ok(rows(db, "look for queues of captured tables", LOST, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// The statement that takes a table out of a queue's set, with its triggers.
@@ -41,8 +52,8 @@ pub(super) fn take_out(queue: &str, table: &str) -> String {
 
 /// Whether any table is captured into a queue.
 pub(super) async fn any_in(db: &Db, queue: &str) -> Result<bool> {
-    const ANY: &str = "select exists (select 1 from londiste.provider_table t where t.queue_name = $1)";
-    Ok(is_installed(db).await? && db.query_one("look for captured tables", ANY, &[text(&queue)]).await?.get(0))
+    const ANY: &str = "select from londiste.provider_table t where t.queue_name = $1 limit 1";
+    Ok(!rows(db, "look for captured tables", ANY, &[text(&queue)]).await?.is_empty())
 }
 
 /// The captured tables of a queue that still have a trigger with a function of schema `londiste` or `pgq`.
@@ -57,8 +68,5 @@ pub(super) async fn with_triggers(db: &Db, queue: &str) -> Result<Vec<String>> {
                      where n.nspname || '.' || c.relname = t.table_name
                        and p.pronamespace in (pg_catalog.to_regnamespace('londiste'), pg_catalog.to_regnamespace('pgq')))
       order by t.nr";
-    if !is_installed(db).await? {
-        return Ok(Vec::new());
-    }
-    Ok(db.query("look for tables of the queue", TABLES, &[text(&queue)]).await?.iter().map(|row| row.get(0)).collect())
+    Ok(rows(db, "look for tables of the queue", TABLES, &[text(&queue)]).await?.iter().map(|row| row.get(0)).collect())
 }

@@ -6,6 +6,7 @@ mod golden;
 mod keys;
 mod locks;
 mod lost;
+mod lost_races;
 mod maintain;
 mod matrix;
 mod order;

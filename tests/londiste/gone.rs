@@ -46,6 +46,10 @@ fn assert_says(text: &str, words: &[&str]) {
 #[test]
 fn schema_londiste_is_gone_on_the_provider() {
     let r = up();
+    // The ticker has to have seen the tables: the second round has begun after they were added.
+    for _ in 0..2 {
+        r.ticker.log_contains("INFO {maint_duration: ", || r.ticker.reload());
+    }
     let (replay, ticker) = (r.londiste.log().len(), r.ticker.log().len());
     r.provider.sql("drop schema londiste cascade; insert into t values (2, 'not captured')");
     let words = ["schema londiste", "provider install"];

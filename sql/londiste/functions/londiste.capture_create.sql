@@ -5,7 +5,7 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_create(5)
 --     Creates the capture functions and triggers of a relation as they should be now. Triggers that are there
---     stay: usually only functions change, and no lock keeps writers out. londiste.capture_drop_misfits has dropped those that are
+--     stay: usually only functions change, and no lock keeps writers out. londiste.capture_generate has dropped those that are
 --     wrong.
 -- Parameters:
 --     i_number - londiste.capture_relation.nr

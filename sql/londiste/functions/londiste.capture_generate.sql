@@ -8,6 +8,11 @@ as $$
 --     When changes may have been written without events (londiste.capture_check), a WARNING says why, and the subscribers are
 --     told to copy the table again. That is done even when the table has no key: its events then name rows by all columns.
 --
+--     Somebody may change the triggers between that look and the end, and then no later look finds out, because the triggers are
+--     stored as they are then. So relations that lose triggers, or whose triggers are enabled, are locked, and looked at once
+--     more under the lock (londiste.capture_hold); the triggers of the others are compared when they are stored
+--     (londiste.capture_store_made).
+--
 --     A table that provider remove takes out of the set meanwhile is left alone. That a table is in the set is looked for once
 --     more, under a lock, before the first change: who removes a table locks its row of provider_table first.
 -- Returns: 1 when something was changed, 0 when all was up to date, or the table is not in the set any more
@@ -24,6 +29,9 @@ declare
     v_check record;
     v_relations oid[];
     v_relation oid;
+    v_again record;
+    v_held oid[];
+    v_name text;
     v_common text;
     v_changed boolean;
 begin
@@ -91,6 +99,15 @@ begin
         return 0;
     end if;
 
+    v_held := londiste.capture_hold(v_capture, v_check.table_oid, v_relations, v_check.is_restored);
+    if v_held <> '{}' then
+        select * into v_again from londiste.capture_check(i_queue_name, i_table_name);
+        if v_again.table_oid is distinct from v_check.table_oid or v_again.is_restored <> v_check.is_restored then
+            return londiste.capture_generate(i_queue_name, i_table_name);
+        end if;
+        v_check := v_again;
+    end if;
+
     -- Drops the functions of partitions that no longer exist, and of a table that is no longer the captured one.
     for v_relation in
         select r.relation
@@ -107,7 +124,10 @@ begin
     -- No trigger is created before all that go are dropped: see londiste.drop_trigger.
     foreach v_relation in array v_relations
     loop
-        perform londiste.capture_drop_misfits(v_capture, v_check.table_oid, v_relation);
+        for v_name in select londiste.capture_misfits(v_capture, v_check.table_oid, v_relation)
+        loop
+            perform londiste.drop_trigger(v_relation, v_name);
+        end loop;
     end loop;
     v_common := londiste.capture_common_plan(v_capture, v_check.table_oid);
     foreach v_relation in array v_relations
@@ -115,21 +135,16 @@ begin
         perform londiste.capture_generate_relation(v_capture, v_check.table_oid, v_relation, v_common);
     end loop;
     perform londiste.capture_enable(i_queue_name, i_table_name, v_check.table_oid);
-    update londiste.capture_relation r
-    set made_in = londiste.catalog_id(), triggers = londiste.capture_made(i_queue_name, i_table_name, r.relation),
-        is_unlogged = (select c.relpersistence = 'u' from pg_class c where c.oid = r.relation)
-    where r.queue_name = i_queue_name and r.table_name = i_table_name;
+    if londiste.capture_store_made(i_queue_name, i_table_name, v_held) and v_check.loss is null then
+        v_check.loss := 'its capture triggers were dropped, disabled or changed';
+    end if;
     insert into londiste.capture_unlogged (relation)
     select r.relation
     from londiste.capture_relation r
     where r.queue_name = i_queue_name and r.table_name = i_table_name and r.is_unlogged
     on conflict do nothing;
     if v_check.loss is not null then
-        perform londiste.provider_notify_again(i_queue_name, i_table_name);
-        raise warning using
-            errcode = '01L01',
-            message = format('table %s of queue "%s" has to be copied again: %s', i_table_name, i_queue_name, v_check.loss),
-            hint = 'It is captured anew, and subscribers copy it by themselves.';
+        perform londiste.capture_report_loss(i_queue_name, i_table_name, v_check.loss);
     end if;
     return 1;
 end;

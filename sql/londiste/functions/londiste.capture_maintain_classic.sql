@@ -32,15 +32,10 @@ begin
         return 0;
     end if;
     if v_check.trigger_name is null then
-        perform londiste.capture_replace(i_queue_name, i_table_name, 'statement', 'sql', null, '{}');
-    else
-        perform londiste.run_ddl(format('alter table %s enable trigger %I', v_check.table_oid::regclass, v_check.trigger_name));
+        return londiste.capture_replace(i_queue_name, i_table_name, 'statement', 'sql', null, '{}');
     end if;
-    perform londiste.provider_notify_again(i_queue_name, i_table_name);
-    raise warning using
-        errcode = '01L01',
-        message = format('table %s of queue "%s" has to be copied again: %s', i_table_name, i_queue_name, v_check.loss),
-        hint = 'It is captured anew, and subscribers copy it by themselves.';
+    perform londiste.run_ddl(format('alter table %s enable trigger %I', v_check.table_oid::regclass, v_check.trigger_name));
+    perform londiste.capture_report_loss(i_queue_name, i_table_name, v_check.loss);
     return 1;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

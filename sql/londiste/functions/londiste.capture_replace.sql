@@ -5,7 +5,8 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_replace(6)
 --     Captures a table that is in the set in another way from now on. The triggers are changed in one transaction, which holds
---     the table's lock, so every change is captured exactly once.
+--     the table's lock, so every change is captured exactly once. When changes may have been written without events before, a
+--     WARNING says so and the subscribers are told to copy the table again.
 -- Parameters: i_capture, i_event_format, i_key_columns, i_ignored_columns - as the columns of londiste.capture
 -- Returns: 1
 -- Raises: as londiste.check_provider_queue and londiste.capture_generate; undefined_object when the table is not in the set
@@ -17,6 +18,8 @@ declare
     v_relation oid;
     v_since timestamptz;
     v_has_truncate boolean;
+    v_capture londiste.capture;
+    v_loss text;
 begin
     perform londiste.check_provider_queue(i_queue_name);
     if not exists (select 1 from londiste.provider_table t
@@ -25,6 +28,21 @@ begin
             errcode = 'undefined_object',
             message = 'no such table registered',
             detail = format('Table %s is not in the set of queue "%s".', v_table_name, i_queue_name);
+    end if;
+
+    -- What was done to the triggers that go, nobody could find out later.
+    select c.* into v_capture
+    from londiste.capture c
+    where c.queue_name = i_queue_name and c.table_name = v_table_name;
+    if found then
+        perform londiste.capture_hold(v_capture, londiste.find_table_oid(v_table_name),
+                                      array(select r.relation
+                                            from londiste.capture_relation r
+                                            join pg_class o on o.oid = r.relation
+                                            where r.queue_name = i_queue_name and r.table_name = v_table_name), true);
+        v_loss := (select k.loss from londiste.capture_check(i_queue_name, v_table_name) k);
+    else
+        v_loss := (select k.loss from londiste.capture_check_classic(i_queue_name, v_table_name) k);
     end if;
 
     for v_relation in
@@ -43,6 +61,10 @@ begin
                                   has_truncate)
     values (i_queue_name, v_table_name, i_capture, i_event_format, i_key_columns, i_ignored_columns,
             coalesce(v_since, clock_timestamp()), coalesce(v_has_truncate, true));
-    return londiste.capture_generate(i_queue_name, v_table_name);
+    perform londiste.capture_generate(i_queue_name, v_table_name);
+    if v_loss is not null then
+        perform londiste.capture_report_loss(i_queue_name, v_table_name, v_loss);
+    end if;
+    return 1;
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -13,11 +13,8 @@ as $$
 -- Locks: the table in access exclusive mode until the end of the transaction
 -- ----------------------------------------------------------------------
 begin
-    -- An owner may have taken these rights from itself, and a foreign table cannot be locked so. The trigger can be dropped all the same.
-    if has_table_privilege(i_relation, 'update, delete, truncate')
-       and exists (select 1 from pg_class c where c.oid = i_relation and c.relkind in ('r', 'p')) then
-        execute format('lock table only %s in access exclusive mode', i_relation::regclass);
-    end if;
+    -- Where it cannot be locked, the trigger can be dropped all the same.
+    perform londiste.lock_triggers(i_relation);
     perform londiste.run_ddl(format('drop trigger %I on %s', i_trigger_name, i_relation::regclass));
 exception
     when insufficient_privilege then

@@ -111,15 +111,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_function", include_str!("../../../sql/londiste/functions/londiste.capture_function.sql")),
     ("londiste.capture_objects", include_str!("../../../sql/londiste/functions/londiste.capture_objects.sql")),
     ("londiste.capture_fits", include_str!("../../../sql/londiste/functions/londiste.capture_fits.sql")),
+    ("londiste.lock_triggers", include_str!("../../../sql/londiste/functions/londiste.lock_triggers.sql")),
     ("londiste.drop_trigger", include_str!("../../../sql/londiste/functions/londiste.drop_trigger.sql")),
     (
         "londiste.capture_create_trigger",
         include_str!("../../../sql/londiste/functions/londiste.capture_create_trigger.sql"),
     ),
-    (
-        "londiste.capture_drop_misfits",
-        include_str!("../../../sql/londiste/functions/londiste.capture_drop_misfits.sql"),
-    ),
+    ("londiste.capture_misfits", include_str!("../../../sql/londiste/functions/londiste.capture_misfits.sql")),
+    ("londiste.capture_hold", include_str!("../../../sql/londiste/functions/londiste.capture_hold.sql")),
     ("londiste.capture_enable", include_str!("../../../sql/londiste/functions/londiste.capture_enable.sql")),
     (
         "londiste.capture_enable_subscribed",
@@ -147,6 +146,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "londiste.provider_notify_again",
         include_str!("../../../sql/londiste/functions/londiste.provider_notify_again.sql"),
     ),
+    ("londiste.capture_store_made", include_str!("../../../sql/londiste/functions/londiste.capture_store_made.sql")),
+    ("londiste.capture_report_loss", include_str!("../../../sql/londiste/functions/londiste.capture_report_loss.sql")),
     ("londiste.capture_generate", include_str!("../../../sql/londiste/functions/londiste.capture_generate.sql")),
     ("londiste.capture_add", include_str!("../../../sql/londiste/functions/londiste.capture_add.sql")),
     ("londiste.capture_replace", include_str!("../../../sql/londiste/functions/londiste.capture_replace.sql")),
