@@ -1,4 +1,4 @@
-//! Waiting by polling. The interval is short because a test should not idle, the limit is long because a loaded machine
+//! Waiting by polling. The pauses are short because a test should not idle, the limit is long because a loaded machine
 //! is no failure: a limit that is reached in practice means that the thing never happens.
 
 use std::fmt::Display;
@@ -6,7 +6,10 @@ use std::panic::Location;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const INTERVAL: Duration = Duration::from_millis(20);
+/// The pause grows with the time that has passed: what takes long is not asked for often.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
 const LIMIT: Duration = Duration::from_mins(3);
 
 /// Calls `condition` until it is `Ok` and returns its value; panics with the last status after three minutes.
@@ -30,7 +33,7 @@ pub fn wait_within<T, S: Display>(
             Err(status) if start.elapsed() >= limit => {
                 panic!("{caller}: waited {} s until {description}; last status: {status}", limit.as_secs())
             }
-            Err(_) => thread::sleep(INTERVAL),
+            Err(_) => thread::sleep((start.elapsed() / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)),
         }
     }
 }
