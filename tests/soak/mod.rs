@@ -10,6 +10,9 @@
 mod faults;
 mod operation;
 mod oracle;
+mod pgbench;
+mod promotion;
+mod wire;
 mod world;
 mod writers;
 
@@ -29,9 +32,10 @@ const SECONDS: &str = "SOAK_SECONDS";
 /// How long the first seed is played when the environment says nothing.
 const SHORT: Duration = Duration::from_secs(90);
 
-/// Each operation once, in an order of the seed's, in rounds of one to `most`.
-fn deck(dice: &mut Dice, most: u64) -> Vec<Vec<Operation>> {
+/// Each operation once, in an order of the seed's, in rounds of one to `most`. A promotion has a round of its own.
+fn deck(dice: &mut Dice, most: u64, has_standby: bool) -> Vec<Vec<Operation>> {
     let mut left = ALL.to_vec();
+    left.retain(|operation| has_standby || !operation.is_promotion());
     let mut rounds = Vec::new();
     while !left.is_empty() {
         let mut round = Vec::new();
@@ -40,9 +44,14 @@ fn deck(dice: &mut Dice, most: u64) -> Vec<Vec<Operation>> {
                 break;
             }
             let at = usize::try_from(dice.below(u64::try_from(left.len()).unwrap())).unwrap();
-            round.push(left.swap_remove(at));
+            match left.swap_remove(at) {
+                promotion if promotion.is_promotion() => rounds.push(vec![promotion]),
+                operation => round.push(operation),
+            }
         }
-        rounds.push(round);
+        if !round.is_empty() {
+            rounds.push(round);
+        }
     }
     rounds
 }
@@ -54,33 +63,38 @@ fn play(seed: u64, deadline: Option<Instant>) {
     let mut dice = Dice::new(seed);
     let mut world = World::new(seed);
     let mut found: BTreeMap<String, u32> = BTreeMap::new();
+    // A provider that goes back may have fewer in the end.
+    let mut by_pgbench = 0;
     let mut done: BTreeMap<String, u32> = BTreeMap::new();
-    for (number, round) in deck(&mut dice, 3).into_iter().enumerate() {
+    for (number, round) in deck(&mut dice, 3, world.has_standby()).into_iter().enumerate() {
         if deadline.is_some_and(|deadline| Instant::now() > deadline) {
             break;
         }
         let since = world.logs().lengths();
-        for operation in round {
+        for operation in round.iter().copied() {
             std::thread::sleep(Duration::from_millis(dice.below(500)));
             println!("seed {seed}, round {number}, {:.1} s: {operation:?}", started.elapsed().as_secs_f64());
             let about = operation.run(&mut world, &mut dice);
             println!("  {about}");
             *done.entry(format!("{operation:?}")).or_default() += 1;
         }
-        world.writers.pause();
-        for kind in oracle::settle(&world, since) {
+        world.pause();
+        let kinds = oracle::settle(&world, since);
+        promotion::assert_outcome(&round, &kinds);
+        for kind in kinds {
             *found.entry(format!("{kind:?}")).or_default() += 1;
         }
-        world.writers.go_on();
+        by_pgbench = by_pgbench.max(world.rows_of_pgbench());
+        world.go_on();
     }
     println!(
-        "seed {seed}: {} operations, {} transactions, {:.0} s, {}, rounds that ended: {found:?}; {done:?}",
+        "seed {seed}: {} operations, {} transactions and {by_pgbench} of pgbench, {:.0} s, {}, rounds that ended: {found:?}; {done:?}",
         done.values().sum::<u32>(),
         world.writers.committed(),
         started.elapsed().as_secs_f64(),
         world.volume()
     );
-    assert!(world.writers.committed() > 0);
+    assert!(world.writers.committed() > 0 && by_pgbench > 0);
 }
 
 fn number(name: &str) -> Option<u64> {
