@@ -2,8 +2,9 @@
 //! anybody asked.
 //!
 //! After each round the clients pause. While all tables are `ok`, everything is applied and `subscriber check` exits 0, the
-//! rows have to be equal. Otherwise the difference must have been told: by the table's state or `check`, and by a line in the
-//! log of ticker or replay that is there without anybody's asking. What the line tells to do is done, and has to help.
+//! rows have to be equal, and the sequence of the set too. Otherwise the difference must have been told: by the table's state or
+//! `check`, and by a line in the log of ticker or replay that is there without anybody's asking. What the line tells to do is
+//! done, and has to help.
 //!
 //! The seed and the operations are printed. The same seed makes the same choices, though not at the same moments.
 
@@ -32,10 +33,10 @@ const SECONDS: &str = "SOAK_SECONDS";
 /// How long the first seed is played when the environment says nothing.
 const SHORT: Duration = Duration::from_secs(90);
 
-/// Each operation once, in an order of the seed's, in rounds of one to `most`. A promotion has a round of its own.
+/// Each operation once, in an order of the seed's, in rounds of one to `most`. A promotion has a round of its own; one of them
+/// comes early, so that short runs have it.
 fn deck(dice: &mut Dice, most: u64, has_standby: bool) -> Vec<Vec<Operation>> {
-    let mut left = ALL.to_vec();
-    left.retain(|operation| has_standby || !operation.is_promotion());
+    let (mut promotions, mut left): (Vec<_>, Vec<_>) = ALL.into_iter().partition(|operation| operation.is_promotion());
     let mut rounds = Vec::new();
     while !left.is_empty() {
         let mut round = Vec::new();
@@ -43,17 +44,22 @@ fn deck(dice: &mut Dice, most: u64, has_standby: bool) -> Vec<Vec<Operation>> {
             if left.is_empty() {
                 break;
             }
-            let at = usize::try_from(dice.below(u64::try_from(left.len()).unwrap())).unwrap();
-            match left.swap_remove(at) {
-                promotion if promotion.is_promotion() => rounds.push(vec![promotion]),
-                operation => round.push(operation),
-            }
+            round.push(left.swap_remove(below(dice, left.len())));
         }
-        if !round.is_empty() {
-            rounds.push(round);
+        rounds.push(round);
+    }
+    if has_standby {
+        let early = promotions.swap_remove(below(dice, promotions.len()));
+        for promotion in promotions {
+            rounds.insert(below(dice, rounds.len()), vec![promotion]);
         }
+        rounds.insert(below(dice, 4), vec![early]);
     }
     rounds
+}
+
+fn below(dice: &mut Dice, limit: usize) -> usize {
+    usize::try_from(dice.below(u64::try_from(limit).unwrap())).unwrap()
 }
 
 /// Plays the rounds of a seed, and begins none after the deadline.

@@ -12,6 +12,9 @@ use crate::support::{Database, wait_until};
 /// Its tables.
 pub const TABLES: [&str; 4] = ["pgbench_accounts", "pgbench_branches", "pgbench_history", "pgbench_tellers"];
 
+/// What gives the key to its table of what happened.
+pub const SEQUENCE: &str = "pgbench_history_id_seq";
+
 /// Transactions per second.
 const RATE: u32 = 25;
 

@@ -47,8 +47,9 @@ pub fn with_all_wal(world: &mut World, dice: &mut Dice) -> String {
     format!("{how}, {} acknowledged commits", acknowledged.len())
 }
 
-/// The standby has stopped before, and replay has applied ticks that it lacks.
+/// The standby has stopped before, and replay has applied ticks that it lacks: replay stops and says what helps, `check` exits 1.
 pub fn with_lost_wal(world: &mut World, dice: &mut Dice) -> String {
+    let since = world.logs().replay.len();
     make_standby(world);
     sleep(dice, 1000);
     world.standby().cluster.stop(Shutdown::Fast);
@@ -68,6 +69,13 @@ pub fn with_lost_wal(world: &mut World, dice: &mut Dice) -> String {
     let how = stop_hard(world, dice);
     world.standby().cluster.start();
     world.promote_standby();
+    world.r.londiste.reload();
+    wait_until("replay says that the provider went back", || {
+        let log = world.logs().replay;
+        let told = log[since..].split(" CRITICAL ").skip(1).any(|report| report.contains("subscriber resync --all"));
+        if told { Ok(()) } else { Err(log.lines().last().unwrap_or_default().to_owned()) }
+    });
+    assert_eq!(world.command("subscriber check").status, 1);
     format!("{how}, ticks {kept} to {applied} are lost")
 }
 

@@ -13,9 +13,9 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// Mostly a proxy.
-    pub fn draw(cluster: &Cluster, database: &Database, dice: &mut Dice) -> Wire {
-        if dice.below(4) == 0 && Pooler::is_installed() {
+    /// A pooler for one of `poolers` draws.
+    pub fn draw(cluster: &Cluster, database: &Database, poolers: u64, dice: &mut Dice) -> Wire {
+        if dice.below(poolers) == 0 && Pooler::is_installed() {
             return Wire::Pooler(Pooler::start(&[database], PoolMode::Transaction, POOL_SIZE, LoginOptions::Ignored));
         }
         Wire::Proxy(Proxy::to_cluster(cluster))

@@ -68,8 +68,15 @@ impl World {
         r.londiste.configure("pgq_consumer_id", CONSUMER);
         // Where maintenance comes late, it is `check` that tells first.
         r.ticker.configure("maint_delay", if seed.is_multiple_of(2) { "1" } else { "3" });
-        let wires = [Wire::draw(&provider, &r.provider, &mut dice), Wire::draw(&subscriber, &r.subscriber, &mut dice)];
-        let standby = Standby::draw(&provider, &wires[0], &mut dice);
+        // A pooler has one server for a database.
+        let standby = (dice.below(2) == 0).then(|| Standby::of(&provider));
+        let wires = [
+            match &standby {
+                Some(_) => Wire::Proxy(Proxy::to_cluster(&provider)),
+                None => Wire::draw(&provider, &r.provider, 2, &mut dice),
+            },
+            Wire::draw(&subscriber, &r.subscriber, 4, &mut dice),
+        ];
         let address = address_of(&r.provider, standby.as_ref().map(|standby| &standby.cluster));
         let databases = [address.as_str(), r.subscriber.conninfo()];
         let operator = Job::londiste(r.scratch().path(), "operator", databases, QUEUE)
@@ -95,6 +102,9 @@ impl World {
         }
         let r = r.up();
         r.provider.sql(&format!("select pgq.set_queue_config('{QUEUE}', 'rotation_period', '10 s')"));
+        for side in ["provider", "subscriber"] {
+            r.londiste.run(&format!("{side} add-seq {}", pgbench::SEQUENCE));
+        }
         r.subscriber.sql(TRIGGER);
         r.provider.sql(promotion::TABLE);
         let writers = Writers::start(&address, seed);
@@ -297,14 +307,11 @@ impl World {
 }
 
 impl Standby {
-    /// For every second provider that is behind a proxy: a pooler has one server for a database.
-    fn draw(provider: &Cluster, wire: &Wire, dice: &mut Dice) -> Option<Standby> {
-        let is_drawn = dice.below(2) == 0 && matches!(wire, Wire::Proxy(_));
-        is_drawn.then(|| {
-            let cluster = Cluster::builder().name("soak-standby").binaries(provider.binaries().clone()).tcp().init();
-            let wire = Wire::Proxy(Proxy::to_cluster(&cluster));
-            Standby { cluster, wire }
-        })
+    fn of(provider: &Cluster) -> Standby {
+        let binaries = provider.binaries().clone();
+        let cluster = Cluster::builder().name("soak-standby").binaries(binaries).tcp().init();
+        let wire = Wire::Proxy(Proxy::to_cluster(&cluster));
+        Standby { cluster, wire }
     }
 }
 

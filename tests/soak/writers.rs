@@ -25,7 +25,8 @@ pub const TABLES: [&str; 11] = {
     ["plain", "emptied", "fleeting", "pairs", "parent", "child", "parts", a, b, c, d]
 };
 
-/// The statements that create the tables of these clients, on both sides: with foreign keys, with a key of two columns, unlogged, partitioned.
+/// The statements that create the tables of these clients, on both sides: with foreign keys, with a key of two columns, unlogged,
+/// partitioned.
 pub fn schema(major: u32) -> String {
     // A partitioned table of PostgreSQL 10 has no primary key.
     let parts = if major < 11 { "create table parts (id int primary key, v text)" } else { PARTITIONED };
