@@ -5,8 +5,8 @@
 #
 # The load is two clients that write to seven tables, and the program pgbench with its own tables and script.
 # Each seed draws the major versions of both servers (from SOAK_MAJORS, "10 13 15 17 18" unless set; they are fetched), what is
-# between them and the daemons (a proxy or a transaction pooler), and whether the provider has a standby, which is promoted with
-# all its WAL and without the last. It prints what it does, and at its end what was done how often.
+# between them and the daemons (a proxy or a transaction pooler), and whether the provider has a standby (then behind proxies),
+# which is promoted with all WAL and without the last. It prints what it does, and at its end what was done how often.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,7 +1,8 @@
 //! A standby of the provider is promoted, and the old primary is gone. The connection strings of daemons, commands and clients
 //! name both servers.
 //!
-//! The standby is made at the beginning of the operation and promoted at its end: no other operation meets it as a standby.
+//! The standby is made at the beginning of the operation and promoted at its end: no other operation meets it as a standby. A seed
+//! that draws a standby has a proxy before each of the two servers, and no pooler before the provider.
 
 use std::collections::BTreeSet;
 use std::thread;
