@@ -60,7 +60,7 @@ impl World {
         let provider = builder("soak-provider").start();
         // Publishers of an operation are there.
         let subscriber = builder("soak-subscriber").conf("wal_level = logical").start();
-        let schema = schema(provider.binaries().major());
+        let schema = schema(provider.binaries().major().min(subscriber.binaries().major()));
         let mut r = Replication::between(&provider, &subscriber).with_schema(&schema);
         r.provider.sql(ROWS);
         let program = provider.binaries().client("pgbench");

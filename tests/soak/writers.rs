@@ -26,7 +26,7 @@ pub const TABLES: [&str; 11] = {
 };
 
 /// The statements that create the tables of these clients, on both sides: with foreign keys, with a key of two columns, unlogged,
-/// partitioned.
+/// partitioned. `major` is the older version of the two.
 pub fn schema(major: u32) -> String {
     // A partitioned table of PostgreSQL 10 has no primary key.
     let parts = if major < 11 { "create table parts (id int primary key, v text)" } else { PARTITIONED };
