@@ -3,8 +3,10 @@
 #
 #   tests/soak.sh [MINUTES] [SEED]      2 minutes and a seed by the clock, unless given
 #
-# Each seed draws the major versions of both servers (from SOAK_MAJORS, "10 13 15 17 18" unless set; they are fetched) and what is
-# between them and the daemons: a proxy or a transaction pooler. It prints what it does, and at its end what was done how often.
+# The load is two clients that write to seven tables, and the program pgbench with its own tables and script.
+# Each seed draws the major versions of both servers (from SOAK_MAJORS, "10 13 15 17 18" unless set; they are fetched), what is
+# between them and the daemons (a proxy or a transaction pooler), and whether the provider has a standby (then behind proxies),
+# which is promoted with all WAL and without the last. It prints what it does, and at its end what was done how often.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

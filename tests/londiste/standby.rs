@@ -1,13 +1,9 @@
 //! The provider dies, and its standby, which has streamed its WAL, is promoted. The connection strings name both servers.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use std::thread::{self, JoinHandle};
 
 use crate::support::{
-    Cluster, Database, QUEUE, Replication, Session, Shutdown, assert_same_rows, replay_until_in_sync, run_dir,
-    wait_until,
+    Cluster, Database, QUEUE, Replication, Session, Shutdown, assert_same_rows, replay_until_in_sync, wait_until,
 };
 
 const CONSUMER: &str = "db1-londiste";
@@ -26,7 +22,8 @@ impl Pair {
         let mut r = Replication::between(&primary, Cluster::subscriber())
             .with_schema("create table t (id bigserial primary key, v text); create table u (id int primary key)");
         r.provider.sql("insert into t (v) values ('before'); insert into u values (1)");
-        let standby = standby_of(&primary);
+        let standby = Cluster::builder().name("standby").init();
+        standby.start_as_standby_of(&primary);
         let both = format!(
             "host={},{} port={},{} user=postgres dbname={} target_session_attrs=read-write",
             primary.socket_dir().display(),
@@ -44,42 +41,9 @@ impl Pair {
 
     /// The provider's database on the standby, which is a server of its own from now on.
     fn promote(&self) -> Database {
-        let binaries = self.standby.binaries();
-        let mut command = run_dir::server_command(&binaries.program("pg_ctl"));
-        let done = command.args(["promote", "-W", "-D"]).arg(self.standby.data_dir()).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        wait_until("the standby is promoted", || match self.standby.rows("select pg_is_in_recovery()").concat() {
-            still if still == ["t"] => Err("not yet"),
-            _ => Ok(()),
-        });
+        self.standby.promote();
         Database::existing(&self.standby, self.r.provider.name())
     }
-}
-
-/// A standby of the server, from a copy of its files.
-fn standby_of(primary: &Cluster) -> Cluster {
-    let standby = Cluster::builder().name("standby").init();
-    let conf = fs::read_to_string(standby.data_dir().join("postgresql.conf")).unwrap();
-    primary.stop(Shutdown::Fast);
-    fs::remove_dir_all(standby.data_dir()).unwrap();
-    let copied = Command::new("cp").arg("-a").args([primary.data_dir(), standby.data_dir()]).status().unwrap();
-    assert!(copied.success());
-    primary.start();
-    fs::write(standby.data_dir().join("postgresql.conf"), conf).unwrap();
-    let source =
-        format!("primary_conninfo = 'host={} port={} user=postgres'", primary.socket_dir().display(), primary.port());
-    if primary.binaries().major() < 12 {
-        let recovery = format!("standby_mode = on\n{source}\nrecovery_target_timeline = 'latest'\n");
-        let path = standby.data_dir().join("recovery.conf");
-        fs::write(&path, recovery).unwrap();
-        // The server opens it for writing, and has another owner where the tests run as root.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-    } else {
-        standby.append_conf(&source);
-        fs::write(standby.data_dir().join("standby.signal"), "").unwrap();
-    }
-    standby.start();
-    standby
 }
 
 /// Writes until the server is gone, and returns the values that were committed.
@@ -102,12 +66,7 @@ fn spawn_client(client: usize, session: Session) -> JoinHandle<Vec<String>> {
 #[test]
 fn standby_with_all_wal_goes_on_in_the_middle_of_the_load() {
     let pair = Pair::new();
-    pair.primary.sql("alter system set synchronous_standby_names = '*'");
-    pair.primary.reload();
-    wait_until("the standby is synchronous", || {
-        let state = pair.primary.rows("select sync_state from pg_stat_replication").concat();
-        if state == ["sync"] { Ok(()) } else { Err(format!("{state:?}")) }
-    });
+    pair.primary.wait_for_standby_at_commit();
     let clients: Vec<_> = (0..2).map(|client| spawn_client(client, pair.r.provider.session())).collect();
     wait_until("replay is in the middle of the load", || {
         let applied = pair.r.subscriber.value("select count(*) from t");

@@ -7,7 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::operation::{on_provider, sleep};
-use super::world::{Side, Wire, World, try_again};
+use super::wire::Wire;
+use super::world::{Side, World, try_again};
 use crate::support::statements::Dice;
 use crate::support::{Shutdown, Traffic};
 

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::faults;
+use super::promotion;
 use super::world::{CONSUMER, Side, World, try_again};
 use super::writers::{SIMPLE, TABLES};
 use crate::support::statements::Dice;
@@ -51,18 +52,22 @@ pub enum Operation {
     Locked(Side),
     IdleTransaction(Side),
     ColumnAddedAndDropped,
+    /// Only where the seed has drawn a standby, as the next.
+    PromoteStandby,
+    PromoteStandbyWithLostWal,
 }
 
 use Operation::{
     BackUp, BackendStopped, BackendsKilled, ColumnAddedAndDropped, Crash, Cut, DisabledForLoad, DroppedAndCreated,
-    FedByLogicalReplication, GoesBack, IdleTransaction, Locked, OtherConsumer, Paused, RecreatedFromItself, Refused,
-    RegisteredAnewBySql, Reload, RemovedAndAdded, ReplayKilled, ReplicaRole, Restarted, Resync, SecondQueue, Slowed,
-    Stalled, StoppedAndStarted, SubscriberRemovedAndAdded, SubscriberUnlogged, SwappedByRename, TickerKilled,
-    TriggerDropped, TriggersDisabled, UnregisteredAndRegistered, UnregisteredBySql,
+    FedByLogicalReplication, GoesBack, IdleTransaction, Locked, OtherConsumer, Paused, PromoteStandby,
+    PromoteStandbyWithLostWal, RecreatedFromItself, Refused, RegisteredAnewBySql, Reload, RemovedAndAdded,
+    ReplayKilled, ReplicaRole, Restarted, Resync, SecondQueue, Slowed, Stalled, StoppedAndStarted,
+    SubscriberRemovedAndAdded, SubscriberUnlogged, SwappedByRename, TickerKilled, TriggerDropped, TriggersDisabled,
+    UnregisteredAndRegistered, UnregisteredBySql,
 };
 
 /// Every operation.
-pub const ALL: [Operation; 52] = [
+pub const ALL: [Operation; 54] = [
     RemovedAndAdded("ok"),
     RemovedAndAdded("-"),
     RemovedAndAdded("in-copy"),
@@ -115,6 +120,8 @@ pub const ALL: [Operation; 52] = [
     IdleTransaction(Side::Provider),
     IdleTransaction(Side::Subscriber),
     ColumnAddedAndDropped,
+    PromoteStandby,
+    PromoteStandbyWithLostWal,
 ];
 
 fn one_of<'a>(dice: &mut Dice, of: &[&'a str]) -> &'a str {
@@ -219,7 +226,14 @@ impl Operation {
             Locked(side) => faults::locked(world, side, any, dice),
             IdleTransaction(side) => faults::idle_transaction(world, side, dice),
             ColumnAddedAndDropped => faults::column_added_and_dropped(world, simple.name, dice),
+            PromoteStandby => promotion::with_all_wal(world, dice),
+            PromoteStandbyWithLostWal => promotion::with_lost_wal(world, dice),
         }
+    }
+
+    /// Whether it is a promotion. What a promotion comes to is known where its round has nothing else.
+    pub fn is_promotion(self) -> bool {
+        matches!(self, PromoteStandby | PromoteStandbyWithLostWal)
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::world::World;
+use super::pgbench::SEQUENCE;
+use super::world::{Side, World};
 use super::writers::TABLES;
 use crate::support::{QUEUE, Session, SqlError, compare};
 
@@ -156,7 +157,7 @@ fn judge(world: &World, since: (usize, usize)) -> Option<Found> {
     let copies = |log: &str| log.matches("Starting full copy").count();
     let before = world.logs();
     let check = world.command("subscriber check");
-    let rows = compare(&world.r.provider, &world.r.subscriber, &TABLES);
+    let rows = compare(&world.r.provider, &world.r.subscriber, &TABLES).and_then(|_| compare_sequence(world));
     // A copy that began meanwhile empties its table.
     let after = standing(world);
     let moved = copies(&before.replay) != copies(&world.logs().replay);
@@ -164,7 +165,7 @@ fn judge(world: &World, since: (usize, usize)) -> Option<Found> {
         return None;
     }
     match (check.status, rows) {
-        (0, Ok(_)) => Some(Found::Equal),
+        (0, Ok(())) => Some(Found::Equal),
         (0, Err(difference)) => panic!(
             "a silent difference: every table is ok, check exits 0, and\n{difference}\nreports before:\n{}\ncheck:\n{}{}",
             before.reports(since).join("\n"),
@@ -185,6 +186,17 @@ fn judge(world: &World, since: (usize, usize)) -> Option<Found> {
             Some(Found::Reported)
         }
     }
+}
+
+/// The last batch was read when no client wrote any more: it has brought where the sequence stands.
+fn compare_sequence(world: &World) -> Result<(), String> {
+    let sql = format!("select last_value, is_called from {SEQUENCE}");
+    let position = |side| world.database(side).try_rows(&sql).map_err(|error| error.to_string());
+    let (provider, subscriber) = (position(Side::Provider)?, position(Side::Subscriber)?);
+    if provider == subscriber {
+        return Ok(());
+    }
+    Err(format!("{SEQUENCE}: the provider stands at {provider:?}, the subscriber at {subscriber:?}"))
 }
 
 /// The last report of replay that says what to do.

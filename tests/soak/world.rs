@@ -5,18 +5,17 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::pgbench::{self, Pgbench};
+use super::promotion;
+use super::wire::Wire;
 use super::writers::{ROWS, TABLES, Writers, schema};
 use crate::support::statements::Dice;
 use crate::support::{
-    Binaries, Cluster, Database, Job, LoginOptions, Output, PoolMode, Pooler, Proxy, QUEUE, Replication, Session,
-    Shutdown, SqlError, StartError,
+    Binaries, Cluster, Database, Job, Output, Proxy, QUEUE, Replication, Session, Shutdown, SqlError, StartError,
 };
 
 /// Major versions, separated by blanks, from which each seed draws one for each side. Without it both have the usual one.
 const MAJORS: &str = "SOAK_MAJORS";
-
-/// Server connections of a pool.
-const POOL_SIZE: usize = 12;
 
 /// Name of replay's consumer. It is no other name of the test, so that messages about it are known by it.
 pub const CONSUMER: &str = "the-reader";
@@ -33,6 +32,7 @@ pub enum Side {
 pub struct World {
     // Dropped in this order: the clients end before the daemons, these before their servers.
     pub writers: Writers,
+    pgbench: Pgbench,
     pub r: Replication,
     /// Runs commands beside the daemons, so that the log of replay has only what replay says.
     pub operator: Job,
@@ -40,8 +40,15 @@ pub struct World {
     wires: [Wire; 2],
     provider: Cluster,
     subscriber: Cluster,
+    standby: Option<Standby>,
     /// How many publishers were made.
     upstreams: u32,
+}
+
+/// The other server of the provider, which a promotion makes from it: until then it does not run.
+pub struct Standby {
+    pub cluster: Cluster,
+    wire: Wire,
 }
 
 impl World {
@@ -53,35 +60,85 @@ impl World {
         let provider = builder("soak-provider").start();
         // Publishers of an operation are there.
         let subscriber = builder("soak-subscriber").conf("wal_level = logical").start();
-        let schema = schema(provider.binaries().major());
+        let schema = schema(provider.binaries().major().min(subscriber.binaries().major()));
         let mut r = Replication::between(&provider, &subscriber).with_schema(&schema);
         r.provider.sql(ROWS);
+        let program = provider.binaries().client("pgbench");
+        pgbench::create_tables(&program, &r.provider, &r.subscriber);
         r.londiste.configure("pgq_consumer_id", CONSUMER);
         // Where maintenance comes late, it is `check` that tells first.
         r.ticker.configure("maint_delay", if seed.is_multiple_of(2) { "1" } else { "3" });
-        let databases = [r.provider.conninfo(), r.subscriber.conninfo()];
+        // A pooler has one server for a database.
+        let standby = (dice.below(2) == 0).then(|| Standby::of(&provider));
+        let wires = [
+            match &standby {
+                Some(_) => Wire::Proxy(Proxy::to_cluster(&provider)),
+                None => Wire::draw(&provider, &r.provider, 2, &mut dice),
+            },
+            Wire::draw(&subscriber, &r.subscriber, 4, &mut dice),
+        ];
+        let address = address_of(&r.provider, standby.as_ref().map(|standby| &standby.cluster));
+        let databases = [address.as_str(), r.subscriber.conninfo()];
         let operator = Job::londiste(r.scratch().path(), "operator", databases, QUEUE)
             .set("pgq_consumer_id", CONSUMER)
             .set("pidfile", "operator.pid");
-        let wires = [Wire::draw(&provider, &r.provider, &mut dice), Wire::draw(&subscriber, &r.subscriber, &mut dice)];
         println!(
-            "provider {} {}, subscriber {} {}",
+            "provider {} {}{}, subscriber {} {}",
             provider.binaries().version(),
             wires[0].name(),
+            if standby.is_some() { " with a standby" } else { "" },
             subscriber.binaries().version(),
             wires[1].name()
         );
-        r.ticker.configure("db", &wires[0].conninfo(&r.provider));
-        r.londiste.configure("provider_db", &wires[0].conninfo(&r.provider));
+        let way = match &standby {
+            Some(standby) => either(&wires[0].conninfo(&r.provider), &standby.wire.conninfo(&r.provider)),
+            None => wires[0].conninfo(&r.provider),
+        };
+        r.ticker.configure("db", &way);
+        r.londiste.configure("provider_db", &way);
         r.londiste.configure("subscriber_db", &wires[1].conninfo(&r.subscriber));
         for job in [&mut r.ticker, &mut r.londiste] {
             job.configure("connection_check", "3");
         }
         let r = r.up();
         r.provider.sql(&format!("select pgq.set_queue_config('{QUEUE}', 'rotation_period', '10 s')"));
+        for side in ["provider", "subscriber"] {
+            r.londiste.run(&format!("{side} add-seq {}", pgbench::SEQUENCE));
+        }
         r.subscriber.sql(TRIGGER);
-        let writers = Writers::start(r.provider.conninfo(), seed);
-        World { writers, r, operator, wires, provider, subscriber, upstreams: 0 }
+        r.provider.sql(promotion::TABLE);
+        let writers = Writers::start(&address, seed);
+        let pgbench = Pgbench::start(program, &address);
+        World { writers, pgbench, r, operator, wires, provider, subscriber, standby, upstreams: 0 }
+    }
+
+    /// Returns when no client writes any more.
+    pub fn pause(&self) {
+        self.writers.pause();
+        self.pgbench.pause(&self.r.provider);
+    }
+
+    pub fn go_on(&self) {
+        self.writers.go_on();
+        self.pgbench.go_on();
+    }
+
+    pub fn has_standby(&self) -> bool {
+        self.standby.is_some()
+    }
+
+    /// The standby, where the seed has drawn one.
+    pub fn standby(&self) -> &Standby {
+        self.standby.as_ref().expect("a promotion is drawn where there is a standby")
+    }
+
+    /// From now on the standby is the provider, and the old primary, which does not run, the standby.
+    pub fn promote_standby(&mut self) {
+        let standby = self.standby.as_mut().expect("a promotion is drawn where there is a standby");
+        standby.cluster.promote();
+        std::mem::swap(&mut standby.cluster, &mut self.provider);
+        std::mem::swap(&mut standby.wire, &mut self.wires[0]);
+        self.r.provider = Database::existing(&self.provider, self.r.provider.name());
     }
 
     pub fn cluster(&self, side: Side) -> &Cluster {
@@ -138,6 +195,11 @@ impl World {
         let events = self.r.provider.try_rows(&events).unwrap_or_default().concat();
         let rows = self.r.subscriber.try_rows(&format!("select {rows}")).unwrap_or_default().concat();
         format!("[last tick, event id] {events:?}, rows at the end {rows:?}")
+    }
+
+    /// How many transactions of pgbench the subscriber has.
+    pub fn rows_of_pgbench(&self) -> u64 {
+        self.r.subscriber.value("select count(*) from pgbench_history").parse().unwrap()
     }
 
     /// What the two daemons have logged.
@@ -244,34 +306,30 @@ impl World {
     }
 }
 
-/// What is between the daemons and a server.
-pub enum Wire {
-    Proxy(Proxy),
-    Pooler(Pooler),
+impl Standby {
+    fn of(provider: &Cluster) -> Standby {
+        let binaries = provider.binaries().clone();
+        let cluster = Cluster::builder().name("soak-standby").binaries(binaries).tcp().init();
+        let wire = Wire::Proxy(Proxy::to_cluster(&cluster));
+        Standby { cluster, wire }
+    }
 }
 
-impl Wire {
-    /// Mostly a proxy.
-    fn draw(cluster: &Cluster, database: &Database, dice: &mut Dice) -> Wire {
-        if dice.below(4) == 0 && Pooler::is_installed() {
-            return Wire::Pooler(Pooler::start(&[database], PoolMode::Transaction, POOL_SIZE, LoginOptions::Ignored));
-        }
-        Wire::Proxy(Proxy::to_cluster(cluster))
+/// How clients and commands connect to the provider's database, whichever server has it.
+fn address_of(provider: &Database, standby: Option<&Cluster>) -> String {
+    match standby {
+        Some(standby) => either(provider.conninfo(), &standby.conninfo(provider.name())),
+        None => provider.conninfo().to_owned(),
     }
+}
 
-    fn name(&self) -> &'static str {
-        match self {
-            Wire::Proxy(_) => "by a proxy",
-            Wire::Pooler(_) => "by a transaction pooler",
-        }
-    }
-
-    fn conninfo(&self, database: &Database) -> String {
-        match self {
-            Wire::Proxy(proxy) => proxy.conninfo(database.name()),
-            Wire::Pooler(pooler) => pooler.conninfo(database),
-        }
-    }
+/// The connection string of the one of two servers that takes writes.
+fn either(first: &str, second: &str) -> String {
+    let words = first.split(' ').zip(second.split(' ')).map(|(first, second)| match first.split_once('=') {
+        Some(("host" | "port", _)) => format!("{first},{}", second.split_once('=').expect("a key and a value").1),
+        _ => first.to_owned(),
+    });
+    words.chain(["target_session_attrs=read-write".to_owned()]).collect::<Vec<_>>().join(" ")
 }
 
 /// Makes replay apply one table row by row.

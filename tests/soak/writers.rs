@@ -1,4 +1,4 @@
-//! Clients that write to all tables on the provider, whatever becomes of their sessions, of the tables and of the server.
+//! Clients that write to their tables on the provider, whatever becomes of their sessions, of the tables and of the server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,10 +19,14 @@ const IDS: u64 = 600;
 /// Tables with key `id` and a column `v`.
 pub const SIMPLE: [&str; 3] = ["plain", "emptied", "fleeting"];
 
-/// All tables.
-pub const TABLES: [&str; 7] = ["plain", "emptied", "fleeting", "pairs", "parent", "child", "parts"];
+/// All tables: those that these clients write to, and those of [`super::pgbench`].
+pub const TABLES: [&str; 11] = {
+    let [a, b, c, d] = super::pgbench::TABLES;
+    ["plain", "emptied", "fleeting", "pairs", "parent", "child", "parts", a, b, c, d]
+};
 
-/// The statements that create the tables, on both sides: with foreign keys, with a key of two columns, unlogged, partitioned.
+/// The statements that create the tables of these clients, on both sides: with foreign keys, with a key of two columns, unlogged,
+/// partitioned. `major` is the older version of the two.
 pub fn schema(major: u32) -> String {
     // A partitioned table of PostgreSQL 10 has no primary key.
     let parts = if major < 11 { "create table parts (id int primary key, v text)" } else { PARTITIONED };

@@ -66,6 +66,12 @@ impl Binaries {
         self.dir.join(name)
     }
 
+    /// The path of a client program, by its name: archives of server programs come without clients, and have the machine's.
+    pub fn client(&self, name: &str) -> PathBuf {
+        let beside = self.program(name);
+        if beside.is_file() { beside } else { PathBuf::from(name) }
+    }
+
     /// As in `15.20`.
     pub fn version(&self) -> &str {
         &self.version
@@ -90,8 +96,7 @@ pub fn client_reads(binaries: &Binaries) -> bool {
 }
 
 fn client_major(binaries: &Binaries) -> Option<u32> {
-    let beside = binaries.program("pg_dump");
-    let program = if beside.is_file() { beside } else { PathBuf::from("pg_dump") };
+    let program = binaries.client("pg_dump");
     let output = Command::new(&program).arg("--version").output();
     let output = output.unwrap_or_else(|error| panic!("could not run {}: {error}", program.display()));
     let text = String::from_utf8_lossy(&output.stdout);

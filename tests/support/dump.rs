@@ -13,8 +13,7 @@ pub fn client(cluster: &Cluster, program: &str, database: &Database, arguments: 
 /// As [`client`], for a database by its connection string. Returns what the program wrote to standard error.
 #[track_caller]
 pub fn client_at(cluster: &Cluster, program: &str, conninfo: &str, arguments: &[&str]) -> String {
-    let beside = cluster.binaries().program(program);
-    let mut command = Command::new(if beside.is_file() { beside } else { program.into() });
+    let mut command = Command::new(cluster.binaries().client(program));
     let output = command.arg("-d").arg(conninfo).args(arguments).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{program}: {stderr}");

@@ -29,6 +29,7 @@ mod scratch;
 mod session;
 pub mod shop;
 mod sleeper;
+mod standby;
 pub mod statements;
 mod template;
 mod terminal;

@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::super::state::changes::ChangeListener;
+use super::super::state::completed;
 use super::super::state::table_state::{Actor, TableState};
 use super::super::state::tables::{self, Moved, SubscribedTable};
 use super::main_loop::{Gate, Replay};
 use super::sessions::Sessions;
 use crate::error::Result;
 use crate::failpoint::failpoint;
+use crate::pg::Db;
 use crate::pgq::{Batch, consumer};
 
 /// How often a tick is forced while a table waits for one.
@@ -17,7 +19,8 @@ const TICK_PAUSE: Duration = Duration::from_millis(500);
 impl Replay {
     /// Takes over the tables whose copies have come to the open batch. While a table is at `do-sync`, replay leaves the
     /// batch unapplied and waits, at most a second for each call: the table's events before the batch are applied by
-    /// the copy, those from the batch on by replay. Holds no locks while waiting.
+    /// the copy, those from the batch on by replay. Holds no locks while waiting. Takes over no table where the batch does not fit the
+    /// position on the subscriber.
     pub(super) async fn hand_over(
         &mut self,
         sessions: &Sessions,
@@ -25,6 +28,10 @@ impl Replay {
         tables: &[SubscribedTable],
         changes: &mut ChangeListener,
     ) -> Result<Gate> {
+        let waits = |t: &SubscribedTable| matches!(t.state, TableState::WannaSync(_) | TableState::DoSync(_));
+        if tables.iter().any(waits) && !self.fits_position(&sessions.subscriber, batch).await? {
+            return Ok(Gate::Open);
+        }
         let mut changed = false;
         for table in tables {
             let Some(to) = self.next_state(sessions, batch, table).await? else { continue };
@@ -47,6 +54,14 @@ impl Replay {
             () = self.control.stopped() => {}
         }
         Ok(Gate::Shut)
+    }
+
+    /// Whether the batch begins or ends at the position on the subscriber. Replay stops at a batch that does not, when it is to apply it,
+    /// and `--rewind` leads replay back to the position: a table that was taken over at the batch's end would then get the events in
+    /// between a second time.
+    async fn fits_position(&self, subscriber: &Db, batch: &Batch) -> Result<bool> {
+        let stored = completed::last_tick(subscriber, &self.consumer.name).await?;
+        Ok(stored.is_none_or(|tick| tick == batch.prev_tick || tick == batch.cur_tick))
     }
 
     /// The state that the open batch gives the table; `None` when the state stays.
