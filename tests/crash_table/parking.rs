@@ -1,7 +1,7 @@
 //! Ends while a table is parked by replay or by its copy, and on its way back.
 
 use super::{End, assert_left, killed_at, places_of};
-use crate::support::{Replication, Session, assert_same_rows, wait_until};
+use crate::support::{QUEUE, Replication, Session, assert_same_rows, wait_until, wait_until_ticked};
 
 /// When the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +135,8 @@ fn table_is_parked_and_comes_back_whenever_a_process_ends() {
             "begin; update t set a = a + 1; insert into log (what) values ('round {round}');
              insert into t values ({round}, 0); commit"
         ));
+        // The copy comes to the batch that it cannot apply before it is done.
+        wait_until_ticked(&r.provider.session(), QUEUE);
         if *when == Mended {
             r.londiste.start();
             wait_until_parked(&r);

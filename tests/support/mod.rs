@@ -47,7 +47,7 @@ pub use pooler::{LoginOptions, PoolMode, Pooler};
 pub use port::PortLock;
 pub use program::{Output, Program, mask_log_lines};
 pub use proxy::{Proxy, Traffic, Way};
-pub use replication::{QUEUE, Replication, replay_until_in_sync, wait_until_ok};
+pub use replication::{QUEUE, Replication, replay_until_in_sync, wait_until_ok, wait_until_ticked};
 pub use scratch::Scratch;
 pub use session::{KEPT, Outcome, Session, SqlError};
 pub use sleeper::Sleeper;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Cluster, Database, Job, Scratch, assert_same_rows, compare_tables, shop, wait_until};
+use super::{Cluster, Database, Job, Scratch, Session, assert_same_rows, compare_tables, shop, wait_until};
 
 /// The queue's name, from the tutorial: its dashes need quoting everywhere.
 pub const QUEUE: &str = "db1-londiste-queue";
@@ -158,6 +158,26 @@ pub fn wait_until_ok(subscriber: &Database) {
     });
 }
 
+/// Waits until the queue has a tick that sees every transaction of the provider that is committed now; returns the id of a transaction
+/// that such ticks see.
+#[track_caller]
+pub fn wait_until_ticked(provider: &Session, queue: &str) -> String {
+    let queue = queue.replace('\'', "''");
+    let now = provider.value("select txid_current()");
+    wait_until("the ticker makes a tick", || {
+        let seen = provider.value(&format!(
+            "select count(*) from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
+             where q.queue_name = '{queue}' and txid_visible_in_snapshot({now}, t.tick_snapshot)"
+        ));
+        if seen != "0" {
+            return Ok(());
+        }
+        // An idle queue ticks seldom; a forced tick is what every client asks for that cannot wait.
+        Err(format!("the last tick is {}", provider.value(&format!("select pgq.force_tick('{queue}')"))))
+    });
+    now
+}
+
 /// Waits until a consumer's last finished tick is one that sees every transaction of the provider that is committed
 /// now. Replay finishes a batch only after its commit on the subscriber, so the subscriber has them too.
 #[track_caller]
@@ -166,28 +186,13 @@ pub fn replay_until_in_sync(provider: &Database, consumer: &str) {
     let quoted = consumer.replace('\'', "''");
     let queue =
         session.value(&format!("select queue_name from pgq.get_consumer_info() where consumer_name = '{quoted}'"));
-    let queue = queue.replace('\'', "''");
-    let now = session.value("select txid_current()");
-    let seen_by = |tick: &str| format!("txid_visible_in_snapshot({now}, {tick}.tick_snapshot)");
-    wait_until("the ticker makes a tick", || {
-        let seen = session.value(&format!(
-            "select count(*) from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
-             where q.queue_name = '{queue}' and {}",
-            seen_by("t")
-        ));
-        if seen != "0" {
-            return Ok(());
-        }
-        // An idle queue ticks seldom; a forced tick is what every client asks for that cannot wait.
-        Err(format!("the last tick is {}", session.value(&format!("select pgq.force_tick('{queue}')"))))
-    });
+    let now = wait_until_ticked(&session, &queue);
     wait_until(&format!("{consumer} has replayed everything"), || {
         let rows = session.rows(&format!(
-            "select s.sub_last_tick, {}
+            "select s.sub_last_tick, txid_visible_in_snapshot({now}, t.tick_snapshot)
              from pgq.subscription s join pgq.consumer c on c.co_id = s.sub_consumer
                   join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
-             where c.co_name = '{quoted}'",
-            seen_by("t")
+             where c.co_name = '{quoted}'"
         ));
         match rows.as_slice() {
             [row] if row[1] == "t" => Ok(()),
