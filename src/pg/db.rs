@@ -296,6 +296,11 @@ impl Db {
         self.session.notifications.recv().await
     }
 
+    /// A notification that has arrived, if there is one.
+    pub(crate) fn next_notification(&mut self) -> Option<Notification> {
+        self.session.notifications.try_recv().ok()
+    }
+
     /// Forgets the notifications that have arrived.
     pub(crate) fn drain_notifications(&mut self) {
         while self.session.notifications.try_recv().is_ok() {}

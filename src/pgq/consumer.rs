@@ -28,6 +28,8 @@ pub(crate) struct Abilities {
     pub(crate) failed_queue: bool,
     /// `register_consumer_at` exists (PgQ 3 and rlondiste).
     pub(crate) register_at: bool,
+    /// `tick_new_events` exists (rlondiste): a ticker may listen for consumers that wait.
+    pub(crate) ticks_on_demand: bool,
 }
 
 impl Abilities {
@@ -38,11 +40,17 @@ impl Abilities {
                 "look into schema pgq",
                 "select to_regprocedure('pgq.next_batch_custom(text,text,interval,integer,interval)') is not null,
                         to_regprocedure('pgq.event_failed(bigint,bigint,text)') is not null,
-                        to_regprocedure('pgq.register_consumer_at(text,text,bigint)') is not null",
+                        to_regprocedure('pgq.register_consumer_at(text,text,bigint)') is not null,
+                        to_regprocedure('pgq.tick_new_events(text)') is not null",
                 &[],
             )
             .await?;
-        Ok(Abilities { custom_batches: row.get(0), failed_queue: row.get(1), register_at: row.get(2) })
+        Ok(Abilities {
+            custom_batches: row.get(0),
+            failed_queue: row.get(1),
+            register_at: row.get(2),
+            ticks_on_demand: row.get(3),
+        })
     }
 }
 
@@ -187,6 +195,13 @@ impl Consumer {
         let row = provider.query_one("read the next batch", NEXT_BATCH, &params).await.map_err(|e| e.about(self))?;
         let id: Option<i64> = row.get(0);
         Ok(id.map(|id| Batch { id: BatchId(id), prev_tick: TickId(row.get(1)), cur_tick: TickId(row.get(2)) }))
+    }
+
+    /// Tells the ticker that this consumer has read everything and waits: the next events get a tick at once.
+    pub(crate) async fn wait_for_events(&self, provider: &Db) -> Result<()> {
+        let sql = "select pg_catalog.pg_notify('rlondiste_wait', $1)";
+        provider.query_one("say that events are waited for", sql, &[text(&self.queue)]).await?;
+        Ok(())
     }
 
     async fn next_single_batch(&self, provider: &Db) -> Result<Option<Batch>> {

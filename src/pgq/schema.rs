@@ -56,10 +56,12 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq._need_read_committed.sql"),
     sql!("functions/pgq._lock_ticks.sql"),
     sql!("functions/pgq._has_unticked_events.sql"),
+    sql!("functions/pgq._has_new_events.sql"),
     sql!("functions/pgq._tick_due.sql"),
     sql!("functions/pgq._snapshot_with_self.sql"),
     sql!("functions/pgq._insert_tick.sql"),
     sql!("functions/pgq.ticker.sql"),
+    sql!("functions/pgq.tick_new_events.sql"),
     sql!("functions/pgq.force_tick.sql"),
     sql!("functions/pgq.tick_blockers.sql"),
 

@@ -6,6 +6,7 @@ mod clock;
 mod command;
 mod database;
 mod database_settings;
+mod demand;
 mod events;
 mod failed;
 mod fault;
@@ -19,6 +20,7 @@ mod server;
 mod status;
 mod tick_lock;
 mod tick_rule;
+mod tick_session;
 mod ticker;
 mod warnings;
 

@@ -1,6 +1,6 @@
 //! What reaches the subscriber, and what does not.
 
-use crate::support::{Replication, wait_until};
+use crate::support::{QUEUE, Replication, wait_until};
 
 /// A replicated table with these columns.
 fn replicated(columns: &str) -> Replication {
@@ -15,6 +15,36 @@ fn inserts_updates_and_deletes_arrive() {
     r.provider.sql("delete from t where id % 5 = 0");
     r.assert_in_sync();
     assert_eq!(r.subscriber.value("select count(*) from t"), "40");
+}
+
+/// Replay says that it waits, so events do not wait for `ticker_max_lag`; not even those of a transaction that was open when the
+/// tick of later ones was made.
+#[test]
+fn events_get_their_tick_when_they_come() {
+    let r = replicated("id int primary key");
+    let settings =
+        ["('ticker_max_lag', '1 hour')", "('ticker_idle_period', '1 hour')", "('ticker_max_count', '1000000')"];
+    for setting in settings {
+        r.provider.sql(&format!("select pgq.set_queue_config('{QUEUE}', n, v) from (values {setting}) s(n, v)"));
+    }
+    let arrives = |id: u32| {
+        wait_until(&format!("row {id} arrives"), || {
+            match r.subscriber.value(&format!("select count(*) from t where id = {id}")).as_str() {
+                "1" => Ok(()),
+                _ => Err(r.subscriber.column("select id from t order by id").join(" ")),
+            }
+        });
+    };
+    for id in 1..4 {
+        r.provider.sql(&format!("insert into t values ({id})"));
+        arrives(id);
+    }
+    let session = r.provider.session();
+    session.sql("begin; insert into t values (11)");
+    r.provider.sql("insert into t values (12)");
+    arrives(12);
+    session.sql("commit");
+    arrives(11);
 }
 
 #[test]

@@ -206,6 +206,48 @@ fn forced_tick_does_not_wait_for_the_next_check() {
     setup.job.stop();
 }
 
+/// A consumer that waits gets new events without waiting for `ticker_max_lag`, and the queues of others are ticked as before.
+#[test]
+fn consumers_that_wait_get_their_tick_at_once() {
+    let setup = Setup::with_queues(&["q", "other"]);
+    setup.database.sql(
+        "select pgq.set_queue_config(queue_name, 'ticker_max_lag', '1 hour'),
+                pgq.set_queue_config(queue_name, 'ticker_max_count', '1000000') from pgq.get_queue_info()",
+    );
+    setup.job.start();
+    let waits = |queue: &str| setup.database.sql(&format!("notify rlondiste_wait, '{queue}'"));
+    for queue in ["q", "other"] {
+        setup.wait_for_tick_after(queue, 1);
+    }
+    let others = setup.last_tick("other");
+    for _ in 0..3 {
+        // The consumer says so before or after the events have come.
+        for is_first in [true, false] {
+            let before = setup.last_tick("q");
+            insert(&setup, "other");
+            if is_first {
+                waits("q");
+            }
+            insert(&setup, "q");
+            if !is_first {
+                waits("q");
+            }
+            setup.wait_for_tick_after("q", before);
+        }
+    }
+    assert_eq!(setup.last_tick("other"), others);
+    // One that does not wait any more gets no more ticks than before.
+    let before = setup.last_tick("q");
+    insert(&setup, "q");
+    waits("other");
+    setup.wait_for_tick_after("other", others);
+    assert_eq!(setup.last_tick("q"), before);
+    waits("no such queue");
+    waits("q");
+    setup.wait_for_tick_after("q", before);
+    assert_no_error(&setup.job);
+}
+
 #[test]
 fn reload_takes_new_settings() {
     let mut setup = Setup::with_queues(&["q"]);

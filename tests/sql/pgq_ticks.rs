@@ -37,6 +37,36 @@ fn rest_of_a_burst_does_not_wait() {
     assert_eq!(session.value("select pgq.ticker('q')"), "NULL", "what comes later");
 }
 
+/// For a consumer that waits, the settings of the queue do not matter; that it is paused does.
+#[test]
+fn new_events_get_a_tick_at_once_where_it_is_asked_for() {
+    let (database, session) = with_queue();
+    session.sql(
+        "select pgq.set_queue_config('q', 'ticker_max_count', '500'), pgq.set_queue_config('q', 'ticker_max_lag', '1 hour')",
+    );
+    assert_eq!(session.value("select pgq.tick_new_events('q')"), "NULL", "there is nothing new");
+    session.sql("select pgq.insert_event('q', 'type', 'data')");
+    assert_eq!(session.value("select pgq.tick_new_events('q')"), "2");
+    assert_eq!(session.value("select pgq.tick_new_events('q')"), "NULL", "that event has its tick");
+    assert_eq!(session.value("select pgq.tick_new_events('nope')"), "NULL");
+
+    session.sql("select pgq.insert_event('q', 'type', 'data')");
+    let other = database.session();
+    other.sql("begin; select pgq.tick_new_events('q')");
+    assert_eq!(session.value("select pgq.tick_new_events('q')"), "NULL", "another ticker makes it");
+    other.sql("rollback");
+    for setting in ["ticker_paused", "external_ticker"] {
+        session.sql(&format!("select pgq.set_queue_config('q', '{setting}', 'true')"));
+        assert_eq!(session.value("select pgq.tick_new_events('q')"), "NULL", "{setting}");
+        session.sql(&format!("select pgq.set_queue_config('q', '{setting}', 'false')"));
+    }
+    let error = session.error("begin isolation level repeatable read; select pgq.tick_new_events('q')");
+    assert_eq!(error.message, "ticks can be made in read committed transactions only");
+    session.sql("rollback; update pgq.tick set tick_snapshot = '999999999999:999999999999:'");
+    let error = session.error("select pgq.tick_new_events('q')");
+    assert_eq!(error.message, "queue q: the last tick is ahead of this server's transaction counter");
+}
+
 #[test]
 fn pauses_without_events_grow_up_to_the_idle_period() {
     let (_database, session) = with_queue();

@@ -19,6 +19,7 @@ use super::super::state::copy_consumer::{self, Heirs};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{completed, conditions, overlaps, queue_consumer};
+use super::demand::Demand;
 use super::main_loop::Replay;
 use super::sessions::Sessions;
 use crate::error::{Error, Result, Role};
@@ -69,6 +70,7 @@ impl Replay {
         self.capture.forget();
         self.applier.forget();
         self.sequences.forget();
+        self.demand = Demand::new(Instant::now());
         Ok(Sessions { provider, subscriber, abilities, position })
     }
 

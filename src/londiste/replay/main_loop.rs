@@ -3,6 +3,7 @@
 //! steps.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{conditions, emptied};
 use super::capture_watch::CaptureWatch;
+use super::demand::Demand;
 use super::sequences::{self, Sequences};
 use super::sessions::Sessions;
 use super::tidy::Tidy;
@@ -75,6 +77,7 @@ pub(super) struct Replay {
     pub(super) look_for_unused_at: Instant,
     /// How big batches are, until replay has no more to do.
     pace: Pace,
+    pub(super) demand: Demand,
     /// When the log last said that another process reads as the same consumer.
     other_reader_told_at: Option<Instant>,
 }
@@ -96,6 +99,7 @@ impl Replay {
             tick_asked_at: None,
             look_for_unused_at: Instant::now(),
             pace: Pace::default(),
+            demand: Demand::new(Instant::now()),
             other_reader_told_at: None,
             job,
             config,
@@ -112,7 +116,7 @@ impl Replay {
         let Some(batch) = batch else {
             self.pace.recover();
             self.without_batch(sessions, &tables).await?;
-            self.wait(sessions, &mut changes).await;
+            self.wait(sessions, &mut changes).await?;
             return Ok(Worked::Again);
         };
         self.notice_other_reader(sessions, &batch);
@@ -199,19 +203,36 @@ impl Replay {
         Join { before: tables.iter().filter_map(reached).min(), ..self.pace.join(batch::join(&self.config)) }
     }
 
-    /// Waits for the next tick, a change of a table's state, or the end of `loop_delay`.
-    async fn wait(&mut self, sessions: &mut Sessions, changes: &mut ChangeListener) {
-        tokio::select! {
-            _ = self.control.sleep(self.config.common.loop_delay) => {}
-            // `None` means that the session has ended; the next statement in it fails.
-            Some(_) = sessions.provider.notification() => sessions.provider.drain_notifications(),
-            Some(_) = sessions.subscriber.notification() => {
-                // A command has changed the set of tables.
-                sessions.subscriber.drain_notifications();
-                self.look_for_unused_at = Instant::now();
-                self.tidy.look_again();
+    /// Waits for the queue's next tick, a change of a table's state, or the end of `loop_delay`.
+    async fn wait(&mut self, sessions: &mut Sessions, changes: &mut ChangeListener) -> Result<()> {
+        let mut pause = self.config.common.loop_delay;
+        if sessions.abilities.ticks_on_demand {
+            if self.demand.is_due(Instant::now()) {
+                self.consumer.wait_for_events(&sessions.provider).await?;
+                self.demand.said();
             }
-            () = changes.changed() => {}
+            pause = self.demand.pause(pause, Instant::now());
+        }
+        let mut sleep = pin!(self.control.sleep(pause));
+        loop {
+            tokio::select! {
+                _ = &mut sleep => {}
+                // `None` means that the session has ended; the next statement in it fails.
+                Some(tick) = sessions.provider.notification() => {
+                    if tick.payload() != self.job.queue {
+                        continue;
+                    }
+                    sessions.provider.drain_notifications();
+                }
+                Some(_) = sessions.subscriber.notification() => {
+                    // A command has changed the set of tables.
+                    sessions.subscriber.drain_notifications();
+                    self.look_for_unused_at = Instant::now();
+                    self.tidy.look_again();
+                }
+                () = changes.changed() => {}
+            }
+            return Ok(());
         }
     }
 
@@ -236,6 +257,7 @@ impl Replay {
         };
         self.buffers_grown |= applied.as_ref().is_some_and(|a| a.biggest >= BUFFER_LIMIT);
         sessions.position = batch.cur_tick;
+        self.demand.batch(applied.as_ref().is_none_or(|a| a.count > 0), Instant::now());
         tracing::info!("{}", stats(applied.as_deref(), started.elapsed()));
         Ok(())
     }

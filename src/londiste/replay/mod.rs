@@ -2,6 +2,7 @@
 
 mod attach;
 mod capture_watch;
+mod demand;
 mod hand_over;
 mod lost_changes;
 mod main_loop;

@@ -1,0 +1,122 @@
+//! Consumers that wait for events. They say so on [`CHANNEL`] when they have read everything, and get a tick as soon as there are
+//! new events, without waiting for `ticker_max_lag`. Writers have no part in it.
+//!
+//! While events come, the sequences of queues whose consumers wait are read each [`LOOK`]; after [`WATCH`] of silence only at
+//! each check of all queues. A sequence that has moved calls for a tick at once. The commit of a transaction that was open at
+//! the last tick does not move it: so the server is asked too, after [`GAP`], and then in growing pauses.
+//!
+//! A tick meets the demand: each waiting consumer gets it, and asks again when it has read it. One that has died makes at most
+//! one tick come early.
+
+use std::time::{Duration, Instant};
+
+/// The channel on which a consumer says that it waits; the payload is the name of the queue.
+pub(super) const CHANNEL: &str = "rlondiste_wait";
+
+/// The time between two looks at the event sequences.
+pub(super) const LOOK: Duration = Duration::from_millis(10);
+
+/// The least time between two ticks on demand. Each tick is a row in `pgq.tick` until the queue has rotated past it: under a load that
+/// never ends these are 50 a second.
+const GAP: Duration = Duration::from_millis(20);
+
+/// How long after the last event the ticker looks so often.
+const WATCH: Duration = Duration::from_secs(10);
+
+/// The demand for ticks of one queue.
+#[derive(Debug, Default)]
+pub(super) struct Demand {
+    is_waited_for: bool,
+    /// Where the event sequence stood when it was read last.
+    seen: Option<i64>,
+    /// When the event sequence was seen to have moved.
+    moved_at: Option<Instant>,
+    /// When the last tick was made.
+    met_at: Option<Instant>,
+    /// When to ask the server for a tick, and how long to wait if it has none to make.
+    ask: Option<(Instant, Duration)>,
+}
+
+impl Demand {
+    /// A consumer says that it waits.
+    pub(super) fn arises(&mut self) {
+        self.is_waited_for = true;
+    }
+
+    /// The event sequence stands at `seq`.
+    pub(super) fn see(&mut self, seq: i64, now: Instant) {
+        if self.seen.replace(seq).is_some_and(|seen| seen != seq) {
+            self.moved_at = Some(now);
+            let soonest = self.met_at.map_or(now, |at| now.max(at + GAP));
+            self.ask = Some((soonest, LOOK));
+        }
+    }
+
+    /// A tick was made.
+    pub(super) fn is_met(&mut self, now: Instant) {
+        self.is_waited_for = false;
+        self.met_at = Some(now);
+        self.ask = Some((now + GAP, LOOK));
+    }
+
+    /// The server has made no tick for the waiting consumer. It is not asked again where nothing moves for longer than [`WATCH`].
+    pub(super) fn is_refused(&mut self, now: Instant) {
+        self.ask = self.ask.filter(|(_, pause)| *pause < WATCH).map(|(_, pause)| (now + pause, 2 * pause));
+    }
+
+    /// Whether to ask the server for a tick now.
+    pub(super) fn asks(&self, now: Instant) -> bool {
+        self.is_waited_for && self.ask.is_some_and(|(at, _)| at <= now)
+    }
+
+    /// Whether to look each [`LOOK`].
+    pub(super) fn is_watched(&self, now: Instant) -> bool {
+        self.is_waited_for && self.moved_at.is_some_and(|at| now.saturating_duration_since(at) < WATCH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+
+    #[test]
+    fn queue_is_watched_while_somebody_waits_and_events_come() {
+        let start = Instant::now();
+        let mut demand = Demand::default();
+        demand.see(7, start);
+        demand.arises();
+        assert!(!demand.asks(start) && !demand.is_watched(start), "nothing has moved yet");
+        demand.see(8, start);
+        assert!(demand.asks(start) && demand.is_watched(start + WATCH - LOOK));
+        assert!(!demand.is_watched(start + WATCH));
+        demand.see(8, start + WATCH);
+        assert!(!demand.is_watched(start + WATCH));
+        demand.is_met(start + WATCH);
+        demand.see(9, start + WATCH);
+        assert!(!demand.asks(start + WATCH) && !demand.is_watched(start + WATCH));
+        demand.arises();
+        assert!(demand.is_watched(start + WATCH));
+        assert!(!demand.asks(start + WATCH) && demand.asks(start + WATCH + GAP), "not so soon after a tick");
+    }
+
+    #[test]
+    fn server_is_asked_in_growing_pauses_until_the_sequence_moves() {
+        let start = Instant::now();
+        let mut demand = Demand::default();
+        demand.see(1, start);
+        demand.see(2, start);
+        demand.is_met(start);
+        demand.arises();
+        let mut asked = Vec::new();
+        for millis in (0..500).step_by(10) {
+            let now = start + Duration::from_millis(millis);
+            demand.see(if millis < 400 { 2 } else { 3 }, now);
+            if demand.asks(now) {
+                demand.is_refused(now);
+                asked.push(millis);
+            }
+        }
+        assert_eq!(asked, [20, 30, 50, 90, 170, 330, 400, 410, 430, 470]);
+    }
+}
