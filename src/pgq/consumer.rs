@@ -20,6 +20,7 @@ pub(crate) struct Consumer {
 }
 
 /// Which functions the provider's schema `pgq` has; read once per session.
+#[expect(clippy::struct_excessive_bools, reason = "each tells of one function, independent of the others")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Abilities {
     /// `next_batch_custom` and `next_batch_info` exist (PgQ 3 and rlondiste).

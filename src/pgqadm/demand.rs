@@ -88,7 +88,7 @@ mod tests {
         demand.arises();
         assert!(!demand.asks(start) && !demand.is_watched(start), "nothing has moved yet");
         demand.see(8, start);
-        assert!(demand.asks(start) && demand.is_watched(start + WATCH - LOOK));
+        assert!(demand.asks(start) && demand.is_watched(start + WATCH.saturating_sub(LOOK)));
         assert!(!demand.is_watched(start + WATCH));
         demand.see(8, start + WATCH);
         assert!(!demand.is_watched(start + WATCH));
