@@ -130,11 +130,11 @@ fn statements_of_a_batch(servers: [&Cluster; 2], count: usize) -> [usize; 2] {
             "t" => Ok(()),
             other => Err(other.to_owned()),
         });
-        wait_until("it looks for the next batch", || {
+        wait_until("it has looked for the next batch, and says that it waits", || {
             let now = statements(&r, servers);
             *sent = [now[0].len(), now[1].len()];
             let last = now[0].last().map_or("nothing", String::as_str);
-            if last.contains("select b.batch_id, b.prev_tick_id") { Ok(()) } else { Err(last.to_owned()) }
+            if last.contains("rlondiste_wait") { Ok(()) } else { Err(last.to_owned()) }
         });
     }
     let stand: Vec<String> = list.iter().map(|name| format!("select last_value from {name}")).collect();

@@ -17,9 +17,9 @@ fn open(pooler: &Pooler, database: &Database) -> Db {
     block_on(Db::open(Role::Provider, &pooler.conninfo(database), "job", &Abort::new())).unwrap()
 }
 
-/// Sends what a future sends first, and gives the future up.
+/// Sends what a future sends first, and gives the future up. Where the answer is there already, what comes of it is dropped.
 fn send_and_give_up<T>(future: impl Future<Output = T>) {
-    assert!(future.now_or_never().is_none());
+    drop(future.now_or_never());
 }
 
 /// Polls a future so many times, and gives it up when it would be polled once more.
