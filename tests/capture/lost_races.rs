@@ -1,22 +1,31 @@
 //! The triggers go by while something else changes the capture of their table: whoever stores the triggers as they are then must
 //! not take them for those that were always there.
 
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::{maintain, provider, table_lists};
-use crate::support::{Database, QUEUE, Replication, Session, wait_until};
+use crate::support::{QUEUE, Replication, Session, wait_until};
 
 const TABLE: &str = "create table t (id int primary key, v text); create table other (id int primary key)";
 
 /// What an operator does for a fast load.
 const LOAD: &str = "begin; alter table t disable trigger all; insert into t select count(*), 'no event' from t; alter table t enable trigger all; commit";
 
-fn wait_until_blocked(database: &Database, pid: i32) {
-    wait_until("the session waits for a lock", || {
+/// Starts what maintenance does for the table, without the limit of `provider_maintain` for the wait, and waits until it waits for a lock;
+/// returns what it says in the end.
+fn start_maintenance(r: &Replication) -> JoinHandle<Vec<String>> {
+    let maintenance = r.provider.session();
+    let pid = maintenance.backend_pid();
+    let maintained = thread::spawn(move || {
+        maintenance.sql(&format!("select londiste.capture_generate('{QUEUE}', 'public.t')"));
+        maintenance.take_notices()
+    });
+    wait_until("maintenance waits for a lock", || {
         let sql = format!("select coalesce(wait_event_type, '-') from pg_stat_activity where pid = {pid}");
-        let now = database.value(&sql);
+        let now = r.provider.value(&sql);
         if now == "Lock" { Ok(()) } else { Err(now) }
     });
+    maintained
 }
 
 /// A session's statements say that table `t` has to be copied again, and the subscribers are told so.
@@ -37,14 +46,7 @@ fn assert_reported(r: &Replication, said: &[String], before: usize, context: &st
 #[track_caller]
 fn load_while_maintenance_waits(r: &Replication, holder: &Session, context: &str) {
     let before = table_lists(&r.provider).len();
-    let maintenance = r.provider.session();
-    let pid = maintenance.backend_pid();
-    let maintained = thread::spawn(move || {
-        // Without the limit of provider_maintain for the wait.
-        maintenance.sql(&format!("select londiste.capture_generate('{QUEUE}', 'public.t')"));
-        maintenance.take_notices()
-    });
-    wait_until_blocked(&r.provider, pid);
+    let maintained = start_maintenance(r);
     r.provider.sql(LOAD);
     holder.sql("commit");
     let mut said = maintained.join().unwrap();
@@ -85,13 +87,7 @@ fn load_that_maintenance_waits_for_is_found_out() {
     let before = table_lists(&r.provider).len();
     let operator = r.provider.session();
     operator.sql(LOAD.trim_end_matches("; commit"));
-    let maintenance = r.provider.session();
-    let pid = maintenance.backend_pid();
-    let maintained = thread::spawn(move || {
-        maintenance.sql(&format!("select londiste.capture_generate('{QUEUE}', 'public.t')"));
-        maintenance.take_notices()
-    });
-    wait_until_blocked(&r.provider, pid);
+    let maintained = start_maintenance(&r);
     operator.sql("commit");
     let mut said = maintained.join().unwrap();
     said.extend(maintain(&r.provider, QUEUE).1);

@@ -105,7 +105,7 @@ begin
         if v_again.table_oid is distinct from v_check.table_oid or v_again.is_restored <> v_check.is_restored then
             return londiste.capture_generate(i_queue_name, i_table_name);
         end if;
-        v_check := v_again;
+        v_check.loss := coalesce(v_check.loss, v_again.loss);
     end if;
 
     -- Drops the functions of partitions that no longer exist, and of a table that is no longer the captured one.
