@@ -16,4 +16,4 @@ export SOAK_SEED=${2:-$(date +%s)}
 for major in $SOAK_MAJORS; do
     [ -d "/usr/lib/postgresql/$major" ] || tests/fetch-postgresql.sh "$major" > /dev/null
 done
-cargo test --locked --test it -- --nocapture soak::operations
+cargo test --locked --features failpoints --test it -- --nocapture soak::operations
