@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::{Cluster, Database, Job, Proxy, QUEUE, Replication, Traffic, wait_within};
 
 /// The longest that a stop may take.
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(40);
 
 #[derive(Clone, Copy, Debug)]
 enum Silent {

@@ -116,7 +116,7 @@ fn a_consumer_far_behind_is_not_waited_for() {
         r.londiste.program([command, "t"]).stdout("").stderr(log(&[&line])).status(1).run();
     }
     // The table was not locked.
-    r.provider.sql("set statement_timeout = '2s'; insert into t values (4)");
+    r.provider.sql("set statement_timeout = '20s'; insert into t values (4)");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_dead_ticker_is_told() {
                 HINT: Start it with \"rlondiste TICKER-INI ticker -d\", or look into its log.";
     let lines = log(&["INFO Locking public.t", "INFO Syncing public.t", line]);
     r.londiste.program(["compare"]).stdout("").stderr(lines).status(1).run();
-    r.provider.sql("set statement_timeout = '2s'; insert into t values (4)");
+    r.provider.sql("set statement_timeout = '20s'; insert into t values (4)");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn the_lock_is_gone_before_the_tables_are_read() {
             let waiting = r.provider.value("select count(*) from pg_locks where locktype = 'advisory' and not granted");
             if waiting == "1" { Ok(()) } else { Err(waiting) }
         });
-        r.provider.sql("set statement_timeout = '2s'; insert into t values (4, 'd')");
+        r.provider.sql("set statement_timeout = '20s'; insert into t values (4, 'd')");
         r.replay_until_in_sync();
         gate.sql("select pg_advisory_unlock(7)");
         // Both sides are read as of the moment of the lock.

@@ -95,7 +95,7 @@ impl Pair {
     /// Waits until replay has stopped with a report that has all of these words and none of those.
     #[track_caller]
     fn assert_stops(&self, words: &[&str], none: &[&str]) {
-        wait_within(Duration::from_secs(20), &format!("replay stops and says {words:?}, not {none:?}"), || {
+        wait_within(Duration::from_mins(1), &format!("replay stops and says {words:?}, not {none:?}"), || {
             let log = self.r.londiste.log();
             let says = |report: &str| {
                 // Up to the next line of the log: DETAIL and HINT belong to it.

@@ -9,7 +9,7 @@ const KEY: u32 = 4722;
 const OPEN: &str = "delete from gate.closed; select pg_advisory_unlock(4722)";
 
 /// What "does not hold up" means. A table that fails is tried again with growing pauses of up to a minute.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// Table `t` stands at `wanna-sync`, and is about to get events of ticks that replay has passed. Until the gate opens its
 /// copy cannot store this state.

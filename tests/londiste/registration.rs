@@ -46,13 +46,13 @@ fn registered(r: &Replication) -> Vec<String> {
 fn assert_stops(r: &Replication, from: usize, words: &[&str]) {
     let stopped = || r.londiste.log().split_off(from);
     let status = |log: &str| format!("consumers: {:?}\n{log}", registered(r));
-    wait_within(Duration::from_secs(15), "replay stops", || {
+    wait_within(Duration::from_mins(1), "replay stops", || {
         let log = stopped();
         if log.contains(" CRITICAL ") { Ok(()) } else { Err(status(&log)) }
     });
     // It may have been stopped by what it was about to do, and finds out the reason at its next start.
     r.londiste.reload();
-    wait_within(Duration::from_secs(15), &format!("replay says {words:?}"), || {
+    wait_within(Duration::from_mins(1), &format!("replay says {words:?}"), || {
         let log = stopped();
         let has_all = |report: &str| {
             // Up to the next line of the log: DETAIL and HINT belong to it.

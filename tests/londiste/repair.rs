@@ -143,7 +143,7 @@ fn a_row_that_goes_away_meanwhile_is_not_brought_back() {
             let waiting = r.subscriber.value(sql);
             if waiting == "1" { Ok(()) } else { Err(waiting) }
         });
-        r.provider.sql("set statement_timeout = '2s'; delete from t where id = 7");
+        r.provider.sql("set statement_timeout = '20s'; delete from t where id = 7");
         gate.sql("commit");
         let stderr = repair.join().unwrap().stderr;
         assert!(stderr.contains("src: 2 rows, dst: 0 rows, missed: 2 inserts,"), "{stderr}");

@@ -92,7 +92,7 @@ fn resync_while_it_waits(table: &str, other: &str) {
     insert_pair_and_wait_for(&r, other);
     gate.sql(OPEN);
     // Ticks that only the copies of the big tables have seen, where replay stands still.
-    wait_within(Duration::from_secs(20), "the big tables are ok or wait for replay", || {
+    wait_within(Duration::from_mins(1), "the big tables are ok or wait for replay", || {
         let sql = "select coalesce(merge_state, '-') from londiste.subscriber_table where table_name like '%.big_'";
         let states = r.subscriber.column(sql);
         let done = |s: &String| s == "ok" || s.starts_with("wanna-sync");

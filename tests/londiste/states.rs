@@ -252,13 +252,13 @@ fn reload_with_another(key: &str, value: &str) {
     assert_eq!(r.subscriber.column("select id from t order by id"), ["1", "2"]);
     // The copies are those of the old queue and consumer.
     r.subscriber.sql(&format!("select londiste.subscriber_set_table_state('{QUEUE}', 'public.t', null, null)"));
-    wait_within(Duration::from_secs(20), "t is ok", || {
+    wait_within(Duration::from_mins(1), "t is ok", || {
         let state = r.subscriber.value(STATE_OF_T);
         if state == "ok" { Ok(()) } else { Err(format!("{state}\n{}", r.londiste.log().split_off(start))) }
     });
     old.sql("commit");
     r.assert_in_sync();
-    wait_within(Duration::from_secs(10), line, || {
+    wait_within(Duration::from_mins(1), line, || {
         let log = r.londiste.log().split_off(start);
         let told = log.lines().any(|l| l.contains(line) && l.contains(key));
         if told { Ok(()) } else { Err(log) }

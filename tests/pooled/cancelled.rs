@@ -43,7 +43,7 @@ fn single_connection() -> Option<(Database, Pooler)> {
 #[track_caller]
 fn assert_none_open(database: &Database) {
     let open = "select count(*) from pg_stat_activity where state like 'idle in%' and datname = current_database()";
-    wait_within(Duration::from_secs(5), "no transaction is open", || match database.value(open) {
+    wait_within(Duration::from_mins(1), "no transaction is open", || match database.value(open) {
         count if count == "0" => Ok(()),
         count => Err(count),
     });
