@@ -61,6 +61,7 @@ mod skip_event;
 mod sql_ascii;
 mod standby;
 mod states;
+mod structure_of_a_batch;
 mod subscriber;
 mod subscriber_seqs;
 mod subscribers;

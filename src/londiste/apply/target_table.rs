@@ -158,8 +158,9 @@ impl TargetTable {
     }
 }
 
-/// The two numbers of [`Version`]. Columns, indexes, triggers (a foreign key has some on both of its tables) and rules have rows in the
-/// catalog, each with the transaction that wrote it; the sum of these is the number of the structure. The foreign keys of all tables are
+/// The two numbers of [`Version`]. Columns, triggers (a foreign key has some on both of its tables) and rules have rows in the
+/// catalog, each with the transaction that wrote it; the sum of these is the number of the structure. Of indexes it is what they are, and
+/// not the transaction: TRUNCATE, also that of a batch, writes the row of an index that was created while rows changed. The foreign keys of all tables are
 /// in the sum of a table that has one at either end: changes cascade to a table through keys of other tables, and its ancestors are found
 /// through them. Such a table has a trigger of the server for each key, but a partitioned one has not, before PostgreSQL 15. Whether
 /// policies concern the user depends on the user too.
@@ -167,7 +168,9 @@ const VERSION: Sql = Sql::from_static(
     "c.xmin::text::bigint,
      (pg_catalog.row_security_active(c.oid)::int
       + (select sum(a.xmin::text::bigint) from pg_catalog.pg_attribute a where a.attrelid = c.oid)
-      + (select coalesce(sum(i.xmin::text::bigint), 0) from pg_catalog.pg_index i where i.indrelid = c.oid)
+      + (select coalesce(sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', i.indexrelid, i.indisunique, i.indisprimary,
+                                                                      i.indimmediate, i.indisvalid, i.indisready, i.indkey))), 0)
+           from pg_catalog.pg_index i where i.indrelid = c.oid)
       + (select coalesce(sum(t.xmin::text::bigint), 0) from pg_catalog.pg_trigger t where t.tgrelid = c.oid)
       + (select coalesce(sum(r.xmin::text::bigint), 0) from pg_catalog.pg_rewrite r where r.ev_class = c.oid)
       + case when c.relkind = 'p'

@@ -33,6 +33,9 @@ use crate::pgq::{Batch, failed_queue};
 /// notification comes.
 const UNUSED_PAUSE: Duration = Duration::from_secs(30);
 
+/// The pause before a batch that another process has applied, or during which a table was altered.
+const AGAIN_PAUSE: Duration = Duration::from_millis(100);
+
 /// How often the log says that another process reads as the same consumer.
 const OTHER_READER_PAUSE: Duration = Duration::from_mins(1);
 
@@ -252,8 +255,11 @@ impl Replay {
         let applied = match Box::pin(batch::process(&reader, batch, &wanted, &mut self.applier, &mut extras)).await? {
             Processed::Applied(applied) => Some(applied),
             Processed::AlreadyDone => None,
-            // The provider gives the batch again, and it is done then.
-            Processed::ComesAgain => return Ok(()),
+            // The provider gives the batch again, and it is done then. What does not end costs no whole core.
+            Processed::ComesAgain => {
+                self.control.sleep(AGAIN_PAUSE).await;
+                return Ok(());
+            }
         };
         self.buffers_grown |= applied.as_ref().is_some_and(|a| a.biggest >= BUFFER_LIMIT);
         sessions.position = batch.cur_tick;
