@@ -82,8 +82,13 @@ fn killed_between_next_batch_and_the_events() {
     // The batch is open when its events are asked for.
     let held = Held::by(&r.provider, "lock table pgq.event_1 in access exclusive mode");
     r.provider.sql("select pgq.force_tick('db1-londiste-queue')");
+    // The ticker may wait for the lock, too.
+    let open = "select count(*) from pgq.subscription where sub_batch is not null";
+    wait_until("a batch is open", || match r.provider.value(open).as_str() {
+        "1" => Ok(()),
+        _ => Err("none is"),
+    });
     held.wait_until_blocking(&r.provider, "the events");
-    assert_eq!(r.provider.value("select count(*) from pgq.subscription where sub_batch is not null"), "1");
     r.londiste.kill9();
     held.release();
     change(&r);
