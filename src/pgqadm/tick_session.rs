@@ -36,7 +36,7 @@ pub(super) struct Row {
     pub(super) name: String,
     pub(super) rule: Rule,
     pub(super) event_seq: i64,
-    /// The oid of the event sequence.
+    /// The oid of the event sequence; 0 where it is gone, which the request for a tick tells.
     pub(super) sequence: u32,
     /// The server's clock when the queue was read: the time since 1970.
     pub(super) clock: Duration,
@@ -57,7 +57,7 @@ impl Session {
     where a.attrelid = pg_catalog.to_regclass('pgq.queue') and a.attname = 'queue_ticker_paused')";
         const ON_DEMAND: &str = "select pg_catalog.to_regprocedure('pgq.tick_new_events(text)') is not null";
         const LOOK: &str = "prepare look (oid[]) as
-    select coalesce(pg_catalog.pg_sequence_last_value(s.id), 0) from unnest($1) with ordinality as s(id, nr) order by s.nr";
+    select coalesce(pg_catalog.pg_sequence_last_value(nullif(s.id, 0)), 0) from unnest($1) with ordinality as s(id, nr) order by s.nr";
         let db = settings.open(control).await?;
         let schema = find(&db).await?;
         let has_paused = db.query_one("look at pgq.queue", PAUSED, &[]).await?.get(0);
@@ -87,7 +87,7 @@ impl Session {
 select q.queue_id, q.queue_name, q.queue_ticker_max_count,
        extract(epoch from q.queue_ticker_max_lag)::float8, extract(epoch from q.queue_ticker_idle_period)::float8,
        coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.to_regclass(q.queue_event_seq)), 0),
-       extract(epoch from pg_catalog.clock_timestamp())::float8, pg_catalog.to_regclass(q.queue_event_seq)::oid
+       extract(epoch from pg_catalog.clock_timestamp())::float8, coalesce(pg_catalog.to_regclass(q.queue_event_seq)::oid, 0)
 from pgq.queue q
 where not q.queue_external_ticker{paused}{one}
 order by q.queue_name",

@@ -67,6 +67,17 @@ fn queue_that_is_being_dropped_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn queue_whose_sequence_is_gone_does_not_hold_up_the_others() {
+    let setup = Setup::with_queues(&["other", "broken"]);
+    setup.database.sql("drop sequence pgq.event_2_id_seq cascade");
+    setup.job.start();
+    for _ in 0..3 {
+        assert_ticks(&setup, "other");
+    }
+    setup.job.wait_for_log("pgq.event_2_id_seq");
+}
+
+#[test]
 fn role_without_rights_does_not_stop_the_ticker() {
     let cluster = Cluster::builder().name("nobody").start();
     let setup = Setup::on(&cluster);
