@@ -74,6 +74,18 @@ order by c.queue_name, c.consumer_name";
     Ok(Status { postgres_version: versions.get(0), pgq_version: versions.get(1), queues })
 }
 
+/// Of each queue whose ticks are this ticker's, how old the newest tick is, in seconds; `None` without a tick.
+pub(super) async fn ticker_lags(db: &Db) -> Result<Vec<(String, Option<f64>)>> {
+    const SQL: &str = "select q.queue_name,
+       (select extract(epoch from now() - t.tick_time)::float8 from pgq.tick t where t.tick_queue = q.queue_id
+        order by t.tick_id desc limit 1)
+from pgq.queue q
+where not q.queue_external_ticker and not coalesce((pg_catalog.to_jsonb(q) ->> 'queue_ticker_paused')::bool, false)
+order by q.queue_name";
+    let rows = db.query("read the newest ticks", SQL, &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
 /// Whole seconds: `20s`; `NULL` when unknown.
 fn seconds(value: Option<f64>) -> String {
     value.map_or_else(|| "NULL".to_owned(), |value| format!("{}s", value.round()))
