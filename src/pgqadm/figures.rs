@@ -73,7 +73,7 @@ order by q.queue_name, c.co_name";
 async fn retries(db: &Db, name: &str, samples: &mut Samples) -> Result<()> {
     const MAY: &str = "select pg_catalog.has_table_privilege('pgq.retry_queue', 'select')";
     const SQL: &str = "select q.queue_name, c.co_name,
-       (select count(*) from (select from pgq.retry_queue r where r.ev_owner = s.sub_id limit 100000) some)::float8
+       (select count(*) from (select from pgq.retry_queue r where r.ev_owner = s.sub_id limit 100000) counted)::float8
 from pgq.subscription s
 join pgq.queue q on q.queue_id = s.sub_queue
 join pgq.consumer c on c.co_id = s.sub_consumer
