@@ -172,7 +172,9 @@ fn passwords_from_everywhere_reach_the_server_and_no_text() {
     for job in [&ticker, &londiste] {
         assert_arguments_are_plain(job);
     }
-    pages.iter().for_each(|http| assert_pages_are_plain(http, 200));
+    for http in &pages {
+        assert_pages_are_plain(http, 200);
+    }
     for (job, command) in [
         (&ticker, "status --json"),
         (&ticker, "config --json"),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
 use tokio_postgres::Row;
 
 use super::warnings::Warning;
@@ -39,10 +40,16 @@ struct Overdue {
 }
 
 /// A queue whose rotation is late, with what blocks it.
+#[derive(Debug, Serialize)]
 pub(super) struct Late {
+    #[serde(skip)]
     pub(super) queue: String,
-    /// How late the rotation is.
+    /// How late the rotation is, in seconds.
+    #[serde(rename = "late")]
     pub(super) seconds: f64,
+    /// The size of the event tables with their indexes and TOAST, in bytes.
+    #[serde(skip)]
+    size: i64,
     /// Empty when none is found that this user can see.
     pub(super) blockers: Vec<Blocker>,
 }
@@ -60,8 +67,8 @@ impl Late {
         Warning {
             about: format!("rotation {} {}", self.queue, ids.join(" ")),
             text: format!(
-                "Rotation of queue {} is {:.0} s late, its event tables grow. It is blocked by {who}",
-                self.queue, self.seconds
+                "Rotation of queue {} is {:.0} s late, its event tables grow. It is blocked by {who}. The queue takes {} bytes",
+                self.queue, self.seconds, self.size
             ),
         }
     }
@@ -74,7 +81,9 @@ pub(super) async fn late(db: &Db, due: &[String]) -> Result<Vec<Late>> {
        extract(epoch from now() - q.queue_switch_time - q.queue_rotation_period)::float8, q.queue_switch_step2,
        coalesce(q.queue_switch_step2 >= txid_snapshot_xmin(txid_current_snapshot()), true),
        q.queue_data_pfx, (q.queue_cur_table + 1) % q.queue_ntables,
-       extract(epoch from q.queue_rotation_period)::float8
+       extract(epoch from q.queue_rotation_period)::float8,
+       (select coalesce(sum(pg_catalog.pg_total_relation_size(i.inhrelid)), 0)::int8
+          from pg_catalog.pg_inherits i where i.inhparent = pg_catalog.to_regclass(q.queue_data_pfx))
 from pgq.queue q
 where q.queue_name = any ($1) and now() - q.queue_switch_time > 1.1 * q.queue_rotation_period
 order by q.queue_name";
@@ -97,12 +106,13 @@ order by q.queue_name";
         if blockers.is_empty() && overdue.seconds < overdue.period {
             continue;
         }
-        found.push(Late { queue: overdue.queue, seconds: overdue.seconds, blockers });
+        found.push(Late { queue: overdue.queue, seconds: overdue.seconds, size: row.get(7), blockers });
     }
     Ok(found)
 }
 
 /// A session, prepared transaction or consumer that blocks a rotation.
+#[derive(Debug, Serialize)]
 pub(super) struct Blocker {
     pub(super) kind: BlockerKind,
     /// The application of a session, the name of a prepared transaction or consumer.
@@ -112,10 +122,12 @@ pub(super) struct Blocker {
     /// Seconds since the transaction began, or since the tick at which a consumer stands.
     pub(super) age: Option<f64>,
     /// The description for the warning.
+    #[serde(skip)]
     text: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum BlockerKind {
     Session,
     Prepared,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::PortLock;
 
 /// How long a test waits for an answer at most.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A port for a server of the test, and requests to it.
 #[derive(Debug)]

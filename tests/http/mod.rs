@@ -1,4 +1,5 @@
 //! `http_listen`: what ticker and replay tell a monitoring program.
+#![allow(clippy::float_cmp, reason = "numbers of events and bytes are whole")]
 
 mod client;
 mod limits;

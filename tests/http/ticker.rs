@@ -4,8 +4,8 @@ use pretty_assertions::assert_eq;
 use serde_json::Value;
 
 use super::open_metrics::Metrics;
-use super::{Ticking, wait_for_status};
-use crate::support::{Cluster, wait_until};
+use super::{Client, Ticking, wait_for_metrics, wait_for_status};
+use crate::support::{Cluster, Job, Proxy, Scratch, Traffic, wait_until};
 
 /// A queue with a name that has to be escaped.
 const ODD: &str = "odd \"q\\";
@@ -105,6 +105,14 @@ fn session_that_blocks_rotation_is_named_with_its_pid() {
     let labels =
         [("database", ticking.name()), ("queue", "q"), ("kind", "session"), ("blocker", "sleeper"), ("pid", &pid)];
     ticking.wait_for_metrics("the session is named", |metrics| is_blocked(metrics, &labels));
+    let document: Value = serde_json::from_str(&ticking.http.get("/status.json").ok()).unwrap();
+    let blocked = &document["queues"][0]["rotation_blocked"];
+    let blocker = &blocked["blockers"][0];
+    assert!(blocked["late"].as_f64() > Some(0.0) && blocker["age"].as_f64() > Some(0.0), "{document}");
+    assert_eq!(
+        (&blocker["kind"], &blocker["name"], blocker["pid"].to_string()),
+        (&Value::from("session"), &Value::from("sleeper"), pid.clone())
+    );
     writer.sql("commit");
     ticking.wait_for_metrics("nothing is blocked", |metrics| metrics.count("pgq_queue_rotation_blocked_seconds") == 0);
 }
@@ -142,7 +150,7 @@ fn role_that_may_not_read_the_retry_queue_gets_all_other_figures() {
 fn steady(text: &str) -> Value {
     fn strip(value: &mut Value) {
         if let Value::Object(map) = value {
-            map.retain(|key, _| !matches!(key.as_str(), "ticker_lag" | "lag" | "last_seen"));
+            map.retain(|key, _| !matches!(key.as_str(), "ticker_lag" | "rotation_age" | "lag" | "last_seen"));
         }
         match value {
             Value::Object(map) => map.values_mut().for_each(strip),
@@ -183,4 +191,56 @@ fn ticker_is_ready_when_the_newest_ticks_are_young() {
     assert_eq!(ticking.http.get("/ready").ok(), "ok\n");
     ticking.database.sql("update pgq.queue set queue_ticker_paused = true");
     wait_for_status(&ticking.http, "/ready?lag=30s", 200);
+}
+
+#[test]
+fn schema_of_pgq_2_has_the_figures_that_it_knows() {
+    let (database, scratch, http) = (Cluster::provider().database(), Scratch::new(), Client::new());
+    database.sql(include_str!("../sql/pgq_2.sql"));
+    database.sql(include_str!("../sql/pgq_2_functions.sql"));
+    let queues = database.column("select queue_name from pgq.queue order by 1");
+    let job = Job::ticker(scratch.path(), "db1-ticker", database.conninfo()).set("http_listen", &http.port_text());
+    job.start();
+    let metrics = wait_for_metrics(&http, "the queues are read", |metrics| metrics.count("pgq_database_up") == 1);
+    assert!(!queues.is_empty());
+    for name in ["pgq_queue_size_bytes", "pgq_queue_events_total", "pgq_queue_rotation_age_seconds"] {
+        assert_eq!(metrics.count(name), queues.len(), "{name}: {metrics}");
+    }
+    let consumers: usize = database.value("select count(*) from pgq.subscription").parse().unwrap();
+    assert_eq!(metrics.count("pgq_consumer_last_seen_seconds"), consumers);
+}
+
+#[test]
+fn table_that_is_locked_makes_the_answer_fail_and_nothing_else() {
+    let ticking = Ticking::on(Cluster::provider());
+    ticking.job.start();
+    wait_for_status(&ticking.http, "/metrics", 200);
+    let holder = ticking.database.session();
+    holder.sql("begin; lock table pgq.consumer in access exclusive mode");
+    let line = wait_for_status(&ticking.http, "/metrics", 503);
+    assert!(line.ends_with(": canceling statement due to lock timeout (55P03)\n"), "{line}");
+    assert_eq!(ticking.http.get("/health").ok(), "ok\n");
+    let newest = || ticking.database.value("select max(tick_id) from pgq.tick");
+    let before = newest();
+    wait_until("the ticker ticks", || if newest() == before { Err("no tick") } else { Ok(()) });
+    holder.sql("commit");
+    wait_for_status(&ticking.http, "/metrics", 200);
+}
+
+#[test]
+fn server_that_does_not_answer_is_given_up() {
+    let cluster = Cluster::builder().name("far").tcp().start();
+    let proxy = Proxy::to_cluster(&cluster);
+    let ticking = Ticking::on(&cluster);
+    let conninfo = proxy.conninfo(ticking.name());
+    let Ticking { job, http, database: _database, _scratch } = ticking;
+    let job = job.set("db", &conninfo);
+    job.start();
+    wait_for_status(&http, "/metrics", 200);
+    proxy.set_traffic(Traffic::Stall);
+    let line = wait_for_status(&http, "/metrics", 503);
+    assert_eq!(line, "the database did not answer within 5 s\n");
+    assert_eq!(http.get("/nowhere").status, 404);
+    proxy.set_traffic(Traffic::Forward);
+    wait_for_status(&http, "/metrics", 200);
 }
