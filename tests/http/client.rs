@@ -86,7 +86,7 @@ impl Client {
 }
 
 #[track_caller]
-pub fn read_answer(mut stream: TcpStream) -> Answer {
+fn read_answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).unwrap();
