@@ -6,12 +6,13 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/metrics` | the [`metrics`] as OpenMetrics text |
+//! | `/metrics` | the [`metrics`]: as OpenMetrics text for a client that asks for it, else in the older format |
 //! | `/health` | 200 while the loops of the program turn, 503 when the last round of one failed |
 //! | `/ready?lag=30s` | 200 when the program is healthy, its databases answer and nothing is further behind, else 503 |
 //! | `/status.json` | the document of the status command with `--json` |
 
 mod answers;
+mod classic;
 mod lag;
 mod listener;
 pub mod metrics;

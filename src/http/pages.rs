@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::answers::Answers;
+use super::classic;
 use super::lag;
 use super::site::Site;
 use crate::job::Health;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_METRICS_KIND: &str = "application/openmetrics-text";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 struct Pages<S> {
@@ -56,9 +59,11 @@ async fn only_questions(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-async fn metrics<S: Site>(State(pages): State<Pages<S>>) -> Response {
+async fn metrics<S: Site>(State(pages): State<Pages<S>>, headers: HeaderMap) -> Response {
+    let is_open = |accept: &HeaderValue| accept.to_str().is_ok_and(|kinds| kinds.contains(OPEN_METRICS_KIND));
     match pages.answers.metrics().await {
-        Ok(text) => answer(StatusCode::OK, OPEN_METRICS, text),
+        Ok(text) if headers.get_all(ACCEPT).iter().any(is_open) => answer(StatusCode::OK, OPEN_METRICS, text),
+        Ok(text) => answer(StatusCode::OK, CLASSIC, classic::of(&text)),
         Err(why) => line(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
 }

@@ -9,6 +9,9 @@ use crate::support::PortLock;
 /// How long a test waits for an answer at most.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What Prometheus asks for.
+const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
 /// A port for a server of the test, and requests to it.
 #[derive(Debug)]
 pub struct Client {
@@ -72,7 +75,7 @@ impl Client {
 
     #[track_caller]
     pub fn request(&self, method: &str, path: &str) -> Answer {
-        self.send(&format!("{method} {path} HTTP/1.1\r\nhost: here\r\n\r\n"))
+        self.send(&format!("{method} {path} HTTP/1.1\r\nhost: here\r\naccept: {ACCEPT}\r\n\r\n"))
     }
 
     /// Sends the text and reads until the server closes the connection.

@@ -28,6 +28,36 @@ fn head_is_the_head_of_get() {
     }
 }
 
+/// The older format is that of clients which do not say what they want.
+#[test]
+fn older_format_has_the_same_values() {
+    let (http, mut r) = (Client::new(), Replication::new().with_table("t", "id int primary key"));
+    r.londiste.configure("http_listen", &http.port_text());
+    let r = r.up();
+    r.ticker.stop();
+    let older = http.send("GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n");
+    assert_eq!(older.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = older.ok();
+    let newer = http.get("/metrics").ok();
+    let names = |text: &str| -> Vec<String> {
+        let values = text.lines().filter(|line| !line.starts_with('#'));
+        values.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+    };
+    assert_eq!(names(&text), names(&newer));
+    assert!(!text.contains("# EOF"), "{text}");
+    let mut type_of = BTreeMap::new();
+    for line in text.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            assert!(matches!(kind, "counter" | "gauge"), "{line}");
+            type_of.insert(name, kind);
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let expected = if name.ends_with("_total") { "counter" } else { "gauge" };
+            assert_eq!(type_of.get(name), Some(&expected), "{line}");
+        }
+    }
+}
+
 #[test]
 fn only_questions_are_answered() {
     let ticking = Ticking::on(Cluster::provider());
