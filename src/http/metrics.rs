@@ -93,7 +93,7 @@ pub(crate) static EVENTS: Metric = ticker(
     "pgq_queue_events_total",
     Counter,
     QUEUE,
-    "Events written into the queue since it was created, by its event sequence.",
+    "Events written into the queue since it was created, by its event sequence, which pgq.force_tick() moves ahead too.",
 );
 pub(crate) static EVENTS_NEW: Metric =
     ticker("pgq_queue_events_new", Gauge, QUEUE, "Events since the newest tick, by the event sequence.");
