@@ -28,6 +28,7 @@
 //! | [`failpoint`] | the places where tests end the process; nothing in a release |
 //! | [`config`], [`pg`] | ini files into typed values; sessions, names, catalog, installation of SQL |
 //! | [`job`], [`pgq`] | loop, signals, daemon, pidfile, log; ticks, batches, events as a client sees them |
+//! | [`http`] | metrics, health and state of a running program, for who asks by HTTP |
 //! | [`pgqadm`], [`londiste`] | the two programs' commands |
 //! | [`cli`] | command line, choice of the program, standard output |
 //!
@@ -50,6 +51,7 @@ mod failpoint;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
+pub mod http;
 mod job;
 pub mod londiste;
 pub mod pg;

@@ -19,6 +19,7 @@ mod config;
 mod crash_table;
 mod harness;
 mod hostile_names;
+mod http;
 mod least_privilege;
 mod licences;
 mod londiste;

@@ -1,19 +1,30 @@
-//! The README says what is true: its reference of keys is the program's own.
+//! The README says what is true: its references of keys and metrics are the program's own.
 
 use std::fs;
 
 use rlondiste::config::keys;
-
-const START: &str = "<!-- keys: rendered from src/config/keys.rs, a test compares -->\n";
-const END: &str = "<!-- end of keys -->";
+use rlondiste::http::metrics;
 
 #[test]
 fn reference_of_keys_is_that_of_the_program() {
+    assert_rendered("keys", "src/config/keys.rs", &keys::reference());
+}
+
+#[test]
+fn reference_of_metrics_is_that_of_the_program() {
+    assert_rendered("metrics", "src/http/metrics.rs", &metrics::reference());
+}
+
+/// Compares what stands between the markers of a reference with what the program renders.
+#[track_caller]
+fn assert_rendered(what: &str, source: &str, reference: &str) {
+    let (marker, behind) =
+        (format!("<!-- {what}: rendered from {source}, a test compares -->\n"), format!("<!-- end of {what} -->"));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let readme = fs::read_to_string(path).unwrap();
-    let start = readme.find(START).expect("the marker before the keys") + START.len();
-    let end = readme.find(END).expect("the marker behind the keys");
-    let expected = format!("\n{}\n", keys::reference());
+    let start = readme.find(&marker).expect("the marker before the reference") + marker.len();
+    let end = readme.find(&behind).expect("the marker behind the reference");
+    let expected = format!("\n{reference}\n");
     if std::env::var_os("RENDER_README").is_some() {
         fs::write(path, format!("{}{expected}{}", &readme[..start], &readme[end..])).unwrap();
         return;

@@ -8,6 +8,7 @@ use std::process::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::http::Client;
 use crate::support::{Cluster, Job, Program, Replication, Scratch, wait_until};
 
 /// What every password here begins with.
@@ -66,6 +67,19 @@ fn run(job: &Job, command: &str, password: Option<&str>) -> i32 {
 fn assert_arguments_are_plain(job: &Job) {
     let arguments = fs::read(format!("/proc/{}/cmdline", job.pid().unwrap())).unwrap();
     assert_silent("ps", &String::from_utf8_lossy(&arguments));
+}
+
+/// The pages of a daemon, which anybody may read who reaches its port.
+#[track_caller]
+fn assert_pages_are_plain(http: &Client, status: u16) {
+    for path in ["/metrics", "/status.json", "/ready?lag=1h"] {
+        let answer = wait_until(&format!("{path} says {status}"), || {
+            let answer = http.get(path);
+            if answer.status == status { Ok(answer) } else { Err(format!("{answer:?}")) }
+        });
+        assert_silent(path, &format!("{answer:?}"));
+    }
+    assert_silent("/health", &format!("{:?}", http.get("/health")));
 }
 
 /// Whatever is wrong with a connection string or a line of the file, what is said of it has no password.
@@ -136,6 +150,9 @@ fn passwords_from_everywhere_reach_the_server_and_no_text() {
     let ini = format!("{} password={CANARY}ini sslpassword={CANARY}ssl", place(r.provider.conninfo(), "ini"));
     let file = format!("{} passfile={}", place(r.subscriber.conninfo(), "file"), passfile.display());
     let mut londiste = Job::londiste(&dir, "db1-londiste", [&ini, &file], "q");
+    let pages = [Client::new(), Client::new()];
+    ticker.configure("http_listen", &pages[0].port_text());
+    londiste.configure("http_listen", &pages[1].port_text());
     for (job, command) in [
         (&ticker, "install"),
         (&ticker, "create other"),
@@ -154,6 +171,9 @@ fn passwords_from_everywhere_reach_the_server_and_no_text() {
     r.assert_in_sync();
     for job in [&ticker, &londiste] {
         assert_arguments_are_plain(job);
+    }
+    for http in &pages {
+        assert_pages_are_plain(http, 200);
     }
     for (job, command) in [
         (&ticker, "status --json"),
@@ -178,6 +198,7 @@ fn passwords_from_everywhere_reach_the_server_and_no_text() {
         "alter role u_file nologin; select pg_terminate_backend(pid) from pg_stat_activity where usename = 'u_file'",
     );
     londiste.wait_for_log("(28000)");
+    assert_pages_are_plain(&pages[1], 503);
 
     assert_mistakes_are_silent(&r, &mut ticker, &mut londiste);
     for job in [&ticker, &londiste] {

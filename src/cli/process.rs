@@ -15,6 +15,7 @@ use super::program::Program;
 use super::spec::{Command, Kind, Suffix};
 use crate::config::{self, Common, File, keys};
 use crate::error::{Error, Report, Result};
+use crate::http::Listener;
 use crate::job::control::{Interrupt, Signals};
 use crate::job::daemon::{Side, daemonize};
 use crate::job::log::{Level, Log, Verbosity, line};
@@ -116,6 +117,8 @@ struct Process {
     control: Control,
     _signals: Signals,
     log: Log,
+    /// The socket of `http_listen`, for a command that serves it.
+    listener: Option<Listener>,
     _pidfile: Option<Pidfile>,
 }
 
@@ -127,6 +130,12 @@ impl Process {
             tracing::warn!("Ignoring stale pidfile");
         }
         config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        // Bound before the daemon counts as started, so that whoever starts it sees why it cannot be.
+        let listens = matches!(
+            parsed.command,
+            Command::Pgqadm(pgqadm::Command::Ticker) | Command::Londiste(londiste::Command::Replay)
+        );
+        let listener = config.common().http_listen.filter(|_| listens).map(Listener::bind).transpose()?;
         // A daemon's standard error is /dev/null, so a panic has to be logged.
         std::panic::set_hook(Box::new(|panic| critical(format_args!("internal error: {panic}"))));
         let failed = |source| Error::System { action: "start the runtime", source };
@@ -140,15 +149,25 @@ impl Process {
             let _context = runtime.enter();
             Control::install(if parsed.spec.kind == Kind::Job { Interrupt::Finishes } else { Interrupt::Aborts })?
         };
-        Ok(Process { runtime, control, _signals: signals, log, _pidfile: pidfile })
+        Ok(Process { runtime, control, _signals: signals, log, listener, _pidfile: pidfile })
     }
 
-    fn finish(self, config: &Config, parsed: Parsed, options: &Options, caller: &Caller) -> Result<Ending, Failure> {
+    fn finish(
+        mut self,
+        config: &Config,
+        parsed: Parsed,
+        options: &Options,
+        caller: &Caller,
+    ) -> Result<Ending, Failure> {
         let Parsed { spec, command, ignored, .. } = parsed;
         if !ignored.is_empty() {
             tracing::warn!("{} has no use for \"{}\"", spec.words, ignored.join(" "));
         }
-        let run = || self.runtime.block_on(supervise(config, command.clone(), &self.control, &self.log));
+        let mut listener = self.listener.take();
+        let mut run = || {
+            let served = listener.take();
+            self.runtime.block_on(supervise(config, command.clone(), &self.control, &self.log, served))
+        };
         let mut result = run();
         while let (Ok(output), Some(seconds)) = (&result, options.watch) {
             show_again(output, options)?;
@@ -191,9 +210,15 @@ pub(super) fn verbosity(options: &Options) -> Verbosity {
 
 /// Runs the command until it ends, or until [`LAST_WORDS`] have passed since an abort. Then waits as long again for the
 /// tasks.
-async fn supervise(config: &Config, command: Command, control: &Control, log: &Log) -> Result<Output> {
+async fn supervise(
+    config: &Config,
+    command: Command,
+    control: &Control,
+    log: &Log,
+    listener: Option<Listener>,
+) -> Result<Output> {
     let result = tokio::select! {
-        result = dispatch(config, command, control) => result,
+        result = dispatch(config, command, control, listener) => result,
         () = overdue(control) => Err(Error::Aborted),
         never = reopen_log(reader(config), control, log) => match never {},
     };
@@ -202,18 +227,20 @@ async fn supervise(config: &Config, command: Command, control: &Control, log: &L
     result
 }
 
-async fn dispatch(config: &Config, command: Command, control: &Control) -> Result<Output> {
+async fn dispatch(config: &Config, command: Command, control: &Control, listener: Option<Listener>) -> Result<Output> {
     match (config, command) {
-        (Config::Pgqadm(config), Command::Pgqadm(command)) => Box::pin(pgqadm::run(command, config, control)).await,
+        (Config::Pgqadm(config), Command::Pgqadm(command)) => {
+            Box::pin(pgqadm::run(command, config, control, listener)).await
+        }
         (Config::Pgqd(config), Command::Pgqadm(pgqadm::Command::Ticker)) => {
-            Box::pin(pgqadm::run_server(config, control)).await
+            Box::pin(pgqadm::run_server(config, control, listener)).await
         }
         (Config::Pgqd(_), Command::Pgqadm(_)) => Err(Error::Usage(
             "an ini file with section [pgqd] is for the ticker of all databases; this command needs section [pgqadm]"
                 .to_owned(),
         )),
         (Config::Londiste(config), Command::Londiste(command)) => {
-            Box::pin(londiste::run(command, config, control)).await
+            Box::pin(londiste::run(command, config, control, listener)).await
         }
         (Config::Pgqadm(_) | Config::Pgqd(_), Command::Londiste(_)) | (Config::Londiste(_), Command::Pgqadm(_)) => {
             Err(Error::Usage("the command is of the other program than the ini file".to_owned()))

@@ -148,7 +148,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("connection_check", ALL, Seconds, Is("30"),
         "Time after which a server that owes an answer, sends nothing and does not answer on a new connection either is given up; also the default of TCP keepalive and of `tcp_user_timeout`. 0 means never."),
     key("http_listen", ALL, Text, None("off"),
-        "Accepted with a warning: nothing is served over HTTP; use `pgqadm status` and `subscriber status` with `--json`."),
+        "Address and port at which ticker and replay serve their metrics and state over HTTP, such as `127.0.0.1:9187`; a port alone means loopback. See [Metrics](#metrics)."),
     // Group: ticker
     key("db", PGQADM, Connection, Required("dbname=shop host=127.0.0.1"),
         "Database with the queues."),

@@ -9,6 +9,7 @@ mod choice;
 mod file;
 mod ini;
 pub mod keys;
+mod listen;
 mod value;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use self::choice::{Apply, ApplyRole, MissingRow};
 pub(crate) use self::choice::{Capture, EventFormat, LogFormat, LogRotation, Method};
 pub(crate) use self::file::File;
 use self::keys::Program;
+pub(crate) use self::listen::Listen;
 use crate::error::Result;
 
 /// A commented `[pgqadm]` file, for `--ini pgqadm`.
@@ -45,7 +47,7 @@ pub(crate) struct Common {
     pub(crate) loop_delay: Duration,
     pub(crate) connection_lifetime: Option<Duration>,
     pub(crate) connection_check: Option<Duration>,
-    pub(crate) http_listen: Option<String>,
+    pub(crate) http_listen: Option<Listen>,
 }
 
 impl Common {
@@ -259,13 +261,6 @@ fn load_common(file: &File, program: Program) -> Result<(Common, Vec<String>)> {
     if common.use_skylog {
         warnings.push(format!(
             "{}: use_skylog is not supported: skylog.ini is not read; use \"logfile\" and \"log_format\" instead",
-            file.path().display()
-        ));
-    }
-    if common.http_listen.is_some() {
-        warnings.push(format!(
-            "{}: http_listen is not supported: nothing is served over HTTP; use \"status --json\" and \"subscriber status \
-             --json\" instead",
             file.path().display()
         ));
     }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use super::control::Control;
+use super::health::Health;
 use super::log::critical;
 use super::retry::{Faults, Say};
 use crate::error::{Error, Report, Result};
@@ -39,8 +40,9 @@ pub(crate) trait Work: Send {
 }
 
 /// Works until a stop is requested. Returns `Ok` when the work at hand was finished, [`Error::Aborted`] when it was
-/// aborted. All other errors are logged here, and the work goes on after a pause.
-pub(crate) async fn run_loop(job: &mut impl Work, control: &Control) -> Result<()> {
+/// aborted. All other errors are logged here, and the work goes on after a pause. `health` is told how each turn ends.
+pub(crate) async fn run_loop(job: &mut impl Work, control: &Control, health: &Health) -> Result<()> {
+    let pulse = health.pulse();
     let mut generation = control.reload_generation();
     let mut faults = Faults::default();
     while !control.stopping() {
@@ -52,6 +54,7 @@ pub(crate) async fn run_loop(job: &mut impl Work, control: &Control) -> Result<(
         match job.work().await {
             Ok(worked) => {
                 faults.clear();
+                pulse.turned(None);
                 if worked == Worked::Idle {
                     pause(control, generation, job.loop_delay()).await;
                 }
@@ -65,6 +68,7 @@ pub(crate) async fn run_loop(job: &mut impl Work, control: &Control) -> Result<(
             }
             Err(error) => {
                 job.disconnect();
+                pulse.turned(Some(Report(&error).message()));
                 report(job.name(), &error, &mut faults);
                 let wait = if error.is_transient() {
                     faults.wait_after_transient(rand::random())
@@ -148,7 +152,7 @@ mod tests {
 
         async fn run(&mut self) -> Result<()> {
             let control = self.control.clone();
-            run_loop(self, &control).await
+            run_loop(self, &control, &Health::default()).await
         }
     }
 

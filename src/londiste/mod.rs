@@ -20,16 +20,22 @@ pub(crate) use state::table_state::TableState;
 
 use crate::config;
 use crate::error::Result;
+use crate::http::Listener;
 use crate::job::{Control, Output};
 use context::Context;
 
-/// Runs a command and returns what it prints.
-pub(crate) async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
+/// Runs a command and returns what it prints. Replay answers on `listener`.
+pub(crate) async fn run(
+    command: Command,
+    config: &config::Londiste,
+    control: &Control,
+    listener: Option<Listener>,
+) -> Result<Output> {
     let context = Context::new(config, control);
     match command {
         Command::Provider(command) => commands::provider::run(command, &context).await,
         Command::Subscriber(command) => commands::subscriber::run(command, &context).await,
-        Command::Replay => replay::run(config, control).await,
+        Command::Replay => commands::replay::run(config, control, listener).await,
         Command::Copy => commands::copy::run(config, control).await,
         Command::Rewind => commands::position::rewind(&context).await,
         Command::Reset => commands::position::reset(&context).await,

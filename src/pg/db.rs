@@ -207,6 +207,20 @@ impl Db {
         self.pinned(self.session.client.simple_query(sql.as_str())).await.map_err(|e| self.failed(action, e))
     }
 
+    /// Makes the session one that only looks: it cannot change anything, and each statement may run for `limit` and wait for a
+    /// lock for a quarter of it. Does nothing behind a pooler, where a setting would stay for other clients.
+    pub(crate) async fn only_look(&self, limit: Duration) -> Result<()> {
+        if self.is_pooled() {
+            return Ok(());
+        }
+        let settings = sql!(
+            "set default_transaction_read_only = on; set statement_timeout = {limit}; set lock_timeout = {wait}",
+            limit = limit.as_millis(),
+            wait = limit.as_millis() / 4
+        );
+        self.batch_alone("limit the session", settings).await
+    }
+
     /// Waits for the beginning of a COPY, and remembers when nobody waits for it any more.
     async fn prepared<T>(&self, copy: impl Future<Output = T>) -> T {
         let mut given_up = GivenUp(self.is_pooled().then_some(&self.copy_given_up));

@@ -10,7 +10,9 @@ mod demand;
 mod events;
 mod failed;
 mod fault;
+mod figures;
 mod maintenance;
+mod monitor;
 mod queue_settings;
 mod rebase;
 mod reminders;
@@ -28,17 +30,26 @@ pub(crate) use command::{Command, Consumers, FailedAction};
 
 use crate::config;
 use crate::error::{Result, Role};
-use crate::job::{Control, Output};
+use crate::http::{Listener, Server};
+use crate::job::{Control, Health, Output};
 use crate::pg::Db;
 
 use self::database_settings::DatabaseSettings;
+use self::monitor::{Monitor, Served};
 pub(crate) use self::rights::Right;
 
 /// Runs a command. [`Command::Ticker`] returns when a stop is requested; the others when they are done. Opens its own
-/// sessions; errors that a retry may mend are returned by all but the ticker.
-pub(crate) async fn run(command: Command, config: &config::Pgqadm, control: &Control) -> Result<Output> {
+/// sessions; errors that a retry may mend are returned by all but the ticker. The ticker answers on `listener`.
+pub(crate) async fn run(
+    command: Command,
+    config: &config::Pgqadm,
+    control: &Control,
+    listener: Option<Listener>,
+) -> Result<Output> {
     if command == Command::Ticker {
-        database::tick_and_maintain(DatabaseSettings::of_database(config), control).await?;
+        let health = Health::default();
+        let _server = Server::start(Monitor::of_database(config, control), listener, health.clone(), control);
+        database::tick_and_maintain(DatabaseSettings::of_database(config), control, &health).await?;
         return Ok(Output::none());
     }
     let db = Db::open(Role::Provider, &config.db, config.common.client(), control.abort()).await?;
@@ -64,8 +75,11 @@ pub(crate) async fn run(command: Command, config: &config::Pgqadm, control: &Con
     }
 }
 
-/// Runs the ticker and the maintenance for all databases of a server until a stop is requested.
-pub(crate) async fn run_server(config: &config::Pgqd, control: &Control) -> Result<Output> {
-    server::run(config, control).await?;
+/// Runs the ticker and the maintenance for all databases of a server until a stop is requested. Answers on `listener`.
+pub(crate) async fn run_server(config: &config::Pgqd, control: &Control, listener: Option<Listener>) -> Result<Output> {
+    let (health, served) = (Health::default(), Served::default());
+    let monitor = Monitor::of_server(config, served.clone(), control);
+    let _server = Server::start(monitor, listener, health.clone(), control);
+    server::run(config, control, &health, served).await?;
     Ok(Output::none())
 }

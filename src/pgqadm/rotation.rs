@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
 use tokio_postgres::Row;
 
 use super::warnings::Warning;
@@ -38,21 +39,58 @@ struct Overdue {
     next_table: i32,
 }
 
-/// A warning for each of the `due` queues whose rotation is late by more than a tenth of its period, with its blockers.
-/// Ordinary work may delay a rotation by less.
+/// A queue whose rotation is late, with what blocks it.
+#[derive(Debug, Serialize)]
+pub(super) struct Late {
+    #[serde(skip)]
+    pub(super) queue: String,
+    /// How late the rotation is, in seconds.
+    #[serde(rename = "late")]
+    pub(super) seconds: f64,
+    /// The size of the event tables with their indexes and TOAST, in bytes.
+    #[serde(skip)]
+    size: i64,
+    /// Empty when none is found that this user can see.
+    pub(super) blockers: Vec<Blocker>,
+}
+
+/// A warning for each of the `due` queues whose rotation is [`late`].
 pub(super) async fn blocked(db: &Db, due: &[String]) -> Result<Vec<Warning>> {
+    Ok(late(db, due).await?.iter().map(Late::warning).collect())
+}
+
+impl Late {
+    fn warning(&self) -> Warning {
+        let ids: Vec<_> = self.blockers.iter().map(Blocker::id).collect();
+        let texts: Vec<_> = self.blockers.iter().map(|blocker| blocker.text.as_str()).collect();
+        let who = if texts.is_empty() { "something that this user cannot see".to_owned() } else { texts.join("; ") };
+        Warning {
+            about: format!("rotation {} {}", self.queue, ids.join(" ")),
+            text: format!(
+                "Rotation of queue {} is {:.0} s late, its event tables grow. It is blocked by {who}. The queue takes {} bytes",
+                self.queue, self.seconds, self.size
+            ),
+        }
+    }
+}
+
+/// Those of the `due` queues whose rotation is late by more than a tenth of its period, with their blockers. Ordinary work
+/// may delay a rotation by less.
+pub(super) async fn late(db: &Db, due: &[String]) -> Result<Vec<Late>> {
     const SQL: &str = "select q.queue_name,
        extract(epoch from now() - q.queue_switch_time - q.queue_rotation_period)::float8, q.queue_switch_step2,
        coalesce(q.queue_switch_step2 >= txid_snapshot_xmin(txid_current_snapshot()), true),
        q.queue_data_pfx, (q.queue_cur_table + 1) % q.queue_ntables,
-       extract(epoch from q.queue_rotation_period)::float8
+       extract(epoch from q.queue_rotation_period)::float8,
+       (select coalesce(sum(pg_catalog.pg_total_relation_size(i.inhrelid)), 0)::int8
+          from pg_catalog.pg_inherits i where i.inhparent = pg_catalog.to_regclass(q.queue_data_pfx))
 from pgq.queue q
 where q.queue_name = any ($1) and now() - q.queue_switch_time > 1.1 * q.queue_rotation_period
 order by q.queue_name";
     if due.is_empty() {
         return Ok(Vec::new());
     }
-    let mut warnings = Vec::new();
+    let mut found = Vec::new();
     for row in db.query(ACTION, SQL, &[text_array(&due)]).await? {
         let overdue = Overdue {
             queue: row.get(0),
@@ -64,30 +102,54 @@ order by q.queue_name";
             period: row.get(6),
         };
         let Some(blockers) = blockers(db, &overdue).await? else { continue };
-        let ids: Vec<_> = blockers.iter().map(|blocker| blocker.id.as_str()).collect();
-        let texts: Vec<_> = blockers.iter().map(|blocker| blocker.text.as_str()).collect();
         // The blocker may be gone meanwhile; then the next round rotates.
         if blockers.is_empty() && overdue.seconds < overdue.period {
             continue;
         }
-        let who = if texts.is_empty() { "something that this user cannot see".to_owned() } else { texts.join("; ") };
-        warnings.push(Warning {
-            about: format!("rotation {} {}", overdue.queue, ids.join(" ")),
-            text: format!(
-                "Rotation of queue {} is {:.0} s late, its event tables grow. It is blocked by {who}",
-                overdue.queue, overdue.seconds
-            ),
-        });
+        found.push(Late { queue: overdue.queue, seconds: overdue.seconds, size: row.get(7), blockers });
     }
-    Ok(warnings)
+    Ok(found)
 }
 
 /// A session, prepared transaction or consumer that blocks a rotation.
-struct Blocker {
-    /// Its name or number, which stays the same while the ages in the text change.
-    id: String,
+#[derive(Debug, Serialize)]
+pub(super) struct Blocker {
+    pub(super) kind: BlockerKind,
+    /// The application of a session, the name of a prepared transaction or consumer.
+    pub(super) name: String,
+    /// The process of a session.
+    pub(super) pid: Option<i32>,
+    /// Seconds since the transaction began, or since the tick at which a consumer stands.
+    pub(super) age: Option<f64>,
     /// The description for the warning.
+    #[serde(skip)]
     text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum BlockerKind {
+    Session,
+    Prepared,
+    Consumer,
+}
+
+impl BlockerKind {
+    /// The word in the label of a metric.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            BlockerKind::Session => "session",
+            BlockerKind::Prepared => "prepared",
+            BlockerKind::Consumer => "consumer",
+        }
+    }
+}
+
+impl Blocker {
+    /// Its number or name, which stays the same while the ages in the text change.
+    fn id(&self) -> String {
+        self.pid.map_or_else(|| self.name.clone(), |pid| pid.to_string())
+    }
 }
 
 /// `None` where nothing is wrong: a queue without new events gets a tick each `ticker_idle_period`, which may be longer than the
@@ -122,7 +184,8 @@ limit 3";
     let mut found: Vec<Blocker> = db.query(ACTION, SESSIONS, &[int8(&switch)]).await?.iter().map(session).collect();
     for row in db.query(ACTION, PREPARED, &[int8(&switch)]).await? {
         let (gid, age): (String, f64) = (row.get(0), row.get(1));
-        found.push(Blocker { text: format!("prepared transaction \"{gid}\", {age:.0} s old"), id: gid });
+        let text = format!("prepared transaction \"{gid}\", {age:.0} s old");
+        found.push(Blocker { kind: BlockerKind::Prepared, name: gid, pid: None, age: Some(age), text });
     }
     Ok(found)
 }
@@ -151,8 +214,9 @@ limit 3";
     let rows = db.query(ACTION, SQL, &[text(&overdue.queue), int8(&overdue.switch)]).await?;
     let describe = |row: &Row| {
         let (name, lag, seen): (String, Option<f64>, f64) = (row.get(0), row.get(1), row.get(2));
-        let lag = lag.map_or_else(|| "at a tick that is gone".to_owned(), |lag| format!("{lag:.0} s behind"));
-        Blocker { text: format!("consumer {name}, {lag}, last seen {seen:.0} s ago"), id: name }
+        let behind = lag.map_or_else(|| "at a tick that is gone".to_owned(), |lag| format!("{lag:.0} s behind"));
+        let text = format!("consumer {name}, {behind}, last seen {seen:.0} s ago");
+        Blocker { kind: BlockerKind::Consumer, name, pid: None, age: lag, text }
     };
     let behind: Vec<Blocker> = rows.iter().filter(|row| row.get(3)).map(describe).collect();
     Ok(match (behind.is_empty(), rows.is_empty()) {
@@ -180,10 +244,8 @@ limit 3";
 fn session(row: &Row) -> Blocker {
     let (pid, user, application): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
     let (age, query_start): (Option<f64>, Option<String>) = (row.get(3), row.get(4));
-    let age = age.map_or_else(|| "of unknown age".to_owned(), |age| format!("open for {age:.0} s"));
+    let open = age.map_or_else(|| "of unknown age".to_owned(), |age| format!("open for {age:.0} s"));
     let query = query_start.map_or_else(String::new, |start| format!(", last query started {start}"));
-    Blocker {
-        id: pid.to_string(),
-        text: format!("pid {pid} (user {user}, application \"{application}\"): transaction {age}{query}"),
-    }
+    let text = format!("pid {pid} (user {user}, application \"{application}\"): transaction {open}{query}");
+    Blocker { kind: BlockerKind::Session, name: application, pid: Some(pid), age, text }
 }

@@ -12,17 +12,24 @@ use tracing::{debug, info, warn};
 use super::database::tick_and_maintain;
 use super::database_settings::{DatabaseSettings, conninfo};
 use super::fault::is_local;
+use super::monitor::Served;
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
-use crate::job::{Control, Work, Worked, run_loop};
+use crate::job::{Control, Health, Work, Worked, run_loop};
 use crate::pg::{Db, text_array};
 use crate::pgq::install::{Found, find};
 
-/// Ticks and maintains all databases until a stop is requested.
-pub(super) async fn run(config: &config::Pgqd, control: &Control) -> Result<()> {
-    let mut server =
-        Server { config: config.clone(), control: control.clone(), tasks: JoinSet::new(), databases: HashMap::new() };
-    let end = Box::pin(run_loop(&mut server, control)).await;
+/// Ticks and maintains all databases until a stop is requested. `health` and `served` are kept up to date.
+pub(super) async fn run(config: &config::Pgqd, control: &Control, health: &Health, served: Served) -> Result<()> {
+    let mut server = Server {
+        config: config.clone(),
+        control: control.clone(),
+        health: health.clone(),
+        served,
+        tasks: JoinSet::new(),
+        databases: HashMap::new(),
+    };
+    let end = Box::pin(run_loop(&mut server, control, health)).await;
     // The request that ended the loop ends each task.
     while server.tasks.join_next().await.is_some() {}
     end
@@ -32,6 +39,8 @@ pub(super) async fn run(config: &config::Pgqd, control: &Control) -> Result<()> 
 struct Server {
     config: config::Pgqd,
     control: Control,
+    health: Health,
+    served: Served,
     /// Dropping the set aborts the tasks.
     tasks: JoinSet<Result<()>>,
     /// The task of each database that is served.
@@ -80,8 +89,9 @@ order by 1";
 
     fn serve(&mut self, database: &str) {
         info!("Serving database {database}");
-        let (settings, control) = (DatabaseSettings::of_server(&self.config, database), self.control.clone());
-        let task = self.tasks.spawn(async move { tick_and_maintain(settings, &control).await });
+        let settings = DatabaseSettings::of_server(&self.config, database);
+        let (control, health) = (self.control.clone(), self.health.clone());
+        let task = self.tasks.spawn(async move { tick_and_maintain(settings, &control, &health).await });
         self.databases.insert(database.to_owned(), task);
     }
 
@@ -113,7 +123,9 @@ impl Work for Server {
                 (false, true) => self.leave(&name),
                 _ => (),
             }
+            self.served.set(self.databases.keys().cloned());
         }
+        self.served.set(self.databases.keys().cloned());
         Ok(Worked::Idle)
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::rotation::{self, Late};
 use crate::error::Result;
 use crate::pg::Db;
 
@@ -24,6 +25,12 @@ struct Queue {
     ticker_max_lag: f64,
     ticker_idle_period: f64,
     ticker_lag: Option<f64>,
+    /// The size of the event tables with their indexes and TOAST.
+    size_bytes: i64,
+    /// Time since the last rotation.
+    rotation_age: f64,
+    /// What blocks a rotation that is late; null when none is.
+    rotation_blocked: Option<Late>,
     consumers: Vec<Consumer>,
 }
 
@@ -40,7 +47,10 @@ pub(super) async fn read(db: &Db) -> Result<Status> {
     const QUEUES: &str = "select i.queue_name, i.queue_ntables,
        extract(epoch from i.queue_rotation_period)::float8, q.queue_ticker_max_count,
        extract(epoch from q.queue_ticker_max_lag)::float8, extract(epoch from q.queue_ticker_idle_period)::float8,
-       extract(epoch from i.ticker_lag)::float8
+       extract(epoch from i.ticker_lag)::float8,
+       (select coalesce(sum(pg_catalog.pg_total_relation_size(t.inhrelid)), 0)::int8
+          from pg_catalog.pg_inherits t where t.inhparent = pg_catalog.to_regclass(q.queue_data_pfx)),
+       extract(epoch from now() - q.queue_switch_time)::float8
 from pgq.get_queue_info() i
 join pgq.queue q on q.queue_name = i.queue_name
 order by i.queue_name";
@@ -62,6 +72,9 @@ order by c.queue_name, c.consumer_name";
             ticker_max_lag: row.get(4),
             ticker_idle_period: row.get(5),
             ticker_lag: row.get(6),
+            size_bytes: row.get(7),
+            rotation_age: row.get(8),
+            rotation_blocked: None,
             consumers: Vec::new(),
         })
         .collect();
@@ -71,7 +84,25 @@ order by c.queue_name, c.consumer_name";
             queue.consumers.push(Consumer { name: row.get(1), lag: row.get(2), last_seen: row.get(3) });
         }
     }
+    let due = rotation::due(db).await?;
+    for late in rotation::late(db, &due).await? {
+        if let Some(queue) = queues.iter_mut().find(|q| q.name == late.queue) {
+            queue.rotation_blocked = Some(late);
+        }
+    }
     Ok(Status { postgres_version: versions.get(0), pgq_version: versions.get(1), queues })
+}
+
+/// Of each queue whose ticks are this ticker's, how old the newest tick is, in seconds; `None` without a tick.
+pub(super) async fn ticker_lags(db: &Db) -> Result<Vec<(String, Option<f64>)>> {
+    const SQL: &str = "select q.queue_name,
+       (select extract(epoch from now() - t.tick_time)::float8 from pgq.tick t where t.tick_queue = q.queue_id
+        order by t.tick_id desc limit 1)
+from pgq.queue q
+where not q.queue_external_ticker and not coalesce((pg_catalog.to_jsonb(q) ->> 'queue_ticker_paused')::bool, false)
+order by q.queue_name";
+    let rows = db.query("read the newest ticks", SQL, &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// Whole seconds: `20s`; `NULL` when unknown.
@@ -120,6 +151,9 @@ mod tests {
             ticker_max_lag: 10.0,
             ticker_idle_period: 60.0,
             ticker_lag,
+            size_bytes: 0,
+            rotation_age: 0.0,
+            rotation_blocked: None,
             consumers: Vec::new(),
         }
     }

@@ -18,7 +18,9 @@ pub(super) struct Warning {
 /// tick is not behind, however old that tick is.
 pub(super) async fn slow_consumers(db: &Db) -> Result<Vec<Warning>> {
     const SQL: &str = "select q.queue_name, c.co_name, extract(epoch from now() - n.tick_time)::float8,
-       extract(epoch from now() - s.sub_active)::float8, extract(epoch from q.queue_rotation_period)::float8
+       extract(epoch from now() - s.sub_active)::float8, extract(epoch from q.queue_rotation_period)::float8,
+       (select coalesce(sum(pg_catalog.pg_total_relation_size(i.inhrelid)), 0)::int8
+          from pg_catalog.pg_inherits i where i.inhparent = pg_catalog.to_regclass(q.queue_data_pfx))
 from pgq.subscription s
 join pgq.queue q on q.queue_id = s.sub_queue
 join pgq.consumer c on c.co_id = s.sub_consumer
@@ -30,13 +32,13 @@ order by 3 desc";
     let rows = db.query("look for slow consumers", SQL, &[]).await?;
     let describe = |row: &tokio_postgres::Row| {
         let (queue, consumer): (String, String) = (row.get(0), row.get(1));
-        let (lag, seen, period): (f64, Option<f64>, f64) = (row.get(2), row.get(3), row.get(4));
+        let (lag, seen, period, size): (f64, Option<f64>, f64, i64) = (row.get(2), row.get(3), row.get(4), row.get(5));
         let seen = seen.map_or_else(|| "never seen".to_owned(), |seen| format!("last seen {seen:.0} s ago"));
         Warning {
             about: format!("consumer {queue} {consumer}"),
             text: format!(
                 "Consumer {consumer} of queue {queue} is {lag:.0} s behind, more than the rotation period of {period:.0} s; \
-                 {seen}. Its events are kept until it comes; start it, or unregister it"
+                 {seen}. Its events are kept until it comes, and the queue takes {size} bytes; start it, or unregister it"
             ),
         }
     };

@@ -16,6 +16,7 @@ const CRATE: &Rows = &[
     &["lib"],
     &["cli", "fuzz"],
     &["pgqadm", "londiste"],
+    &["http"],
     &["job", "pgq"],
     &["config", "pg"],
     &["error"],

@@ -73,12 +73,6 @@ fn what_is_not_used_is_a_warning_and_the_command_is_run() {
             "1",
             ": use_skylog is not supported: skylog.ini is not read; use \"logfile\" and \"log_format\" instead",
         ),
-        (
-            "http_listen",
-            "*:8080",
-            ": http_listen is not supported: nothing is served over HTTP; use \"status --json\" and \"subscriber status --json\" \
-             instead",
-        ),
         ("log_file", "x", ":LINE: section [londiste]: unknown key \"log_file\" is ignored; did you mean \"logfile\"?"),
         ("colour", "red", ":LINE: section [londiste]: unknown key \"colour\" is ignored"),
     ] {

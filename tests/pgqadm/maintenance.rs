@@ -55,7 +55,14 @@ fn consumer_that_blocks_rotation_is_named() {
     setup.job.start();
     setup.job.wait_for_log("WARNING Rotation of queue q is ");
     setup.job.wait_for_log("its event tables grow. It is blocked by consumer late, ");
+    let size = setup.database.value(
+        "select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'pgq.event_1'::regclass",
+    );
+    setup.job.wait_for_log(&format!(" s ago. The queue takes {size} bytes\n"));
     setup.job.wait_for_log("WARNING Consumer late of queue q is ");
+    setup.job.wait_for_log(&format!(
+        "Its events are kept until it comes, and the queue takes {size} bytes; start it, or unregister it\n"
+    ));
     setup.job.run("unregister q late");
     wait_for_rotation(&setup);
     // A lasting state is not reported at each round.
@@ -83,6 +90,8 @@ fn consumer_that_has_read_everything_is_not_blamed() {
 fn rotation_of_an_idle_queue_that_waits_for_its_next_tick_is_not_blocked() {
     let (_cluster, setup) = alone();
     setup.job.run("register q punctual");
+    // No rotation is due before the consumer has read everything.
+    setup.job.run("config q rotation_period=1hour");
     setup.job.start();
     setup.database.sql("select pgq.next_batch('q', 'punctual')");
     setup.job.run("config q ticker_idle_period=1hour ticker_max_lag=1hour");

@@ -80,6 +80,15 @@ fn status_as_json_has_the_same_facts() {
     {
         assert!(lag.as_f64().is_some_and(|lag| (0.0..60.0).contains(&lag)), "{lag}");
     }
+    let age = queue["rotation_age"].take();
+    assert!(age.as_f64().is_some_and(|age| (0.0..600.0).contains(&age)), "{age}");
+    let size: i64 = setup
+        .database
+        .value(
+            "select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'pgq.event_1'::regclass",
+        )
+        .parse()
+        .unwrap();
     assert_eq!(
         status,
         serde_json::json!({
@@ -88,6 +97,7 @@ fn status_as_json_has_the_same_facts() {
             "queues": [{
                 "name": "q1", "ntables": 3, "rotation_period": 7200.0, "ticker_max_count": 500, "ticker_max_lag": 3.0,
                 "ticker_idle_period": 60.0, "ticker_lag": null,
+                "size_bytes": size, "rotation_age": null, "rotation_blocked": null,
                 "consumers": [{"name": "c1", "lag": null, "last_seen": null}]
             }]
         })

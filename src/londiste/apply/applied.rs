@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::AddAssign;
 
 use crate::pg::FqName;
 use crate::pgq::EventId;
+use crate::pgq::fragment::Verb;
 use crate::pgq::printable::printable;
 
 /// What became of a batch.
@@ -14,6 +16,8 @@ pub struct Applied {
     pub count: u64,
     /// Those of them that were not for this subscriber.
     pub ignored: u64,
+    /// Those of them that change a table, by what they do.
+    pub changes: Changes,
     /// Updates and deletes that found no row.
     pub missing_rows: u64,
     /// Events that were applied one by one.
@@ -26,6 +30,39 @@ pub struct Applied {
     pub unknown: LeftOut,
     /// Events of type `EXECUTE`, which are not applied. They are among the ignored ones.
     pub scripts: LeftOut,
+}
+
+/// Numbers of events by what they do to a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Rows inserted.
+    pub inserts: u64,
+    /// Rows updated.
+    pub updates: u64,
+    /// Rows deleted.
+    pub deletes: u64,
+    /// Tables emptied.
+    pub truncates: u64,
+}
+
+impl Changes {
+    /// Counts the change of a row.
+    pub(super) fn add(&mut self, verb: Verb) {
+        match verb {
+            Verb::Insert => self.inserts += 1,
+            Verb::Update => self.updates += 1,
+            Verb::Delete => self.deletes += 1,
+        }
+    }
+}
+
+impl AddAssign for Changes {
+    fn add_assign(&mut self, more: Changes) {
+        self.inserts += more.inserts;
+        self.updates += more.updates;
+        self.deletes += more.deletes;
+        self.truncates += more.truncates;
+    }
 }
 
 /// Events that were left out, for one line of the log: how many of which types, and some of their ids. Takes little

@@ -57,7 +57,7 @@ mod target_table;
 mod truncate;
 mod write;
 
-pub use applied::{Applied, LeftOut};
+pub use applied::{Applied, Changes, LeftOut};
 pub use applier::Applier;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use copy_rows::write_value as write_copy_value;

@@ -123,6 +123,7 @@ impl<'a> EventReader<'a> {
             return Ok(self.ignore());
         }
         self.applied.count += 1;
+        self.applied.changes.add(verb);
         let first = self.chunk.values.len();
         let row = RowEvent { event, verb, table };
         let data = row.data();
@@ -190,6 +191,7 @@ impl<'a> EventReader<'a> {
             Lookup::NotLoaded(name) => Ok(ReadOutcome::Load(name)),
             Lookup::Found(Destination::Table(table, filter)) if !filter.hides(event.txid) => {
                 self.applied.count += 1;
+                self.applied.changes.truncates += 1;
                 Ok(ReadOutcome::Truncate(table))
             }
             Lookup::Found(_) => Ok(self.ignore()),

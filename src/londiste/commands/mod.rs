@@ -9,6 +9,7 @@ pub(super) mod position;
 pub(super) mod provider;
 mod put_aside;
 mod registration;
+pub(super) mod replay;
 mod selection;
 mod seqs;
 mod skip_event;

@@ -13,6 +13,7 @@ use super::super::state::table_state::TableState;
 use super::super::state::tables::SubscribedTable;
 use super::super::state::{completed, skips, tables};
 use super::listing::as_text;
+use crate::config;
 use crate::error::{Report, Result};
 use crate::job::{self, LastError, Output};
 use crate::pg::{Db, FqName, text};
@@ -21,7 +22,7 @@ use crate::text::one_line;
 
 /// What the command shows.
 #[derive(Serialize)]
-struct Status {
+pub(super) struct Status {
     queue: String,
     consumer: String,
     provider: String,
@@ -63,11 +64,11 @@ async fn sequence_problems(provider: &Db, subscriber: &Db, queue: &str) -> Resul
 
 /// The position of the consumer on the provider.
 #[derive(Serialize)]
-struct Position {
+pub(super) struct Position {
     /// Age of the tick up to which batches are finished.
-    lag_seconds: Option<f64>,
+    pub(super) lag_seconds: Option<f64>,
     /// Events after this tick; null when the provider's PgQ does not count them.
-    pending_events: Option<i64>,
+    pub(super) pending_events: Option<i64>,
     /// Events per second that are written into the queue; null when the provider's PgQ does not count them.
     events_per_second: Option<f64>,
     /// Seconds since the consumer last opened or finished a batch.
@@ -99,16 +100,22 @@ impl TableStatus {
     }
 }
 
-/// Reads the status from both sides, one query after the other.
-pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
+/// The command.
+pub(super) async fn show(context: &Context<'_>) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
-    let applied = completed::last_tick(&subscriber, context.consumer()).await?;
-    let tables = tables::load(&subscriber, context.queue()).await?;
-    let gone = conditions::gone(&provider, context.queue()).await?;
+    Ok(Output::of(&read(context.config, &provider, &subscriber).await?))
+}
+
+/// Reads the status from both sides, one query after the other.
+pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &Db) -> Result<Status> {
+    let (queue, consumer) = (&config.pgq_queue_name, &config.pgq_consumer_id);
+    let applied = completed::last_tick(subscriber, consumer).await?;
+    let tables = tables::load(subscriber, queue).await?;
+    let gone = conditions::gone(provider, queue).await?;
     let problem = match &gone {
         Some(gone) => Some(one_line(&Report(gone).to_string())),
         None if tables.iter().any(|t| t.state == TableState::Ok) => {
-            conditions::position_objection(&provider, &subscriber, &Job::of(context.config).main_consumer()).await?
+            conditions::position_objection(provider, subscriber, &Job::of(config).main_consumer()).await?
         }
         None => None,
     };
@@ -116,29 +123,29 @@ pub(crate) async fn show(context: &Context<'_>) -> Result<Output> {
         (None, HashMap::new(), Vec::new())
     } else {
         (
-            position(context, &provider).await?,
-            conditions::table_problems(&provider, &subscriber, context.queue()).await?,
-            sequence_problems(&provider, &subscriber, context.queue()).await?,
+            position(config, provider).await?,
+            conditions::table_problems(provider, subscriber, queue).await?,
+            sequence_problems(provider, subscriber, queue).await?,
         )
     };
-    Ok(Output::of(&Status {
-        queue: context.queue().to_owned(),
-        consumer: context.consumer().to_owned(),
+    Ok(Status {
+        queue: queue.clone(),
+        consumer: consumer.clone(),
         provider: provider.target().to_owned(),
         subscriber: subscriber.target().to_owned(),
         position,
         applied_tick: applied.map(|TickId(tick)| tick),
         problem,
-        last_error: context.config.common.logfile.as_deref().and_then(job::last_error),
-        events_to_skip: skips::ordered(&subscriber, context.consumer()).await?,
+        last_error: config.common.logfile.as_deref().and_then(job::last_error),
+        events_to_skip: skips::ordered(subscriber, consumer).await?,
         tables: tables.into_iter().map(|table| TableStatus::of(problems.remove(&table.name), table)).collect(),
         sequence_problems,
-    }))
+    })
 }
 
-/// Read from the provider's tables, since PgQ 2.1's functions fail for a consumer that is not registered. Columns that
+/// The position of the consumer; `None` when it is not registered. Read from the provider's tables, since PgQ 2.1's functions fail for a consumer that is not registered. Columns that
 /// only PgQ 3 has are read through `to_jsonb(row)`.
-async fn position(context: &Context<'_>, db: &Db) -> Result<Option<Position>> {
+pub(super) async fn position(config: &config::Londiste, db: &Db) -> Result<Option<Position>> {
     let sql = "select extract(epoch from now() - last.tick_time)::float8, \
                       extract(epoch from now() - s.sub_active)::float8, \
                       s.sub_last_tick, newest.tick_id, extract(epoch from now() - newest.tick_time)::float8 \
@@ -151,7 +158,7 @@ async fn position(context: &Context<'_>, db: &Db) -> Result<Option<Position>> {
                    order by t.tick_id desc limit 1 \
                ) newest on true \
                where q.queue_name = $1";
-    let params = [text(&context.config.pgq_queue_name), text(&context.config.pgq_consumer_id)];
+    let params = [text(&config.pgq_queue_name), text(&config.pgq_consumer_id)];
     let Some(row) = db.query_opt("read the consumer's position", sql, &params).await? else { return Ok(None) };
     let sql = "select (to_jsonb(c) ->> 'pending_events')::bigint, \
                       (select (to_jsonb(q) ->> 'ev_per_sec')::float8 from pgq.get_queue_info($1) q) \

@@ -18,6 +18,9 @@ pub(crate) struct Progress {
     step: Step,
     /// Rows copied so far; null while an index is built.
     rows: Option<i64>,
+    /// Rows to copy, where it is estimated.
+    #[serde(skip)]
+    expected: Option<i64>,
     /// Bytes copied so far; null while an index is built.
     bytes: Option<i64>,
     /// The part of this step that is done, 0 to 1, where it can be estimated.
@@ -26,6 +29,17 @@ pub(crate) struct Progress {
     seconds: f64,
     /// Seconds until the end of this step, at the average rate so far.
     seconds_left: Option<f64>,
+}
+
+/// The rows of a copy that is at them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rows {
+    /// Rows copied so far.
+    pub(crate) copied: i64,
+    /// Rows that the provider's table has, where that is estimated.
+    pub(crate) expected: Option<i64>,
+    /// Seconds since the first of them.
+    pub(crate) seconds: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,7 +53,12 @@ impl Progress {
     fn new(step: Step, share: Option<f64>, seconds: f64) -> Progress {
         let share = share.filter(|s| s.is_finite()).map(|s| s.clamp(0.0, 1.0));
         let seconds_left = share.filter(|s| *s > 0.0).map(|s| seconds * (1.0 - s) / s);
-        Progress { step, rows: None, bytes: None, share, seconds, seconds_left }
+        Progress { step, rows: None, expected: None, bytes: None, share, seconds, seconds_left }
+    }
+
+    /// The rows; `None` while an index is built.
+    pub(crate) fn rows(&self) -> Option<Rows> {
+        self.rows.map(|copied| Rows { copied, expected: self.expected, seconds: self.seconds })
     }
 
     /// The part of this step that is done, 0 to 1, where it can be estimated.
@@ -86,8 +105,12 @@ pub(crate) async fn read(subscriber: &Db, provider: Option<&Db>) -> Result<BTree
             let (copied, bytes): (i64, i64) = (row.get(2), row.get(3));
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let share = estimates.get(&name).filter(|all| **all >= copied).map(|all| copied as f64 / *all as f64);
-            let state =
-                Progress { rows: Some(copied), bytes: Some(bytes), ..Progress::new(Step::Rows, share, row.get(4)) };
+            let state = Progress {
+                rows: Some(copied),
+                expected: estimates.get(&name).copied(),
+                bytes: Some(bytes),
+                ..Progress::new(Step::Rows, share, row.get(4))
+            };
             progress.insert(name, state);
         }
     }

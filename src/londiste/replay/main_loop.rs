@@ -19,12 +19,13 @@ use super::capture_watch::CaptureWatch;
 use super::demand::Demand;
 use super::sequences::{self, Sequences};
 use super::sessions::Sessions;
+use super::tally::Tally;
 use super::tidy::Tidy;
 use super::{mirror, table_sets};
 use crate::config;
 use crate::error::{Error, Reaction, Result};
 use crate::failpoint::failpoint;
-use crate::job::{self, Control, Output, Stats, Work, Worked};
+use crate::job::{self, Control, Health, Output, Stats, Work, Worked};
 use crate::pg::{Db, FqName, Sql};
 use crate::pgq::consumer::{Consumer, Join};
 use crate::pgq::{Batch, failed_queue};
@@ -43,10 +44,11 @@ const OTHER_READER_PAUSE: Duration = Duration::from_mins(1);
 /// buffers never shrink.
 const BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Applies batches until a stop is requested, then ends the copies of this process.
-pub(crate) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
-    let mut replay = Replay::new(config.clone(), control.clone());
-    let result = Box::pin(job::run_loop(&mut replay, control)).await;
+/// Applies batches until a stop is requested, then ends the copies of this process. `health` and `tally` are kept up to
+/// date.
+pub(crate) async fn run(config: &config::Londiste, control: &Control, health: &Health, tally: Tally) -> Result<Output> {
+    let mut replay = Replay::new(config.clone(), control.clone(), tally);
+    let result = Box::pin(job::run_loop(&mut replay, control, health)).await;
     replay.shut_down().await;
     result.map(|()| Output::none())
 }
@@ -83,10 +85,11 @@ pub(super) struct Replay {
     pub(super) demand: Demand,
     /// When the log last said that another process reads as the same consumer.
     other_reader_told_at: Option<Instant>,
+    tally: Tally,
 }
 
 impl Replay {
-    fn new(config: config::Londiste, control: Control) -> Replay {
+    fn new(config: config::Londiste, control: Control, tally: Tally) -> Replay {
         let (job, config) = (Job::of(&config), Arc::new(config));
         let changes = StateChanges::new();
         Replay {
@@ -104,6 +107,7 @@ impl Replay {
             pace: Pace::default(),
             demand: Demand::new(Instant::now()),
             other_reader_told_at: None,
+            tally,
             job,
             config,
             control,
@@ -264,6 +268,7 @@ impl Replay {
         self.buffers_grown |= applied.as_ref().is_some_and(|a| a.biggest >= BUFFER_LIMIT);
         sessions.position = batch.cur_tick;
         self.demand.batch(applied.as_ref().is_none_or(|a| a.count > 0), Instant::now());
+        self.tally.add(applied.as_deref(), started.elapsed());
         tracing::info!("{}", stats(applied.as_deref(), started.elapsed()));
         Ok(())
     }

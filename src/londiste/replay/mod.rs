@@ -11,6 +11,8 @@ mod park;
 mod sequences;
 mod sessions;
 mod table_sets;
+mod tally;
 mod tidy;
 
 pub(super) use main_loop::run;
+pub(super) use tally::Tally;

@@ -64,6 +64,18 @@ impl TableState {
         (self != TableState::Missing).then(|| self.to_string())
     }
 
+    /// The text without the tick; `-` for [`TableState::Missing`].
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            TableState::Missing => "-",
+            TableState::InCopy => "in-copy",
+            TableState::CatchingUp => "catching-up",
+            TableState::WannaSync(_) => "wanna-sync",
+            TableState::DoSync(_) => "do-sync",
+            TableState::Ok => "ok",
+        }
+    }
+
     /// Whether the table's copy has begun and is not ended.
     pub(crate) fn is_copying(self) -> bool {
         !matches!(self, TableState::Missing | TableState::Ok)

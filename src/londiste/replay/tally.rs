@@ -1,0 +1,37 @@
+//! What replay has done since the process began, for those who ask from outside.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::super::apply::{Applied, Changes};
+
+/// What replay has done since the process began. Clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally(Arc<Mutex<Done>>);
+
+/// The numbers at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) batches: u64,
+    pub(crate) changes: Changes,
+    pub(crate) missing_rows: u64,
+    /// The time that the batches took.
+    pub(crate) time: Duration,
+}
+
+impl Tally {
+    /// Adds a finished batch; `applied` is `None` for one that had been applied before.
+    pub(super) fn add(&self, applied: Option<&Applied>, time: Duration) {
+        let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        done.batches += 1;
+        done.time += time;
+        if let Some(applied) = applied {
+            done.changes += applied.changes;
+            done.missing_rows += applied.missing_rows;
+        }
+    }
+
+    pub(crate) fn done(&self) -> Done {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,205 @@
+//! What a running ticker tells over HTTP, read from its databases when somebody asks.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::database_settings::DatabaseSettings;
+use super::{figures, status};
+use crate::config::{self, Listen};
+use crate::error::{Report, Result};
+use crate::http::metrics::{self, Program};
+use crate::http::{Readiness, Samples, Site};
+use crate::job::Control;
+use crate::pg::Db;
+
+/// How long a statement of a scrape may run.
+const STATEMENT_TIME: Duration = Duration::from_secs(2);
+
+/// The names of the databases that a ticker of a whole server serves now. Clones share the names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Served(Arc<Mutex<BTreeSet<String>>>);
+
+impl Served {
+    pub(super) fn set(&self, names: impl Iterator<Item = String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names.collect();
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// The site of a ticker.
+pub(super) struct Monitor {
+    source: Source,
+    control: Control,
+    /// The sessions of the last answer, by [`Database::key`].
+    sessions: Mutex<HashMap<String, Db>>,
+}
+
+/// Where the databases are found.
+enum Source {
+    One(config::Pgqadm),
+    Server(config::Pgqd, Served),
+}
+
+/// A database of the ticker.
+struct Database {
+    settings: DatabaseSettings,
+    /// Its name, for a ticker that serves several.
+    key: String,
+}
+
+impl Monitor {
+    /// Of the ticker of one database.
+    pub(super) fn of_database(config: &config::Pgqadm, control: &Control) -> Monitor {
+        Monitor::of(Source::One(config.clone()), control)
+    }
+
+    /// Of the ticker of a server.
+    pub(super) fn of_server(config: &config::Pgqd, served: Served, control: &Control) -> Monitor {
+        Monitor::of(Source::Server(config.clone(), served), control)
+    }
+
+    fn of(source: Source, control: &Control) -> Monitor {
+        Monitor { source, control: control.clone(), sessions: Mutex::default() }
+    }
+
+    fn databases(&self) -> Vec<Database> {
+        match &self.source {
+            Source::One(config) => {
+                vec![Database { settings: DatabaseSettings::of_database(config), key: String::new() }]
+            }
+            Source::Server(config, served) => {
+                let of = |key: String| Database { settings: DatabaseSettings::of_server(config, &key), key };
+                served.names().into_iter().map(of).collect()
+            }
+        }
+    }
+
+    /// A session that only looks: that of the last answer, or a new one. The caller puts it back after its last statement; a
+    /// session in which something failed, or may still run, is closed.
+    async fn session(&self, database: &Database) -> Result<Db> {
+        let kept = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&database.key);
+        if let Some(db) = kept.filter(|db| database.settings.may_keep(db)) {
+            return Ok(db);
+        }
+        let db = database.settings.open(&self.control).await?;
+        db.only_look(STATEMENT_TIME).await?;
+        Ok(db)
+    }
+
+    /// Asks each database in turn. Fails when none answers.
+    async fn ask<T: Figure>(&self) -> Result<Round<T>> {
+        let mut round = Round { answers: Vec::new(), failures: Vec::new() };
+        let mut first = None;
+        for database in self.databases() {
+            let key = database.key.clone();
+            match self.ask_one(database).await {
+                Ok(answer) => round.answers.push(answer),
+                Err(error) => {
+                    round.failures.push((key, Report(&error).message()));
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        match first {
+            Some(error) if round.answers.is_empty() => Err(error),
+            _ => Ok(round),
+        }
+    }
+
+    async fn ask_one<T: Figure>(&self, database: Database) -> Result<(String, T)> {
+        const NAME: &str = "select pg_catalog.current_database()::text";
+        let db = self.session(&database).await?;
+        let name: String = db.query_one("read the name of the database", NAME, &[]).await?.get(0);
+        let answer = T::read(&db, &name).await?;
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(database.key, db);
+        Ok((name, answer))
+    }
+}
+
+/// Something that is read from each database.
+trait Figure: Sized + Send {
+    /// Reads it from the database of this name.
+    fn read(db: &Db, name: &str) -> impl Future<Output = Result<Self>> + Send;
+}
+
+/// What the databases answered.
+struct Round<T> {
+    /// By database.
+    answers: Vec<(String, T)>,
+    /// The databases that did not answer, and why, on one line.
+    failures: Vec<(String, String)>,
+}
+
+impl Figure for Samples {
+    async fn read(db: &Db, name: &str) -> Result<Samples> {
+        figures::read(db, name).await
+    }
+}
+
+impl Figure for Value {
+    async fn read(db: &Db, _: &str) -> Result<Value> {
+        Ok(serde_json::to_value(status::read(db).await?).unwrap_or_default())
+    }
+}
+
+impl Figure for Readiness {
+    async fn read(db: &Db, name: &str) -> Result<Readiness> {
+        let lags = status::ticker_lags(db).await?;
+        let of = |(queue, lag)| (format!("the ticker of queue {queue} in database {name}"), lag);
+        Ok(Readiness { obstacle: None, lags: lags.into_iter().map(of).collect() })
+    }
+}
+
+impl Site for Monitor {
+    async fn metrics(&self) -> Result<Samples> {
+        let round = self.ask::<Samples>().await?;
+        let mut samples = Samples::of(Program::Ticker);
+        round.answers.into_iter().for_each(|(_, found)| samples.append(found));
+        for (name, _) in round.failures {
+            samples.add(&metrics::DATABASE_UP, [&name], 0.0);
+        }
+        Ok(samples)
+    }
+
+    async fn status(&self) -> Result<Value> {
+        let round = self.ask::<Value>().await?;
+        Ok(match &self.source {
+            Source::One(_) => round.answers.into_iter().map(|(_, status)| status).next().unwrap_or_default(),
+            Source::Server(..) => {
+                let error = |(name, why)| (name, serde_json::json!({ "error": why }));
+                let databases: Map<String, Value> =
+                    round.answers.into_iter().chain(round.failures.into_iter().map(error)).collect();
+                serde_json::json!({ "databases": databases })
+            }
+        })
+    }
+
+    async fn readiness(&self) -> Result<Readiness> {
+        let round = self.ask::<Readiness>().await?;
+        let obstacle = round.failures.into_iter().map(|(_, why)| why).next();
+        let lags = round.answers.into_iter().flat_map(|(_, readiness)| readiness.lags).collect();
+        Ok(Readiness { obstacle, lags })
+    }
+
+    fn reload(&self) -> Result<(Self, Option<Listen>)> {
+        let (source, listen) = match &self.source {
+            Source::One(config) => {
+                let config = config.reload()?;
+                let listen = config.common.http_listen;
+                (Source::One(config), listen)
+            }
+            Source::Server(config, served) => {
+                let config = config.reload()?;
+                let listen = config.common.http_listen;
+                (Source::Server(config, served.clone()), listen)
+            }
+        };
+        Ok((Monitor::of(source, &self.control), listen))
+    }
+}
