@@ -196,6 +196,31 @@ fn ticks_that_pass_the_old_position_do_not_hide_it() {
     pair.copy_again();
 }
 
+/// An earlier copy of the lost life had applied a tick that has the number of the tick at which the next copy begins.
+#[test]
+fn copy_does_not_take_over_the_time_of_an_earlier_tick_of_the_same_number() {
+    let pair = Pair::new();
+    let r = &pair.r;
+    pair.lost(1..2);
+    let _old = pair.promote();
+    pair.new_row(101);
+    let begin = r.provider.value("select max(tick_id) from pgq.tick");
+    r.subscriber.sql(&format!(
+        "insert into londiste.completed_tick values ('{CONSUMER}_copy', {begin}, '2020-01-01 00:00:00')
+         on conflict (consumer_id) do update set tick_id = excluded.tick_id, tick_time = excluded.tick_time"
+    ));
+    r.londiste.run("subscriber resync --all");
+    r.londiste.start();
+    wait_until("the copy is done", || {
+        let state = r.subscriber.value("select merge_state from londiste.subscriber_table");
+        if state.starts_with("ok") || state.contains("sync") || state == "catching-up" { Ok(()) } else { Err(state) }
+    });
+    r.ticker.start();
+    r.wait_until_ok();
+    assert_same_rows(&r.provider, &r.subscriber, &["t"]);
+    assert!(!r.londiste.log().contains("Lost position: tick"), "{}", r.londiste.log());
+}
+
 #[test]
 fn standby_that_had_received_everything_goes_on() {
     let pair = Pair::new();
