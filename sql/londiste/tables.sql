@@ -99,6 +99,10 @@ create table if not exists londiste.capture (
     captured_since  timestamptz not null default clock_timestamp(),
     -- Whether TRUNCATE makes an event, which subscribers of the original tools stop at.
     has_truncate    boolean not null default true,
+    -- The columns that most updates of the table change, and those that are null in almost all rows; null: not known. See
+    -- londiste.capture_fast().
+    hot_columns     text[],
+    empty_columns   text[],
     primary key (queue_name, table_name),
     foreign key (queue_name, table_name) references londiste.provider_table on delete cascade
 );

@@ -93,6 +93,12 @@ begin
     then
         alter table londiste.capture add column has_truncate boolean not null default true;
     end if;
+    if to_regclass('londiste.capture') is not null
+        and not exists (select from pg_catalog.pg_attribute a
+                        where a.attrelid = to_regclass('londiste.capture') and a.attname = 'hot_columns')
+    then
+        alter table londiste.capture add column hot_columns text[], add column empty_columns text[];
+    end if;
 end;
 $$;
 
@@ -102,6 +108,7 @@ drop function if exists londiste.trigger_name(text);
 drop function if exists londiste.capture_enabled(text);
 drop function if exists londiste.capture_create_trigger(oid, text, text, text, "char");
 drop function if exists londiste.capture_insert(text, oid, text);
+drop function if exists londiste.capture_insert(text, text, text);
 drop function if exists londiste.capture_add(text, text, text, text, text[], text[]);
 do $$
 begin
@@ -119,13 +126,21 @@ begin
         then
             alter type londiste.capture_column add attribute fragment_name text;
         end if;
+        drop function if exists londiste.capture_settings(londiste.capture_column[]);
         drop function if exists londiste.capture_generate_relation(londiste.capture, oid, oid);
         drop function if exists londiste.capture_relation_plan(londiste.capture, oid, oid, text);
+        drop function if exists londiste.capture_relation_plan(oid, text, text);
         drop function if exists londiste.capture_used_columns(londiste.capture, oid, oid);
         drop function if exists londiste.capture_fragment_names(londiste.capture_column[]);
         drop function if exists londiste.capture_create(int, londiste.capture, oid, oid);
+        drop function if exists londiste.capture_create(int, londiste.capture, oid, oid, text);
         drop function if exists londiste.capture_function(londiste.capture, oid, oid, text, text);
         drop function if exists londiste.capture_body(londiste.capture, oid, oid, text, text);
+        if to_regtype('londiste.capture_shape') is not null then
+            drop function if exists londiste.capture_function(londiste.capture, londiste.capture_shape, text, text, text);
+            drop function if exists londiste.capture_body(londiste.capture, londiste.capture_shape, text, text, text);
+            drop function if exists londiste.capture_event_source(londiste.capture, londiste.capture_shape, text, text);
+        end if;
         drop function if exists londiste.capture_branch(londiste.capture, text, oid, oid, text, text);
         drop function if exists londiste.capture_walk(londiste.capture, text, oid, oid);
         drop function if exists londiste.capture_event_source(londiste.capture, oid, oid, text, text);

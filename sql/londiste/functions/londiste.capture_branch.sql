@@ -11,25 +11,24 @@ as $$
 --     i_level       - statement or row
 -- ----------------------------------------------------------------------
 declare
-    v_insert text := londiste.capture_insert(i_event_table, i_capture.table_name,
-                         londiste.capture_event_source(i_capture, i_shape, i_operation, i_level));
+    v_more text := londiste.capture_constants(i_capture.table_name);
+    v_insert text := londiste.capture_insert(i_event_table, londiste.capture_event_source(i_capture, i_shape, i_operation, i_level, v_more));
 begin
     if i_operation = 'u' and i_level = 'statement' then
         -- Most statements change one row, for which the loop over both transition tables would cost more than all the rest.
-        return format(E'%s;\nif not found then\n%s\nend if;\nreturn null;',
-                      londiste.capture_insert(i_event_table, i_capture.table_name,
-                          londiste.capture_event_source(i_capture, i_shape, 'u', 'single')),
+        return format(E'%s;\nif not found then\n%s\nend if;\n',
+                      londiste.capture_insert(i_event_table,
+                          londiste.capture_event_source(i_capture, i_shape, 'u', 'single', v_more)),
                       case i_capture.event_format
                           when 'sql' then londiste.capture_walk(i_capture, i_event_table, i_shape)
                           else v_insert || ';'
                       end);
     elsif i_operation = 'u' and i_capture.event_format = 'sql' then
-        return format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n%s;\nend if;\nreturn null;',
+        return format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n%s;\nend if;\n',
                       londiste.capture_sql_changes('old', 'new', i_shape.all_columns), '',
-                      londiste.capture_insert(i_event_table, i_capture.table_name,
-                          format('select %L::pg_catalog.text as ev_type, %s as ev_data', 'U',
-                                 londiste.capture_sql_update('v_changes', 'old', i_shape.key_columns))));
+                      londiste.capture_insert(i_event_table,
+                          format('select %L, %s%s', 'U', londiste.capture_sql_update('v_changes', 'old', i_shape.key_columns), v_more)));
     end if;
-    return v_insert || E';\nreturn null;';
+    return v_insert || E';\n';
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

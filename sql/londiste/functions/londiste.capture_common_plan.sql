@@ -8,7 +8,8 @@ as $$
 begin
     return (
         select concat_ws(' ', 'generator', londiste.capture_generator(), 'queue', q.queue_id, q.queue_ntables, c.relations, c.is_watched,
-                         'capture', i_capture.capture, i_capture.event_format, i_capture.ignored_columns, p.trigger_name,
+                         'capture', i_capture.capture, i_capture.event_format, i_capture.ignored_columns,
+                         i_capture.hot_columns, i_capture.empty_columns, p.trigger_name,
                          londiste.capture_levels(i_capture, i_table), londiste.capture_enabled(i_table), 'table', i_table)
         from pgq.queue q
         cross join lateral londiste.capture_queue(q.queue_id) c

@@ -1,8 +1,9 @@
-create or replace function londiste.capture_event_source(i_capture londiste.capture, i_shape londiste.capture_shape, i_operation text, i_level text)
+create or replace function londiste.capture_event_source(
+    i_capture londiste.capture, i_shape londiste.capture_shape, i_operation text, i_level text, i_more text)
 returns text
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_event_source(4)
+-- Function: londiste.capture_event_source(5)
 --     Returns the query that makes events from changed rows, in the order of the rows.
 --
 --     The rows that a statement has updated come as two transition tables in the same order. They are joined by position, and
@@ -15,7 +16,8 @@ as $$
 --                   query returns nothing unless the statement changed exactly one row; row - PL/pgSQL's old and new; dynamic -
 --                   parameters of an execute: $1, for an update $1 the old row and $2 the new one; table - all rows of the
 --                   relation
--- Returns: a query with columns ev_type, ev_data, with the schema on every operator and function
+--     i_more      - more expressions for the result, each with a comma before it
+-- Returns: a query with columns ev_type, ev_data and those of i_more, with the schema on every operator and function
 -- ----------------------------------------------------------------------
 declare
     v_columns londiste.capture_column[] := i_shape.all_columns;
@@ -26,10 +28,10 @@ declare
     v_changed text;
 begin
     if i_operation = 'i' then
-        return format(E'select %s\n%s', londiste.capture_event(i_capture, 'i', v_columns, v_key, v_new),
+        return format(E'select %s%s\n%s', londiste.capture_event(i_capture, 'i', v_columns, v_key, v_new), i_more,
                       case i_level when 'row' then '' when 'dynamic' then 'from (select ($1).*) n' else 'from londiste_new n' end);
     elsif i_operation = 'd' then
-        return format(E'select %s\n%s', londiste.capture_event(i_capture, 'd', v_columns, v_key, v_old),
+        return format(E'select %s%s\n%s', londiste.capture_event(i_capture, 'd', v_columns, v_key, v_old), i_more,
                       case i_level when 'row' then '' when 'dynamic' then 'from (select ($1).*) o'
                                    when 'table' then format('from only %s o', i_shape.relation::regclass) else 'from londiste_old o' end);
     end if;
@@ -47,14 +49,14 @@ begin
 
     if i_capture.event_format = 'sql' then
         return format(
-'select %L::pg_catalog.text as ev_type, %s as ev_data
+'select %L::pg_catalog.text as ev_type, %s as ev_data%s
 from (
     select %s as londiste_changes, %s
     %s
     %s
 ) x
 where x.londiste_changes operator(pg_catalog.<>) %L',
-            'U', londiste.capture_sql_update('x.londiste_changes', 'x', v_key), londiste.capture_sql_changes(v_old, v_new, v_columns),
+            'U', londiste.capture_sql_update('x.londiste_changes', 'x', v_key), i_more, londiste.capture_sql_changes(v_old, v_new, v_columns),
             (select string_agg(format('%s.%s', v_old, londiste.capture_field(k.column_name)), ', ' order by k.column_nr) from unnest(v_key) k),
             v_rows,
             case i_level when 'statement' then 'order by n.londiste_nr'
@@ -65,7 +67,7 @@ where x.londiste_changes operator(pg_catalog.<>) %L',
 
     -- An update event with the whole row does not have the old key, so a changed key becomes a delete and an insert.
     return format(
-'select e.ev_type, e.ev_data
+'select e.ev_type, e.ev_data%s
 %s (
     select 1 as part, %s where %s and (%s)
     union all
@@ -74,7 +76,7 @@ where x.londiste_changes operator(pg_catalog.<>) %L',
     select 3, %s where not (%s)
 ) e
 %s',
-        case i_level when 'row' then 'from' else v_rows || E'\ncross join lateral' end,
+        i_more, case i_level when 'row' then 'from' else v_rows || E'\ncross join lateral' end,
         londiste.capture_event(i_capture, 'u', v_columns, v_key, v_new),
         londiste.capture_same_key(v_old, v_new, v_key), v_changed,
         londiste.capture_event(i_capture, 'd', v_columns, v_key, v_old), londiste.capture_same_key(v_old, v_new, v_key),

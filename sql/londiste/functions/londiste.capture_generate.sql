@@ -26,6 +26,7 @@ as $$
 -- ----------------------------------------------------------------------
 declare
     v_capture londiste.capture;
+    v_queue_id int := (select q.queue_id from pgq.queue q where q.queue_name = i_queue_name);
     v_check record;
     v_relations oid[];
     v_relation oid;
@@ -79,7 +80,10 @@ begin
                              when r.relation is null or u.relation is null then true
                              else (r.plan = londiste.capture_relation_plan(
                                                 u.relation, (select londiste.capture_common_plan(v_capture, v_check.table_oid)),
-                                                londiste.capture_plan(v_check.table_oid, u.relation, v_capture.key_columns))
+                                                londiste.capture_plan(v_check.table_oid, u.relation, v_capture.key_columns),
+                                                (select l.mark
+                                                 from londiste.capture_queue(v_queue_id) c
+                                                 cross join lateral londiste.capture_look(c.relations, v_queue_id, v_check.table_oid, u.relation) l))
                                    and r.triggers = londiste.capture_made(i_queue_name, i_table_name, u.relation)) is not true
                          end);
     if v_check.remark is not null then

@@ -9,11 +9,13 @@ as $$
 -- Parameters: i_key_columns - as in londiste.capture
 -- ----------------------------------------------------------------------
 begin
-    return format('key %s columns %s types %s',
+    return format('key %s columns %s types %s floats %s',
            londiste.capture_usable_key(i_table, i_key_columns),
            (select string_agg(format('%s %s %s%s', c.column_nr, to_json(c.column_name), c.column_type,
                                      case when c.is_nullable then '' else ' not null' end), ', ' order by c.column_nr)
             from londiste.capture_columns(i_relation) c),
-           (select d.types from londiste.capture_declared(i_relation) d));
+           (select d.types from londiste.capture_declared(i_relation) d),
+           -- londiste.capture_pinning: older servers shorten floats.
+           current_setting('server_version_num')::int >= 120000);
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

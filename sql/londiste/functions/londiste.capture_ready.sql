@@ -60,3 +60,40 @@ begin
     return v_queue.current_table;
 end;
 $$ language plpgsql immutable set search_path = pg_catalog, pg_temp;
+
+create or replace function londiste.capture_ready(
+    i_number int, i_table regclass, i_relation regclass, i_parent regclass, i_queue regclass[], i_queue_id int, i_key_columns text[],
+    i_plan text, i_mark text)
+returns boolean
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.capture_ready(9)
+--     Tells a generated capture function whether it still fits its table and one event table is current. Immutable, and right,
+--     for the same reason as capture_ready(6), which it calls when the mark is another one.
+-- Parameters:
+--     i_number - number of the event table
+--     i_parent - parent of the event tables, a constant of its own: a change of it has the server run this function again, and
+--                there is one whenever the current table is another
+--     i_mark   - as londiste.capture_look returned it, before i_plan was made
+-- Returns: whether events may be written into the event table; false too in a transaction that sees the queue as it was when the
+--     transaction began, where marks are those of that time
+-- Writes: as capture_ready(6)
+-- ----------------------------------------------------------------------
+declare
+    v_look record;
+begin
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        return false;
+    end if;
+    v_look := londiste.capture_look(i_queue, i_queue_id, i_table, i_relation);
+    if v_look.current_table is distinct from i_number then
+        return false;
+    elsif v_look.mark is distinct from i_mark then
+        return londiste.capture_ready(i_table, i_relation, i_queue, i_queue_id, i_key_columns, i_plan) = i_number;
+    end if;
+    if current_setting('server_version_num')::integer >= 110000 then
+        perform set_config('jit', 'off', true);
+    end if;
+    return true;
+end;
+$$ language plpgsql immutable set search_path = pg_catalog, pg_temp;

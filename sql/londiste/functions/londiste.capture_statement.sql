@@ -17,6 +17,8 @@ declare
     v_capture londiste.capture;
     v_queue record;
     v_table oid;
+    v_is_special boolean;
+    v_more text;
     v_source text;
 begin
     select c.* into v_capture
@@ -38,14 +40,17 @@ begin
     end if;
 
     v_table := londiste.capture_root(i_queue_name, i_table_name, i_relation);
-    v_source := case when i_operation = 't' then 'select ' || londiste.capture_truncate(v_capture, v_table)
-                     else londiste.capture_event_source(v_capture, londiste.capture_shape(v_capture, v_table, i_relation), i_operation, i_level)
+    v_is_special := (select q.is_special from londiste.capture_queue(v_queue.queue_id) q);
+    v_more := case when v_is_special then '' else londiste.capture_constants(i_table_name) end;
+    v_source := case when i_operation = 't' then format('select %s%s', londiste.capture_truncate(v_capture, v_table), v_more)
+                     else londiste.capture_event_source(v_capture, londiste.capture_shape(v_capture, v_table, i_relation),
+                                                        i_operation, i_level, v_more)
                 end;
-    if (select q.is_special from londiste.capture_queue(v_queue.queue_id) q) then
+    if v_is_special then
         -- pgq.insert_event() refuses or counts the events.
         return format('select pgq.insert_event(%L, e.ev_type, e.ev_data, %L, null, null, null) from (%s) e',
                       i_queue_name, i_table_name, v_source);
     end if;
-    return londiste.capture_insert(v_queue.queue_data_pfx || '_' || v_queue.queue_cur_table, i_table_name, v_source);
+    return londiste.capture_insert(v_queue.queue_data_pfx || '_' || v_queue.queue_cur_table, v_source);
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -10,16 +10,30 @@ as $$
 --     by position would sort both tables with all columns, on disk when they are large. Events are collected and inserted many
 --     at a time, which is cheaper than one insert for each.
 -- ----------------------------------------------------------------------
+declare
+    v_changes text := format(
+'v_changes := %s;
+    if v_changes operator(pg_catalog.<>) %L then
+        v_changes := %s;
+    else
+        v_changes := null;
+    end if;',
+        londiste.capture_sql_changes('v_old', 'v_new', i_shape.all_columns), '',
+        londiste.capture_sql_update('v_changes', 'v_old', i_shape.key_columns));
+    v_fast record;
+    v_insert text := londiste.capture_insert(i_event_table, format(
+        E'select %L, u.ev_data%s\nfrom pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)\norder by u.nr',
+        'U', londiste.capture_constants(i_capture.table_name)));
 begin
-    return (select format(
+    select * into v_fast from londiste.capture_fast(i_capture, i_shape, 'v_old', 'v_new');
+    return format(
 'v_count := 0;
 v_size := 0;
 open v_rows for select * from londiste_new;
 for v_old in select * from londiste_old loop
     fetch v_rows into v_new;
-    v_changes := %s;
-    if v_changes operator(pg_catalog.<>) %L then
-        v_changes := %s;
+    %s
+    if v_changes is not null then
         v_count := v_count operator(pg_catalog.+) 1;
         v_size := v_size operator(pg_catalog.+) pg_catalog.octet_length(v_changes);
         v_events[v_count] := v_changes;
@@ -35,10 +49,9 @@ close v_rows;
 if v_count operator(pg_catalog.>) 0 then
 %s;
 end if;',
-        londiste.capture_sql_changes('v_old', 'v_new', i_shape.all_columns), '', londiste.capture_sql_update('v_changes', 'v_old', i_shape.key_columns),
-        s.insert, s.insert)
-    from (select londiste.capture_insert(i_event_table, i_capture.table_name, format(
-              E'select %L::pg_catalog.text as ev_type, u.ev_data\nfrom pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)\norder by u.nr',
-              'U')) as insert) s);
+        case when v_fast.condition is null then v_changes
+             else format(E'if %s then\n        v_changes := %s;\n    else\n    %s\n    end if;', v_fast.condition, v_fast.data, v_changes)
+        end,
+        v_insert, v_insert);
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

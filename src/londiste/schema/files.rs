@@ -72,7 +72,9 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_queue", include_str!("../../../sql/londiste/functions/londiste.capture_queue.sql")),
     ("londiste.queue_changed", include_str!("../../../sql/londiste/functions/londiste.queue_changed.sql")),
     ("londiste.capture_watch_queue", include_str!("../../../sql/londiste/functions/londiste.capture_watch_queue.sql")),
+    ("londiste.capture_look", include_str!("../../../sql/londiste/functions/londiste.capture_look.sql")),
     ("londiste.capture_queue_look", include_str!("../../../sql/londiste/functions/londiste.capture_queue_look.sql")),
+    ("londiste.capture_constants", include_str!("../../../sql/londiste/functions/londiste.capture_constants.sql")),
     ("londiste.capture_insert", include_str!("../../../sql/londiste/functions/londiste.capture_insert.sql")),
     // Group: Capture: event formats
     ("londiste.urlencode", include_str!("../../../sql/londiste/functions/londiste.urlencode.sql")),
@@ -100,9 +102,13 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_statement", include_str!("../../../sql/londiste/functions/londiste.capture_statement.sql")),
     // Group: Capture: the generator
     ("londiste.capture_generator", include_str!("../../../sql/londiste/functions/londiste.capture_generator.sql")),
+    ("londiste.capture_needs", include_str!("../../../sql/londiste/functions/londiste.capture_needs.sql")),
     ("londiste.capture_settings", include_str!("../../../sql/londiste/functions/londiste.capture_settings.sql")),
+    ("londiste.capture_pinning", include_str!("../../../sql/londiste/functions/londiste.capture_pinning.sql")),
+    ("londiste.capture_fast", include_str!("../../../sql/londiste/functions/londiste.capture_fast.sql")),
     ("londiste.capture_walk", include_str!("../../../sql/londiste/functions/londiste.capture_walk.sql")),
     ("londiste.capture_branch", include_str!("../../../sql/londiste/functions/londiste.capture_branch.sql")),
+    ("londiste.capture_repeat", include_str!("../../../sql/londiste/functions/londiste.capture_repeat.sql")),
     ("londiste.capture_body", include_str!("../../../sql/londiste/functions/londiste.capture_body.sql")),
     (
         "londiste.capture_truncate_body",
