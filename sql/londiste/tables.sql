@@ -87,7 +87,7 @@ create table if not exists londiste.subscriber_pending_triggers (
 create table if not exists londiste.capture (
     queue_name      text not null,
     table_name      text not null,
-    capture         text not null check (capture in ('statement', 'row')),
+    capture         text not null,
     event_format    text not null check (event_format in ('sql', 'urlenc', 'json')),
     -- Columns that identify a row, as given when the table was added; null: the table's own key, looked up at each generation.
     key_columns     text[],
@@ -99,10 +99,14 @@ create table if not exists londiste.capture (
     captured_since  timestamptz not null default clock_timestamp(),
     -- Whether TRUNCATE makes an event, which subscribers of the original tools stop at.
     has_truncate    boolean not null default true,
-    -- The columns that most updates of the table change, and those that are null in almost all rows; null: not known. See
-    -- londiste.capture_fast().
+    -- What londiste.provider_adapt() has found last: the level at which updates of a table with capture auto are cheapest (null:
+    -- not known, statement), the columns that most updates change, those that are null in almost all rows, when, and from what.
+    update_level    text check (update_level in ('statement', 'row')),
     hot_columns     text[],
     empty_columns   text[],
+    adapted_at      timestamptz,
+    adapted_to      text,
+    constraint capture_way check (capture in ('auto', 'statement', 'row')),
     primary key (queue_name, table_name),
     foreign key (queue_name, table_name) references londiste.provider_table on delete cascade
 );

@@ -97,7 +97,11 @@ begin
         and not exists (select from pg_catalog.pg_attribute a
                         where a.attrelid = to_regclass('londiste.capture') and a.attname = 'hot_columns')
     then
-        alter table londiste.capture add column hot_columns text[], add column empty_columns text[];
+        alter table londiste.capture
+            add column update_level text check (update_level in ('statement', 'row')), add column hot_columns text[],
+            add column empty_columns text[], add column adapted_at timestamptz, add column adapted_to text,
+            drop constraint if exists capture_capture_check,
+            add constraint capture_way check (capture in ('auto', 'statement', 'row'));
     end if;
 end;
 $$;

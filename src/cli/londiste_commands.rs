@@ -66,14 +66,18 @@ pub(super) static SPECS: [Spec; 30] = [
             provider(Provider::Remove(selection(args, options)))
         })
     },
-    show("provider tables", "", "list the tables of the queue", |_, _| provider(Provider::Tables)),
+    show("provider tables", "", "list the tables of the queue; -v: and how they are captured", |_, options| {
+        provider(Provider::Tables { verbose: options.verbose })
+    }),
     Spec {
-        options: &["all"],
+        options: &["all", "capture"],
         ..setup(
             "provider refresh",
             "TBL ...",
             "renew the triggers of tables whose columns have changed",
-            |args, options| provider(Provider::Refresh(selection(args, options))),
+            |args, options| {
+                provider(Provider::Refresh { tables: selection(args, options), capture: options.capture })
+            },
         )
     },
     Spec {

@@ -88,7 +88,7 @@ pub(super) struct Options {
     #[arg(long, help_heading = "Options of commands")]
     pub(super) reset: bool,
     /// provider add: statement or row triggers, whatever the ini file says
-    #[arg(long, value_name = "statement|row", value_parser = capture, help_heading = "Options of commands")]
+    #[arg(long, value_name = "auto|statement|row", value_parser = capture, help_heading = "Options of commands")]
     pub(super) capture: Option<Capture>,
     /// provider add: the columns that tell rows apart, where there is no primary key
     #[arg(long, value_name = "COL,...", help_heading = "Options of commands")]
@@ -159,9 +159,10 @@ impl Sample {
 
 fn capture(text: &str) -> Result<Capture, String> {
     match text {
+        "auto" => Ok(Capture::Auto),
         "statement" => Ok(Capture::Statement),
         "row" => Ok(Capture::Row),
-        _ => Err("it is statement or row".to_owned()),
+        _ => Err("it is auto, statement or row".to_owned()),
     }
 }
 
@@ -305,7 +306,7 @@ mod tests {
             ("p --all=1", "--all option does not take a value"),
             ("p --limit", "--limit option requires an argument"),
             ("p --limit x", "option --limit: invalid value: 'x': invalid digit found in string"),
-            ("p --capture x", "option --capture: invalid value: 'x': it is statement or row"),
+            ("p --capture x", "option --capture: invalid value: 'x': it is auto, statement or row"),
             ("p --ini x", "option --ini: invalid value: 'x'"),
         ] {
             assert_eq!(parse_line(line).map(|_| ()), Err(text.to_owned()), "{line}");

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Capture {
+    /// Statement triggers, and for updates row triggers where what is done to the table makes them cheaper.
+    Auto,
     /// Statement triggers with transition tables.
     Statement,
     /// One row trigger.

@@ -35,7 +35,7 @@ fn defaults_are_those_of_the_original() {
     assert_eq!(config.compare_sql, "select count(1) from only _TABLE_");
     assert_eq!(config.apply_memory, 64 << 20);
     assert_eq!(config.parallel_copies, 2);
-    assert_eq!((config.capture, config.apply), (Capture::Statement, Apply::Set));
+    assert_eq!((config.capture, config.apply), (Capture::Auto, Apply::Set));
     assert_eq!(config.warnings, Vec::<String>::new());
 }
 

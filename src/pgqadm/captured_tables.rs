@@ -9,6 +9,9 @@ use crate::pg::{Db, Param, Sql, text};
 /// The function that makes the capture of a table match its columns again; called as `f(queue, table)`.
 pub(super) const MAINTAIN: &str = "londiste.provider_maintain";
 
+/// The function that adapts the capture of a queue's tables to what is done to them; called as `f(queue)`, before [`MAINTAIN`].
+pub(super) const ADAPT: &str = "londiste.provider_adapt";
+
 /// The rows of a query on tables of schema `londiste`; none where it is not installed, or is dropped before the query reads it.
 async fn rows(db: &Db, action: &'static str, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>> {
     if !is_installed(db).await? {
@@ -30,6 +33,14 @@ pub(super) async fn to_maintain(db: &Db) -> Result<Vec<(String, String)>> {
         return Ok(Vec::new());
     }
     Ok(rows(db, ACTION, TABLES, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The queues to call [`ADAPT`] for; empty where that function is not installed.
+pub(super) async fn to_adapt(db: &Db) -> Result<Vec<String>> {
+    const QUEUES: &str = "select distinct t.queue_name
+       from londiste.provider_table t join pgq.queue q on q.queue_name = t.queue_name
+      where pg_catalog.to_regprocedure('londiste.provider_adapt(text)') is not null order by 1";
+    Ok(rows(db, "list the queues of captured tables", QUEUES, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Whether schema `londiste` is installed.

@@ -219,6 +219,9 @@ async fn operations(db: &Db) -> Result<Vec<Operation>> {
     if !list.iter().any(|operation| operation.function == RETRY) {
         list.push(simple(RETRY));
     }
+    for queue in captured_tables::to_adapt(db).await? {
+        list.push(Operation { function: captured_tables::ADAPT.to_owned(), arguments: vec![queue] });
+    }
     for (queue, table) in captured_tables::to_maintain(db).await? {
         list.push(Operation { function: captured_tables::MAINTAIN.to_owned(), arguments: vec![queue, table] });
     }

@@ -107,8 +107,8 @@ fn a_table_whose_key_is_dropped_for_good_goes_on_without() {
             .sql("insert into t values (3, null); update t set v = 'b' where v is null; delete from t where id = 1");
         let expected = [
             "t I (id,v) values ('1','a')",
-            "t I (id,v) values ('2',null)",
-            "t I (id,v) values ('3',null)",
+            "t I (id,v) values ('2',NULL)",
+            "t I (id,v) values ('3',NULL)",
             "t U v='b' where id='2' and v is null",
             "t U v='b' where id='3' and v is null",
             "t D id='1' and v='a'",

@@ -24,8 +24,9 @@ fn normalised(database: &Database, text: &str) -> String {
         "select c.oid, c.oid::regclass from pg_class c join pg_namespace n on n.oid = c.relnamespace
          where n.nspname in ('public', 'pgq') and c.relkind in ('r', 'p', 'S')",
     ) {
-        text =
-            text.replace(&format!("'{}'::pg_catalog.regclass", row[0]), &format!("'{}'::pg_catalog.regclass", row[1]));
+        for (before, after) in [("'", "'"), ("{", ","), (",", ","), (",", "}")] {
+            text = text.replace(&format!("{before}{}{after}", row[0]), &format!("{before}{}{after}", row[1]));
+        }
     }
     let hashes = database.column(
         "select distinct m[1] from pg_proc, regexp_matches(prosrc, '''([0-9a-f]{32})''', 'g') m where proname ~ '^capture_[0-9]'",

@@ -75,17 +75,17 @@ fn partitions_come_and_go() {
                     update t set v = id + 1 where id > 100; delete from high where id = 102; delete from t where id = 301;
                     update t set id = 302 where id = 1";
         let expected = [
-            "t I (id,v) values ('1',null)",
-            "t I (id,v) values ('101',null)",
-            "t I (id,v) values ('301',null)",
-            "t I (id,v) values ('102',null)",
+            "t I (id,v) values ('1',NULL)",
+            "t I (id,v) values ('101',NULL)",
+            "t I (id,v) values ('301',NULL)",
+            "t I (id,v) values ('102',NULL)",
             "t U v='102' where id='101'",
             "t U v='103' where id='102'",
             "t U v='302' where id='301'",
             "t D id='102'",
             "t D id='301'",
             "t D id='1'",
-            "t I (id,v) values ('302',null)",
+            "t I (id,v) values ('302',NULL)",
         ];
         // One is made and has a partition of its own, one is attached with its columns in another order.
         r.provider.sql(
@@ -119,7 +119,7 @@ fn partitions_come_and_go() {
 
         r.provider
             .sql("alter table t attach partition other for values from (300) to (400); insert into t values (305)");
-        assert_eq!(events(&r.provider)[start..], ["t I (id,v) values ('305',null)"], "{capture}");
+        assert_eq!(events(&r.provider)[start..], ["t I (id,v) values ('305',NULL)"], "{capture}");
         r.provider
             .sql(&format!("select londiste.provider_remove_table('{QUEUE}', 'public.t'); insert into t values (306)"));
         assert_eq!(events(&r.provider).len(), start + 1);

@@ -32,11 +32,11 @@ begin
             message = 'table not found',
             detail = format('There is no table %s in this database.', londiste.quote_fqname(v_table_name));
     end if;
-    if i_capture not in ('statement', 'row') or i_event_format not in ('sql', 'urlenc', 'json') then
+    if i_capture not in ('auto', 'statement', 'row') or i_event_format not in ('sql', 'urlenc', 'json') then
         raise exception using
             errcode = 'invalid_parameter_value',
             message = format('cannot capture "%s" events of format "%s"', i_capture, i_event_format),
-            hint = 'Capture is statement or row, the format is sql, urlenc or json.';
+            hint = 'Capture is auto, statement or row, the format is sql, urlenc or json.';
     end if;
 
     -- Triggers would write the events of such a queue a second time.

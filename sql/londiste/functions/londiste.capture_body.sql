@@ -11,8 +11,9 @@ as $$
 --     with the short way (londiste.capture_fast).
 --
 --     The function writes nothing when session_replication_role is local: such a session writes without replication, as with
---     PgQ's C triggers. tgenabled cannot express that, since local fires the same triggers as origin. That, and the settings
---     (londiste.capture_pinning), are parts of the branches' conditions: a statement of its own would cost more.
+--     PgQ's C triggers. tgenabled cannot express that, since local fires the same triggers as origin. londiste.capture_ready looks
+--     at it for the branches. What settings have to be (londiste.capture_pinning) is part of the branches' conditions: a statement
+--     of its own would cost more.
 -- Parameters:
 --     i_plan      - md5 of londiste.capture_plan
 --     i_mark      - as londiste.capture_look returned it before that
@@ -41,11 +42,10 @@ begin
     select * into v_pinning from londiste.capture_pinning(i_shape.all_columns || i_shape.key_columns);
 
     -- Literals have the types of the arguments. The fewer words, the sooner a session has read the function.
-    v_ready := format('(londiste.capture_ready(%s, %L, %L, %L, %L, %s, %s, %L, %L) or v_table operator(pg_catalog.=) %s)'
-                      ' and %s operator(pg_catalog.<>) %L%s',
+    v_ready := format('(londiste.capture_ready(%s, %L, %L, %L, %L, %s, %s, %L, %L) or v_table operator(pg_catalog.=) %s)%s',
         v_mark, i_shape.table_oid, i_shape.relation, v_queue.relations[1]::oid, v_queue.relations::oid[], v_queue.queue_id,
         coalesce(quote_literal(i_capture.key_columns), 'null'), i_plan, i_mark, v_mark,
-        v_local, 'local', ' and ' || v_pinning.is_pinned);
+        ' and ' || v_pinning.is_pinned);
 
     v_table := v_queue.queue_data_pfx || '_' || v_mark;
     v_branch := format(E'    elsif %s then\n%s%s\n', v_ready, londiste.capture_branch(i_capture, v_table, i_shape, i_operation, i_level),

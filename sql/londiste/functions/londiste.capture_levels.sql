@@ -32,7 +32,8 @@ as $$
 --         updates and deletes come first.
 --
 --     Level row is also cheaper for updates and deletes of few rows, so a small table has it for them
---     (londiste.capture_is_small).
+--     (londiste.capture_is_small), and a table with capture auto has it for updates when its statements change few rows
+--     (londiste.provider_adapt).
 --
 --     A partitioned table has either all operations at level statement or none. An update that moves a row to another partition
 --     is an update to statement triggers, but a delete and an insert to row triggers: with both kinds of triggers, one kind
@@ -41,7 +42,7 @@ as $$
 declare
     v_relations oid[] := array(select londiste.capture_relations(i_table));
     v_partitioned boolean := (select c.relkind = 'p' from pg_class c where c.oid = i_table);
-    v_base text := i_capture.capture;
+    v_base text := case i_capture.capture when 'row' then 'row' else 'statement' end;
     v_early_update boolean;
     v_change text := v_base;
     v_user record;
@@ -82,7 +83,9 @@ begin
                                             where x.queue_name = i_capture.queue_name and x.table_name = i_capture.table_name));
 
     op_insert := case when v_user.on_insert then 'early' else v_base end;
-    op_update := case when v_user.on_update or v_early_update then 'early' when v_base = 'row' then v_base else v_change end;
+    op_update := case when v_user.on_update or v_early_update then 'early' when v_base = 'row' then v_base
+                      when i_capture.capture = 'auto' and i_capture.update_level = 'row' and not v_partitioned then 'row'
+                      else v_change end;
     op_delete := case when v_user.on_delete then 'early' when v_base = 'row' then v_base else v_change end;
 
     if v_partitioned and 'early' in (op_insert, op_update, op_delete) then

@@ -10,8 +10,8 @@ as $$
 -- Returns: both null when the schema pgq is another program's or is gone
 --     current_table - number of the current event table; null when writers cannot rely on it: nobody watches the queue, or its
 --                     inserts are disabled or limited in number
---     mark          - the rows of the catalogs that londiste.capture_plan is made from, by the transactions that wrote them, and
---                     the relations of the queue: plan and relations are the same as long as the mark is. Another mark may stand
+--     mark          - hash over the rows of the catalogs that londiste.capture_plan is made from, by the transactions that wrote
+--                     them, and the relations of the queue: plan and relations are the same as long as the mark is. Another mark may stand
 --                     for the same. Types are left out, because they do not change.
 --
 --     The types on both sides of each operator are the operator's own: a connection that looks for an operator of the right types
@@ -28,10 +28,10 @@ begin
                                    and t.tgenabled in ('O', 'A'))
                 then q.queue_cur_table
            end,
-           concat_ws(' ', i_queue, q.queue_ntables, q.queue_data_pfx, q.queue_event_seq,
+           md5(concat_ws(' ', i_queue, q.queue_ntables, q.queue_data_pfx, q.queue_event_seq,
                      array(select a.xmin from pg_attribute a where a.attrelid = i_table and a.attnum > 0 order by a.attnum),
                      array(select a.xmin from pg_attribute a where a.attrelid = i_relation and a.attnum > 0 order by a.attnum),
-                     array(select i.xmin from pg_index i where i.indrelid = i_table order by i.indexrelid))
+                     array(select i.xmin from pg_index i where i.indrelid = i_table and i.indisunique order by i.indexrelid)))
     into current_table, mark
     from pgq.queue q
     where q.queue_id = i_queue_id;

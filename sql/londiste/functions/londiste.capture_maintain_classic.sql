@@ -32,7 +32,7 @@ begin
         return 0;
     end if;
     if v_check.trigger_name is null then
-        return londiste.capture_replace(i_queue_name, i_table_name, 'statement', 'sql', null, '{}');
+        return londiste.capture_replace(i_queue_name, i_table_name, 'auto', 'sql', null, '{}');
     end if;
     perform londiste.run_ddl(format('alter table %s enable trigger %I', v_check.table_oid::regclass, v_check.trigger_name));
     perform londiste.capture_report_loss(i_queue_name, i_table_name, v_check.loss);

@@ -75,14 +75,17 @@ as $$
 --     i_parent - parent of the event tables, a constant of its own: a change of it has the server run this function again, and
 --                there is one whenever the current table is another
 --     i_mark   - as londiste.capture_look returned it, before i_plan was made
--- Returns: whether events may be written into the event table; false too in a transaction that sees the queue as it was when the
---     transaction began, where marks are those of that time
+-- Returns: whether events may be written into the event table; false too in a session that writes without replication
+--     (session_replication_role local; the server drops all plans of the session when this setting changes), and in a transaction
+--     that sees the queue as it was when the transaction began, where marks are those of that time
 -- Writes: as capture_ready(6)
 -- ----------------------------------------------------------------------
 declare
     v_look record;
 begin
-    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+        or current_setting('session_replication_role') = 'local'
+    then
         return false;
     end if;
     v_look := londiste.capture_look(i_queue, i_queue_id, i_table, i_relation);

@@ -23,7 +23,7 @@ declare
     v_letters record;
 begin
     select * into v_letters from londiste.capture_letters(i_table_name, i_col_types);
-    return londiste.capture_add(i_queue_name, i_table_name, 'statement', 'sql', v_letters.key_columns, v_letters.ignored_columns,
+    return londiste.capture_add(i_queue_name, i_table_name, 'auto', 'sql', v_letters.key_columns, v_letters.ignored_columns,
                                 true);
 end;
 $$ language plpgsql security definer strict set search_path = pg_catalog, pg_temp;

@@ -6,7 +6,8 @@ as $$
 -- Function: londiste.provider_add_table_as(5)
 --     Adds a table to a queue's set: from now on each change of a row becomes an event.
 -- Parameters:
---     i_capture      - statement (default when null): statement triggers, cheap for statements of many rows; row: row triggers
+--     i_capture      - statement: statement triggers, cheap for statements of many rows; row: row triggers; auto (default when
+--                      null): statement, and for updates whichever is cheaper for what is done to the table
 --     i_event_format - sql (default when null): partial SQL, as Londiste applies it; urlenc, json: as PgQ's logutriga and
 --                      jsontriga
 --     i_key_columns  - columns that identify a row; null: primary key, else a suitable unique index
@@ -36,7 +37,7 @@ as $$
 -- Locks: as provider_add_table_as(5)
 -- ----------------------------------------------------------------------
 begin
-    return londiste.capture_add(i_queue_name, i_table_name, coalesce(i_capture, 'statement'), coalesce(i_event_format, 'sql'),
+    return londiste.capture_add(i_queue_name, i_table_name, coalesce(i_capture, 'auto'), coalesce(i_event_format, 'sql'),
                                 i_key_columns, '{}', i_has_truncate);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

@@ -24,3 +24,27 @@ begin
     return londiste.capture_generate(i_queue_name, v_table_name);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+
+create or replace function londiste.provider_refresh_table(i_queue_name text, i_table_name text, i_capture text) returns int
+as $$
+-- ----------------------------------------------------------------------
+-- Function: londiste.provider_refresh_table(3)
+--     Captures a table by other triggers from now on, and generates its capture functions anew as provider_refresh_table(2). The
+--     order of events stays right: a trigger is replaced under a lock that writers wait for.
+-- Parameters: i_capture - auto, statement or row, as for londiste.provider_add_table_as
+-- Returns, Raises, Warns, Locks: as provider_refresh_table(2); invalid_parameter_value for another word
+-- Writes: londiste.capture
+-- ----------------------------------------------------------------------
+begin
+    if i_capture not in ('auto', 'statement', 'row') then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = format('cannot capture by "%s"', i_capture),
+            hint = 'Capture is auto, statement or row.';
+    end if;
+    update londiste.capture c
+    set capture = i_capture, update_level = null, adapted_at = null, adapted_to = null
+    where c.queue_name = i_queue_name and c.table_name = londiste.full_name(i_table_name) and c.capture <> i_capture;
+    return londiste.provider_refresh_table(i_queue_name, i_table_name);
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

@@ -12,7 +12,7 @@ begin
                where c.queue_name = i_queue_name and c.table_name = londiste.full_name(i_table_name)) then
         return londiste.provider_refresh_table(i_queue_name, i_table_name);
     end if;
-    return londiste.capture_replace(i_queue_name, i_table_name, 'statement', 'sql', null, '{}');
+    return londiste.capture_replace(i_queue_name, i_table_name, 'auto', 'sql', null, '{}');
 end;
 $$ language plpgsql security definer strict set search_path = pg_catalog, pg_temp;
 
@@ -30,7 +30,7 @@ declare
     v_letters record;
 begin
     select * into v_letters from londiste.capture_letters(i_table_name, i_col_types);
-    return londiste.capture_replace(i_queue_name, i_table_name, 'statement', 'sql',
+    return londiste.capture_replace(i_queue_name, i_table_name, 'auto', 'sql',
                                     v_letters.key_columns, v_letters.ignored_columns);
 end;
 $$ language plpgsql security definer strict set search_path = pg_catalog, pg_temp;

@@ -53,9 +53,17 @@ pub(crate) enum Provider {
     /// Remove tables from the queue.
     Remove(Selection),
     /// List tables.
-    Tables,
+    Tables {
+        /// `-v`: and how they are captured.
+        verbose: bool,
+    },
     /// Make the capture of tables anew where their columns have changed.
-    Refresh(Selection),
+    Refresh {
+        /// Which.
+        tables: Selection,
+        /// `--capture`: another way than before.
+        capture: Option<config::Capture>,
+    },
     /// Add sequences.
     AddSeq(Selection),
     /// Remove sequences.

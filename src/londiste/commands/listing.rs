@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::londiste::state::provider_queue::TableCapture;
 use crate::pg::FqName;
 
 /// Names for standard output: one per line, an array as JSON.
@@ -20,6 +21,32 @@ impl fmt::Display for NameList {
 impl NameList {
     pub(super) fn of(names: &[FqName]) -> NameList {
         NameList(names.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// How tables are captured: two lines or three for each, an array of objects as JSON.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct CaptureList(pub(super) Vec<TableCapture>);
+
+impl fmt::Display for CaptureList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|table| {
+            writeln!(f, "{}", table.table_name)?;
+            let Some(capture) = &table.capture else {
+                return writeln!(f, "    triggers of the original tools");
+            };
+            let [insert, update, delete] =
+                [&table.insert, &table.update, &table.delete].map(|level| level.as_deref().unwrap_or("nothing"));
+            writeln!(f, "    {capture}: insert by {insert}, update by {update}, delete by {delete}")?;
+            if let (Some(why), Some(since)) = (&table.why, &table.since) {
+                writeln!(f, "    update by {update} since {since}: {why}")?;
+            }
+            if let Some(columns) = &table.hot_columns {
+                writeln!(f, "    updates usually change: {}", columns.join(", "))?;
+            }
+            Ok(())
+        })
     }
 }
 

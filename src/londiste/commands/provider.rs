@@ -7,7 +7,7 @@ use super::super::state::provider_queue::{self, Functions, HowToCapture};
 use super::super::table_lock::TableLock;
 use super::command::{Provider, Selection};
 use super::install;
-use super::listing::NameList;
+use super::listing::{CaptureList, NameList};
 use super::selection::{self, Match};
 use super::seqs;
 use crate::config;
@@ -26,8 +26,9 @@ pub(crate) async fn run(command: Provider, context: &Context<'_>) -> Result<Outp
             add(context, &tables, &HowToCapture { capture, format: context.config.event_format, key, truncate }).await
         }
         Provider::Remove(tables) => remove(context, &tables).await,
-        Provider::Tables => list(context).await,
-        Provider::Refresh(tables) => refresh(context, &tables).await,
+        Provider::Tables { verbose: false } => list(context).await,
+        Provider::Tables { verbose: true } => captures(context).await,
+        Provider::Refresh { tables, capture } => refresh(context, &tables, capture).await,
         Provider::AddSeq(sequences) => seqs::provider_add(context, &sequences).await,
         Provider::RemoveSeq(sequences) => seqs::provider_remove(context, &sequences).await,
         Provider::Seqs => seqs::provider_list(context).await,
@@ -38,6 +39,16 @@ async fn list(context: &Context<'_>) -> Result<Output> {
     let db = context.provider().await?;
     provider_queue::require(&db, context.queue()).await?;
     Ok(Output::of(&NameList::of(&provider_queue::tables(&db, context.queue()).await?)))
+}
+
+/// `provider tables -v`.
+async fn captures(context: &Context<'_>) -> Result<Output> {
+    let db = context.provider().await?;
+    provider_queue::require(&db, context.queue()).await?;
+    if provider_queue::functions(&db).await? == Functions::Classic {
+        return list(context).await;
+    }
+    Ok(Output::of(&CaptureList(provider_queue::captures(&db, context.queue()).await?)))
 }
 
 async fn add(context: &Context<'_>, tables: &Selection, how: &HowToCapture) -> Result<Output> {
@@ -154,7 +165,7 @@ fn warn_of_triggers(context: &Context<'_>, table: &FqName, capture: config::Capt
     let ours = trigger_name(context.queue());
     let comes_first = |trigger: &&Trigger| {
         let runs_first = match capture {
-            config::Capture::Statement => trigger.each_row || trigger.name < ours,
+            config::Capture::Auto | config::Capture::Statement => trigger.each_row || trigger.name < ours,
             config::Capture::Row => trigger.each_row && trigger.name < ours,
         };
         trigger.after && trigger.enabled != 'D' && runs_first && !is_replication_function(&trigger.function)
@@ -215,7 +226,7 @@ async fn remove(context: &Context<'_>, tables: &Selection) -> Result<Output> {
     Ok(Output::none().failed(failed))
 }
 
-async fn refresh(context: &Context<'_>, tables: &Selection) -> Result<Output> {
+async fn refresh(context: &Context<'_>, tables: &Selection, capture: Option<config::Capture>) -> Result<Output> {
     if tables.is_empty() {
         return Ok(Output::none());
     }
@@ -234,7 +245,7 @@ async fn refresh(context: &Context<'_>, tables: &Selection) -> Result<Output> {
         tracing::info!("Refreshing {table}");
         let refreshed = context
             .change_table(&db, &table, TableLock::Everybody, async |tx: &Db| {
-                provider_queue::refresh(tx, context.queue(), &table, functions).await
+                provider_queue::refresh(tx, context.queue(), &table, functions, capture).await
             })
             .await;
         failed |= Outcome::of(&db, refreshed)?.is_failed();

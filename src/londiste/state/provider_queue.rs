@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::config::{Capture, EventFormat};
 use crate::error::{Error, Result};
 use crate::pg::{Db, FqName, text, text_array};
@@ -11,6 +13,46 @@ pub(crate) async fn tables(db: &Db, queue: &str) -> Result<Vec<FqName>> {
     let sql = "select table_name from londiste.provider_get_table_list($1)";
     let rows = db.query("list the tables of the queue", sql, &[text(&queue)]).await?;
     Ok(rows.iter().map(|r| FqName::parse(r.get(0))).collect())
+}
+
+/// How a table of the queue is captured.
+#[derive(Debug, Serialize)]
+pub(crate) struct TableCapture {
+    pub(crate) table_name: String,
+    /// `auto`, `statement` or `row`; `None` for a table that the original tools added.
+    pub(crate) capture: Option<String>,
+    /// By which kind of trigger inserts are captured: `statement`, `row`, or `early`, a row trigger before those of others. `None`
+    /// when the table is gone, as in the next two.
+    pub(crate) insert: Option<String>,
+    pub(crate) update: Option<String>,
+    pub(crate) delete: Option<String>,
+    /// Why updates are captured so.
+    pub(crate) why: Option<String>,
+    /// Since when, in the time zone of the session.
+    pub(crate) since: Option<String>,
+    /// The columns that most updates change; `None` when that is not known.
+    pub(crate) hot_columns: Option<Vec<String>>,
+}
+
+/// How the tables of the queue are captured, in the order in which they were added.
+pub(crate) async fn captures(db: &Db, queue: &str) -> Result<Vec<TableCapture>> {
+    let sql = "select table_name, capture, op_insert, op_update, op_delete, why,
+                      pg_catalog.to_char(since, 'YYYY-MM-DD HH24:MI:SS'), hot_columns
+                 from londiste.provider_get_capture_list($1)";
+    let rows = db.query("list how the tables of the queue are captured", sql, &[text(&queue)]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| TableCapture {
+            table_name: row.get(0),
+            capture: row.get(1),
+            insert: row.get(2),
+            update: row.get(3),
+            delete: row.get(4),
+            why: row.get(5),
+            since: row.get(6),
+            hot_columns: row.get(7),
+        })
+        .collect())
 }
 
 /// Those of the tables that exist in the provider's database.
@@ -95,6 +137,15 @@ pub(crate) enum Truncate {
     Nothing,
 }
 
+/// The word of the schema for a way to capture.
+fn word(capture: Capture) -> &'static str {
+    match capture {
+        Capture::Auto => "auto",
+        Capture::Statement => "statement",
+        Capture::Row => "row",
+    }
+}
+
 /// Adds a table to the queue and creates its triggers; does nothing when the table is there. Takes SHARE ROW EXCLUSIVE
 /// on the table, which writers wait for, until the transaction ends.
 pub(crate) async fn add(tx: &Db, queue: &str, table: &FqName, functions: Functions, how: &HowToCapture) -> Result<()> {
@@ -102,10 +153,8 @@ pub(crate) async fn add(tx: &Db, queue: &str, table: &FqName, functions: Functio
     let name = table.to_string();
     let added = match functions {
         Functions::Generated => {
-            let capture = match how.capture {
-                Capture::Statement => "statement",
-                Capture::Row => "row",
-            };
+            // The default of the schema: auto, or statement in one of an older version.
+            let capture = Some(word(how.capture)).filter(|_| how.capture != Capture::Auto);
             let format = match how.format {
                 EventFormat::Sql => "sql",
                 EventFormat::Urlenc => "urlenc",
@@ -135,14 +184,30 @@ pub(crate) async fn remove(tx: &Db, queue: &str, table: &FqName) -> Result<()> {
     done.map(drop).map_err(|e| e.about(table))
 }
 
-/// Brings the triggers and capture functions of a table up to date. Until the transaction ends, takes SHARE ROW
+/// Brings the triggers and capture functions of a table up to date, and takes another way to capture when one is given. Until the transaction ends, takes SHARE ROW
 /// EXCLUSIVE on a relation that gets a trigger and ACCESS EXCLUSIVE on one that loses a trigger.
-pub(crate) async fn refresh(tx: &Db, queue: &str, table: &FqName, functions: Functions) -> Result<()> {
-    let sql = match functions {
-        Functions::Generated => "select londiste.provider_refresh_table($1, $2)",
-        Functions::Classic => "select londiste.provider_refresh_trigger($1, $2)",
+pub(crate) async fn refresh(
+    tx: &Db,
+    queue: &str,
+    table: &FqName,
+    functions: Functions,
+    capture: Option<Capture>,
+) -> Result<()> {
+    const ACTION: &str = "refresh the capture of a table";
+    let name = table.to_string();
+    let done = match (functions, capture) {
+        (Functions::Generated, None) => {
+            tx.query(ACTION, "select londiste.provider_refresh_table($1, $2)", &[text(&queue), text(&name)]).await
+        }
+        (Functions::Generated, Some(capture)) => {
+            let way = word(capture);
+            let params = [text(&queue), text(&name), text(&way)];
+            tx.query(ACTION, "select londiste.provider_refresh_table($1, $2, $3)", &params).await
+        }
+        (Functions::Classic, _) => {
+            tx.query(ACTION, "select londiste.provider_refresh_trigger($1, $2)", &[text(&queue), text(&name)]).await
+        }
     };
-    let done = tx.query("refresh the capture of a table", sql, &[text(&queue), text(&table.to_string())]).await;
     done.map(drop).map_err(|e| e.about(table))
 }
 

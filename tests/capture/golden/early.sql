@@ -22,28 +22,27 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
-if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-    return null;
-end if;
 loop
-    if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select 'D'::pg_catalog.text as ev_type, pg_catalog.format('id=%L', o."id") as ev_data
-from londiste_old o
-        ) e;
-return null;
-    elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
+    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'D'::pg_catalog.text as ev_type, pg_catalog.format('id=%L', o."id") as ev_data, pg_catalog.now(), 'public.t'
+from londiste_old o;
+return v_none;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
         continue;
     end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'statement');
+    perform londiste.capture_pin(v_before);
     exit;
 end loop;
-v_settings := londiste.capture_pin(null);
-execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'statement');
-perform londiste.capture_pin(v_settings);
 return null;
 end;
 
@@ -53,28 +52,27 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
-if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-    return null;
-end if;
 loop
-    if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(id,v) values (%L,%s)', n."id", case when n."v" is null then 'null' else pg_catalog.format('%L', n."v") end) as ev_data
-from londiste_new n
-        ) e;
-return null;
-    elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
+    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(id,v) values (%L,%L)', n."id", n."v") as ev_data, pg_catalog.now(), 'public.t'
+from londiste_new n;
+return v_none;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
         continue;
     end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'statement');
+    perform londiste.capture_pin(v_before);
     exit;
 end loop;
-v_settings := londiste.capture_pin(null);
-execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'statement');
-perform londiste.capture_pin(v_settings);
 return null;
 end;
 
@@ -84,6 +82,8 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
 if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
     return null;
@@ -98,29 +98,28 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
-if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-    return null;
-end if;
 loop
-    if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
+    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
 v_changes := pg_catalog.concat(case when old."id" operator(pg_catalog.=) new."id" then null else pg_catalog.format(',id=%L', new."id") end, case when coalesce(old."v" operator(pg_catalog.=) new."v", old."v" is null and new."v" is null) then null else pg_catalog.format(',v=%L', new."v") end);
 if v_changes operator(pg_catalog.<>) '' then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select 'U'::pg_catalog.text as ev_type, pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id") as ev_data
-        ) e;
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'U', pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id"), pg_catalog.now(), 'public.t';
 end if;
-return null;
-    elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
+return old;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
         continue;
     end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'dynamic') using old, new;
+    perform londiste.capture_pin(v_before);
     exit;
 end loop;
-v_settings := londiste.capture_pin(null);
-execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'dynamic') using old, new;
-perform londiste.capture_pin(v_settings);
 return null;
 end;

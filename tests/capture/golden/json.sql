@@ -20,28 +20,27 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
-if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-    return null;
-end if;
 loop
-    if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select '{"op":"DELETE","table":["public","t"],"pkey":["id"]}'::pg_catalog.text as ev_type, pg_catalog.format('{"id":%s,"v":%s}', case when o."id" is null then 'null' else o."id"::pg_catalog.text end, case when o."v" is null then 'null' else pg_catalog.to_json(pg_catalog.concat(o."v"))::pg_catalog.text end) as ev_data
-from londiste_old o
-        ) e;
-return null;
-    elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
+    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select '{"op":"DELETE","table":["public","t"],"pkey":["id"]}'::pg_catalog.text as ev_type, pg_catalog.format('{"id":%s,"v":%s}', case when o."id" is null then 'null' else o."id"::pg_catalog.text end, case when o."v" is null then 'null' else pg_catalog.to_json(pg_catalog.concat(o."v"))::pg_catalog.text end) as ev_data, pg_catalog.now(), 'public.t'
+from londiste_old o;
+return v_none;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
         continue;
     end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'statement');
+    perform londiste.capture_pin(v_before);
     exit;
 end loop;
-v_settings := londiste.capture_pin(null);
-execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'statement');
-perform londiste.capture_pin(v_settings);
 return null;
 end;
 
@@ -51,28 +50,27 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
-if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-    return null;
-end if;
 loop
-    if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select '{"op":"INSERT","table":["public","t"],"pkey":["id"]}'::pg_catalog.text as ev_type, pg_catalog.format('{"id":%s,"v":%s}', case when n."id" is null then 'null' else n."id"::pg_catalog.text end, case when n."v" is null then 'null' else pg_catalog.to_json(pg_catalog.concat(n."v"))::pg_catalog.text end) as ev_data
-from londiste_new n
-        ) e;
-return null;
-    elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
+    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select '{"op":"INSERT","table":["public","t"],"pkey":["id"]}'::pg_catalog.text as ev_type, pg_catalog.format('{"id":%s,"v":%s}', case when n."id" is null then 'null' else n."id"::pg_catalog.text end, case when n."v" is null then 'null' else pg_catalog.to_json(pg_catalog.concat(n."v"))::pg_catalog.text end) as ev_data, pg_catalog.now(), 'public.t'
+from londiste_new n;
+return v_none;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
         continue;
     end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'statement');
+    perform londiste.capture_pin(v_before);
     exit;
 end loop;
-v_settings := londiste.capture_pin(null);
-execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'statement');
-perform londiste.capture_pin(v_settings);
 return null;
 end;
 
@@ -82,6 +80,8 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
 if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
     return null;
@@ -96,16 +96,13 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
-if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-    return null;
-end if;
 loop
-    if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select e.ev_type, e.ev_data
+    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select e.ev_type, e.ev_data, pg_catalog.now(), 'public.t'
 from londiste_old o, londiste_new n
 cross join lateral (
     select 1 as part, '{"op":"UPDATE","table":["public","t"],"pkey":["id"]}'::pg_catalog.text as ev_type, pg_catalog.format('{"id":%s,"v":%s}', case when n."id" is null then 'null' else n."id"::pg_catalog.text end, case when n."v" is null then 'null' else pg_catalog.to_json(pg_catalog.concat(n."v"))::pg_catalog.text end) as ev_data where (o."id" operator(pg_catalog.=) n."id") and (not (o."id" operator(pg_catalog.=) n."id") or not (coalesce(o."v" operator(pg_catalog.=) n."v", o."v" is null and n."v" is null)))
@@ -114,13 +111,10 @@ cross join lateral (
     union all
     select 3, '{"op":"INSERT","table":["public","t"],"pkey":["id"]}'::pg_catalog.text as ev_type, pg_catalog.format('{"id":%s,"v":%s}', case when n."id" is null then 'null' else n."id"::pg_catalog.text end, case when n."v" is null then 'null' else pg_catalog.to_json(pg_catalog.concat(n."v"))::pg_catalog.text end) as ev_data where not ((o."id" operator(pg_catalog.=) n."id"))
 ) e
-where not exists (select from londiste_new offset 1) order by e.part
-        ) e;
+where not exists (select from londiste_new offset 1) order by e.part;
 if not found then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select e.ev_type, e.ev_data
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select e.ev_type, e.ev_data, pg_catalog.now(), 'public.t'
 from (select t.*, pg_catalog.row_number() over () as londiste_nr from londiste_old t) o
     full join (select t.*, pg_catalog.row_number() over () as londiste_nr from londiste_new t) n
     on n.londiste_nr operator(pg_catalog.=) o.londiste_nr
@@ -131,18 +125,20 @@ cross join lateral (
     union all
     select 3, '{"op":"INSERT","table":["public","t"],"pkey":["id"]}'::pg_catalog.text as ev_type, pg_catalog.format('{"id":%s,"v":%s}', case when n."id" is null then 'null' else n."id"::pg_catalog.text end, case when n."v" is null then 'null' else pg_catalog.to_json(pg_catalog.concat(n."v"))::pg_catalog.text end) as ev_data where not ((o."id" operator(pg_catalog.=) n."id"))
 ) e
-order by n.londiste_nr, e.part
-        ) e;
+order by n.londiste_nr, e.part;
 end if;
-return null;
-    elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
+return v_none;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
         continue;
     end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'statement');
+    perform londiste.capture_pin(v_before);
     exit;
 end loop;
-v_settings := londiste.capture_pin(null);
-execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'statement');
-perform londiste.capture_pin(v_settings);
 return null;
 end;

@@ -20,28 +20,27 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
-if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-    return null;
-end if;
 loop
-    if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select 'D'::pg_catalog.text as ev_type, pg_catalog.format('id=%L', o."id") as ev_data
-from londiste_old o
-        ) e;
-return null;
-    elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
+    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'D'::pg_catalog.text as ev_type, pg_catalog.format('id=%L', o."id") as ev_data, pg_catalog.now(), 'public.t'
+from londiste_old o;
+return v_none;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
         continue;
     end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'statement');
+    perform londiste.capture_pin(v_before);
     exit;
 end loop;
-v_settings := londiste.capture_pin(null);
-execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'statement');
-perform londiste.capture_pin(v_settings);
 return null;
 end;
 
@@ -51,28 +50,27 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
-if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-    return null;
-end if;
 loop
-    if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(id,v) values (%L,%s)', n."id", case when n."v" is null then 'null' else pg_catalog.format('%L', n."v") end) as ev_data
-from londiste_new n
-        ) e;
-return null;
-    elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
+    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(id,v) values (%L,%L)', n."id", n."v") as ev_data, pg_catalog.now(), 'public.t'
+from londiste_new n;
+return v_none;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
         continue;
     end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'statement');
+    perform londiste.capture_pin(v_before);
     exit;
 end loop;
-v_settings := londiste.capture_pin(null);
-execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'statement');
-perform londiste.capture_pin(v_settings);
 return null;
 end;
 
@@ -82,6 +80,8 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
 begin
 if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
     return null;
@@ -96,6 +96,8 @@ declare
     v_changes pg_catalog.text;
     v_table pg_catalog.int4;
     v_settings pg_catalog.text[];
+    v_before pg_catalog.text[];
+    v_none pg_catalog.int4;
     v_rows pg_catalog.refcursor;
     v_old pg_catalog.record;
     v_new pg_catalog.record;
@@ -103,22 +105,16 @@ declare
     v_count pg_catalog.int4;
     v_size pg_catalog.int4;
 begin
-if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-    return null;
-end if;
 loop
-    if londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) 0 or v_table operator(pg_catalog.=) 0 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select 'U'::pg_catalog.text as ev_type, pg_catalog.format('%s where id=%L', pg_catalog.substr(x.londiste_changes, 2), x."id") as ev_data
+    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'U'::pg_catalog.text as ev_type, pg_catalog.format('%s where id=%L', pg_catalog.substr(x.londiste_changes, 2), x."id") as ev_data, pg_catalog.now(), 'public.t'
 from (
     select pg_catalog.concat(case when o."id" operator(pg_catalog.=) n."id" then null else pg_catalog.format(',id=%L', n."id") end, case when coalesce(o."v" operator(pg_catalog.=) n."v", o."v" is null and n."v" is null) then null else pg_catalog.format(',v=%L', n."v") end) as londiste_changes, o."id"
     from londiste_old o, londiste_new n
     where not exists (select from londiste_new offset 1) offset 0
 ) x
-where x.londiste_changes operator(pg_catalog.<>) ''
-        ) e;
+where x.londiste_changes operator(pg_catalog.<>) '';
 if not found then
 v_count := 0;
 v_size := 0;
@@ -128,17 +124,18 @@ for v_old in select * from londiste_old loop
     v_changes := pg_catalog.concat(case when v_old."id" operator(pg_catalog.=) v_new."id" then null else pg_catalog.format(',id=%L', v_new."id") end, case when coalesce(v_old."v" operator(pg_catalog.=) v_new."v", v_old."v" is null and v_new."v" is null) then null else pg_catalog.format(',v=%L', v_new."v") end);
     if v_changes operator(pg_catalog.<>) '' then
         v_changes := pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), v_old."id");
+    else
+        v_changes := null;
+    end if;
+    if v_changes is not null then
         v_count := v_count operator(pg_catalog.+) 1;
         v_size := v_size operator(pg_catalog.+) pg_catalog.octet_length(v_changes);
         v_events[v_count] := v_changes;
         if v_count operator(pg_catalog.=) 1000 or v_size operator(pg_catalog.>) 1000000 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select 'U'::pg_catalog.text as ev_type, u.ev_data
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'U', u.ev_data, pg_catalog.now(), 'public.t'
 from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
-order by u.nr
-        ) e;
+order by u.nr;
             v_events := null;
             v_count := 0;
             v_size := 0;
@@ -147,24 +144,24 @@ order by u.nr
 end loop;
 close v_rows;
 if v_count operator(pg_catalog.>) 0 then
-insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
-        select pg_catalog.now(), e.ev_type, e.ev_data, 'public.t'::pg_catalog.text
-        from (
-        select 'U'::pg_catalog.text as ev_type, u.ev_data
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'U', u.ev_data, pg_catalog.now(), 'public.t'
 from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
-order by u.nr
-        ) e;
+order by u.nr;
 end if;
 end if;
-return null;
-    elsif londiste.capture_ready('t'::pg_catalog.regclass, 't'::pg_catalog.regclass, array['pgq.event_1'::pg_catalog.regclass, 'pgq.event_1_0'::pg_catalog.regclass, 'pgq.event_1_id_seq'::pg_catalog.regclass], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
+return v_none;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
         v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
         continue;
     end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'statement');
+    perform londiste.capture_pin(v_before);
     exit;
 end loop;
-v_settings := londiste.capture_pin(null);
-execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'statement');
-perform londiste.capture_pin(v_settings);
 return null;
 end;
