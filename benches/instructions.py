@@ -309,31 +309,33 @@ FIGURES = {
 
 
 def measure(cluster, figures, systems, rows):
-    """(figure, line) -> system -> instructions; each run has a backend of its own, so as many run at once as there are cores."""
-    lines = {}
+    """Of each line of each figure its unit, its words, and the instructions of each system; yields one when it is measured.
+
+    Each run has a backend of its own, so as many run at once as there are cores.
+    """
     with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-        runs = {(figure, system): pool.submit(FIGURES[figure][0], cluster, system, rows)
-                for figure in figures for system in systems}
-        for (figure, system), result in runs.items():
-            for line, count in result.result().items():
-                lines.setdefault((figure, line), {})[system] = count
-    return lines
+        runs = {figure: {system: pool.submit(FIGURES[figure][0], cluster, system, rows) for system in systems}
+                for figure in figures}
+        try:
+            for figure, of_system in runs.items():
+                counts = {system: result.result() for system, result in of_system.items()}
+                for line in counts["none"]:
+                    yield FIGURES[figure][1], line, {system: lines[line] for system, lines in counts.items()}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def print_table(lines, systems, missing):
-    """Above none, in thousands (K) or millions (M); rlondiste's default against the peers at the end of the line."""
-    ratios = [peer for peer in ("slony", "logutriga", "sqltriga") if peer in systems] if "default" in systems else []
-    shown = [*systems, *missing]
-    print(f"{'instructions, above none':<36}" + "".join(f"{name:>10}" for name in shown)
-          + "".join(f"{'/' + peer:>11}" for peer in ratios))
-    for (figure, line), counts in lines.items():
-        divisor = FIGURES[figure][1]
-        row = f"{line + (' (M)' if divisor == 1000000 else ' (K)'):<36}{counts['none'] / divisor:>10.1f}"
-        for name in shown[1:]:
-            row += f"{(counts[name] - counts['none']) / divisor:>10.1f}" if name in counts else f"{'-':>10}"
-        for peer in ratios:
-            row += f"{(counts['default'] - counts['none']) / (counts[peer] - counts['none']):>11.2f}"
-        print(row)
+    """In thousands (K) or millions (M), above none but for none itself; the ratios of rlondiste's default to the peers."""
+    peers = [peer for peer in ("slony", "logutriga", "sqltriga") if peer in systems] if "default" in systems else []
+    print(f"{'instructions, above none':<36}" + "".join(f"{name:>10}" for name in [*systems, *missing])
+          + "".join(f"{'/' + peer:>11}" for peer in peers))
+    for unit, line, counts in lines:
+        above = {system: count - counts["none"] for system, count in counts.items() if system != "none"}
+        print(f"{line} ({'M' if unit == 1000000 else 'K'})".ljust(36) + f"{counts['none'] / unit:>10.1f}"
+              + "".join(f"{count / unit:>10.1f}" for count in above.values()) + "".join(f"{'-':>10}" for _ in missing)
+              + "".join(f"{above['default'] / above[peer]:>11.2f}" for peer in peers), flush=True)
     for name, reason in missing.items():
         print(f"{name}: {reason}")
 
