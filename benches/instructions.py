@@ -41,6 +41,13 @@ insert into pgbench_tellers select g, 1, 0 from generate_series(1, 10) g;
 insert into pgbench_branches values (1, 0);
 """
 
+# initdb analyzes the catalogs; a database whose statistics were lost in an upgrade, say, has nothing.
+FORGET_STATISTICS = """
+set allow_system_table_mods = on;
+delete from pg_statistic;
+update pg_class set reltuples = -1, relpages = 0 where relkind in ('r', 'i', 't');
+"""
+
 PREPARED = {
     "account": "(int, int) as update pgbench_accounts set abalance = abalance + $2 where aid = $1",
     "balance": "(int) as select abalance from pgbench_accounts where aid = $1",
@@ -107,7 +114,7 @@ class Cluster:
 
 
 def nothing(cluster, database):
-    """No triggers: what all other figures are above of."""
+    """No triggers. The other systems' figures are what they cost above these."""
 
 
 def rlondiste(capture, cluster, database):
@@ -139,9 +146,9 @@ def slony(cluster, database):
 
 
 def pgq(function, cluster, database):
-    library = subprocess.check_output([cluster.bin / "pg_config", "--pkglibdir"], text=True).strip()
-    known = cluster.psql(database, "select 1 from pg_available_extensions where name = 'pgq'")
-    if not known or not os.path.exists(f"{library}/pgq_triggers.so"):
+    library = cluster.psql(database, "select c.setting from pg_config c, pg_available_extensions e"
+                                     " where c.name = 'PKGLIBDIR' and e.name = 'pgq'")
+    if not library or not os.path.exists(f"{library}/pgq_triggers.so"):
         raise Unavailable("not installed")
     sql = f"create extension pgq; select pgq.create_queue('{QUEUE}');"
     for table in TABLES:
@@ -151,7 +158,7 @@ def pgq(function, cluster, database):
     cluster.psql(database, "update pgq.queue set queue_rotation_period = '0'")
 
 
-# The databases. PgQ's logutriga is the one that Londiste 3 takes when it is not told otherwise, sqltriga Londiste 2's.
+# What is measured, each in databases of its own. Londiste 3 captures by PgQ's logutriga unless told otherwise; sqltriga makes SQL.
 SYSTEMS = {
     "none": nothing,
     "default": functools.partial(rlondiste, None),
@@ -171,20 +178,22 @@ def make_databases(cluster, names, states):
     cluster.psql("base", SCHEMA)
     cluster.psql("base", "".join(f"vacuum analyze {table};\n" for table in TABLES))
     for name in names:
-        cluster.psql("postgres", f"create database {name}_fresh template base")
+        cluster.psql("postgres", f'create database "{name}" template base')
         try:
-            SYSTEMS[name](cluster, f"{name}_fresh")
+            SYSTEMS[name](cluster, name)
         except Unavailable as reason:
             missing[name] = str(reason)
             continue
         for state in states:
-            if state != "fresh":
-                cluster.psql("postgres", f"create database {name}_{state} template {name}_fresh")
-                cluster.psql(f"{name}_{state}", "vacuum analyze")
-            if state == "table2" and name in PGQ_SYSTEMS:
-                rotate_twice(cluster, f"{name}_table2")
+            database = f"{name}_{state}"
+            cluster.psql("postgres", f'create database {database} template "{name}"')
+            cluster.psql(database, "vacuum analyze")
+            if state != "analyzed" and name in PGQ_SYSTEMS:
+                rotate_twice(cluster, database)
+            if state == "unanalyzed":
+                cluster.psql(database, FORGET_STATISTICS)
             # The connection leaves the file of catalog entries behind that each later one loads.
-            cluster.psql(f"{name}_{state}", "select count(*) from pg_class")
+            cluster.psql(database, "select count(*) from pg_class")
     cluster.oids = dict(line.split("|") for line in cluster.psql("postgres", "select datname, oid from pg_database").splitlines())
     return missing
 
@@ -277,7 +286,7 @@ def first(state, cluster, system, rows):
     """The first captured statement of a connection, and that of each further table."""
     commands = prepare("account", "teller", "branch") + ["execute account(1, 1)", "execute teller(1, 1)", "execute branch(1, 1)"]
     counts = run(cluster, f"{system}_{state}", commands)[3:]
-    words = {"analyzed": "", "table2": ", event table 2", "fresh": ", never analyzed"}[state]
+    words = {"analyzed": "", "table2": ", table 2", "unanalyzed": ", table 2, no statistics"}[state]
     return {f"first statement{words}": counts[0], f"each further table{words}": sum(counts[1:]) / 2}
 
 
@@ -301,7 +310,7 @@ FIGURES = {
     "tpcb": (tpcb, 1000, "analyzed"),
     "first": (functools.partial(first, "analyzed"), 1000000, "analyzed"),
     "first-table2": (functools.partial(first, "table2"), 1000000, "table2"),
-    "first-fresh": (functools.partial(first, "fresh"), 1000000, "fresh"),
+    "first-unanalyzed": (functools.partial(first, "unanalyzed"), 1000000, "unanalyzed"),
     "bulk-insert": (bulk("INSERT of many, a row", "many_history"), 1000, "analyzed"),
     "bulk-update": (bulk("UPDATE of many, a row", "many_accounts"), 1000, "analyzed"),
     "bulk-delete": (bulk("DELETE of many, a row", "many_away"), 1000, "analyzed"),
