@@ -338,11 +338,11 @@ def measure(cluster, figures, systems, rows):
 def print_table(lines, systems, missing):
     """In thousands (K) or millions (M), above none but for none itself; the ratios of rlondiste's default to the peers."""
     peers = [peer for peer in ("slony", "logutriga", "sqltriga") if peer in systems] if "default" in systems else []
-    print(f"{'instructions, above none':<36}" + "".join(f"{name:>10}" for name in [*systems, *missing])
+    print(f"{'instructions, above none':<46}" + "".join(f"{name:>10}" for name in [*systems, *missing])
           + "".join(f"{'/' + peer:>11}" for peer in peers))
     for unit, line, counts in lines:
         above = {system: count - counts["none"] for system, count in counts.items() if system != "none"}
-        print(f"{line} ({'M' if unit == 1000000 else 'K'})".ljust(36) + f"{counts['none'] / unit:>10.1f}"
+        print(f"{line} ({'M' if unit == 1000000 else 'K'})".ljust(46) + f"{counts['none'] / unit:>10.1f}"
               + "".join(f"{count / unit:>10.1f}" for count in above.values()) + "".join(f"{'-':>10}" for _ in missing)
               + "".join(f"{above['default'] / above[peer]:>11.2f}" for peer in peers), flush=True)
     for name, reason in missing.items():
