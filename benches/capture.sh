@@ -1,8 +1,13 @@
 #!/bin/bash
 # What capture costs a writer: microseconds a row of INSERT, UPDATE and DELETE, of one statement and of a statement for each
 # row, without triggers and for each way of capture and format, on a throwaway server.
-#     benches/capture.sh [rows]        RLONDISTE: the program, PG_BINDIR: the server's
+#     benches/capture.sh [rows]                     RLONDISTE: the program, PG_BINDIR: the server's
+#     benches/capture.sh --instructions [--help]    in instructions, beside Slony-I and PgQ: benches/instructions.py
 set -eu
+if [ "${1:-}" = --instructions ]; then
+    shift
+    exec "$(dirname "$0")/instructions.py" "$@"
+fi
 rows=${1:-50000}
 rlondiste=${RLONDISTE:-target/release/rlondiste}
 bin=${PG_BINDIR:-$(pg_config --bindir)}
