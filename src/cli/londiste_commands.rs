@@ -75,9 +75,7 @@ pub(super) static SPECS: [Spec; 30] = [
             "provider refresh",
             "TBL ...",
             "renew the triggers of tables whose columns have changed",
-            |args, options| {
-                provider(Provider::Refresh { tables: selection(args, options), capture: options.capture })
-            },
+            |args, options| provider(Provider::Refresh { tables: selection(args, options), capture: options.capture }),
         )
     },
     Spec {

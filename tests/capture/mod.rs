@@ -1,6 +1,7 @@
 //! What the triggers on the provider write: everything that was done, exactly, in an order in which it can be repeated,
 //! and without anybody noticing who writes.
 
+mod adapt;
 mod ddl;
 mod golden;
 mod keys;

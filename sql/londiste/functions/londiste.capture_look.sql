@@ -29,9 +29,9 @@ begin
                 then q.queue_cur_table
            end,
            md5(concat_ws(' ', i_queue, q.queue_ntables, q.queue_data_pfx, q.queue_event_seq,
-                     array(select a.xmin from pg_attribute a where a.attrelid = i_table and a.attnum > 0 order by a.attnum),
-                     array(select a.xmin from pg_attribute a where a.attrelid = i_relation and a.attnum > 0 order by a.attnum),
-                     array(select i.xmin from pg_index i where i.indrelid = i_table and i.indisunique order by i.indexrelid)))
+                     (select sum(a.xmin::text::bigint) from pg_attribute a where a.attrelid = i_table and a.attnum > 0),
+                     (select sum(a.xmin::text::bigint) from pg_attribute a where a.attrelid = i_relation and a.attnum > 0),
+                     (select sum(i.xmin::text::bigint) from pg_index i where i.indrelid = i_table and i.indisunique)))
     into current_table, mark
     from pgq.queue q
     where q.queue_id = i_queue_id;

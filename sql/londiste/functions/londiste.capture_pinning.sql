@@ -17,16 +17,16 @@ begin
     if v_needs = '{}' or 'search_path' = any (v_needs) then
         return;
     end if;
-    select string_agg(format('pg_catalog.current_setting(%L) operator(pg_catalog.%s) %s', s.name,
-                             case when s.name = 'DateStyle' then '~~' else '=' end,
-                             case
-                                 -- The order of day and month matters for input only.
-                                 when s.name = 'DateStyle' then quote_literal('ISO%')
-                                 -- The shortest exact text; capture_plan tells servers apart.
-                                 when s.name = 'extra_float_digits' and current_setting('server_version_num')::int >= 120000
-                                 then 'any (array[''1'', ''2'', ''3''])'
-                                 else quote_literal(s.value)
-                             end), ' and ' order by s.nr),
+    select string_agg(
+               case
+                   -- The order of day and month, which is part of the setting, matters for input only.
+                   when s.name = 'DateStyle'
+                   then format('pg_catalog.current_setting(%L) operator(pg_catalog.~~) %L', s.name, 'ISO%')
+                   -- The shortest exact text; capture_plan tells servers apart.
+                   when s.name = 'extra_float_digits' and current_setting('server_version_num')::int >= 120000
+                   then format('pg_catalog.current_setting(%L) operator(pg_catalog.=) any (array[''1'', ''2'', ''3''])', s.name)
+                   else format('pg_catalog.current_setting(%L) operator(pg_catalog.=) %L', s.name, s.value)
+               end, ' and ' order by s.nr),
            format(E'v_settings := array[%s];\n%s',
                   string_agg(format('pg_catalog.current_setting(%L)', s.name), ', ' order by s.nr),
                   string_agg(format(E'v_changes := pg_catalog.set_config(%L, %L, true);\n', s.name, s.value), '' order by s.nr)),

@@ -45,9 +45,9 @@ begin
 ), changes as (
     select n.ev_extra1, n.columns, count(*) as rows, sum(count(*)) over (partition by n.ev_extra1) as all_rows
     from (select n.ev_extra1,
-                 -- Without literals: a=,b= E,c=NULL where id=
+                 -- Without literals: a=,b=E,c=NULL where id=
                  regexp_replace(split_part(regexp_replace(n.ev_data, ''''''[^'''']*'''''', '''', ''g''), '' where '', 1),
-                                ''=( E|NULL)?'', '''', ''g'') as columns
+                                ''= ?(E|NULL)?'', '''', ''g'') as columns
           from numbered n
           where n.ev_type = ''U'' and n.age <= 300 and n.ev_data is not null) n
     group by n.ev_extra1, n.columns

@@ -184,7 +184,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../sql/londiste/functions/londiste.provider_create_trigger.sql"),
     ),
     ("londiste.provider_adapt", include_str!("../../../sql/londiste/functions/londiste.provider_adapt.sql")),
-    ("londiste.provider_get_capture_list", include_str!("../../../sql/londiste/functions/londiste.provider_get_capture_list.sql")),
+    (
+        "londiste.provider_get_capture_list",
+        include_str!("../../../sql/londiste/functions/londiste.provider_get_capture_list.sql"),
+    ),
     ("londiste.provider_maintain", include_str!("../../../sql/londiste/functions/londiste.provider_maintain.sql")),
     (
         "londiste.provider_get_problems",

@@ -173,6 +173,7 @@ impl<'a> Trial<'a> {
             ));
         }
         capture(world, &table, captured);
+        adapt(world, &table, captured, plan.seed);
         let names: Vec<String> = table.captured().iter().map(|name| format!("{captured}.{name}")).collect();
         let apply = if plan.seed.is_multiple_of(2) { Apply::Row } else { Apply::Set };
         let replay = Replay::new(&r.provider, &r.subscriber, Settings { apply, ..SETTINGS }, &names.join(" "));
@@ -521,6 +522,24 @@ fn capture(world: &World, table: &Table, schema: &str) {
                 }
             }
         }
+    }
+}
+
+/// Has maintenance adapted the capture, rightly or wrongly: no guess about what is done to a table may change an event.
+#[track_caller]
+fn adapt(world: &World, table: &Table, schema: &str, seed: u64) {
+    let Capture::Generated(level, "sql") = table.capture else { return };
+    let typed = table.columns.get(usize::try_from(seed / 4).unwrap() % table.columns.len().max(1));
+    let typed = typed.map_or("n", |column| &column.name);
+    let (hot, empty) = [("n", "m"), ("n,m", typed), (typed, "m"), ("m", typed)][usize::try_from(seed % 4).unwrap()];
+    let update =
+        if level == "statement" && seed / 2 % 2 == 1 { "capture = 'auto', update_level = 'row', " } else { "" };
+    for name in table.captured() {
+        world.r.provider.sql(&format!(
+            "update londiste.capture set {update}hot_columns = '{{{hot}}}', empty_columns = '{{{empty}}}'
+             where table_name = '{schema}.{name}';
+             select londiste.provider_refresh_table('{QUEUE}', '{schema}.{name}')"
+        ));
     }
 }
 
