@@ -144,6 +144,7 @@ begin
             drop function if exists londiste.capture_function(londiste.capture, londiste.capture_shape, text, text, text);
             drop function if exists londiste.capture_body(londiste.capture, londiste.capture_shape, text, text, text);
             drop function if exists londiste.capture_event_source(londiste.capture, londiste.capture_shape, text, text);
+            drop function if exists londiste.capture_branch(londiste.capture, text, londiste.capture_shape, text, text);
         end if;
         drop function if exists londiste.capture_branch(londiste.capture, text, oid, oid, text, text);
         drop function if exists londiste.capture_walk(londiste.capture, text, oid, oid);

@@ -43,6 +43,15 @@ pub(super) async fn to_adapt(db: &Db) -> Result<Vec<String>> {
     Ok(rows(db, "list the queues of captured tables", QUEUES, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
+/// The queues with tables that were added within the last ten minutes and whose capture was not adapted yet.
+pub(super) async fn young_queues(db: &Db) -> Result<Vec<String>> {
+    const QUEUES: &str = "select distinct c.queue_name
+       from londiste.capture c join pgq.queue q on q.queue_name = c.queue_name
+      where c.capture = 'auto' and pg_catalog.to_jsonb(c) ->> 'adapted_at' is null
+        and c.captured_since > pg_catalog.now() - interval '10 minutes' order by 1";
+    Ok(rows(db, "look for tables that were added", QUEUES, &[]).await?.iter().map(|row| row.get(0)).collect())
+}
+
 /// Whether schema `londiste` is installed.
 pub(super) async fn is_installed(db: &Db) -> Result<bool> {
     const INSTALLED: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";

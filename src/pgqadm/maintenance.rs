@@ -29,6 +29,9 @@ const ROTATED: &str = "pgq.maint_rotate_tables_step2";
 const RETRY: &str = "pgq.maint_retry_events";
 const VACUUM: &str = "vacuum";
 
+/// How often the capture of tables that were just added is adapted: their writers should not wait for the next round.
+const ADAPT_DELAY: Duration = Duration::from_secs(10);
+
 /// The maintenance of one database.
 pub(super) struct Maintenance<'a> {
     settings: DatabaseSettings,
@@ -36,6 +39,8 @@ pub(super) struct Maintenance<'a> {
     session: Option<Db>,
     /// When the last whole round began.
     done_at: Option<Instant>,
+    /// When retry events were last moved, on their own or in a round.
+    retried_at: Option<Instant>,
     /// The number of captured tables when schema `londiste` was last there.
     captured: usize,
     reminders: Reminders,
@@ -49,7 +54,15 @@ struct Operation {
 
 impl<'a> Maintenance<'a> {
     pub(super) fn new(settings: DatabaseSettings, control: &'a Control) -> Maintenance<'a> {
-        Maintenance { settings, control, session: None, done_at: None, captured: 0, reminders: Reminders::default() }
+        Maintenance {
+            settings,
+            control,
+            session: None,
+            done_at: None,
+            retried_at: None,
+            captured: 0,
+            reminders: Reminders::default(),
+        }
     }
 
     /// Does all operations once, then warns and logs the duration. Returns early, without an error, when a stop is
@@ -112,6 +125,25 @@ impl<'a> Maintenance<'a> {
             }
             _ => call(db, "do the maintenance", operation).await.map(|_| ()),
         }
+    }
+
+    /// Adapts the capture of tables that were just added, once there are enough changes to tell how.
+    async fn adapt_young(&self, db: &Db) -> Result<()> {
+        for queue in captured_tables::young_queues(db).await? {
+            let adapt = Operation { function: captured_tables::ADAPT.to_owned(), arguments: vec![queue.clone()] };
+            let adapted = call(db, "adapt the capture", &adapt).await?;
+            if adapted.is_none_or(|count| count == "0") {
+                continue;
+            }
+            for (of, table) in captured_tables::to_maintain(db).await? {
+                if of == queue {
+                    let arguments = vec![of, table];
+                    let maintain = Operation { function: captured_tables::MAINTAIN.to_owned(), arguments };
+                    self.run(db, &maintain, &mut HashMap::new()).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Moves the retry events that are due back into their queues: in portions, each a transaction, until none is left.
@@ -244,12 +276,21 @@ impl Work for Maintenance<'_> {
             None => self.settings.open(self.control).await?,
         };
         let now = Instant::now();
-        let delay = self.settings.maint_delay;
-        if self.settings.retry_delay.is_none() || self.done_at.is_none_or(|at| now.duration_since(at) >= delay) {
+        let is_due = |at: Option<Instant>, delay: Duration| at.is_none_or(|at| now.duration_since(at) >= delay);
+        if is_due(self.done_at, self.settings.maint_delay) {
             self.round(&db).await?;
             self.done_at = Some(now);
+            self.retried_at = Some(now);
         } else {
-            self.retry(&db).await?;
+            if self.settings.retry_delay.is_some_and(|delay| is_due(self.retried_at, delay)) {
+                self.retry(&db).await?;
+                self.retried_at = Some(now);
+            }
+            match self.adapt_young(&db).await {
+                Err(error) if !is_local(&error) || self.control.abort().is_cancelled() => return Err(error),
+                Err(error) => debug!("{}", Report(&error)),
+                Ok(()) => (),
+            }
         }
         self.session = Some(db);
         Ok(Worked::Idle)
@@ -265,7 +306,7 @@ impl Work for Maintenance<'_> {
     }
 
     fn loop_delay(&self) -> Duration {
-        self.settings.retry_delay.map_or(self.settings.maint_delay, |delay| delay.min(self.settings.maint_delay))
+        self.settings.retry_delay.unwrap_or(ADAPT_DELAY).min(ADAPT_DELAY).min(self.settings.maint_delay)
     }
 
     fn name(&self) -> &str {

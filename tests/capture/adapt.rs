@@ -1,8 +1,10 @@
 //! Capture is adapted to what is done to a table: the level of updates (`--capture=auto`), the short way for columns that usually change,
 //! and what a connection's first statement looks at.
 
+use std::time::Duration;
+
 use super::{events, maintain, provider};
-use crate::support::{QUEUE, Replication};
+use crate::support::{QUEUE, Replication, wait_until, wait_within};
 
 const TABLE: &str = "create table t (id int primary key, n int, v text, seen timestamptz, gap int);
     insert into t select g, g, 'row ' || g, '2026-01-01' from generate_series(1, 30000) g; analyze t";
@@ -235,4 +237,25 @@ fn tables_v_tells_how_tables_are_captured() {
     );
     let refused = r.londiste.program(["provider", "refresh", "t", "--capture=none"]).status(2).run();
     assert!(refused.stderr.contains("it is auto, statement or row"), "{}", refused.stderr);
+}
+
+/// A table that was just added does not wait for a whole round of maintenance.
+#[test]
+fn the_ticker_adapts_a_new_table_soon() {
+    let mut r = provider("auto", TABLE, "t");
+    r.ticker.configure("maint_delay", "1000");
+    r.ticker.start();
+    wait_until("the first round is over", || {
+        let log = r.ticker.log();
+        if log.contains("maint_duration") { Ok(()) } else { Err(log) }
+    });
+    update_one_by_one(&r, "n = n + 1", 120);
+    wait_within(Duration::from_mins(2), "the capture is adapted", || {
+        let now = way(&r);
+        if now == ["row", "{n}"] { Ok(()) } else { Err(now) }
+    });
+    wait_until("the log says so", || {
+        let log = r.ticker.log();
+        if log.contains("Refreshed the capture of public.t") { Ok(()) } else { Err(log) }
+    });
 }

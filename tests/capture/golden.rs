@@ -113,7 +113,7 @@ fn branches_for_all_event_tables() {
 #[test]
 fn key_of_two_columns_and_types_that_look_at_settings() {
     let schema = "create type mood as enum ('sad', 'ok');
-create table t (region text, day date, mood mood, price float8, paid timestamptz, primary key (region, day))";
+create table t (region text, day date, mood mood, took interval, paid timestamptz, primary key (region, day))";
     check("two_keys", schema, "statement", "sql");
 }
 

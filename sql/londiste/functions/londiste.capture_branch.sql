@@ -1,17 +1,20 @@
 create or replace function londiste.capture_branch(
-    i_capture londiste.capture, i_event_table text, i_shape londiste.capture_shape, i_operation text, i_level text)
+    i_capture londiste.capture, i_event_table text, i_shape londiste.capture_shape, i_operation text, i_level text,
+    i_done text)
 returns text
 as $$
 -- ----------------------------------------------------------------------
--- Function: londiste.capture_branch(5)
+-- Function: londiste.capture_branch(6)
 --     Returns the PL/pgSQL statements with which a capture function inserts the events of one operation into one event table.
 -- Parameters:
 --     i_event_table - name of the event table
 --     i_operation   - i, u, d
 --     i_level       - statement or row
+--     i_done        - statements that end the function, for a branch within the branch
 -- ----------------------------------------------------------------------
 declare
     v_more text := londiste.capture_constants(i_capture.table_name);
+    v_fast record;
     v_insert text := londiste.capture_insert(i_event_table, londiste.capture_event_source(i_capture, i_shape, i_operation, i_level, v_more));
 begin
     if i_operation = 'u' and i_level = 'statement' then
@@ -24,7 +27,12 @@ begin
                           else v_insert || ';'
                       end);
     elsif i_operation = 'u' and i_capture.event_format = 'sql' then
-        return format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n%s;\nend if;\n',
+        select * into v_fast from londiste.capture_fast(i_capture, i_shape, 'old', 'new');
+        return case when v_fast.condition is null then ''
+                    else format(E'if %s then\n%s;\n%s\nend if;\n', v_fast.condition,
+                                londiste.capture_insert(i_event_table, format('values (%L, %s%s)', 'U', v_fast.data, v_more)), i_done)
+               end
+            || format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n%s;\nend if;\n',
                       londiste.capture_sql_changes('old', 'new', i_shape.all_columns), '',
                       londiste.capture_insert(i_event_table,
                           format('select %L, %s%s', 'U', londiste.capture_sql_update('v_changes', 'old', i_shape.key_columns), v_more)));

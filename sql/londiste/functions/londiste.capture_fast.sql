@@ -18,7 +18,7 @@ as $$
 declare
     v_key record;
 begin
-    if i_capture.event_format <> 'sql' or i_capture.hot_columns is null
+    if i_capture.event_format <> 'sql' or coalesce(cardinality(i_capture.hot_columns), 0) = 0
         or i_capture.hot_columns && array(select k.column_name from unnest(i_shape.key_columns) k)
         or cardinality(i_capture.hot_columns) + cardinality(i_shape.key_columns) > 90
         or (select count(*)

@@ -4,7 +4,7 @@ create or replace function londiste.capture_look(
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_look(4)
---     Returns what londiste.capture_ready can know with one query: a connection's first statement on each captured table pays for
+--     Returns what londiste.capture_current has to know, with one query: a connection's first statement on each captured table pays for
 --     it. Volatile, so that it sees the catalogs and the queue as they are now, even when an immutable function calls it.
 -- Parameters: i_queue - as for londiste.capture_ready
 -- Returns: both null when the schema pgq is another program's or is gone

@@ -23,7 +23,8 @@ declare
     v_empty text[];
     v_count int := 0;
 begin
-    if v_event_table is null then
+    -- A schema pgq of another owner may let this role write events only.
+    if to_regclass(v_event_table) is null or not has_table_privilege(to_regclass(v_event_table), 'select') then
         return 0;
     end if;
     for v_table in execute format(

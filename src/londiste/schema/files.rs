@@ -97,6 +97,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_truncate", include_str!("../../../sql/londiste/functions/londiste.capture_truncate.sql")),
     // Group: Capture: while a table is written to
     ("londiste.capture_ready", include_str!("../../../sql/londiste/functions/londiste.capture_ready.sql")),
+    ("londiste.capture_current", include_str!("../../../sql/londiste/functions/londiste.capture_current.sql")),
     ("londiste.capture_pins", include_str!("../../../sql/londiste/functions/londiste.capture_pins.sql")),
     ("londiste.capture_pin", include_str!("../../../sql/londiste/functions/londiste.capture_pin.sql")),
     ("londiste.capture_statement", include_str!("../../../sql/londiste/functions/londiste.capture_statement.sql")),

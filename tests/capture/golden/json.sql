@@ -24,7 +24,7 @@ declare
     v_none pg_catalog.int4;
 begin
 loop
-    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+    if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select '{"op":"DELETE","table":["public","t"],"pkey":["id"]}'::pg_catalog.text as ev_type, pg_catalog.format('{"id":%s,"v":%s}', case when o."id" is null then 'null' else o."id"::pg_catalog.text end, case when o."v" is null then 'null' else pg_catalog.to_json(pg_catalog.concat(o."v"))::pg_catalog.text end) as ev_data, pg_catalog.now(), 'public.t'
 from londiste_old o;
@@ -32,8 +32,8 @@ return v_none;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
-    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
-        v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
         continue;
     end if;
     v_before := londiste.capture_pin(null);
@@ -54,7 +54,7 @@ declare
     v_none pg_catalog.int4;
 begin
 loop
-    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+    if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select '{"op":"INSERT","table":["public","t"],"pkey":["id"]}'::pg_catalog.text as ev_type, pg_catalog.format('{"id":%s,"v":%s}', case when n."id" is null then 'null' else n."id"::pg_catalog.text end, case when n."v" is null then 'null' else pg_catalog.to_json(pg_catalog.concat(n."v"))::pg_catalog.text end) as ev_data, pg_catalog.now(), 'public.t'
 from londiste_new n;
@@ -62,8 +62,8 @@ return v_none;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
-    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
-        v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
         continue;
     end if;
     v_before := londiste.capture_pin(null);
@@ -100,7 +100,7 @@ declare
     v_none pg_catalog.int4;
 begin
 loop
-    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+    if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select e.ev_type, e.ev_data, pg_catalog.now(), 'public.t'
 from londiste_old o, londiste_new n
@@ -131,8 +131,8 @@ return v_none;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
-    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
-        v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
         continue;
     end if;
     v_before := londiste.capture_pin(null);

@@ -24,7 +24,7 @@ declare
     v_none pg_catalog.int4;
 begin
 loop
-    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+    if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select 'D'::pg_catalog.text as ev_type, pg_catalog.format('id=%L', o."id") as ev_data, pg_catalog.now(), 'public.t'
 from londiste_old o;
@@ -32,8 +32,8 @@ return v_none;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
-    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
-        v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
         continue;
     end if;
     v_before := londiste.capture_pin(null);
@@ -54,7 +54,7 @@ declare
     v_none pg_catalog.int4;
 begin
 loop
-    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+    if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(id,v) values (%L,%L)', n."id", n."v") as ev_data, pg_catalog.now(), 'public.t'
 from londiste_new n;
@@ -62,8 +62,8 @@ return v_none;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
-    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
-        v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
         continue;
     end if;
     v_before := londiste.capture_pin(null);
@@ -106,7 +106,7 @@ declare
     v_size pg_catalog.int4;
 begin
 loop
-    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) then
+    if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select 'U'::pg_catalog.text as ev_type, pg_catalog.format('%s where id=%L', pg_catalog.substr(x.londiste_changes, 2), x."id") as ev_data, pg_catalog.now(), 'public.t'
 from (
@@ -154,8 +154,8 @@ return v_none;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
-    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
-        v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
         continue;
     end if;
     v_before := londiste.capture_pin(null);

@@ -1,7 +1,7 @@
 -- Written by UPDATE_GOLDEN=1 tests/run.sh capture::golden
 -- capture statement, event format sql
 create type mood as enum ('sad', 'ok');
-create table t (region text, day date, mood mood, price float8, paid timestamptz, primary key (region, day));
+create table t (region text, day date, mood mood, took interval, paid timestamptz, primary key (region, day));
 
 -- t, enabled O
 CREATE TRIGGER "db1-londiste-queue_logger_d" AFTER DELETE ON public.t REFERENCING OLD TABLE AS londiste_old FOR EACH STATEMENT EXECUTE PROCEDURE londiste.capture_1_d();
@@ -25,7 +25,7 @@ declare
     v_none pg_catalog.int4;
 begin
 loop
-    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) and pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC' and pg_catalog.current_setting('extra_float_digits') operator(pg_catalog.=) any (array['1', '2', '3']) then
+    if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) and pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('IntervalStyle') operator(pg_catalog.=) 'postgres' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC' then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select 'D'::pg_catalog.text as ev_type, pg_catalog.format('region=%L and "day"=%L', o."region", o."day") as ev_data, pg_catalog.now(), 'public.t'
 from londiste_old o;
@@ -36,14 +36,14 @@ exit;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
-    elsif v_settings is null and not (pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC' and pg_catalog.current_setting('extra_float_digits') operator(pg_catalog.=) any (array['1', '2', '3'])) then
-v_settings := array[pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('extra_float_digits')];
+    elsif v_settings is null and not (pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('IntervalStyle') operator(pg_catalog.=) 'postgres' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC') then
+v_settings := array[pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('TimeZone')];
 v_changes := pg_catalog.set_config('DateStyle', 'ISO, YMD', true);
+v_changes := pg_catalog.set_config('IntervalStyle', 'postgres', true);
 v_changes := pg_catalog.set_config('TimeZone', 'UTC', true);
-v_changes := pg_catalog.set_config('extra_float_digits', '3', true);
         continue;
-    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
-        v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
         continue;
     end if;
     v_before := londiste.capture_pin(null);
@@ -52,8 +52,8 @@ v_changes := pg_catalog.set_config('extra_float_digits', '3', true);
     exit;
 end loop;
 v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
-v_changes := pg_catalog.set_config('TimeZone', v_settings[2], true);
-v_changes := pg_catalog.set_config('extra_float_digits', v_settings[3], true);
+v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
+v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
 return null;
 end;
 
@@ -67,9 +67,9 @@ declare
     v_none pg_catalog.int4;
 begin
 loop
-    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) and pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC' and pg_catalog.current_setting('extra_float_digits') operator(pg_catalog.=) any (array['1', '2', '3']) then
+    if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) and pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('IntervalStyle') operator(pg_catalog.=) 'postgres' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC' then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
-select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(region,"day",mood,price,paid) values (%L,%L,%L,%L,%L)', n."region", n."day", n."mood", n."price", n."paid") as ev_data, pg_catalog.now(), 'public.t'
+select 'I'::pg_catalog.text as ev_type, pg_catalog.format('(region,"day",mood,took,paid) values (%L,%L,%L,%L,%L)', n."region", n."day", n."mood", n."took", n."paid") as ev_data, pg_catalog.now(), 'public.t'
 from londiste_new n;
 if v_settings is null then
 return v_none;
@@ -78,14 +78,14 @@ exit;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
-    elsif v_settings is null and not (pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC' and pg_catalog.current_setting('extra_float_digits') operator(pg_catalog.=) any (array['1', '2', '3'])) then
-v_settings := array[pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('extra_float_digits')];
+    elsif v_settings is null and not (pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('IntervalStyle') operator(pg_catalog.=) 'postgres' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC') then
+v_settings := array[pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('TimeZone')];
 v_changes := pg_catalog.set_config('DateStyle', 'ISO, YMD', true);
+v_changes := pg_catalog.set_config('IntervalStyle', 'postgres', true);
 v_changes := pg_catalog.set_config('TimeZone', 'UTC', true);
-v_changes := pg_catalog.set_config('extra_float_digits', '3', true);
         continue;
-    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
-        v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
         continue;
     end if;
     v_before := londiste.capture_pin(null);
@@ -94,12 +94,12 @@ v_changes := pg_catalog.set_config('extra_float_digits', '3', true);
     exit;
 end loop;
 v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
-v_changes := pg_catalog.set_config('TimeZone', v_settings[2], true);
-v_changes := pg_catalog.set_config('extra_float_digits', v_settings[3], true);
+v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
+v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
 return null;
 end;
 
--- function londiste.capture_1_t(): security definer, settings: DateStyle=ISO, YMD; TimeZone=UTC; extra_float_digits=3; row_security=off
+-- function londiste.capture_1_t(): security definer, settings: DateStyle=ISO, YMD; TimeZone=UTC; IntervalStyle=postgres; row_security=off
 -- Generated by londiste.capture_function.
 declare
     v_changes pg_catalog.text;
@@ -131,11 +131,11 @@ declare
     v_size pg_catalog.int4;
 begin
 loop
-    if (londiste.capture_ready(0, 't', 't', 'pgq.event_1', '{pgq.event_1,pgq.event_1_0,pgq.event_1_id_seq}', 1, null, '(hash of the plan)', '(hash of the plan)') or v_table operator(pg_catalog.=) 0) and pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC' and pg_catalog.current_setting('extra_float_digits') operator(pg_catalog.=) any (array['1', '2', '3']) then
+    if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) and pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('IntervalStyle') operator(pg_catalog.=) 'postgres' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC' then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select 'U'::pg_catalog.text as ev_type, pg_catalog.format('%s where region=%L and "day"=%L', pg_catalog.substr(x.londiste_changes, 2), x."region", x."day") as ev_data, pg_catalog.now(), 'public.t'
 from (
-    select pg_catalog.concat(case when o."region" operator(pg_catalog.=) n."region" then null else pg_catalog.format(',region=%L', n."region") end, case when o."day" operator(pg_catalog.=) n."day" then null else pg_catalog.format(',"day"=%L', n."day") end, case when coalesce(o."mood" operator(pg_catalog.=) n."mood", o."mood" is null and n."mood" is null) then null else pg_catalog.format(',mood=%L', n."mood") end, case when row(o."price")::pg_catalog.record operator(pg_catalog.*=) row(n."price")::pg_catalog.record then null else pg_catalog.format(',price=%L', n."price") end, case when coalesce(o."paid" operator(pg_catalog.=) n."paid", o."paid" is null and n."paid" is null) then null else pg_catalog.format(',paid=%L', n."paid") end) as londiste_changes, o."region", o."day"
+    select pg_catalog.concat(case when o."region" operator(pg_catalog.=) n."region" then null else pg_catalog.format(',region=%L', n."region") end, case when o."day" operator(pg_catalog.=) n."day" then null else pg_catalog.format(',"day"=%L', n."day") end, case when coalesce(o."mood" operator(pg_catalog.=) n."mood", o."mood" is null and n."mood" is null) then null else pg_catalog.format(',mood=%L', n."mood") end, case when row(o."took")::pg_catalog.record operator(pg_catalog.*=) row(n."took")::pg_catalog.record then null else pg_catalog.format(',took=%L', n."took") end, case when coalesce(o."paid" operator(pg_catalog.=) n."paid", o."paid" is null and n."paid" is null) then null else pg_catalog.format(',paid=%L', n."paid") end) as londiste_changes, o."region", o."day"
     from londiste_old o, londiste_new n
     where not exists (select from londiste_new offset 1) offset 0
 ) x
@@ -146,7 +146,7 @@ v_size := 0;
 open v_rows for select * from londiste_new;
 for v_old in select * from londiste_old loop
     fetch v_rows into v_new;
-    v_changes := pg_catalog.concat(case when v_old."region" operator(pg_catalog.=) v_new."region" then null else pg_catalog.format(',region=%L', v_new."region") end, case when v_old."day" operator(pg_catalog.=) v_new."day" then null else pg_catalog.format(',"day"=%L', v_new."day") end, case when coalesce(v_old."mood" operator(pg_catalog.=) v_new."mood", v_old."mood" is null and v_new."mood" is null) then null else pg_catalog.format(',mood=%L', v_new."mood") end, case when row(v_old."price")::pg_catalog.record operator(pg_catalog.*=) row(v_new."price")::pg_catalog.record then null else pg_catalog.format(',price=%L', v_new."price") end, case when coalesce(v_old."paid" operator(pg_catalog.=) v_new."paid", v_old."paid" is null and v_new."paid" is null) then null else pg_catalog.format(',paid=%L', v_new."paid") end);
+    v_changes := pg_catalog.concat(case when v_old."region" operator(pg_catalog.=) v_new."region" then null else pg_catalog.format(',region=%L', v_new."region") end, case when v_old."day" operator(pg_catalog.=) v_new."day" then null else pg_catalog.format(',"day"=%L', v_new."day") end, case when coalesce(v_old."mood" operator(pg_catalog.=) v_new."mood", v_old."mood" is null and v_new."mood" is null) then null else pg_catalog.format(',mood=%L', v_new."mood") end, case when row(v_old."took")::pg_catalog.record operator(pg_catalog.*=) row(v_new."took")::pg_catalog.record then null else pg_catalog.format(',took=%L', v_new."took") end, case when coalesce(v_old."paid" operator(pg_catalog.=) v_new."paid", v_old."paid" is null and v_new."paid" is null) then null else pg_catalog.format(',paid=%L', v_new."paid") end);
     if v_changes operator(pg_catalog.<>) '' then
         v_changes := pg_catalog.format('%s where region=%L and "day"=%L', pg_catalog.substr(v_changes, 2), v_old."region", v_old."day");
     else
@@ -182,14 +182,14 @@ exit;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
-    elsif v_settings is null and not (pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC' and pg_catalog.current_setting('extra_float_digits') operator(pg_catalog.=) any (array['1', '2', '3'])) then
-v_settings := array[pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('extra_float_digits')];
+    elsif v_settings is null and not (pg_catalog.current_setting('DateStyle') operator(pg_catalog.~~) 'ISO%' and pg_catalog.current_setting('IntervalStyle') operator(pg_catalog.=) 'postgres' and pg_catalog.current_setting('TimeZone') operator(pg_catalog.=) 'UTC') then
+v_settings := array[pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('TimeZone')];
 v_changes := pg_catalog.set_config('DateStyle', 'ISO, YMD', true);
+v_changes := pg_catalog.set_config('IntervalStyle', 'postgres', true);
 v_changes := pg_catalog.set_config('TimeZone', 'UTC', true);
-v_changes := pg_catalog.set_config('extra_float_digits', '3', true);
         continue;
-    elsif londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 and v_table is null then
-        v_table := (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1);
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
         continue;
     end if;
     v_before := londiste.capture_pin(null);
@@ -198,7 +198,7 @@ v_changes := pg_catalog.set_config('extra_float_digits', '3', true);
     exit;
 end loop;
 v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
-v_changes := pg_catalog.set_config('TimeZone', v_settings[2], true);
-v_changes := pg_catalog.set_config('extra_float_digits', v_settings[3], true);
+v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
+v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
 return null;
 end;
