@@ -252,7 +252,7 @@ fn the_ticker_adapts_a_new_table_soon() {
     update_one_by_one(&r, "n = n + 1", 120);
     wait_within(Duration::from_mins(2), "the capture is adapted", || {
         let now = way(&r);
-        if now == ["row", "{n}"] { Ok(()) } else { Err(now) }
+        if now == ["row", "{n}"] { Ok(()) } else { Err(now.join(" ")) }
     });
     wait_until("the log says so", || {
         let log = r.ticker.log();
