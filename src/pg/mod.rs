@@ -12,6 +12,7 @@ pub mod conninfo;
 mod db;
 mod failure;
 pub mod install;
+mod kept;
 mod login_guard;
 pub mod name;
 mod pinned;

@@ -134,7 +134,7 @@ fn statements_of_a_batch(servers: [&Cluster; 2], count: usize) -> [usize; 2] {
             let now = statements(&r, servers);
             *sent = [now[0].len(), now[1].len()];
             let at = |part: &str| now[0].iter().rposition(|statement| statement.contains(part));
-            let is_over = at("rlondiste_wait") > at("pgq.finish_batch");
+            let is_over = at("b.has_all_events") > at("pgq.finish_batch");
             if is_over { Ok(()) } else { Err(now[0].last().map_or("nothing", String::as_str).to_owned()) }
         });
     }

@@ -8,6 +8,7 @@ mod lost_changes;
 mod main_loop;
 mod mirror;
 mod park;
+mod quick;
 mod sequences;
 mod sessions;
 mod table_sets;
