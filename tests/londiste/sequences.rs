@@ -93,7 +93,7 @@ fn a_sequence_that_is_dropped_or_altered_before_it_is_set_is_reported_without_an
 }
 
 /// What replay has sent to the servers, by their logs.
-fn statements(r: &Replication, servers: [&Cluster; 2]) -> [Vec<String>; 2] {
+pub(super) fn statements(r: &Replication, servers: [&Cluster; 2]) -> [Vec<String>; 2] {
     let of = |database: &str, server: &Cluster| {
         let session = format!(" {database} {} LOG:  ", r.londiste.name());
         let log = server.log();
