@@ -183,7 +183,8 @@ impl Db {
         if self.is_pooled() {
             return self.query(action, sql, params).await;
         }
-        let Some(kept) = self.kept.find(client, &sql, params).await.map_err(|e| self.failed(action, e))? else {
+        let types = || params.iter().map(|(_, ty)| ty.clone()).collect();
+        let Some(kept) = self.kept.find(client, &sql, types).await.map_err(|e| self.failed(action, e))? else {
             return self.query(action, sql, params).await;
         };
         let values: Vec<_> = params.iter().map(|(value, _)| *value).collect();
@@ -232,20 +233,6 @@ impl Db {
     pub async fn simple_query(&self, action: &'static str, sql: impl Into<Sql>) -> Result<Vec<SimpleQueryMessage>> {
         let sql = sql.into();
         self.pinned(self.session.client.simple_query(sql.as_str())).await.map_err(|e| self.failed(action, e))
-    }
-
-    /// Makes the session one that only looks: it cannot change anything, and each statement may run for `limit` and wait for a
-    /// lock for a quarter of it. Does nothing behind a pooler, where a setting would stay for other clients.
-    pub(crate) async fn only_look(&self, limit: Duration) -> Result<()> {
-        if self.is_pooled() {
-            return Ok(());
-        }
-        let settings = sql!(
-            "set default_transaction_read_only = on; set statement_timeout = {limit}; set lock_timeout = {wait}",
-            limit = limit.as_millis(),
-            wait = limit.as_millis() / 4
-        );
-        self.batch_alone("limit the session", settings).await
     }
 
     /// Waits for the beginning of a COPY, and remembers when nobody waits for it any more.
@@ -342,13 +329,6 @@ impl Db {
     fn users_path(&self) -> Sql {
         let path = Sql::literal(&self.session.pins.users_path);
         sql!("select pg_catalog.set_config('search_path', {path}, true)", path = path)
-    }
-
-    /// Limits how long each statement of the open transaction waits for each lock; `None` waits for ever. A statement that
-    /// would wait longer fails with SQLSTATE 55P03. Holds until the transaction ends.
-    pub(crate) async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
-        let millis = timeout.map_or(0, |t| t.as_millis().max(1));
-        self.batch("limit the wait for locks", sql!("set local lock_timeout = {millis}", millis = millis)).await
     }
 
     /// The next notification, or `None` when the session has ended. Cancel-safe.

@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 
-use super::db::Param;
 use super::sql::Sql;
 
 /// The statements of one session, by their text. Their number is that of the places in the program that keep one.
@@ -23,12 +22,12 @@ enum Kept {
 }
 
 impl KeptStatements {
-    /// The prepared statement; `None` at its first run. Prepares it at the second.
+    /// The prepared statement; `None` at its first run. Prepares it at the second. `types` are those of the parameters.
     pub(super) async fn find(
         &self,
         client: &Client,
         sql: &Sql,
-        params: &[Param<'_>],
+        types: impl FnOnce() -> Vec<Type>,
     ) -> Result<Option<Statement>, tokio_postgres::Error> {
         let known = self.lock().get(sql.as_str()).cloned();
         match known {
@@ -39,8 +38,7 @@ impl KeptStatements {
                 return Ok(None);
             }
         }
-        let types: Vec<Type> = params.iter().map(|(_, ty)| ty.clone()).collect();
-        let statement = client.prepare_typed(sql.as_str(), &types).await?;
+        let statement = client.prepare_typed(sql.as_str(), &types()).await?;
         self.lock().insert(sql.as_str().to_owned(), Kept::Prepared(statement.clone()));
         Ok(Some(statement))
     }

@@ -13,6 +13,7 @@ mod db;
 mod failure;
 pub mod install;
 mod kept;
+mod limits;
 mod login_guard;
 pub mod name;
 mod pinned;

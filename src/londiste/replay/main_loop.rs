@@ -2,12 +2,11 @@
 //! when there is none. [`super::super::batch`] has the protocol, and what happens when the process ends at each of its
 //! steps.
 
-use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::apply::{Applied, Applier, Filter, Settings, is_unknown_type};
+use super::super::apply::{Applied, Applier, Settings, is_unknown_type};
 use super::super::batch::{self, BatchExtras, Pace, Processed, Reader, Turn, Wanted};
 use super::super::context::Job;
 use super::super::copy::{Copies, Goal, copy_void_again};
@@ -17,17 +16,17 @@ use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{conditions, emptied};
 use super::capture_watch::CaptureWatch;
 use super::demand::Demand;
-use super::quick::Quick;
+use super::filters::filters;
 use super::sequences::{self, Sequences};
 use super::sessions::Sessions;
-use super::tally::Tally;
+use super::tally::{Tally, stats};
 use super::tidy::Tidy;
 use super::{mirror, table_sets};
 use crate::config;
 use crate::error::{Error, Reaction, Report, Result};
 use crate::failpoint::failpoint;
-use crate::job::{self, Control, Health, Output, Stats, Work, Worked};
-use crate::pg::{Db, FqName, Sql};
+use crate::job::{self, Control, Health, Output, Work, Worked};
+use crate::pg::{Db, Sql};
 use crate::pgq::consumer::{Consumer, Join};
 use crate::pgq::{Batch, failed_queue};
 
@@ -61,6 +60,17 @@ pub(super) enum Gate {
     Open,
     /// A state was changed, or a copy is waited for: replay reads the states again first.
     Shut,
+}
+
+/// What came of a try of the short way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quick {
+    /// A batch was applied. It is not finished on the provider yet.
+    Applied,
+    /// There is no batch.
+    NoBatch,
+    /// The long way is to be taken; a batch may be open.
+    TakeLongWay,
 }
 
 pub(super) struct Replay {
@@ -125,7 +135,7 @@ impl Replay {
     async fn turn(&mut self, sessions: &mut Sessions) -> Result<Worked> {
         let mut changes = self.changes.listener();
         if self.may_be_quick && Instant::now() < self.look_for_unused_at && !self.tidy.is_due() {
-            match self.quick_turn(sessions).await? {
+            match Box::pin(self.quick_turn(sessions)).await? {
                 Quick::Applied => return Ok(Worked::Again),
                 Quick::NoBatch => {
                     self.wait(sessions, &mut changes).await?;
@@ -418,23 +428,6 @@ impl Work for Replay {
     }
 }
 
-/// The log line of a batch, with the numbers in SkyTools' order; `None` for a batch that had been applied before.
-fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
-    let mut stats = Stats::default();
-    stats.add("count", applied.map_or(0, |a| a.count));
-    if let Some(applied) = applied {
-        stats.add("ignored", applied.ignored);
-    }
-    stats.set_duration("duration", duration);
-    let unknown = applied.map_or(0, |a| a.unknown.count());
-    for (name, number) in [("failed-events", unknown), ("missing-rows", applied.map_or(0, |a| a.missing_rows))] {
-        if number > 0 {
-            stats.add(name, number);
-        }
-    }
-    stats
-}
-
 /// Puts events of unknown types into the provider's failed queue, if its PgQ has one. Commits there at once; safe to
 /// repeat.
 async fn put_aside(sessions: &Sessions, batch: &Batch, events_sql: &Sql, applied: &Applied) -> Result<()> {
@@ -446,14 +439,4 @@ async fn put_aside(sessions: &Sessions, batch: &Batch, events_sql: &Sql, applied
         }
     }
     Ok(())
-}
-
-/// Which events replay applies: those of tables that are `ok`, less the events that the snapshot of the table's copy
-/// shows.
-pub(super) fn filters(tables: &[SubscribedTable]) -> HashMap<FqName, Filter> {
-    tables
-        .iter()
-        .filter(|t| t.state == TableState::Ok)
-        .map(|t| (t.name.clone(), t.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn)))
-        .collect()
 }

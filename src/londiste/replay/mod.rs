@@ -3,6 +3,7 @@
 mod attach;
 mod capture_watch;
 mod demand;
+mod filters;
 mod hand_over;
 mod lost_changes;
 mod main_loop;

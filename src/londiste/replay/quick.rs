@@ -23,24 +23,14 @@ use super::super::state::skips::{self, Skip};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{emptied, sequences as subscribed};
-use super::main_loop::{Replay, filters};
+use super::filters::filters;
+use super::main_loop::{Quick, Replay};
 use super::sequences;
 use super::sessions::Sessions;
 use crate::error::Result;
 use crate::failpoint::failpoint;
 use crate::pg::{Db, FqName};
 use crate::pgq::small_batch::{Opened, Request};
-
-/// What came of a try of the short way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Quick {
-    /// A batch was applied. It is not finished on the provider yet.
-    Applied,
-    /// There is no batch.
-    NoBatch,
-    /// The long way is to be taken; a batch may be open.
-    TakeLongWay,
-}
 
 /// What the subscriber tells.
 struct Known {
