@@ -36,8 +36,10 @@ fn a_small_batch_takes_one_call_on_the_provider_and_two_messages_on_the_subscrib
     let servers = ["short-provider", "short-subscriber"].map(|name| Cluster::builder().name(name).start());
     let servers = [&servers[0], &servers[1]];
     let r = settled(Replication::between(servers[0], servers[1]));
+    // The first batch takes the long way, which finishes it before the next look. The second one is finished by that look.
     batch(&r, "insert into t values (1, 1)");
-    for id in 2..5 {
+    batch(&r, "insert into t values (2, 2)");
+    for id in 3..6 {
         let before = statements(&r, servers);
         batch(
             &r,
