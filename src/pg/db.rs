@@ -12,6 +12,7 @@ use tokio_postgres::{CopyInSink, CopyOutStream, Notification, Row, SimpleQueryMe
 
 use super::connect;
 use super::conninfo::{ClientSettings, Conninfo};
+use super::kept::KeptStatements;
 use super::pinned::{self, Scope};
 use super::session::Session;
 use super::sql::{Sql, sql};
@@ -78,6 +79,7 @@ pub struct Db {
     own_transaction: Mutex<()>,
     /// Whether a COPY behind a pooler was given up while its statement was being prepared: see [`FORGET_COPY`].
     copy_given_up: AtomicBool,
+    kept: KeptStatements,
 }
 
 impl Db {
@@ -103,6 +105,7 @@ impl Db {
             in_transaction: AtomicBool::new(false),
             own_transaction: Mutex::new(()),
             copy_given_up: AtomicBool::new(false),
+            kept: KeptStatements::default(),
         })
     }
 
@@ -167,6 +170,31 @@ impl Db {
         self.pinned(self.session.client.query_typed(sql.as_str(), params)).await.map_err(|e| self.failed(action, e))
     }
 
+    /// Runs one statement and returns its rows, as [`Db::query`], for statements that a session runs again and again: the server
+    /// parses and plans them once. Behind a pooler, where a server connection serves other clients too, they are not kept.
+    pub(crate) async fn query_kept(
+        &self,
+        action: &'static str,
+        sql: impl Into<Sql>,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>> {
+        let sql = sql.into();
+        let client = &self.session.client;
+        if self.is_pooled() {
+            return self.query(action, sql, params).await;
+        }
+        let types = || params.iter().map(|(_, ty)| ty.clone()).collect();
+        let Some(kept) = self.kept.find(client, &sql, types).await.map_err(|e| self.failed(action, e))? else {
+            return self.query(action, sql, params).await;
+        };
+        let values: Vec<_> = params.iter().map(|(value, _)| *value).collect();
+        client.query(&kept, &values).await.map_err(|e| {
+            // The result of the statement may have other columns than when it was prepared.
+            self.kept.forget(&sql);
+            self.failed(action, e)
+        })
+    }
+
     /// Runs one statement and returns its first row; no row is an [`Error::Data`].
     pub async fn query_one(&self, action: &'static str, sql: impl Into<Sql>, params: &[Param<'_>]) -> Result<Row> {
         self.query_opt(action, sql, params).await?.ok_or_else(|| self.unexpected(action, "the server returned no row"))
@@ -205,20 +233,6 @@ impl Db {
     pub async fn simple_query(&self, action: &'static str, sql: impl Into<Sql>) -> Result<Vec<SimpleQueryMessage>> {
         let sql = sql.into();
         self.pinned(self.session.client.simple_query(sql.as_str())).await.map_err(|e| self.failed(action, e))
-    }
-
-    /// Makes the session one that only looks: it cannot change anything, and each statement may run for `limit` and wait for a
-    /// lock for a quarter of it. Does nothing behind a pooler, where a setting would stay for other clients.
-    pub(crate) async fn only_look(&self, limit: Duration) -> Result<()> {
-        if self.is_pooled() {
-            return Ok(());
-        }
-        let settings = sql!(
-            "set default_transaction_read_only = on; set statement_timeout = {limit}; set lock_timeout = {wait}",
-            limit = limit.as_millis(),
-            wait = limit.as_millis() / 4
-        );
-        self.batch_alone("limit the session", settings).await
     }
 
     /// Waits for the beginning of a COPY, and remembers when nobody waits for it any more.
@@ -264,21 +278,35 @@ impl Db {
     /// One session has one transaction at a time; the caller sees to that.
     pub async fn begin(&self, action: &'static str, begin: impl Into<Sql>) -> Result<Tx<'_>> {
         let begin = begin.into();
-        let begin = match &self.session.pins.scope {
-            Scope::Session => begin.as_str().to_owned(),
+        let (tx, _) = self.begin_with(action, begin.as_str()).await?;
+        Ok(tx)
+    }
+
+    /// [`Db::begin`], with the answers of the server to the statements. Unless another task has a transaction open, the message is
+    /// sent when the future is first polled: what is polled after it comes behind it.
+    pub(crate) async fn begin_with(
+        &self,
+        action: &'static str,
+        statements: &str,
+    ) -> Result<(Tx<'_>, Vec<SimpleQueryMessage>)> {
+        let statements = match &self.session.pins.scope {
+            Scope::Session => statements.to_owned(),
             Scope::Transaction(pins) => {
-                let (begin, rest) = begin.as_str().split_once(';').unwrap_or((begin.as_str(), ""));
+                let (begin, rest) = statements.split_once(';').unwrap_or((statements, ""));
                 let begin = if begin.trim() == "begin" { BEGIN } else { begin };
                 [begin, pins, rest].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("; ")
             }
         };
-        // A statement that has a transaction of its own ends first.
-        let _alone = self.own_transaction.lock().await;
+        // A statement that has a transaction of its own ends first. The runtime may let `lock` wait for a turn though it is free.
+        let _alone = match self.own_transaction.try_lock() {
+            Ok(free) => free,
+            Err(_) => self.own_transaction.lock().await,
+        };
         // When the future is dropped, or fails half-way, the transaction is rolled back.
         self.in_transaction.store(true, Ordering::Relaxed);
         let tx = Tx { open: OpenTransaction { db: self, is_open: true } };
-        self.session.client.batch_execute(&begin).await.map_err(|e| self.failed(action, e))?;
-        Ok(tx)
+        let answers = self.session.client.simple_query(&statements).await.map_err(|e| self.failed(action, e))?;
+        Ok((tx, answers))
     }
 
     /// Does work within the open transaction with the `search_path` of role and database, for statements that may call
@@ -292,17 +320,15 @@ impl Db {
         Ok(done)
     }
 
+    /// The text of a message with `statements` that run as in [`Db::with_users_path`]; those of `first` run before.
+    pub(crate) fn in_users_path(&self, first: &str, statements: &str) -> String {
+        format!("{first}{}; {statements}{}", self.users_path().as_str(), pinned::PATH)
+    }
+
     /// The statement that sets the `search_path` of role and database until the transaction ends.
     fn users_path(&self) -> Sql {
         let path = Sql::literal(&self.session.pins.users_path);
         sql!("select pg_catalog.set_config('search_path', {path}, true)", path = path)
-    }
-
-    /// Limits how long each statement of the open transaction waits for each lock; `None` waits for ever. A statement that
-    /// would wait longer fails with SQLSTATE 55P03. Holds until the transaction ends.
-    pub(crate) async fn limit_lock_wait(&self, timeout: Option<Duration>) -> Result<()> {
-        let millis = timeout.map_or(0, |t| t.as_millis().max(1));
-        self.batch("limit the wait for locks", sql!("set local lock_timeout = {millis}", millis = millis)).await
     }
 
     /// The next notification, or `None` when the session has ended. Cancel-safe.

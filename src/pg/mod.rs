@@ -12,6 +12,8 @@ pub mod conninfo;
 mod db;
 mod failure;
 pub mod install;
+mod kept;
+mod limits;
 mod login_guard;
 pub mod name;
 mod pinned;

@@ -13,6 +13,11 @@ use super::sql::Sql;
 pub(crate) struct RawText(Vec<u8>);
 
 impl RawText {
+    /// The text as it came.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The text, if it is UTF-8.
     pub(crate) fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()

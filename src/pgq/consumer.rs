@@ -31,6 +31,8 @@ pub(crate) struct Abilities {
     pub(crate) register_at: bool,
     /// `tick_new_events` exists (rlondiste): a ticker may listen for consumers that wait.
     pub(crate) ticks_on_demand: bool,
+    /// `next_batch_events` exists (rlondiste): small batches take one call.
+    pub(crate) batches_with_events: bool,
 }
 
 impl Abilities {
@@ -42,7 +44,9 @@ impl Abilities {
                 "select to_regprocedure('pgq.next_batch_custom(text,text,interval,integer,interval)') is not null,
                         to_regprocedure('pgq.event_failed(bigint,bigint,text)') is not null,
                         to_regprocedure('pgq.register_consumer_at(text,text,bigint)') is not null,
-                        to_regprocedure('pgq.tick_new_events(text)') is not null",
+                        to_regprocedure('pgq.tick_new_events(text)') is not null,
+                        to_regprocedure(
+                            'pgq.next_batch_events(text,text,bigint,bigint,bigint,integer,integer,boolean)') is not null",
                 &[],
             )
             .await?;
@@ -51,6 +55,7 @@ impl Abilities {
             failed_queue: row.get(1),
             register_at: row.get(2),
             ticks_on_demand: row.get(3),
+            batches_with_events: row.get(4),
         })
     }
 }

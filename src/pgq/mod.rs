@@ -12,6 +12,7 @@ pub(crate) mod printable;
 mod reserved;
 pub(crate) mod rights;
 pub mod schema;
+pub(crate) mod small_batch;
 pub mod snapshot;
 pub mod unreadable;
 pub mod urlenc;

@@ -83,6 +83,7 @@ pub const FILES: &[(&str, &str)] = &[
     sql!("functions/pgq.get_batch_events.sql"),
     sql!("functions/pgq.get_batch_cursor.sql"),
     sql!("functions/pgq.finish_batch.sql"),
+    sql!("functions/pgq.next_batch_events.sql"),
 
     // Group: Events that a consumer puts aside
     sql!("functions/pgq._find_batch_event.sql"),

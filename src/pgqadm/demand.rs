@@ -1,8 +1,8 @@
 //! Consumers that wait for events. They say so on [`CHANNEL`] when they have read everything, and get a tick as soon as there are
 //! new events, without waiting for `ticker_max_lag`. Writers have no part in it.
 //!
-//! While events come, the sequences of queues whose consumers wait are read each [`LOOK`]; after [`WATCH`] of silence only at
-//! each check of all queues. A sequence that has moved calls for a tick at once. The commit of a transaction that was open at
+//! While events come, the sequences of queues whose consumers wait are read each [`SOON`], after [`LIVELY`] of silence each
+//! [`LOOK`], and after [`WATCH`] only at each check of all queues. A sequence that has moved calls for a tick at once. The commit of a transaction that was open at
 //! the last tick does not move it: so the server is asked too, after [`GAP`], and then in growing pauses.
 //!
 //! A tick meets the demand: each waiting consumer gets it, and asks again when it has read it. One that has died makes at most
@@ -14,7 +14,13 @@ use std::time::{Duration, Instant};
 pub(super) const CHANNEL: &str = "rlondiste_wait";
 
 /// The time between two looks at the event sequences.
-pub(super) const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The same while events come: half of it is what a change waits for its tick.
+const SOON: Duration = Duration::from_millis(5);
+
+/// How long after the last event the ticker looks each [`SOON`].
+const LIVELY: Duration = Duration::from_secs(1);
 
 /// The least time between two ticks on demand. Each tick is a row in `pgq.tick` until the queue has rotated past it: under a load that
 /// never ends these are 50 a second.
@@ -69,9 +75,15 @@ impl Demand {
         self.is_waited_for && self.ask.is_some_and(|(at, _)| at <= now)
     }
 
-    /// Whether to look each [`LOOK`].
+    /// The time until the next look; `None` when to look only at each check.
+    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+        let silence = now.saturating_duration_since(self.moved_at.filter(|_| self.is_waited_for)?);
+        (silence < WATCH).then_some(if silence < LIVELY { SOON } else { LOOK })
+    }
+
+    /// Whether to look at the event sequence.
     pub(super) fn is_watched(&self, now: Instant) -> bool {
-        self.is_waited_for && self.moved_at.is_some_and(|at| now.saturating_duration_since(at) < WATCH)
+        self.pause(now).is_some()
     }
 }
 
@@ -89,6 +101,8 @@ mod tests {
         assert!(!demand.asks(start) && !demand.is_watched(start), "nothing has moved yet");
         demand.see(8, start);
         assert!(demand.asks(start) && demand.is_watched(start + WATCH.saturating_sub(LOOK)));
+        assert_eq!(demand.pause(start + LIVELY.saturating_sub(SOON)), Some(SOON));
+        assert_eq!(demand.pause(start + LIVELY), Some(LOOK));
         assert!(!demand.is_watched(start + WATCH));
         demand.see(8, start + WATCH);
         assert!(!demand.is_watched(start + WATCH));

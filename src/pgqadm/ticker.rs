@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::clock::{self, Clock};
 use super::database_settings::DatabaseSettings;
-use super::demand::{self, Demand};
+use super::demand::Demand;
 use super::fault::{is_local, is_lock_timeout};
 use super::reminders::Reminders;
 use super::tick_lock::{self, Wait};
@@ -274,7 +274,7 @@ impl<'a> Ticker<'a> {
         let mut next_check = pin!(control.sleep(pause(self.settings.loop_delay, dues, Instant::now())));
         loop {
             let now = Instant::now();
-            let is_watching = self.queues.values().any(|queue| queue.demand.is_watched(now));
+            let look = self.queues.values().filter_map(|queue| queue.demand.pause(now)).min();
             tokio::select! {
                 _ = &mut next_check => return Ok(()),
                 notification = session.db.notification(), if session.listens => match notification {
@@ -289,7 +289,7 @@ impl<'a> Ticker<'a> {
                         }
                     }
                 },
-                () = tokio::time::sleep(demand::LOOK), if is_watching => {}
+                () = tokio::time::sleep(look.unwrap_or_default()), if look.is_some() => {}
             }
             self.look(session).await?;
         }

@@ -20,8 +20,16 @@ const BATCHES: &[&[End]] = &[
     &[("replay batch::committed", "new rows | new tick | open")],
 ];
 
+/// Ends on the short way of a small batch, the second batch of its process: the first one takes the long way.
+const SMALL_BATCHES: &[End] = &[
+    ("replay quick::opened", "old rows | old tick | open"),
+    ("replay quick::written", "old rows | old tick | open"),
+    ("replay quick::committed", "new rows | new tick | open"),
+    ("replay quick::finished", "new rows | new tick | finished"),
+];
+
 pub(super) fn places() -> Vec<&'static str> {
-    places_of(BATCHES.iter().flat_map(|ends| *ends).map(|(end, _)| end))
+    places_of(BATCHES.iter().flat_map(|ends| *ends).chain(SMALL_BATCHES).map(|(end, _)| end))
 }
 
 /// Not idempotent: applied twice, an insert fails, and the trigger counts too far. Nothing ticks by itself, so that the batch with
@@ -66,6 +74,18 @@ fn last_tick(r: &Replication) -> String {
     r.subscriber.value("select last_tick_id from londiste.completed where consumer_id = 'db1-londiste'")
 }
 
+/// What the end of a process has left of the batch that writes `what` to the log.
+fn found(r: &Replication, what: &str, before: &str) -> String {
+    let open = r.provider.value("select count(*) from pgq.subscription where sub_batch is not null");
+    let rows = r.subscriber.value(&format!("select count(*) from log where what = '{what}'"));
+    format!(
+        "{} | {} | {}",
+        if rows == "0" { "old rows" } else { "new rows" },
+        if last_tick(r) == before { "old tick" } else { "new tick" },
+        if open == "0" { "finished" } else { "open" },
+    )
+}
+
 #[test]
 #[cfg_attr(not(feature = "failpoints"), ignore = "needs a program with --features failpoints")]
 fn batch_is_applied_once_whenever_replay_ends() {
@@ -81,15 +101,7 @@ fn batch_is_applied_once_whenever_replay_ends() {
         let before = last_tick(&r);
         for (end, left) in *ends {
             killed_at(&r.londiste, &[&r.provider, &r.subscriber], end);
-            let open = r.provider.value("select count(*) from pgq.subscription where sub_batch is not null");
-            let rows = r.subscriber.value(&format!("select count(*) from log where what = 'round {round}'"));
-            let found = format!(
-                "{} | {} | {}",
-                if rows == "0" { "old rows" } else { "new rows" },
-                if last_tick(&r) == before { "old tick" } else { "new tick" },
-                if open == "0" { "finished" } else { "open" },
-            );
-            assert_left(end, left, &found);
+            assert_left(end, left, &found(&r, &format!("round {round}"), &before));
         }
 
         r.londiste.start();
@@ -104,4 +116,37 @@ fn batch_is_applied_once_whenever_replay_ends() {
         seen.sort();
         assert_eq!(r.subscriber.column("select what collate \"C\" from seen order by 1"), seen, "{ends:?}");
     }
+}
+
+#[test]
+#[cfg_attr(not(feature = "failpoints"), ignore = "needs a program with --features failpoints")]
+fn small_batch_is_applied_once_whenever_replay_ends() {
+    let mut r = ready();
+    // A forced tick takes numbers of the event sequence, by which ticks are joined into one batch.
+    r.londiste.configure("batch_min_events", "1000000");
+    let tick = || {
+        r.provider.sql(&format!("select pgq.force_tick('{QUEUE}')"));
+        r.provider.value(&format!("select pgq.ticker('{QUEUE}')"))
+    };
+    let mut seen = Vec::new();
+    for (round, (end, left)) in SMALL_BATCHES.iter().enumerate() {
+        r.provider.sql(&format!(
+            "begin; insert into t values ({round}, 0); insert into log (what) values ('first {round}'); commit"
+        ));
+        let before = tick();
+        r.provider.sql(&format!(
+            "begin; insert into log (what) values ('second {round}'); update t set a = 1 where id = {round}; commit"
+        ));
+        tick();
+        killed_at(&r.londiste, &[&r.provider, &r.subscriber], end);
+        assert_left(end, left, &found(&r, &format!("second {round}"), &before));
+
+        r.londiste.start();
+        wait_until_finished(&r);
+        r.londiste.stop();
+        crate::support::assert_same_rows(&r.provider, &r.subscriber, &["t", "log"]);
+        seen.extend([format!("INSERT{round}:0"), format!("UPDATE{round}:1")]);
+    }
+    seen.sort();
+    assert_eq!(r.subscriber.column("select what collate \"C\" from seen order by 1"), seen);
 }

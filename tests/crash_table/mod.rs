@@ -8,7 +8,7 @@
 //!
 //! | phase | steps, in their order | rows in |
 //! |---|---|---|
-//! | a batch | next_batch, position and events' statement read, events applied, sequences and table sets written, tick stored, commit, finish_batch | `batch` |
+//! | a batch | next_batch, position and events' statement read, events applied, sequences and table sets written, tick stored, commit, finish_batch; of a small batch: opened and read, all written, commit, finished by the next call | `batch` |
 //! | a copy | consumer's name and `in-copy` stored, consumer registered, triggers, indexes, rows gone, snapshot taken, rows copied, provider's disk waited for, indexes created, state stored, commit, analyze; at its end consumer unregistered and forgotten | `copy` |
 //! | the hand-over | `wanna-sync`, `do-sync`, `ok`, replay's first batch with the table, snapshot dropped | `copy` |
 //! | foreign keys | definition stored and key dropped, commit; key added, commit, validated, commit, pending row deleted, commit; or found violated, dropped, reason stored | `fkeys` |

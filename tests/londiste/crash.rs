@@ -79,9 +79,11 @@ fn last_tick(r: &Replication) -> String {
 #[test]
 fn killed_between_next_batch_and_the_events() {
     let r = counting();
-    // The batch is open when its events are asked for.
+    // The first batch of a process is open when its events are asked for.
+    r.londiste.stop();
     let held = Held::by(&r.provider, "lock table pgq.event_1 in access exclusive mode");
     r.provider.sql("select pgq.force_tick('db1-londiste-queue')");
+    r.londiste.start();
     // The ticker may wait for the lock, too.
     let open = "select count(*) from pgq.subscription where sub_batch is not null";
     wait_until("a batch is open", || match r.provider.value(open).as_str() {
@@ -89,6 +91,35 @@ fn killed_between_next_batch_and_the_events() {
         _ => Err("none is"),
     });
     held.wait_until_blocking(&r.provider, "the events");
+    r.londiste.kill9();
+    held.release();
+    change(&r);
+    assert_applied_once(&r);
+}
+
+/// Later ones are opened and read by one call. From time to time a batch in between takes the long way all the same.
+#[test]
+fn killed_while_a_small_batch_is_opened_and_read() {
+    let r = counting();
+    wait_until("no snapshot is left", || {
+        let left = r.subscriber.column("select table_name from londiste.subscriber_table where snapshot is not null");
+        if left.is_empty() { Ok(()) } else { Err(left.join(" ")) }
+    });
+    for _ in 0..2 {
+        r.provider.sql("insert into log (what) values ('x')");
+        r.replay_until_in_sync();
+    }
+    let held = Held::by(&r.provider, "lock table pgq.event_1 in access exclusive mode");
+    r.provider.sql("select pgq.force_tick('db1-londiste-queue')");
+    let waiting = "select query like '%next_batch_events%' from pg_stat_activity
+                    where wait_event_type = 'Lock' and application_name = 'db1-londiste' and datname = current_database()";
+    let mut by_one_call = String::new();
+    wait_until("replay reads a batch", || {
+        by_one_call = r.provider.column(waiting).join(" ");
+        if by_one_call.is_empty() { Err("it does not") } else { Ok(()) }
+    });
+    let open = "select case count(*) when 0 then 't' else 'f' end from pgq.subscription where sub_batch is not null";
+    assert_eq!(r.provider.value(open), by_one_call, "what the call has opened is not committed");
     r.londiste.kill9();
     held.release();
     change(&r);

@@ -58,6 +58,7 @@ mod rules;
 mod sequences;
 mod session_locks;
 mod skip_event;
+mod small_batches;
 mod sql_ascii;
 mod standby;
 mod states;

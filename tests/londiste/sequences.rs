@@ -93,7 +93,7 @@ fn a_sequence_that_is_dropped_or_altered_before_it_is_set_is_reported_without_an
 }
 
 /// What replay has sent to the servers, by their logs.
-fn statements(r: &Replication, servers: [&Cluster; 2]) -> [Vec<String>; 2] {
+pub(super) fn statements(r: &Replication, servers: [&Cluster; 2]) -> [Vec<String>; 2] {
     let of = |database: &str, server: &Cluster| {
         let session = format!(" {database} {} LOG:  ", r.londiste.name());
         let log = server.log();
@@ -134,7 +134,7 @@ fn statements_of_a_batch(servers: [&Cluster; 2], count: usize) -> [usize; 2] {
             let now = statements(&r, servers);
             *sent = [now[0].len(), now[1].len()];
             let at = |part: &str| now[0].iter().rposition(|statement| statement.contains(part));
-            let is_over = at("rlondiste_wait") > at("pgq.finish_batch");
+            let is_over = at("b.has_all_events") > at("pgq.finish_batch");
             if is_over { Ok(()) } else { Err(now[0].last().map_or("nothing", String::as_str).to_owned()) }
         });
     }

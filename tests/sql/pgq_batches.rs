@@ -1,6 +1,7 @@
 //! Batches: what lies between two ticks, whatever transactions were open at them.
 
 use super::{consume, tick, with_queue};
+use crate::support::Session;
 
 #[test]
 fn batch_is_given_again_until_it_is_finished() {
@@ -131,6 +132,94 @@ fn batch_of_a_wanted_size_spans_ticks() {
     assert_eq!(custom("null, 1000, '0.000001 seconds'"), ["1", "2"]);
     assert_eq!(custom("'0.000001 seconds', 9, null"), ["1", "4"]);
     assert_eq!(consume(&session).unwrap(), ["0"]);
+}
+
+/// What `pgq.next_batch_events` returns, with at most 2 events and 20 bytes: the events' data, then prev tick, tick and whether
+/// these are all events; empty when there is no batch.
+fn next_with_events(session: &Session, finished: &str) -> Vec<String> {
+    session.column(&format!(
+        "select coalesce(b.ev_data, concat_ws(' ', b.prev_tick_id, b.cur_tick_id, b.has_all_events))
+         from pgq.next_batch_events('q', 'c', {finished}, null, null, 2, 20, true) b"
+    ))
+}
+
+#[test]
+fn one_call_finishes_a_batch_and_opens_the_next_with_its_events() {
+    let (database, session) = with_queue();
+    let open = || session.value("select coalesce(sub_batch::text, 'none') from pgq.subscription");
+    for events in [&["a", "b"][..], &["c"], &["d", "e", "f"], &["much longer than that"], &[]] {
+        for data in events {
+            session.sql(&format!("select pgq.insert_event('q', 't', '{data}')"));
+        }
+        tick(&session);
+    }
+    let first = next_with_events(&session, "null");
+    assert_eq!(first, ["a", "b", "1 2 t"]);
+    assert_eq!(next_with_events(&session, "null"), first, "it comes again until it is finished");
+    assert_eq!(next_with_events(&session, &open()), ["c", "2 3 t"]);
+    // The call is one transaction.
+    let error =
+        session.error(&format!("select * from pgq.next_batch_events('q', 'no', {}, null, null, 2, 20, true)", open()));
+    assert_eq!(error.code, "42704");
+    assert_eq!(next_with_events(&session, "null"), ["c", "2 3 t"]);
+    assert_eq!(next_with_events(&session, &open()), ["d", "e", "3 4 f"], "three events are more than two");
+    assert_eq!(next_with_events(&session, &open()), ["4 5 f"], "the event is too long");
+    assert_eq!(next_with_events(&session, &open()), ["5 6 t"], "a batch may have no event");
+
+    // A transaction that was open at the tick before brings events that the sequence does not tell of.
+    let long = database.session();
+    long.sql("begin; select pgq.insert_event('q', 't', d) from unnest('{g,h,i}'::text[]) d");
+    tick(&session);
+    long.sql("commit");
+    tick(&session);
+    assert_eq!(next_with_events(&session, &open()), ["6 7 t"]);
+    assert_eq!(next_with_events(&session, &open()), ["g", "h", "7 8 f"]);
+
+    session.sql(
+        "select count(nextval(queue_event_seq::regclass)) from pgq.queue, generate_series(1, 10003);
+         select pgq.insert_event('q', 't', 'j')",
+    );
+    tick(&session);
+    assert_eq!(next_with_events(&session, &open()), ["8 9 f"], "there may be too many to look at");
+}
+
+#[test]
+fn ticker_is_told_of_a_consumer_that_waits() {
+    let (database, session) = with_queue();
+    let other = database.session();
+    other.sql("listen rlondiste_wait");
+    tick(&session);
+    assert_eq!(next_with_events(&session, "null"), ["1 2 t"]);
+    other.sql("select 1");
+    assert!(other.take_notifications().is_empty(), "there is a batch");
+    assert!(next_with_events(&session, "(select sub_batch from pgq.subscription)").is_empty());
+    other.sql("select 1");
+    assert_eq!(other.take_notifications(), ["rlondiste_wait:q"]);
+}
+
+#[test]
+fn waiting_ticks_are_joined_from_a_number_of_events_on() {
+    let (_database, session) = with_queue();
+    for _ in 0..4 {
+        session.sql("select pgq.insert_event('q', 't', 'd')");
+        tick(&session);
+    }
+    let next = |least: u32, finished: &str| {
+        session.value(&format!(
+            "select concat_ws(' ', b.prev_tick_id, b.cur_tick_id)
+             from pgq.next_batch_events('q', 'c', {finished}, {least}, 2, 9, 99, false) b where b.batch_id is not null"
+        ))
+    };
+    let open = "(select sub_batch from pgq.subscription)";
+    let waiting = session.value(
+        "select max(t.tick_event_seq) - min(t.tick_event_seq) from pgq.tick t, pgq.subscription s where t.tick_id >= s.sub_last_tick",
+    );
+    let waiting: u32 = waiting.parse().unwrap();
+    assert_eq!(next(waiting + 1, "null"), "1 2");
+    let joined = next(1, open);
+    let end: u32 = joined.strip_prefix("2 ").expect("the next batch").parse().unwrap();
+    assert!(end >= 3, "{joined}");
+    assert_eq!(next(1, open), if end == 3 { "3 4" } else { "4 5" });
 }
 
 #[test]

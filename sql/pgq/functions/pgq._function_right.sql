@@ -20,8 +20,8 @@ begin
             '_has_events_since', '_may_read', 'batch_event_sql', 'batch_event_tables', 'batch_retry', 'event_failed',
             'event_retry', 'failed_event_count', 'failed_event_delete', 'failed_event_list', 'failed_event_retry',
             'find_tick_helper', 'finish_batch', 'force_tick', 'get_batch_cursor', 'get_batch_events', 'get_batch_info',
-            'next_batch', 'next_batch_custom', 'next_batch_info', 'register_consumer', 'register_consumer_at',
-            'unregister_consumer') then 'reader'
+            'next_batch', 'next_batch_custom', 'next_batch_events', 'next_batch_info', 'register_consumer',
+            'register_consumer_at', 'unregister_consumer') then 'reader'
         when i_name in (
             '_may_write', 'current_event_table', 'insert_event', 'jsontriga', 'logtriga', 'logutriga', 'sqltriga') then 'writer'
         else 'admin'

@@ -22,11 +22,11 @@ use crate::pgq::event::Event;
 /// Applies batches. Keeps what it has read of the subscriber's catalog from batch to batch.
 #[derive(Debug)]
 pub struct Applier {
-    settings: Settings,
-    tables: TableCache,
+    pub(super) settings: Settings,
+    pub(super) tables: TableCache,
     /// [`Applier::prepare`] was called for the next transaction.
     prepared: bool,
-    identities: ChangedIdentities,
+    pub(super) identities: ChangedIdentities,
     missing_rows: MissingRowsLog,
 }
 

@@ -51,6 +51,7 @@ mod row;
 mod set;
 mod settings;
 mod shape;
+mod small;
 mod statement;
 mod table_cache;
 mod target_table;

@@ -18,7 +18,7 @@ use crate::pgq::fragment::Verb;
 use crate::pgq::value_buffer::BIG;
 
 /// A message is sent when it has so many bytes: the round trip then costs little beside the statements.
-const MESSAGE_SIZE: usize = 64 * 1024;
+pub(super) const MESSAGE_SIZE: usize = 64 * 1024;
 
 /// Applies the events that `which` chooses.
 pub(super) async fn apply(
@@ -31,7 +31,7 @@ pub(super) async fn apply(
     let mut list = StatementList { tx, chunk, on_missing, text: Vec::new(), events: Vec::new(), starts: Vec::new() };
     for event in chunk.events.iter().filter(|event| which(event)) {
         counts.row_by_row += 1;
-        if list.is_big(event) {
+        if is_big(chunk, event) {
             list.send(counts).await?;
             list.run_with_parameters(event, counts).await?;
             continue;
@@ -42,6 +42,12 @@ pub(super) async fn apply(
         }
     }
     list.send(counts).await
+}
+
+/// Whether a value is so big that it should not be copied into a text.
+pub(super) fn is_big(chunk: &Chunk, event: &ChunkEvent) -> bool {
+    let mut places = event.values..event.values + chunk.shape(event.shape).width();
+    places.any(|place| chunk.values.get(place).is_some_and(|value| value.len() >= BIG))
 }
 
 /// Statements that are sent in one message.
@@ -57,12 +63,6 @@ struct StatementList<'a> {
 }
 
 impl StatementList<'_> {
-    /// Whether a value is so big that it should not be copied into a text.
-    fn is_big(&self, event: &ChunkEvent) -> bool {
-        let mut places = event.values..event.values + self.chunk.shape(event.shape).width();
-        places.any(|place| self.chunk.values.get(place).is_some_and(|value| value.len() >= BIG))
-    }
-
     fn add(&mut self, event: &ChunkEvent) {
         let start = self.text.len();
         if statement::write_with_literals(self.chunk, event, &mut self.text) == Statement::Written {

@@ -160,6 +160,22 @@ impl TableCache {
         Ok(())
     }
 
+    /// Takes the tables as compared with the catalog, for a transaction that is given up unless [`TableCache::is_unchanged`].
+    pub(super) fn trust(&mut self) {
+        self.tables.iter_mut().for_each(|cached| cached.checked = self.round);
+    }
+
+    /// Whether the tables that had events in this transaction are those of the catalog, as [`TableCache::check`] compares them.
+    pub(super) async fn is_unchanged(&self, tx: &Db) -> Result<bool> {
+        let used: Vec<&TargetTable> =
+            self.tables.iter().filter(|cached| cached.used == self.round).map(|cached| &*cached.table).collect();
+        if used.is_empty() {
+            return Ok(true);
+        }
+        let now = target_table::versions(tx, &used.iter().map(|table| &table.name).collect::<Vec<_>>()).await?;
+        Ok(used.iter().all(|table| now.get(&table.name) == Some(&(table.oid, table.version))))
+    }
+
     /// Whether the tables that had events in this transaction still have the structure by which the events were applied.
     pub(super) async fn is_current(&self, tx: &Db) -> Result<bool> {
         let used: Vec<&TargetTable> = self

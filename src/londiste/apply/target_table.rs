@@ -326,7 +326,7 @@ pub(super) async fn versions(tx: &Db, names: &[&FqName]) -> Result<HashMap<FqNam
         version = &VERSION
     );
     let params = [text_array(&schemas), text_array(&relations)];
-    let rows = tx.query("look for changed tables", sql, &params).await?;
+    let rows = tx.query_kept("look for changed tables", sql, &params).await?;
     let version = |row: &tokio_postgres::Row| Version { row: row.get(3), structure: row.get(4) };
     Ok(rows.iter().map(|r| (FqName { schema: r.get(0), name: r.get(1) }, (r.get(2), version(r)))).collect())
 }

@@ -178,6 +178,11 @@ impl Copies {
         self.failures.insert(table, Failure { pause: FIRST_PAUSE, again_at: Instant::now() + FIRST_PAUSE, text });
     }
 
+    /// Whether no copy runs or is to be tried again.
+    pub(crate) fn are_over(&self) -> bool {
+        self.running.is_empty() && self.failures.is_empty()
+    }
+
     fn is_running(&self, table: &FqName) -> bool {
         self.running.values().any(|r| r.table == *table)
     }

@@ -71,7 +71,8 @@ impl Replay {
         self.applier.forget();
         self.sequences.forget();
         self.demand = Demand::new(Instant::now());
-        Ok(Sessions { provider, subscriber, abilities, position })
+        self.may_be_quick = false;
+        Ok(Sessions { provider, subscriber, abilities, position, unfinished: None })
     }
 
     /// Decides by the table at the head of this file.

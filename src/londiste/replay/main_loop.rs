@@ -1,13 +1,12 @@
 //! Replay's loop. A turn of [`Replay::work`] looks after the tables and their copies, then applies one batch, or waits
 //! when there is none. [`super::super::batch`] has the protocol, and what happens when the process ends at each of its
-//! steps.
+//! steps. A small batch of plain changes takes the short way of `quick.rs`, which falls back on this one.
 
-use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::apply::{Applied, Applier, Filter, Settings, is_unknown_type};
+use super::super::apply::{Applied, Applier, Settings, is_unknown_type};
 use super::super::batch::{self, BatchExtras, Pace, Processed, Reader, Turn, Wanted};
 use super::super::context::Job;
 use super::super::copy::{Copies, Goal, copy_void_again};
@@ -17,16 +16,17 @@ use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{conditions, emptied};
 use super::capture_watch::CaptureWatch;
 use super::demand::Demand;
+use super::filters::filters;
 use super::sequences::{self, Sequences};
 use super::sessions::Sessions;
-use super::tally::Tally;
+use super::tally::{Tally, stats};
 use super::tidy::Tidy;
 use super::{mirror, table_sets};
 use crate::config;
-use crate::error::{Error, Reaction, Result};
+use crate::error::{Error, Reaction, Report, Result};
 use crate::failpoint::failpoint;
-use crate::job::{self, Control, Health, Output, Stats, Work, Worked};
-use crate::pg::{Db, FqName, Sql};
+use crate::job::{self, Control, Health, Output, Work, Worked};
+use crate::pg::{Db, Sql};
 use crate::pgq::consumer::{Consumer, Join};
 use crate::pgq::{Batch, failed_queue};
 
@@ -62,6 +62,17 @@ pub(super) enum Gate {
     Shut,
 }
 
+/// What came of a try of the short way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quick {
+    /// A batch was applied. It is not finished on the provider yet.
+    Applied,
+    /// There is no batch.
+    NoBatch,
+    /// The long way is to be taken; a batch may be open.
+    TakeLongWay,
+}
+
 pub(super) struct Replay {
     pub(super) job: Job,
     pub(super) config: Arc<config::Londiste>,
@@ -81,8 +92,12 @@ pub(super) struct Replay {
     /// When to look next for consumers of copies that are over, and for tables that are not captured any more.
     pub(super) look_for_unused_at: Instant,
     /// How big batches are, until replay has no more to do.
-    pace: Pace,
+    pub(super) pace: Pace,
     pub(super) demand: Demand,
+    /// Whether the next turn tries the short way.
+    pub(super) may_be_quick: bool,
+    /// Whether the last batch was small enough for the short way.
+    pub(super) batches_are_small: bool,
     /// When the log last said that another process reads as the same consumer.
     other_reader_told_at: Option<Instant>,
     tally: Tally,
@@ -106,6 +121,8 @@ impl Replay {
             look_for_unused_at: Instant::now(),
             pace: Pace::default(),
             demand: Demand::new(Instant::now()),
+            may_be_quick: false,
+            batches_are_small: true,
             other_reader_told_at: None,
             tally,
             job,
@@ -117,8 +134,22 @@ impl Replay {
     /// One turn, in open sessions.
     async fn turn(&mut self, sessions: &mut Sessions) -> Result<Worked> {
         let mut changes = self.changes.listener();
+        if self.may_be_quick && Instant::now() < self.look_for_unused_at && !self.tidy.is_due() {
+            match Box::pin(self.quick_turn(sessions)).await? {
+                Quick::Applied => return Ok(Worked::Again),
+                Quick::NoBatch => {
+                    self.wait(sessions, &mut changes).await?;
+                    return Ok(Worked::Again);
+                }
+                Quick::TakeLongWay => {}
+            }
+        }
+        self.may_be_quick = false;
+        sessions.finish(&self.consumer).await?;
+        let no_copies = self.copies.are_over();
         let tables = self.look_after_tables(sessions).await?;
         self.tidy.turn(&self.config, sessions, &tables, &self.control).await?;
+        self.may_be_quick = no_copies && self.may_be_quick(sessions, &tables);
         let batch = self.consumer.next_batch(&sessions.provider, sessions.abilities, self.join(&tables)).await?;
         let Some(batch) = batch else {
             self.pace.recover();
@@ -155,7 +186,7 @@ impl Replay {
 
     /// Warns when the batch does not begin where this process has ended its last one: another process has finished a batch in between.
     /// On the same subscriber no batch is applied twice. On another one, each of the two lacks batches; the position tells.
-    fn notice_other_reader(&mut self, sessions: &Sessions, batch: &Batch) {
+    pub(super) fn notice_other_reader(&mut self, sessions: &Sessions, batch: &Batch) {
         if batch.prev_tick == sessions.position
             || self.other_reader_told_at.is_some_and(|at| at.elapsed() < OTHER_READER_PAUSE)
         {
@@ -266,28 +297,49 @@ impl Replay {
             }
         };
         self.buffers_grown |= applied.as_ref().is_some_and(|a| a.biggest >= BUFFER_LIMIT);
-        sessions.position = batch.cur_tick;
-        self.demand.batch(applied.as_ref().is_none_or(|a| a.count > 0), Instant::now());
-        self.tally.add(applied.as_deref(), started.elapsed());
-        tracing::info!("{}", stats(applied.as_deref(), started.elapsed()));
+        // After a big batch, the next one may be big too: it would be looked at twice.
+        let most = u64::try_from(self.applier.most_small()).unwrap_or(u64::MAX);
+        self.batches_are_small = applied.as_ref().is_none_or(|a| a.count <= most);
+        self.may_be_quick &= self.batches_are_small;
+        self.note_applied(sessions, batch, applied.as_deref(), started);
         Ok(())
     }
 
+    /// Counts and logs a batch; `applied` is `None` for one that had been applied before.
+    pub(super) fn note_applied(
+        &mut self,
+        sessions: &mut Sessions,
+        batch: &Batch,
+        applied: Option<&Applied>,
+        started: Instant,
+    ) {
+        sessions.position = batch.cur_tick;
+        self.demand.batch(applied.is_none_or(|a| a.count > 0), Instant::now());
+        self.tally.add(applied, started.elapsed());
+        tracing::info!("{}", stats(applied, started.elapsed()));
+    }
+
     /// Closes sessions that are older than `connection_lifetime`, or whose buffers have grown.
-    fn limit_lifetime(&mut self) {
-        if std::mem::take(&mut self.buffers_grown) {
-            self.sessions = None;
-        }
-        let Some(lifetime) = self.config.common.connection_lifetime else { return };
+    async fn limit_lifetime(&mut self) -> Result<()> {
+        let lifetime = self.config.common.connection_lifetime.unwrap_or_default();
         let too_old = |db: &Db| lifetime > Duration::ZERO && db.age() > lifetime;
-        if self.sessions.as_ref().is_some_and(|s| too_old(&s.provider) || too_old(&s.subscriber)) {
-            self.sessions = None;
+        let is_over = std::mem::take(&mut self.buffers_grown)
+            || self.sessions.as_ref().is_some_and(|s| too_old(&s.provider) || too_old(&s.subscriber));
+        if let Some(mut sessions) = self.sessions.take_if(|_| is_over) {
+            sessions.finish(&self.consumer).await?;
         }
+        Ok(())
     }
 
     /// Ends the copies, unregisters consumers that would keep the provider from rotating, and gives up restoring
     /// foreign keys.
     async fn shut_down(&mut self) {
+        if let Some(sessions) = &mut self.sessions
+            && let Err(error) = sessions.finish(&self.consumer).await
+        {
+            // The next start finds the batch applied, and finishes it.
+            tracing::debug!("{}", Report(&error));
+        }
         self.copies.stop(&self.config).await;
         self.tidy.stop().await;
     }
@@ -340,7 +392,7 @@ impl BatchExtras for WithBatch<'_> {
 
 impl Work for Replay {
     async fn work(&mut self) -> Result<Worked> {
-        self.limit_lifetime();
+        self.limit_lifetime().await?;
         // After an error the sessions are dropped: a transaction may still be open in one of them.
         let mut sessions = match self.sessions.take() {
             Some(sessions) => sessions,
@@ -376,23 +428,6 @@ impl Work for Replay {
     }
 }
 
-/// The log line of a batch, with the numbers in SkyTools' order; `None` for a batch that had been applied before.
-fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
-    let mut stats = Stats::default();
-    stats.add("count", applied.map_or(0, |a| a.count));
-    if let Some(applied) = applied {
-        stats.add("ignored", applied.ignored);
-    }
-    stats.set_duration("duration", duration);
-    let unknown = applied.map_or(0, |a| a.unknown.count());
-    for (name, number) in [("failed-events", unknown), ("missing-rows", applied.map_or(0, |a| a.missing_rows))] {
-        if number > 0 {
-            stats.add(name, number);
-        }
-    }
-    stats
-}
-
 /// Puts events of unknown types into the provider's failed queue, if its PgQ has one. Commits there at once; safe to
 /// repeat.
 async fn put_aside(sessions: &Sessions, batch: &Batch, events_sql: &Sql, applied: &Applied) -> Result<()> {
@@ -404,14 +439,4 @@ async fn put_aside(sessions: &Sessions, batch: &Batch, events_sql: &Sql, applied
         }
     }
     Ok(())
-}
-
-/// Which events replay applies: those of tables that are `ok`, less the events that the snapshot of the table's copy
-/// shows.
-fn filters(tables: &[SubscribedTable]) -> HashMap<FqName, Filter> {
-    tables
-        .iter()
-        .filter(|t| t.state == TableState::Ok)
-        .map(|t| (t.name.clone(), t.snapshot.clone().map_or(Filter::Apply, Filter::ApplyUnlessVisibleIn)))
-        .collect()
 }

@@ -3,11 +3,13 @@
 mod attach;
 mod capture_watch;
 mod demand;
+mod filters;
 mod hand_over;
 mod lost_changes;
 mod main_loop;
 mod mirror;
 mod park;
+mod quick;
 mod sequences;
 mod sessions;
 mod table_sets;

@@ -51,12 +51,7 @@ impl Sequences {
         if values.is_empty() {
             return Ok(());
         }
-        let set = |(name, (value, called)): &Setting| {
-            let name = Sql::literal(&name.quoted());
-            sql!("pg_catalog.setval({name}, {value}, {called})", name = name, value = *value, called = *called)
-        };
-        let sql = sql!("select {sets}", sets = Sql::join(values.iter().map(set), ", "));
-        subscriber.batch("set sequence values", sql).await
+        subscriber.batch("set sequence values", set_sql(values)).await
     }
 
     /// Whether one of the values that [`Sequences::read`] gave can no longer be set.
@@ -89,4 +84,13 @@ impl Sequences {
             self.reported.insert(name, kind);
         }
     }
+}
+
+/// The statement that sets the values, of which there must be some.
+pub(super) fn set_sql(values: &[Setting]) -> Sql {
+    let set = |(name, (value, called)): &Setting| {
+        let name = Sql::literal(&name.quoted());
+        sql!("pg_catalog.setval({name}, {value}, {called})", name = name, value = *value, called = *called)
+    };
+    sql!("select {sets}", sets = Sql::join(values.iter().map(set), ", "))
 }

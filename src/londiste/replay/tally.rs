@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::apply::{Applied, Changes};
+use crate::job::Stats;
 
 /// What replay has done since the process began. Clones share the numbers.
 #[derive(Clone, Debug, Default)]
@@ -34,4 +35,21 @@ impl Tally {
     pub(crate) fn done(&self) -> Done {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The log line of a batch, with the numbers in SkyTools' order; `None` for a batch that had been applied before.
+pub(super) fn stats(applied: Option<&Applied>, duration: Duration) -> Stats {
+    let mut stats = Stats::default();
+    stats.add("count", applied.map_or(0, |a| a.count));
+    if let Some(applied) = applied {
+        stats.add("ignored", applied.ignored);
+    }
+    stats.set_duration("duration", duration);
+    let unknown = applied.map_or(0, |a| a.unknown.count());
+    for (name, number) in [("failed-events", unknown), ("missing-rows", applied.map_or(0, |a| a.missing_rows))] {
+        if number > 0 {
+            stats.add(name, number);
+        }
+    }
+    stats
 }

@@ -111,6 +111,11 @@ impl Tidy {
         Ok(())
     }
 
+    /// Whether the next turn has something to do beside the snapshots.
+    pub(super) fn is_due(&self) -> bool {
+        !self.restoring.is_empty() || self.look_for_fkeys_at.is_none_or(|at| Instant::now() >= at)
+    }
+
     /// Looks for foreign keys to restore at the next turn.
     pub(super) fn look_again(&mut self) {
         self.look_for_fkeys_at = None;

@@ -8,7 +8,7 @@
 use tokio_postgres::error::SqlState;
 
 use crate::error::Result;
-use crate::pg::{Db, int8, sql, text};
+use crate::pg::{Db, Sql, int8, sql, text};
 use crate::pgq::consumer::BatchEnds;
 use crate::pgq::{Batch, TickId};
 
@@ -75,8 +75,8 @@ pub(crate) async fn position(subscriber: &Db, consumer: &str) -> Result<Option<P
                       left join londiste.completed_tick t
                              on t.consumer_id = c.consumer_id and t.tick_id = c.last_tick_id
                 where c.consumer_id = $1";
-    match subscriber.query_opt("read the last applied tick", sql, &[text(&consumer)]).await {
-        Ok(row) => Ok(row.map(|row| Position { tick: TickId(row.get(0)), time: row.get(1) })),
+    match subscriber.query_kept("read the last applied tick", sql, &[text(&consumer)]).await {
+        Ok(rows) => Ok(rows.first().map(|row| Position { tick: TickId(row.get(0)), time: row.get(1) })),
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
             Ok(last_tick(subscriber, consumer).await?.map(|tick| Position { tick, time: None }))
         }
@@ -144,14 +144,47 @@ pub(crate) async fn advance(
     let sql = sql!("{first}{then}", first = first, then = WITH_TIME);
     let from = from.map(|t| t.0);
     let params = [text(&consumer), int8(&to.0), int8(&from), text(&time)];
-    let row = tx.query_one("store the last applied tick", sql, &params).await?;
-    if row.get::<_, i64>(0) > 0 {
+    let moved = tx.query_one("store the last applied tick", sql, &params).await?;
+    if moved.get::<_, i64>(0) > 0 {
         return Ok(Advanced::Moved);
     }
+    warn_of_overtaking(consumer, to);
+    Ok(Advanced::Overtaken)
+}
+
+/// Says that another process has applied the batch up to tick `to`.
+pub(crate) fn warn_of_overtaking(consumer: &str, to: TickId) {
     tracing::warn!(
         "another process reads as consumer {consumer}, or has until now: it has applied the batch up to tick {to}"
     );
-    Ok(Advanced::Overtaken)
+}
+
+const NEXT_MARKED: &str = "with moved as (
+           update londiste.completed set last_tick_id = $2 where consumer_id = $1 and last_tick_id = $3
+              and pg_catalog.current_setting('rlondiste.batch', true) = $5
+           returning last_tick_id)";
+
+/// The statement by which a transaction is marked for [`advance_marked`].
+pub(crate) fn mark(to: TickId) -> Sql {
+    sql!("set local rlondiste.batch = '{to}'", to = to.0)
+}
+
+/// [`advance`] of a consumer that has a tick, sent before it is known that the transaction has begun. Outside of a transaction
+/// that was marked for the tick it changes nothing: where `begin` was cancelled, the statements behind it are transactions of
+/// their own. Logs nothing.
+pub(crate) async fn advance_marked(
+    tx: &Db,
+    consumer: &str,
+    from: TickId,
+    to: TickId,
+    time: Option<&str>,
+) -> Result<Advanced> {
+    let sql = sql!("{first}{then}", first = NEXT_MARKED, then = WITH_TIME);
+    let mark = to.0.to_string();
+    let params = [text(&consumer), int8(&to.0), int8(&from.0), text(&time), text(&mark)];
+    let rows = tx.query_kept("store the last applied tick", sql, &params).await?;
+    let is_moved = rows.iter().any(|row| row.get::<_, i64>(0) > 0);
+    Ok(if is_moved { Advanced::Moved } else { Advanced::Overtaken })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(crate) async fn list(db: &Db, queue: &str) -> Result<Vec<FqName>> {
         Role::Provider => "select s from londiste.provider_get_seq_list($1) s",
         Role::Subscriber => "select s from londiste.subscriber_get_seq_list($1) s",
     };
-    let rows = db.query("list the sequences of the queue", sql, &[text(&queue)]).await?;
+    let rows = db.query_kept("list the sequences of the queue", sql, &[text(&queue)]).await?;
     Ok(rows.iter().map(|r| FqName::parse(r.get(0))).collect())
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn table_of(kind: &str, extra1: Option<&str>) -> Option<FqName> {
 /// it applies.
 pub(crate) async fn pending(subscriber: &Db, job: &str) -> Result<Vec<Skip>> {
     let rows = subscriber
-        .query(
+        .query_kept(
             "look for events to leave out",
             "select ev_id, ev_txid, ev_extra1, ev_type from londiste.skipped_events where consumer = $1 and done_tick is null",
             &[text(&job)],

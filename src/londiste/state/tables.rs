@@ -81,7 +81,7 @@ async fn read(subscriber: &Db, queue: &str, name: Option<&FqName>) -> Result<Vec
         from = FROM,
         condition = WHERE
     );
-    let rows = match subscriber.query(ACTION, sql, &params).await {
+    let rows = match subscriber.query_kept(ACTION, sql, &params).await {
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) && !is_installed(subscriber).await? => {
             let sql = sql!(
                 "select {columns}, null::text, null::text, null::text {from} {condition}",
