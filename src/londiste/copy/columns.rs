@@ -78,8 +78,8 @@ fn missing(subscriber: &Db, table: &FqName, column: &Column, action: &str) -> Er
 /// The types of these columns in this order; `None` when one of them must not be copied in binary form. Allowed are
 /// built-in types, whose ids are the same on all servers, with binary input and output; not `regclass` and its like,
 /// whose values are ids of objects. `interval` is another type from PostgreSQL 17 on: an older server reads the binary
-/// form of an infinite interval as a very long one, and refuses its text. `tsquery` is not allowed: a server refuses the
-/// binary form of an empty one that another server has sent.
+/// form of an infinite interval as a very long one, and refuses its text. `tsquery`, `int2vector` and `oidvector` are not
+/// allowed: a server refuses the binary form of an empty one that another server has sent.
 async fn binary_types(db: &Db, table: &FqName, names: &[String]) -> Result<Option<Vec<String>>> {
     let rows = db
         .query(
@@ -89,7 +89,7 @@ async fn binary_types(db: &Db, table: &FqName, names: &[String]) -> Result<Optio
                                  and pg_catalog.current_setting('server_version_num')::int >= 170000
                            then ' with infinity' else '' end,
                     t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
-                        and t.typname !~ '^_?(reg|tsquery$)'
+                        and t.typname !~ '^_?(reg|(tsquery|int2vector|oidvector)$)'
                from unnest($2) with ordinality as u(name, nr)
                     join pg_catalog.pg_attribute a on a.attrelid = to_regclass($1) and a.attname = u.name
                     join pg_catalog.pg_type t on t.oid = a.atttypid
