@@ -87,7 +87,7 @@ pub(super) struct Options {
     /// forget where the subscriber stands; wins over the command
     #[arg(long, help_heading = "Options of commands")]
     pub(super) reset: bool,
-    /// provider add: statement or row triggers, whatever the ini file says
+    /// provider add, refresh: auto, statement or row triggers, whatever the ini file says
     #[arg(long, value_name = "auto|statement|row", value_parser = capture, help_heading = "Options of commands")]
     pub(super) capture: Option<Capture>,
     /// provider add: the columns that tell rows apart, where there is no primary key

@@ -118,7 +118,7 @@ fn wrong_values_name_their_place_and_what_is_allowed() {
         ("log_count = 1.5", "\"1.5\" is not a whole number, 0 or greater"),
         ("parallel_copies = 5000000000", "\"5000000000\" is not a number in the allowed range"),
         ("log_size = big", "\"big\" is not a number of bytes; write for example 65536, 512kB, 64MB or 1GB"),
-        ("capture = both", "\"both\" is not allowed here; write \"statement\" or \"row\""),
+        ("capture = both", "\"both\" is not allowed here; write \"auto\" or \"statement\" or \"row\""),
         ("method = file_write", "\"file_write\" is not allowed here; write \"direct\""),
         ("fake = maybe", "\"maybe\" is not 0 or 1"),
         ("job_name = %(nope)s", "it refers to %(nope)s, but no key \"nope\" is set in this section"),
