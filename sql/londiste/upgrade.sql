@@ -141,6 +141,12 @@ begin
         drop function if exists londiste.capture_function(londiste.capture, oid, oid, text, text);
         drop function if exists londiste.capture_body(londiste.capture, oid, oid, text, text);
         if to_regtype('londiste.capture_shape') is not null then
+            if exists (select from pg_catalog.pg_proc p
+                       where p.oid = to_regprocedure('londiste.capture_walk(londiste.capture, text, londiste.capture_shape)')
+                         and p.proargnames[2] = 'i_event_table')
+            then
+                drop function londiste.capture_walk(londiste.capture, text, londiste.capture_shape);
+            end if;
             drop function if exists londiste.capture_function(londiste.capture, londiste.capture_shape, text, text, text);
             drop function if exists londiste.capture_body(londiste.capture, londiste.capture_shape, text, text, text);
             drop function if exists londiste.capture_event_source(londiste.capture, londiste.capture_shape, text, text);

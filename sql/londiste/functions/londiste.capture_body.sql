@@ -5,8 +5,8 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_body(6)
---     Returns the PL/pgSQL statements of a capture function for one operation: a branch for each event table, and behind the
---     branches the generic way. The conditions of the branches are calls of londiste.capture_current, which the server computes
+--     Returns the PL/pgSQL statements of a capture function for one operation: a branch for each event table, behind the branches
+--     the generic way, and behind the loop what the branches leave to londiste.capture_long_way. The conditions of the branches are calls of londiste.capture_current, which the server computes
 --     when it plans them: the right condition becomes the constant true. No column may stand in
 --     these conditions: it may be gone when the function does not fit.
 --
@@ -33,6 +33,7 @@ declare
     -- A variable takes no expression. What the trigger function returns has no meaning.
     v_return constant text := case when i_level = 'statement' then 'return v_none;' when i_operation = 'i' then 'return new;' else 'return old;' end;
     v_done text;
+    v_has_long_way boolean := i_operation = 'u' and i_capture.event_format = 'sql';
     v_branches text;
 begin
     select q.queue_id, q.queue_ntables, q.queue_data_pfx, c.relations into v_queue
@@ -52,10 +53,12 @@ begin
         v_queue.queue_id, coalesce(quote_literal(i_capture.key_columns), 'null'), i_plan);
 
     v_table := v_queue.queue_data_pfx || '_' || v_mark;
-    v_done := case when v_pinning.pin is null then v_return else format(E'if v_settings is null then\n%s\nend if;\nexit;', v_return) end;
+    v_done := case when v_pinning.pin is null then v_return
+                   else format(E'if v_settings is null then\n%s\nend if;\n%s%s', v_return, v_pinning.unpin, v_return) end;
     v_branches := londiste.capture_repeat(
         format(E'    elsif %s then\n%s%s\n', v_current,
-               londiste.capture_branch(i_capture, v_table, i_shape, i_operation, i_level, v_done), v_done),
+               londiste.capture_branch(i_capture, v_table, i_shape, i_operation, i_level, v_done),
+               case when v_has_long_way then format(E'v_table := %s;\nexit;', v_mark) else v_done end),
         v_mark, v_queue.queue_ntables);
 
     return format(
@@ -70,9 +73,9 @@ E'loop
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement(%L, %L, tg_relid, %L, %L)%s;
     perform londiste.capture_pin(v_before);
-    exit;
+    %sreturn null;
 end loop;
-%sreturn null;
+%s%sreturn null;
 ',
         substr(v_branches, 11), v_local, 'local',
         case when v_pinning.pin is not null
@@ -85,6 +88,9 @@ end loop;
              when i_operation = 'd' then ' using old'
              else ' using old, new'
         end,
+        v_pinning.unpin,
+        case when v_has_long_way
+             then londiste.capture_long_way(i_capture, v_table, v_mark, v_queue.queue_ntables, i_shape, i_level) end,
         v_pinning.unpin);
 end;
 $$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -5,7 +5,8 @@ returns text
 as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_branch(6)
---     Returns the PL/pgSQL statements with which a capture function inserts the events of one operation into one event table.
+--     Returns the PL/pgSQL statements with which a capture function inserts the events of one operation into one event table; for
+--     updates in format sql those of the common case only, see londiste.capture_long_way.
 -- Parameters:
 --     i_event_table - name of the event table
 --     i_operation   - i, u, d
@@ -15,27 +16,22 @@ as $$
 declare
     v_more text := londiste.capture_constants(i_capture.table_name);
     v_fast record;
+    v_single text;
     v_insert text := londiste.capture_insert(i_event_table, londiste.capture_event_source(i_capture, i_shape, i_operation, i_level, v_more));
 begin
     if i_operation = 'u' and i_level = 'statement' then
         -- Most statements change one row, for which the loop over both transition tables would cost more than all the rest.
-        return format(E'%s;\nif not found then\n%s\nend if;\n',
-                      londiste.capture_insert(i_event_table,
-                          londiste.capture_event_source(i_capture, i_shape, 'u', 'single', v_more)),
-                      case i_capture.event_format
-                          when 'sql' then londiste.capture_walk(i_capture, i_event_table, i_shape)
-                          else v_insert || ';'
-                      end);
+        v_single := londiste.capture_insert(i_event_table, londiste.capture_event_source(i_capture, i_shape, 'u', 'single', v_more));
+        return case i_capture.event_format
+                   when 'sql' then format(E'%s;\nif found then\n%s\nend if;\n', v_single, i_done)
+                   else format(E'%s;\nif not found then\n%s;\nend if;\n', v_single, v_insert)
+               end;
     elsif i_operation = 'u' and i_capture.event_format = 'sql' then
         select * into v_fast from londiste.capture_fast(i_capture, i_shape, 'old', 'new');
         return case when v_fast.condition is null then ''
                     else format(E'if %s then\n%s;\n%s\nend if;\n', v_fast.condition,
                                 londiste.capture_insert(i_event_table, format('values (%L, %s%s)', 'U', v_fast.data, v_more)), i_done)
-               end
-            || format(E'v_changes := %s;\nif v_changes operator(pg_catalog.<>) %L then\n%s;\nend if;\n',
-                      londiste.capture_sql_changes('old', 'new', i_shape.all_columns), '',
-                      londiste.capture_insert(i_event_table,
-                          format('select %L, %s%s', 'U', londiste.capture_sql_update('v_changes', 'old', i_shape.key_columns), v_more)));
+               end;
     end if;
     return v_insert || E';\n';
 end;

@@ -1,5 +1,5 @@
 create or replace function londiste.capture_walk(
-    i_capture londiste.capture, i_event_table text, i_shape londiste.capture_shape)
+    i_capture londiste.capture, i_insert text, i_shape londiste.capture_shape)
 returns text
 as $$
 -- ----------------------------------------------------------------------
@@ -9,6 +9,7 @@ as $$
 --     The transition tables hold old and new rows in the same order. Two cursors side by side read them without sorting; a join
 --     by position would sort both tables with all columns, on disk when they are large. Events are collected and inserted many
 --     at a time, which is cheaper than one insert for each.
+-- Parameters: i_insert - statements that insert the events of v_events
 -- ----------------------------------------------------------------------
 declare
     v_changes text := format(
@@ -21,9 +22,6 @@ declare
         londiste.capture_sql_changes('v_old', 'v_new', i_shape.all_columns), '',
         londiste.capture_sql_update('v_changes', 'v_old', i_shape.key_columns));
     v_fast record;
-    v_insert text := londiste.capture_insert(i_event_table, format(
-        E'select %L, u.ev_data%s\nfrom pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)\norder by u.nr',
-        'U', londiste.capture_constants(i_capture.table_name)));
 begin
     select * into v_fast from londiste.capture_fast(i_capture, i_shape, 'v_old', 'v_new');
     return format(
@@ -38,7 +36,7 @@ for v_old in select * from londiste_old loop
         v_size := v_size operator(pg_catalog.+) pg_catalog.octet_length(v_changes);
         v_events[v_count] := v_changes;
         if v_count operator(pg_catalog.=) 1000 or v_size operator(pg_catalog.>) 1000000 then
-%s;
+%s
             v_events := null;
             v_count := 0;
             v_size := 0;
@@ -47,11 +45,11 @@ for v_old in select * from londiste_old loop
 end loop;
 close v_rows;
 if v_count operator(pg_catalog.>) 0 then
-%s;
-end if;',
+%send if;
+',
         case when v_fast.condition is null then v_changes
              else format(E'if %s then\n        v_changes := %s;\n    else\n    %s\n    end if;', v_fast.condition, v_fast.data, v_changes)
         end,
-        v_insert, v_insert);
+        i_insert, i_insert);
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;

@@ -110,6 +110,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("londiste.capture_walk", include_str!("../../../sql/londiste/functions/londiste.capture_walk.sql")),
     ("londiste.capture_branch", include_str!("../../../sql/londiste/functions/londiste.capture_branch.sql")),
     ("londiste.capture_repeat", include_str!("../../../sql/londiste/functions/londiste.capture_repeat.sql")),
+    ("londiste.capture_long_way", include_str!("../../../sql/londiste/functions/londiste.capture_long_way.sql")),
     ("londiste.capture_body", include_str!("../../../sql/londiste/functions/londiste.capture_body.sql")),
     (
         "londiste.capture_truncate_body",

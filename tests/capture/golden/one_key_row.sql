@@ -44,33 +44,21 @@ return new;
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'dynamic') using new;
     perform londiste.capture_pin(v_before);
-    exit;
+    return null;
 end loop;
 return null;
 end if;
 if tg_op operator(pg_catalog.=) 'UPDATE' then
 loop
     if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_1', 'pgq.event_1_2', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) then
-v_changes := pg_catalog.concat(case when old."id" operator(pg_catalog.=) new."id" then null else pg_catalog.format(',id=%L', new."id") end, case when coalesce(old."v" operator(pg_catalog.=) new."v", old."v" is null and new."v" is null) then null else pg_catalog.format(',v=%L', new."v") end);
-if v_changes operator(pg_catalog.<>) '' then
-insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
-select 'U', pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id"), pg_catalog.now(), 'public.t';
-end if;
-return old;
+v_table := 0;
+exit;
     elsif (londiste.capture_current(1, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_1', 'pgq.event_1_2', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 1) then
-v_changes := pg_catalog.concat(case when old."id" operator(pg_catalog.=) new."id" then null else pg_catalog.format(',id=%L', new."id") end, case when coalesce(old."v" operator(pg_catalog.=) new."v", old."v" is null and new."v" is null) then null else pg_catalog.format(',v=%L', new."v") end);
-if v_changes operator(pg_catalog.<>) '' then
-insert into pgq.event_1_1 (ev_type, ev_data, ev_time, ev_extra1)
-select 'U', pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id"), pg_catalog.now(), 'public.t';
-end if;
-return old;
+v_table := 1;
+exit;
     elsif (londiste.capture_current(2, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_1', 'pgq.event_1_2', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 2) then
-v_changes := pg_catalog.concat(case when old."id" operator(pg_catalog.=) new."id" then null else pg_catalog.format(',id=%L', new."id") end, case when coalesce(old."v" operator(pg_catalog.=) new."v", old."v" is null and new."v" is null) then null else pg_catalog.format(',v=%L', new."v") end);
-if v_changes operator(pg_catalog.<>) '' then
-insert into pgq.event_1_2 (ev_type, ev_data, ev_time, ev_extra1)
-select 'U', pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id"), pg_catalog.now(), 'public.t';
-end if;
-return old;
+v_table := 2;
+exit;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
@@ -81,8 +69,21 @@ return old;
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'dynamic') using old, new;
     perform londiste.capture_pin(v_before);
-    exit;
+    return null;
 end loop;
+v_changes := pg_catalog.concat(case when old."id" operator(pg_catalog.=) new."id" then null else pg_catalog.format(',id=%L', new."id") end, case when coalesce(old."v" operator(pg_catalog.=) new."v", old."v" is null and new."v" is null) then null else pg_catalog.format(',v=%L', new."v") end);
+if v_changes operator(pg_catalog.<>) '' then
+if  v_table operator(pg_catalog.=) 0 then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+values ('U', pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id"), pg_catalog.now(), 'public.t');
+elsif v_table operator(pg_catalog.=) 1 then
+insert into pgq.event_1_1 (ev_type, ev_data, ev_time, ev_extra1)
+values ('U', pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id"), pg_catalog.now(), 'public.t');
+elsif v_table operator(pg_catalog.=) 2 then
+insert into pgq.event_1_2 (ev_type, ev_data, ev_time, ev_extra1)
+values ('U', pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id"), pg_catalog.now(), 'public.t');
+end if;
+end if;
 return null;
 end if;
 if tg_op operator(pg_catalog.=) 'DELETE' then
@@ -112,7 +113,7 @@ return old;
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'dynamic') using old;
     perform londiste.capture_pin(v_before);
-    exit;
+    return null;
 end loop;
 return null;
 end if;

@@ -39,7 +39,7 @@ return v_none;
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'statement');
     perform londiste.capture_pin(v_before);
-    exit;
+    return null;
 end loop;
 return null;
 end;
@@ -69,7 +69,7 @@ return v_none;
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'statement');
     perform londiste.capture_pin(v_before);
-    exit;
+    return null;
 end loop;
 return null;
 end;
@@ -115,7 +115,23 @@ from (
     where not exists (select from londiste_new offset 1) offset 0
 ) x
 where x.londiste_changes operator(pg_catalog.<>) '';
-if not found then
+if found then
+return v_none;
+end if;
+v_table := 0;
+exit;
+
+    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return null;
+    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
+        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
+        continue;
+    end if;
+    v_before := londiste.capture_pin(null);
+    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'statement');
+    perform londiste.capture_pin(v_before);
+    return null;
+end loop;
 v_count := 0;
 v_size := 0;
 open v_rows for select * from londiste_new;
@@ -132,10 +148,13 @@ for v_old in select * from londiste_old loop
         v_size := v_size operator(pg_catalog.+) pg_catalog.octet_length(v_changes);
         v_events[v_count] := v_changes;
         if v_count operator(pg_catalog.=) 1000 or v_size operator(pg_catalog.>) 1000000 then
+if  v_table operator(pg_catalog.=) 0 then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select 'U', u.ev_data, pg_catalog.now(), 'public.t'
 from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
 order by u.nr;
+end if;
+
             v_events := null;
             v_count := 0;
             v_size := 0;
@@ -144,24 +163,12 @@ order by u.nr;
 end loop;
 close v_rows;
 if v_count operator(pg_catalog.>) 0 then
+if  v_table operator(pg_catalog.=) 0 then
 insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
 select 'U', u.ev_data, pg_catalog.now(), 'public.t'
 from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
 order by u.nr;
 end if;
 end if;
-return v_none;
-
-    elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
-        return null;
-    elsif v_table is null and londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.<>) -1 then
-        v_table := case when londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') operator(pg_catalog.=) -2 then (select case when q.queue_disable_insert or q.queue_per_tx_limit is not null then -1 else q.queue_cur_table end from pgq.queue q where q.queue_id operator(pg_catalog.=) 1) else londiste.capture_ready('t', 't', array['pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq']::pg_catalog.regclass[], 1, null, '(hash of the plan)') end;
-        continue;
-    end if;
-    v_before := londiste.capture_pin(null);
-    execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'statement');
-    perform londiste.capture_pin(v_before);
-    exit;
-end loop;
 return null;
 end;

@@ -87,7 +87,7 @@ return old;
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'dynamic') using old;
     perform londiste.capture_pin(v_before);
-    exit;
+    return null;
 end loop;
 return null;
 end;
@@ -117,7 +117,7 @@ return new;
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'dynamic') using new;
     perform londiste.capture_pin(v_before);
-    exit;
+    return null;
 end loop;
 return null;
 end;
@@ -168,12 +168,8 @@ declare
 begin
 loop
     if (londiste.capture_current(0, 1, '(hash of the plan)', 't', 't', 'pgq.event_1', 'pgq.event_1_0', 'pgq.event_1_id_seq') or v_table operator(pg_catalog.=) 0) then
-v_changes := pg_catalog.concat(case when old."id" operator(pg_catalog.=) new."id" then null else pg_catalog.format(',id=%L', new."id") end, case when coalesce(old."v" operator(pg_catalog.=) new."v", old."v" is null and new."v" is null) then null else pg_catalog.format(',v=%L', new."v") end);
-if v_changes operator(pg_catalog.<>) '' then
-insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
-select 'U', pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id"), pg_catalog.now(), 'public.t';
-end if;
-return old;
+v_table := 0;
+exit;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
@@ -184,7 +180,14 @@ return old;
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'dynamic') using old, new;
     perform londiste.capture_pin(v_before);
-    exit;
+    return null;
 end loop;
+v_changes := pg_catalog.concat(case when old."id" operator(pg_catalog.=) new."id" then null else pg_catalog.format(',id=%L', new."id") end, case when coalesce(old."v" operator(pg_catalog.=) new."v", old."v" is null and new."v" is null) then null else pg_catalog.format(',v=%L', new."v") end);
+if v_changes operator(pg_catalog.<>) '' then
+if  v_table operator(pg_catalog.=) 0 then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+values ('U', pg_catalog.format('%s where id=%L', pg_catalog.substr(v_changes, 2), old."id"), pg_catalog.now(), 'public.t');
+end if;
+end if;
 return null;
 end;

@@ -32,7 +32,10 @@ from londiste_old o;
 if v_settings is null then
 return v_none;
 end if;
-exit;
+v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
+v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
+v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
+return v_none;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
@@ -49,7 +52,10 @@ v_changes := pg_catalog.set_config('TimeZone', 'UTC', true);
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'd', 'statement');
     perform londiste.capture_pin(v_before);
-    exit;
+    v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
+v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
+v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
+return null;
 end loop;
 v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
 v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
@@ -74,7 +80,10 @@ from londiste_new n;
 if v_settings is null then
 return v_none;
 end if;
-exit;
+v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
+v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
+v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
+return v_none;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return null;
@@ -91,7 +100,10 @@ v_changes := pg_catalog.set_config('TimeZone', 'UTC', true);
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'i', 'statement');
     perform londiste.capture_pin(v_before);
-    exit;
+    v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
+v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
+v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
+return null;
 end loop;
 v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
 v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
@@ -140,44 +152,16 @@ from (
     where not exists (select from londiste_new offset 1) offset 0
 ) x
 where x.londiste_changes operator(pg_catalog.<>) '';
-if not found then
-v_count := 0;
-v_size := 0;
-open v_rows for select * from londiste_new;
-for v_old in select * from londiste_old loop
-    fetch v_rows into v_new;
-    v_changes := pg_catalog.concat(case when v_old."region" operator(pg_catalog.=) v_new."region" then null else pg_catalog.format(',region=%L', v_new."region") end, case when v_old."day" operator(pg_catalog.=) v_new."day" then null else pg_catalog.format(',"day"=%L', v_new."day") end, case when coalesce(v_old."mood" operator(pg_catalog.=) v_new."mood", v_old."mood" is null and v_new."mood" is null) then null else pg_catalog.format(',mood=%L', v_new."mood") end, case when row(v_old."took")::pg_catalog.record operator(pg_catalog.*=) row(v_new."took")::pg_catalog.record then null else pg_catalog.format(',took=%L', v_new."took") end, case when coalesce(v_old."paid" operator(pg_catalog.=) v_new."paid", v_old."paid" is null and v_new."paid" is null) then null else pg_catalog.format(',paid=%L', v_new."paid") end);
-    if v_changes operator(pg_catalog.<>) '' then
-        v_changes := pg_catalog.format('%s where region=%L and "day"=%L', pg_catalog.substr(v_changes, 2), v_old."region", v_old."day");
-    else
-        v_changes := null;
-    end if;
-    if v_changes is not null then
-        v_count := v_count operator(pg_catalog.+) 1;
-        v_size := v_size operator(pg_catalog.+) pg_catalog.octet_length(v_changes);
-        v_events[v_count] := v_changes;
-        if v_count operator(pg_catalog.=) 1000 or v_size operator(pg_catalog.>) 1000000 then
-insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
-select 'U', u.ev_data, pg_catalog.now(), 'public.t'
-from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
-order by u.nr;
-            v_events := null;
-            v_count := 0;
-            v_size := 0;
-        end if;
-    end if;
-end loop;
-close v_rows;
-if v_count operator(pg_catalog.>) 0 then
-insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
-select 'U', u.ev_data, pg_catalog.now(), 'public.t'
-from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
-order by u.nr;
-end if;
-end if;
+if found then
 if v_settings is null then
 return v_none;
 end if;
+v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
+v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
+v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
+return v_none;
+end if;
+v_table := 0;
 exit;
 
     elsif pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
@@ -195,8 +179,49 @@ v_changes := pg_catalog.set_config('TimeZone', 'UTC', true);
     v_before := londiste.capture_pin(null);
     execute londiste.capture_statement('db1-londiste-queue', 'public.t', tg_relid, 'u', 'statement');
     perform londiste.capture_pin(v_before);
-    exit;
+    v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
+v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
+v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
+return null;
 end loop;
+v_count := 0;
+v_size := 0;
+open v_rows for select * from londiste_new;
+for v_old in select * from londiste_old loop
+    fetch v_rows into v_new;
+    v_changes := pg_catalog.concat(case when v_old."region" operator(pg_catalog.=) v_new."region" then null else pg_catalog.format(',region=%L', v_new."region") end, case when v_old."day" operator(pg_catalog.=) v_new."day" then null else pg_catalog.format(',"day"=%L', v_new."day") end, case when coalesce(v_old."mood" operator(pg_catalog.=) v_new."mood", v_old."mood" is null and v_new."mood" is null) then null else pg_catalog.format(',mood=%L', v_new."mood") end, case when row(v_old."took")::pg_catalog.record operator(pg_catalog.*=) row(v_new."took")::pg_catalog.record then null else pg_catalog.format(',took=%L', v_new."took") end, case when coalesce(v_old."paid" operator(pg_catalog.=) v_new."paid", v_old."paid" is null and v_new."paid" is null) then null else pg_catalog.format(',paid=%L', v_new."paid") end);
+    if v_changes operator(pg_catalog.<>) '' then
+        v_changes := pg_catalog.format('%s where region=%L and "day"=%L', pg_catalog.substr(v_changes, 2), v_old."region", v_old."day");
+    else
+        v_changes := null;
+    end if;
+    if v_changes is not null then
+        v_count := v_count operator(pg_catalog.+) 1;
+        v_size := v_size operator(pg_catalog.+) pg_catalog.octet_length(v_changes);
+        v_events[v_count] := v_changes;
+        if v_count operator(pg_catalog.=) 1000 or v_size operator(pg_catalog.>) 1000000 then
+if  v_table operator(pg_catalog.=) 0 then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'U', u.ev_data, pg_catalog.now(), 'public.t'
+from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
+order by u.nr;
+end if;
+
+            v_events := null;
+            v_count := 0;
+            v_size := 0;
+        end if;
+    end if;
+end loop;
+close v_rows;
+if v_count operator(pg_catalog.>) 0 then
+if  v_table operator(pg_catalog.=) 0 then
+insert into pgq.event_1_0 (ev_type, ev_data, ev_time, ev_extra1)
+select 'U', u.ev_data, pg_catalog.now(), 'public.t'
+from pg_catalog.unnest(v_events) with ordinality u(ev_data, nr)
+order by u.nr;
+end if;
+end if;
 v_changes := pg_catalog.set_config('DateStyle', v_settings[1], true);
 v_changes := pg_catalog.set_config('IntervalStyle', v_settings[2], true);
 v_changes := pg_catalog.set_config('TimeZone', v_settings[3], true);
