@@ -33,6 +33,8 @@ declare
     -- A variable takes no expression. What the trigger function returns has no meaning.
     v_return constant text := case when i_level = 'statement' then 'return v_none;' when i_operation = 'i' then 'return new;' else 'return old;' end;
     v_done text;
+    -- The variable for the settings before the generic way.
+    v_before text;
     v_has_long_way boolean := i_operation = 'u' and i_capture.event_format = 'sql';
     v_branches text;
 begin
@@ -41,6 +43,7 @@ begin
     cross join lateral londiste.capture_queue(q.queue_id) c
     where q.queue_name = i_capture.queue_name;
     select * into v_pinning from londiste.capture_pinning(i_shape.all_columns || i_shape.key_columns);
+    v_before := case when v_pinning.pin is null then 'v_settings' else 'v_before' end;
 
     -- Literals have the types of the arguments. The fewer words, the sooner a session has read the function.
     v_current := format('(londiste.capture_current(%s, %s, %L, %L, %L, %s) or v_table operator(pg_catalog.=) %s)%s',
@@ -70,9 +73,9 @@ E'loop
         v_table := case when %s operator(pg_catalog.=) -2 then %s else %s end;
         continue;
     end if;
-    v_before := londiste.capture_pin(null);
+    %s := londiste.capture_pin(null);
     execute londiste.capture_statement(%L, %L, tg_relid, %L, %L)%s;
-    perform londiste.capture_pin(v_before);
+    perform londiste.capture_pin(%s);
     %sreturn null;
 end loop;
 %s%sreturn null;
@@ -81,13 +84,14 @@ end loop;
         case when v_pinning.pin is not null
              then format(E'    elsif v_settings is null and not (%s) then\n%s        continue;\n', v_pinning.is_pinned, v_pinning.pin) end,
         v_ready, v_ready, londiste.capture_queue_look(v_queue.queue_id), v_ready,
-        i_capture.queue_name, i_capture.table_name, i_operation,
+        v_before, i_capture.queue_name, i_capture.table_name, i_operation,
         case i_level when 'row' then 'dynamic' else i_level end,
         case when i_level = 'statement' then ''
              when i_operation = 'i' then ' using new'
              when i_operation = 'd' then ' using old'
              else ' using old, new'
         end,
+        v_before,
         v_pinning.unpin,
         case when v_has_long_way
              then londiste.capture_long_way(i_capture, v_table, v_mark, v_queue.queue_ntables, i_shape, i_level) end,
