@@ -24,7 +24,7 @@ begin
                    then format('pg_catalog.current_setting(%L) operator(pg_catalog.~~) %L', s.name, 'ISO%')
                    -- The shortest exact text; capture_plan tells servers apart.
                    when s.name = 'extra_float_digits' and current_setting('server_version_num')::int >= 120000
-                   then format('pg_catalog.current_setting(%L) operator(pg_catalog.=) any (array[''1'', ''2'', ''3''])', s.name)
+                   then format('pg_catalog.current_setting(%L) operator(pg_catalog.~) %L', s.name, '^[123]$')
                    else format('pg_catalog.current_setting(%L) operator(pg_catalog.=) %L', s.name, s.value)
                end, ' and ' order by s.nr),
            format(E'v_settings := array[%s];\n%s',
