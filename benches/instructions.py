@@ -130,6 +130,13 @@ def rlondiste(capture, cluster, database):
         result = subprocess.run([program, "-q", ini, "provider", *command], capture_output=True, text=True)
         if result.returncode:
             fail(f"provider {command[0]}", result)
+    if not capture:
+        # What the ticker's maintenance does once it has seen what is done to the tables.
+        cluster.psql(database, "".join(
+            f"begin; update pgbench_accounts set abalance = abalance + 1 where aid = {number};\n"
+            f"update pgbench_tellers set tbalance = tbalance + 1 where tid = {number % 10 + 1};\n"
+            "update pgbench_branches set bbalance = bbalance + 1 where bid = 1; commit;\n" for number in range(1, 121)))
+        cluster.psql(database, f"select londiste.provider_adapt('{QUEUE}'); select londiste.provider_maintain('{QUEUE}')")
     cluster.psql(database, f"update pgq.queue set queue_rotation_period = '0' where queue_name = '{QUEUE}'")
 
 
