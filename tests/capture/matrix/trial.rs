@@ -342,6 +342,10 @@ impl<'a> Trial<'a> {
         for side in &self.sides {
             message = message.replace(&format!("{}.", side.schema), "");
         }
+        // The server names the user of a type that it finds first.
+        if let Some(at) = message.find(" because column ") {
+            message.truncate(at);
+        }
         (error.code, message)
     }
 
