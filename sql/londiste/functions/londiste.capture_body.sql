@@ -6,9 +6,9 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.capture_body(6)
 --     Returns the PL/pgSQL statements of a capture function for one operation: a branch for each event table, behind the branches
---     the generic way, and behind the loop what the branches leave to londiste.capture_long_way. The conditions of the branches are calls of londiste.capture_current, which the server computes
---     when it plans them: the right condition becomes the constant true. No column may stand in
---     these conditions: it may be gone when the function does not fit.
+--     the generic way, and behind the loop what the branches leave to londiste.capture_long_way. The conditions of the branches are
+--     calls of londiste.capture_current, which the server computes when it plans them: the right condition becomes the constant true.
+--     No column may stand in these conditions: it may be gone when the function does not fit.
 --
 --     The function writes nothing when session_replication_role is local: such a session writes without replication, as with
 --     PgQ's C triggers. tgenabled cannot express that, since local fires the same triggers as origin. londiste.capture_current
@@ -23,6 +23,7 @@ as $$
 declare
     v_queue record;
     v_pinning record;
+    v_relations text;
     v_current text;
     v_ready text;
     v_local constant text := 'pg_catalog.current_setting(''session_replication_role'')';
@@ -45,15 +46,15 @@ begin
     select * into v_pinning from londiste.capture_pinning(i_shape.all_columns || i_shape.key_columns);
     v_before := case when v_pinning.pin is null then 'v_settings' else 'v_before' end;
 
+    select string_agg(quote_literal(r.oid::oid), ', ' order by r.nr)
+    into v_relations
+    from unnest(v_queue.relations) with ordinality r(oid, nr);
     -- Literals have the types of the arguments. The fewer words, the sooner a session has read the function.
     v_current := format('(londiste.capture_current(%s, %s, %L, %L, %L, %s) or v_table operator(pg_catalog.=) %s)%s',
         v_mark, v_queue.queue_id, i_mark, i_shape.table_oid, i_shape.relation,
-        (select string_agg(quote_literal(r.oid::oid), ', ' order by r.nr) from unnest(v_queue.relations) with ordinality r(oid, nr)),
-        v_mark, ' and ' || v_pinning.is_pinned);
+        v_relations, v_mark, ' and ' || v_pinning.is_pinned);
     v_ready := format('londiste.capture_ready(%L, %L, array[%s]::pg_catalog.regclass[], %s, %s, %L)',
-        i_shape.table_oid, i_shape.relation,
-        (select string_agg(quote_literal(r.oid::oid), ', ' order by r.nr) from unnest(v_queue.relations) with ordinality r(oid, nr)),
-        v_queue.queue_id, coalesce(quote_literal(i_capture.key_columns), 'null'), i_plan);
+        i_shape.table_oid, i_shape.relation, v_relations, v_queue.queue_id, coalesce(quote_literal(i_capture.key_columns), 'null'), i_plan);
 
     v_table := v_queue.queue_data_pfx || '_' || v_mark;
     v_done := case when v_pinning.pin is null then v_return

@@ -17,15 +17,14 @@ declare
     v_more text := londiste.capture_constants(i_capture.table_name);
     v_fast record;
     v_single text;
-    v_insert text := londiste.capture_insert(i_event_table, londiste.capture_event_source(i_capture, i_shape, i_operation, i_level, v_more));
+    v_insert text;
 begin
     if i_operation = 'u' and i_level = 'statement' then
         -- Most statements change one row, for which the loop over both transition tables would cost more than all the rest.
         v_single := londiste.capture_insert(i_event_table, londiste.capture_event_source(i_capture, i_shape, 'u', 'single', v_more));
-        return case i_capture.event_format
-                   when 'sql' then format(E'%s;\nif found then\n%s\nend if;\n', v_single, i_done)
-                   else format(E'%s;\nif not found then\n%s;\nend if;\n', v_single, v_insert)
-               end;
+        if i_capture.event_format = 'sql' then
+            return format(E'%s;\nif found then\n%s\nend if;\n', v_single, i_done);
+        end if;
     elsif i_operation = 'u' and i_capture.event_format = 'sql' then
         select * into v_fast from londiste.capture_fast(i_capture, i_shape, 'old', 'new');
         return case when v_fast.condition is null then ''
@@ -33,6 +32,10 @@ begin
                                 londiste.capture_insert(i_event_table, format('values (%L, %s%s)', 'U', v_fast.data, v_more)), i_done)
                end;
     end if;
-    return v_insert || E';\n';
+
+    v_insert := londiste.capture_insert(i_event_table, londiste.capture_event_source(i_capture, i_shape, i_operation, i_level, v_more));
+    return case when v_single is null then v_insert || E';\n'
+                else format(E'%s;\nif not found then\n%s;\nend if;\n', v_single, v_insert)
+           end;
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pg_temp;
