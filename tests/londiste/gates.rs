@@ -1,6 +1,7 @@
 //! Gates that hold a copy, or replay on its behalf, at a place that a test has closed, until the test opens it again:
 //! triggers in both databases.
 
+use super::original;
 use crate::support::{Replication, Session, wait_until};
 
 /// The database that has the gate.
@@ -88,4 +89,22 @@ pub(super) fn wait_until_held(gate: &Session, key: u32) {
         rows if rows[0][1] == "0" => Err(rows[0][0].clone()),
         _ => Ok(()),
     });
+}
+
+/// Subscribes to `t`, which has an `id` and a text, and holds its copy where the subscriber has committed a batch that the
+/// provider has still to finish. Replay is further by more ticks than a copy hands over with at once: with fewer ones
+/// the table may be handed over before the copy has finished a batch.
+pub(super) fn copy_to_finish_batch(r: &Replication, key: u32) -> Session {
+    let copied = close(r, Side::Subscriber, "ddl alter table%add constraint%t_pkey%", key + 1);
+    r.londiste.run("subscriber add t");
+    wait_until_held(&copied, key + 1);
+    for id in 102..116 {
+        r.provider.sql(&format!("insert into t values ({id}, 'behind')"));
+        original::tick(&r.provider);
+    }
+    r.replay_until_in_sync();
+    let finish = close(r, Side::Provider, "finish batch", key);
+    open(&copied, key + 1);
+    wait_until_held(&finish, key);
+    finish
 }

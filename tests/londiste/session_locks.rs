@@ -1,8 +1,7 @@
 //! No session that waits holds an advisory lock: behind a transaction pooler the lock would stay with a server session that
 //! somebody else is given next.
 
-use super::gates::{GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, open, wait_until_held};
-use super::original;
+use super::gates::{GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, copy_to_finish_batch, open, wait_until_held};
 use crate::support::{Database, Replication, wait_until};
 
 const KEY: u32 = 4723;
@@ -53,22 +52,11 @@ fn ready() -> Replication {
 #[test]
 fn table_that_catches_up_leaves_no_lock_with_a_waiting_session() {
     let r = ready();
-    let copied = close(&r, Side::Subscriber, "ddl alter table%add constraint%t_pkey%", KEY);
-    r.add("t");
-    wait_until_held(&copied, KEY);
-    // More ticks than a copy hands over with at once.
-    for id in 2..16 {
-        r.provider.sql(&format!("insert into t values ({id}, 'behind')"));
-        original::tick(&r.provider);
-    }
-    r.replay_until_in_sync();
-    let finish = close(&r, Side::Provider, "finish batch", KEY + 1);
-    open(&copied, KEY);
-    // The copy has committed the batch on the subscriber, and the provider has still to finish it.
-    wait_until_held(&finish, KEY + 1);
+    r.londiste.run("provider add t");
+    let finish = copy_to_finish_batch(&r, KEY);
     wait_for_state(&r, "catching-up");
     assert_nothing_held(&r, "catching up");
-    open(&finish, KEY + 1);
+    open(&finish, KEY);
     r.wait_until_ok();
     r.replay_until_in_sync();
     assert_nothing_held(&r, "in sync");
@@ -102,9 +90,8 @@ fn table_that_waits_for_replay_leaves_no_lock_with_a_waiting_session() {
 fn copy_that_was_cut_or_killed_leaves_no_lock() {
     for end in [cut as fn(&Replication), killed] {
         let r = ready();
-        let gate = close(&r, Side::Provider, "finish batch", KEY);
-        r.add("t");
-        wait_until_held(&gate, KEY);
+        r.londiste.run("provider add t");
+        let gate = copy_to_finish_batch(&r, KEY);
         end(&r);
         open(&gate, KEY);
         r.wait_until_ok();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::gates::{GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, open, wait_until_held};
+use super::gates::{GATES, PROVIDER_GATES, SUBSCRIBER_GATES, Side, close, copy_to_finish_batch, open, wait_until_held};
 use super::original;
 use super::row_lock::RowLock;
 use crate::support::{Cluster, Job, QUEUE, Replication, Session, wait_until, wait_within};
@@ -434,7 +434,7 @@ fn states_that_were_forgotten_win_over_the_end_of_a_hand_over() {
 #[test]
 fn unregister_and_register_win_over_the_end_of_a_catch_up() {
     let r = with_gates();
-    let gate = copy_to(&r, Side::Provider, "finish batch");
+    let gate = copy_to_finish_batch(&r, KEY);
     unregister_first(&r, || open(&gate, KEY));
 }
 
@@ -467,7 +467,7 @@ fn unregister_and_register_win_over_the_order_to_sync() {
 #[test]
 fn remove_wins_over_the_end_of_a_catch_up() {
     let r = with_gates();
-    let gate = copy_to(&r, Side::Provider, "finish batch");
+    let gate = copy_to_finish_batch(&r, KEY);
     command_first(&r, "subscriber remove t", || open(&gate, KEY));
     r.provider.sql("insert into other values (7)");
     r.replay_until_in_sync();
