@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::Stream;
 use tokio::sync::{Mutex, mpsc};
+use tokio_postgres::error::SqlState;
 
 use super::applied::Applied;
 use super::feed::{ChunkFeed, Exchange};
@@ -13,7 +14,7 @@ use super::read::EventReader;
 use super::settings::{Filter, Settings};
 use super::table_cache::TableCache;
 use super::write::ChunkWriter;
-use crate::config::ApplyRole;
+use crate::config::{Apply, ApplyRole};
 use crate::error::{ApplyFault, FaultKind, Result};
 use crate::pg::catalog::{self, Column};
 use crate::pg::{Db, FqName};
@@ -28,6 +29,8 @@ pub struct Applier {
     prepared: bool,
     pub(super) identities: ChangedIdentities,
     missing_rows: MissingRowsLog,
+    /// The next batch goes by sets, however small it is: see [`Applier::adapts_to`].
+    by_sets: bool,
 }
 
 /// Updates and deletes that found no row, by table, for the log.
@@ -70,6 +73,7 @@ impl Applier {
             prepared: false,
             identities: ChangedIdentities::default(),
             missing_rows: MissingRowsLog::default(),
+            by_sets: false,
         }
     }
 
@@ -80,18 +84,23 @@ impl Applier {
     }
 
     /// Looks whether the events can be applied in another way, so that the fault does not come again: without the values of a column
-    /// that the provider generates and the subscriber does not have, or with another kind of an identity column. Returns whether the
-    /// batch is to be applied again.
+    /// that the provider generates and the subscriber does not have, with another kind of an identity column, or by sets. Returns
+    /// whether the batch is to be applied again.
+    ///
+    /// On the provider, foreign keys are checked at the end of a statement, which may change parents before their children,
+    /// or delete a parent and insert it again. Its events one by one are refused here.
     pub(crate) async fn adapts_to(&mut self, provider: &Db, subscriber: &Db, fault: &ApplyFault) -> Result<bool> {
         let table = FqName::parse(&fault.table);
         match &fault.kind {
             FaultKind::MissingColumn(column) => self.leaves_out(provider, table, column).await,
             FaultKind::IdentityAlways(column) => self.identities.add(subscriber, &table, column).await,
-            FaultKind::MissingTable
-            | FaultKind::MissingRow
-            | FaultKind::RowSecurity
-            | FaultKind::Unreadable(_)
-            | FaultKind::Refused => Ok(false),
+            FaultKind::MissingTable | FaultKind::MissingRow | FaultKind::RowSecurity | FaultKind::Unreadable(_) => {
+                Ok(false)
+            }
+            FaultKind::Refused => {
+                let code = fault.source.as_ref().and_then(|error| error.code());
+                Ok(code == Some(&SqlState::FOREIGN_KEY_VIOLATION) && !std::mem::replace(&mut self.by_sets, true))
+            }
         }
     }
 
@@ -168,6 +177,7 @@ impl Applier {
                 self.tables.clear();
             }
             self.missing_rows.report();
+            self.by_sets = false;
         }
         Ok(is_current)
     }
@@ -188,7 +198,8 @@ impl Applier {
             self.prepare(tx).await?;
             self.prepared = false;
         }
-        let settings = self.settings;
+        let settings =
+            if self.by_sets { Settings { apply: Apply::Set, small_chunk: 0, ..self.settings } } else { self.settings };
         // The writing task has the session while it applies a chunk, the reading task while it looks at a table.
         let session = Mutex::new(tx);
         let (filled, to_apply) = mpsc::channel(1);

@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::applied::Applied;
 use super::chunk::Chunk;
-use super::plan::{self, Plan};
+use super::plan::{self, Plan, Refusals};
 use super::read::{EventReader, ReadOutcome};
 use super::settings::Settings;
 use super::shape::TableId;
@@ -127,7 +127,7 @@ impl<'a> ChunkFeed<'a> {
             Plan::by_row(&chunk)
         } else {
             // Worked out in this task, while the server works on the chunk before.
-            plan::plan(&chunk, settings.role, &[])
+            plan::plan(&chunk, settings.role, &Refusals::default())
         };
         self.sizes.push_back(chunk.size());
         // The writing task ends early only with an error, which ends this task too.

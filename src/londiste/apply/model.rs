@@ -8,7 +8,7 @@ use super::applied::Applied;
 use super::chunk::Chunk;
 use super::measure::{self, TableSketch};
 use super::net_changes::NetAction;
-use super::plan::{self, SetColumns};
+use super::plan::{self, Refusals, SetColumns};
 use super::read::{EventReader, ReadOutcome};
 use super::settings::Filter;
 use super::table_cache::TableCache;
@@ -275,7 +275,7 @@ fn shapes_and_statements_are_bounded_within_a_batch() {
     let mut rows = 0;
     for chunk in &chunks {
         assert!(chunk.shapes.iter().map(|shape| shape.columns.len()).max() > Some(50));
-        let plan = plan::plan(chunk, ApplyRole::Origin, &[]);
+        let plan = plan::plan(chunk, ApplyRole::Origin, &Refusals::default());
         assert!(plan.by_row.is_empty());
         let columns: HashSet<_> = chunk.shapes.iter().flat_map(|shape| &shape.written).collect();
         for set in plan.steps.iter().flat_map(|step| &step.row_sets) {

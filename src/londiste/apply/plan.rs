@@ -9,10 +9,16 @@
 //!   deletes. So no row is ever without its parent, and no `on delete` action reaches a row that is to be kept. Such an
 //!   action may also go through tables without events in the chunk.
 //!
+//! On the provider a foreign key is checked at the end of a statement, and one statement may delete a row that others refer
+//! to and insert it again. Once the server has refused that in two steps, [`Refusals`] has the table's deletes and inserts
+//! in one.
+//!
 //! The events of a table go one by one when no order keeps the rules, when the table has triggers or rules, or when it has
 //! no net changes. So do the events of all tables that foreign keys tie to such a table.
 
 use std::collections::HashMap;
+
+use tokio_postgres::error::SqlState;
 
 use super::chunk::Chunk;
 use super::net_changes::{NetAction, NetChanges};
@@ -20,6 +26,7 @@ use super::order::{self, DisjointSets};
 use super::shape::TableId;
 use super::target_table::{ColumnId, ForeignKey, ForeignKeyEnd};
 use crate::config::ApplyRole;
+use crate::error::Error;
 use crate::pgq::fragment::Verb;
 
 /// How to apply a chunk.
@@ -44,6 +51,39 @@ pub(super) struct Step {
     pub(super) table: TableId,
     pub(super) verb: Verb,
     pub(super) row_sets: Vec<RowSet>,
+    /// The net changes that the same statement deletes before it inserts the only row set.
+    pub(super) deleted: Vec<u32>,
+}
+
+/// What the server refused in earlier plans of the chunk.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// Tables whose deletes and inserts go by one statement.
+    replaced: Vec<TableId>,
+    /// Tables whose events go one by one.
+    by_row: Vec<TableId>,
+}
+
+/// After more refusals of a kind than this, all events of a chunk go one by one.
+const MAX_REFUSALS: usize = 2;
+
+impl Refusals {
+    /// Adds a table whose steps the server refused. False when there are too many.
+    #[must_use]
+    pub(super) fn add(&mut self, chunk: &Chunk, table: TableId, error: &Error) -> bool {
+        let violates_foreign_key = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
+        let replaces = violates_foreign_key && !self.replaced.contains(&table) && may_replace(chunk, table);
+        let list = if replaces { &mut self.replaced } else { &mut self.by_row };
+        list.push(table);
+        list.len() <= MAX_REFUSALS
+    }
+}
+
+/// Whether one statement may delete and insert rows of the table. Not where a foreign key acts on deletes: it would act when
+/// the statement ends, on rows too that are to stay.
+fn may_replace(chunk: &Chunk, table: TableId) -> bool {
+    let mut led_to = chunk.table(table).foreign_keys.iter().filter(|key| key.end == ForeignKeyEnd::Parent);
+    chunk.net_changes(table).reinserted && led_to.all(|key| !key.acts_on_delete)
 }
 
 /// Rows that one statement changes.
@@ -72,12 +112,14 @@ const FEW_ROWS: usize = 50;
 /// column, so their number is not bounded by the size of the events.
 const MAX_VALUES: usize = 100_000;
 
-/// Works out the plan of a chunk. The events of the tables in `refused` go one by one. With `session_replication_role`
-/// replica, which `role` tells, the server checks no foreign keys.
-pub(super) fn plan(chunk: &Chunk, role: ApplyRole, refused: &[TableId]) -> Plan {
+/// Works out the plan of a chunk. With `session_replication_role` replica, which `role` tells, the server checks no foreign
+/// keys.
+pub(super) fn plan(chunk: &Chunk, role: ApplyRole, refusals: &Refusals) -> Plan {
     let mut tables: Vec<TableChanges> = chunk.active.iter().map(|id| TableChanges::collect(chunk, *id)).collect();
     for table in &mut tables {
-        table.by_row |= refused.contains(&table.id);
+        table.by_row |= refusals.by_row.contains(&table.id);
+        // One statement inserts into the same columns.
+        table.replaces = refusals.replaced.contains(&table.id) && table.groups[Verb::Insert as usize].len() == 1;
     }
     let links = match role {
         ApplyRole::Origin => links(chunk, &mut tables),
@@ -138,7 +180,12 @@ fn finish(chunk: &Chunk, mut tables: Vec<TableChanges>, order: &[(usize, Verb)])
         }
         let row_sets = groups.iter().flat_map(|rows| rows.chunks(limit));
         let row_sets = row_sets.map(|rows| RowSet { rows: rows.to_vec(), columns }).collect();
-        plan.steps.push(Step { table: table.id, verb: *verb, row_sets });
+        let deleted = if table.replaces && *verb == Verb::Insert {
+            std::mem::take(&mut table.groups[Verb::Delete as usize]).concat()
+        } else {
+            Vec::new()
+        };
+        plan.steps.push(Step { table: table.id, verb: *verb, row_sets, deleted });
     }
     plan.by_row = tables.iter().filter(|table| table.by_row).map(|table| table.id).collect();
     plan
@@ -164,6 +211,8 @@ fn sort(rows: &mut [u32], changes: &NetChanges) {
 struct TableChanges {
     id: TableId,
     by_row: bool,
+    /// Deletes and inserts go by one statement.
+    replaces: bool,
     /// By verb, the rows that one statement can change.
     groups: [Vec<Vec<u32>>; 3],
     /// All columns that updates set, ascending.
@@ -173,8 +222,13 @@ struct TableChanges {
 impl TableChanges {
     fn collect(chunk: &Chunk, id: TableId) -> TableChanges {
         let net_changes = chunk.net_changes(id);
-        let mut changes =
-            TableChanges { id, by_row: net_changes.by_row, groups: Default::default(), updated: Vec::new() };
+        let mut changes = TableChanges {
+            id,
+            by_row: net_changes.by_row,
+            replaces: false,
+            groups: Default::default(),
+            updated: Vec::new(),
+        };
         if net_changes.by_row {
             return changes;
         }
@@ -243,7 +297,7 @@ fn links(chunk: &Chunk, tables: &mut [TableChanges]) -> Vec<ForeignKeyLink> {
         tables.iter().enumerate().map(|(i, table)| (chunk.table(table.id).oid, i)).collect();
     let mut links = Vec::new();
     for table in tables.iter_mut() {
-        for ForeignKey { from, to, end, columns } in &chunk.table(table.id).foreign_keys {
+        for ForeignKey { from, to, end, columns, .. } in &chunk.table(table.id).foreign_keys {
             let (Some(child), Some(parent)) = (places.get(from), places.get(to)) else { continue };
             let set_by_updates = table.updates_any(columns);
             match end {
@@ -275,16 +329,25 @@ impl Steps {
         // The order where no rule asks for another one: deletes, then updates, then inserts, each table by table.
         let mut list = Vec::new();
         for verb in [Verb::Delete, Verb::Update, Verb::Insert] {
-            let of_verb = |(_, table): &(usize, &TableChanges)| !table.by_row && table.has(verb);
+            let of_verb = |(_, table): &(usize, &TableChanges)| {
+                !table.by_row && table.has(verb) && !(table.replaces && verb == Verb::Delete)
+            };
             list.extend(tables.iter().enumerate().filter(of_verb).map(|(i, _)| (i, verb)));
         }
-        let numbers = list.iter().enumerate().map(|(number, step)| (*step, number)).collect();
+        let mut numbers: HashMap<_, _> = list.iter().enumerate().map(|(number, step)| (*step, number)).collect();
+        for (i, _) in tables.iter().enumerate().filter(|(_, table)| table.replaces) {
+            if let Some(number) = numbers.get(&(i, Verb::Insert)).copied() {
+                numbers.insert((i, Verb::Delete), number);
+            }
+        }
         Steps { list, numbers }
     }
 
     fn edge(&self, before: (usize, Verb), after: (usize, Verb), edges: &mut Vec<(usize, usize)>) {
         if let (Some(before), Some(after)) = (self.numbers.get(&before), self.numbers.get(&after)) {
-            edges.push((*before, *after));
+            if before != after {
+                edges.push((*before, *after));
+            }
         }
     }
 

@@ -35,10 +35,8 @@ pub(super) async fn apply(
     missing: &mut MissingRows,
     cascades: &mut Cascades,
 ) -> Result<(), FailedStep> {
-    let statements: Vec<SetStatement<'_>> = steps
-        .iter()
-        .flat_map(|step| step.row_sets.iter().map(|set| SetStatement::new(chunk, step.table, step.verb, set)))
-        .collect();
+    let statements: Vec<SetStatement<'_>> =
+        steps.iter().flat_map(|step| step.row_sets.iter().map(|set| SetStatement::new(chunk, step, set))).collect();
     // Each statement is sent while the server works on the one before. COPY takes several messages, and no other may come
     // between them.
     let is_copy = |statement: &SetStatement<'_>| statement.method == Method::Copy;
@@ -50,9 +48,10 @@ pub(super) async fn apply(
             running.extend(waiting.next().map(|statement| statement.run(tx, chunk).boxed()));
             let Some(result) = running.next().await else { break };
             let found = result.map_err(|error| FailedStep { table: statement.table, error })?;
-            if let Some(verb) = statement.method.looked_up_by() {
-                let not_found = (statement.set.rows.len() as u64).saturating_sub(found);
-                missing.add(statement.table, statement.look_for_cascades(chunk, verb, [found, not_found], cascades));
+            if let Some((verb, rows)) = statement.looks_for() {
+                let not_found = (rows.len() as u64).saturating_sub(found);
+                let not_found = statement.look_for_cascades(chunk, verb, rows, [found, not_found], cascades);
+                missing.add(statement.table, not_found);
             }
         }
     }
@@ -63,6 +62,8 @@ pub(super) async fn apply(
 struct SetStatement<'a> {
     table: TableId,
     set: &'a RowSet,
+    /// What [`Method::Replace`] deletes.
+    deleted: &'a [u32],
     method: Method,
 }
 
@@ -73,34 +74,37 @@ enum Method {
     Copy,
     Update,
     Delete,
-}
-
-impl Method {
-    /// The verb of a statement that looks for rows that are there; `None` for one that adds rows.
-    fn looked_up_by(self) -> Option<Verb> {
-        match self {
-            Method::Update => Some(Verb::Update),
-            Method::Delete => Some(Verb::Delete),
-            Method::Insert | Method::Copy => None,
-        }
-    }
+    /// Deletes other rows first. The server checks foreign keys behind both.
+    Replace,
 }
 
 impl<'a> SetStatement<'a> {
-    fn new(chunk: &Chunk, table: TableId, verb: Verb, set: &'a RowSet) -> SetStatement<'a> {
+    fn new(chunk: &Chunk, step: &'a Step, set: &'a RowSet) -> SetStatement<'a> {
+        let table = step.table;
         // COPY sends a big value in pieces.
         let is_big = |row: &u32| {
             let row = &chunk.net_changes(table).rows()[*row as usize];
             let mut places = row.values..row.values + chunk.shape(row.shape).width();
             places.any(|place| chunk.values.get(place).is_some_and(|value| value.len() > COPY_PIECE))
         };
-        let method = match verb {
+        let method = match step.verb {
+            Verb::Insert if !step.deleted.is_empty() => Method::Replace,
             Verb::Insert if set.rows.len() >= COPY_FROM || set.rows.iter().any(is_big) => Method::Copy,
             Verb::Insert => Method::Insert,
             Verb::Update => Method::Update,
             Verb::Delete => Method::Delete,
         };
-        SetStatement { table, set, method }
+        SetStatement { table, set, deleted: &step.deleted, method }
+    }
+
+    /// The rows that the statement looks for, and what it does to them; `None` when it only adds rows.
+    fn looks_for(&self) -> Option<(Verb, &'a [u32])> {
+        match self.method {
+            Method::Update => Some((Verb::Update, &self.set.rows)),
+            Method::Delete => Some((Verb::Delete, &self.set.rows)),
+            Method::Replace => Some((Verb::Delete, self.deleted)),
+            Method::Insert | Method::Copy => None,
+        }
     }
 
     /// Takes note of what the rows that were found may cascade to. Returns how many of the other rows no cascade explains.
@@ -108,11 +112,12 @@ impl<'a> SetStatement<'a> {
         &self,
         chunk: &Chunk,
         verb: Verb,
+        rows: &[u32],
         [found, not_found]: [u64; 2],
         cascades: &mut Cascades,
     ) -> u64 {
         let (changes, table) = (chunk.net_changes(self.table), chunk.table(self.table));
-        let mut shapes: Vec<ShapeId> = self.set.rows.iter().map(|row| changes.rows()[*row as usize].shape).collect();
+        let mut shapes: Vec<ShapeId> = rows.iter().map(|row| changes.rows()[*row as usize].shape).collect();
         shapes.sort_unstable();
         shapes.dedup();
         if found > 0 && table.foreign_keys.iter().any(|key| key.end == ForeignKeyEnd::Parent) {
@@ -125,16 +130,18 @@ impl<'a> SetStatement<'a> {
         if is_explained { 0 } else { not_found }
     }
 
-    /// Runs the statement. Returns how many rows it changed.
+    /// Runs the statement. Returns how many rows it changed, of those that it looks for if it does.
     async fn run(&self, tx: &Db, chunk: &Chunk) -> Result<u64> {
         let (changes, table) = (chunk.net_changes(self.table), chunk.table(self.table));
-        let rows: Vec<&NetChange> = self.set.rows.iter().map(|row| &changes.rows()[*row as usize]).collect();
+        let pick = |rows: &[u32]| rows.iter().map(|row| &changes.rows()[*row as usize]).collect();
+        let rows: Vec<&NetChange> = pick(&self.set.rows);
         let written: &[ColumnId] = rows.first().map_or(&[], |row| &chunk.shape(row.shape).written);
         let result = match self.method {
             Method::Copy => copy(tx, chunk, table, written, &rows).await,
             Method::Insert => insert(tx, chunk, table, written, &rows).await,
             Method::Update => update(tx, chunk, table, &rows, self.set.columns).await,
             Method::Delete => delete(tx, chunk, table, &rows).await,
+            Method::Replace => replace(tx, chunk, table, written, &pick(self.deleted), &rows).await,
         };
         result.map_err(|error| error.about(format!("table {}", table.name)))
     }
@@ -146,11 +153,18 @@ struct UnnestedRows<'a> {
     table: &'a TargetTable,
     rows: &'a [&'a NetChange],
     arrays: Vec<ArrayParam<'a>>,
+    /// How many arrays belong to the rows of another relation of the statement.
+    others: usize,
 }
 
 impl<'a> UnnestedRows<'a> {
     fn new(chunk: &'a Chunk, table: &'a TargetTable, rows: &'a [&'a NetChange]) -> UnnestedRows<'a> {
-        UnnestedRows { chunk, table, rows, arrays: Vec::new() }
+        UnnestedRows { chunk, table, rows, arrays: Vec::new(), others: 0 }
+    }
+
+    /// Begins another relation.
+    fn begin(&mut self, rows: &'a [&'a NetChange]) {
+        (self.rows, self.others) = (rows, self.arrays.len());
     }
 
     /// Adds a column of new values. Returns the expression for it.
@@ -195,13 +209,17 @@ impl<'a> UnnestedRows<'a> {
     fn relation(&self) -> Sql {
         let columns = (1..=self.arrays.len())
             .zip(&self.arrays)
+            .skip(self.others)
             .map(|(n, array)| sql!("pg_catalog.unnest((select ${n}::pg_catalog.{type})) as c{n}", n = n, type = array_name(&array.ty)));
         sql!("(select {columns}) u", columns = Sql::join(columns, ", "))
     }
 
+    fn params(&self) -> Vec<Param<'_>> {
+        self.arrays.iter().map(|array| (array as _, array.ty.clone())).collect()
+    }
+
     async fn execute(&self, tx: &Db, action: &'static str, sql: Sql) -> Result<u64> {
-        let params: Vec<Param<'_>> = self.arrays.iter().map(|array| (array as _, array.ty.clone())).collect();
-        tx.execute(action, sql, &params).await
+        tx.execute(action, sql, &self.params()).await
     }
 }
 
@@ -299,4 +317,41 @@ async fn insert(tx: &Db, chunk: &Chunk, table: &TargetTable, written: &[ColumnId
         rows = params.relation()
     );
     params.execute(tx, "apply inserts", sql).await
+}
+
+/// Deletes rows and inserts others by one statement. Returns how many rows were there to delete.
+async fn replace(
+    tx: &Db,
+    chunk: &Chunk,
+    table: &TargetTable,
+    written: &[ColumnId],
+    deleted: &[&NetChange],
+    rows: &[&NetChange],
+) -> Result<u64> {
+    let Some(first) = deleted.first() else { return insert(tx, chunk, table, written, rows).await };
+    let mut params = UnnestedRows::new(chunk, table, deleted);
+    let condition = condition(&mut params, &chunk.shape(first.shape).key);
+    let delete = sql!(
+        "delete from {table} as t using {rows} where {condition} returning 1",
+        table = table.only(),
+        rows = params.relation(),
+        condition = condition
+    );
+    params.begin(rows);
+    let list = Sql::join(written.iter().map(|column| params.written(*column)), ", ");
+    // A row is inserted once all of "gone" was counted: unique values are free then.
+    let sql = sql!(
+        "with gone as ({delete}), new as (
+             insert into {table} ({columns}){overriding}
+             select {list} from {rows}, (select pg_catalog.count(*) from gone) g)
+         select pg_catalog.count(*) from gone",
+        delete = delete,
+        table = &table.name,
+        columns = table.column_list(written),
+        overriding = table.overriding(),
+        list = list,
+        rows = params.relation()
+    );
+    let counts = tx.query("apply deletes and inserts", sql, &params.params()).await?;
+    Ok(counts.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
 }

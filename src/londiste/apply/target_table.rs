@@ -88,6 +88,8 @@ pub(super) struct ForeignKey {
     pub(super) end: ForeignKeyEnd,
     /// The columns of this table.
     pub(super) columns: Vec<ColumnId>,
+    /// A delete of a row that is referred to changes rows of `from`: `on delete cascade`, `set null` or `set default`.
+    pub(super) acts_on_delete: bool,
 }
 
 /// The ends of a foreign key.
@@ -235,7 +237,7 @@ const INDEXES: &str = "
      where i.indrelid = any($1) and (i.indisunique or i.indisexclusion)";
 
 const FOREIGN_KEYS: &str = "
-    select k.conrelid, k.confrelid, k.conkey, k.confkey
+    select k.conrelid, k.confrelid, k.conkey, k.confkey, k.confdeltype in ('c', 'n', 'd')
       from pg_catalog.pg_constraint k
      where k.contype = 'f' and (k.conrelid = any($1) or k.confrelid = any($1))";
 
@@ -411,7 +413,7 @@ fn add_foreign_key(table: &mut TargetTable, row: &tokio_postgres::Row, numbers: 
     for (oid, end, attnums) in ends {
         if oid == table.oid {
             let columns = attnums.iter().filter_map(|n| numbers.get(n).copied()).collect();
-            table.foreign_keys.push(ForeignKey { from, to, end, columns });
+            table.foreign_keys.push(ForeignKey { from, to, end, columns, acts_on_delete: row.get(4) });
         }
     }
 }

@@ -4,7 +4,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::chunk::Chunk;
 use super::counts::{MissingRows, WriteCounts};
-use super::plan::{self, Plan};
+use super::plan::{self, Plan, Refusals};
 use super::set::FailedStep;
 use super::settings::Settings;
 use super::shape::{ChunkEvent, TableId};
@@ -57,16 +57,16 @@ impl<'a> ChunkWriter<'a> {
         if !chunk.truncates.is_empty() {
             truncate(tx, chunk).await?;
         }
-        let mut refused = Vec::new();
+        let mut refusals = Refusals::default();
         while !plan.steps.is_empty() {
             match self.apply_steps(tx, chunk, &plan).await? {
                 Outcome::Applied => break,
-                // One by one, in the order of the events, the same changes either succeed or show which one is refused.
-                Outcome::Refused(table) if refused.len() < MAX_REFUSALS => {
-                    refused.push(table);
-                    plan = plan::plan(chunk, self.settings.role, &refused);
+                // In other steps, or one by one in the order of the events, the same changes either succeed or show which one
+                // is refused.
+                Outcome::Refused(table, error) if refusals.add(chunk, table, &error) => {
+                    plan = plan::plan(chunk, self.settings.role, &refusals);
                 }
-                Outcome::Refused(_) | Outcome::MissingRows => plan = Plan::by_row(chunk),
+                Outcome::Refused(..) | Outcome::MissingRows => plan = Plan::by_row(chunk),
             }
         }
         if plan.by_row.is_empty() {
@@ -109,9 +109,9 @@ impl<'a> ChunkWriter<'a> {
                 Ok(Outcome::Applied)
             }
             Err(FailedStep { table, error }) if is_refusal(&error) => {
-                tracing::debug!("events go row by row: {}", Report(&error));
+                tracing::debug!("the steps are planned anew: {}", Report(&error));
                 tx.batch(ACTION, UNDO).await?;
-                Ok(Outcome::Refused(table))
+                Ok(Outcome::Refused(table, error))
             }
             Err(FailedStep { error, .. }) => Err(error),
         }
@@ -122,13 +122,10 @@ impl<'a> ChunkWriter<'a> {
 enum Outcome {
     Applied,
     /// The server refused a change of this table.
-    Refused(TableId),
+    Refused(TableId, Error),
     /// Rows to update or delete were not found, and the settings say to stop then.
     MissingRows,
 }
-
-/// After more refusals than this, all events of a chunk go one by one.
-const MAX_REFUSALS: usize = 2;
 
 /// Whether the server refused a change, which it may not refuse in another order of changes, or in which one event is at fault.
 fn is_refusal(error: &Error) -> bool {
