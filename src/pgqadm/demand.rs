@@ -22,9 +22,14 @@ const SOON: Duration = Duration::from_millis(5);
 /// How long after the last event the ticker looks each [`SOON`].
 const LIVELY: Duration = Duration::from_secs(1);
 
-/// The least time between two ticks on demand. Each tick is a row in `pgq.tick` until the queue has rotated past it: under a load that
-/// never ends these are 50 a second.
+/// The least time between two ticks on demand. Each tick is a row in `pgq.tick` until the queue has rotated past it, and a batch and a
+/// commit of each consumer: where single changes come these are 50 a second at most.
 const GAP: Duration = Duration::from_millis(20);
+
+/// The same when the tick before had at least [`MANY`] events. Under a load that never ends, 50 batches a second cost the machines more
+/// than the load leaves.
+const BUSY_GAP: Duration = Duration::from_millis(50);
+const MANY: i64 = 64;
 
 /// How long after the last event the ticker looks so often.
 const WATCH: Duration = Duration::from_secs(10);
@@ -39,6 +44,10 @@ pub(super) struct Demand {
     moved_at: Option<Instant>,
     /// When the last tick was made.
     met_at: Option<Instant>,
+    /// Where the event sequence stood then.
+    met_seq: Option<i64>,
+    /// How long after the last tick the next one may come.
+    gap: Duration,
     /// When to ask the server for a tick, and how long to wait if it has none to make.
     ask: Option<(Instant, Duration)>,
 }
@@ -53,7 +62,7 @@ impl Demand {
     pub(super) fn see(&mut self, seq: i64, now: Instant) {
         if self.seen.replace(seq).is_some_and(|seen| seen != seq) {
             self.moved_at = Some(now);
-            let soonest = self.met_at.map_or(now, |at| now.max(at + GAP));
+            let soonest = self.met_at.map_or(now, |at| now.max(at + self.gap));
             self.ask = Some((soonest, LOOK));
         }
     }
@@ -62,7 +71,10 @@ impl Demand {
     pub(super) fn is_met(&mut self, now: Instant) {
         self.is_waited_for = false;
         self.met_at = Some(now);
-        self.ask = Some((now + GAP, LOOK));
+        let is_busy = self.seen.zip(self.met_seq).is_some_and(|(seen, before)| seen - before >= MANY);
+        self.met_seq = self.seen;
+        self.gap = if is_busy { BUSY_GAP } else { GAP };
+        self.ask = Some((now + self.gap, LOOK));
     }
 
     /// The server has made no tick for the waiting consumer. It is not asked again where nothing moves for longer than [`WATCH`].
@@ -132,5 +144,21 @@ mod tests {
             }
         }
         assert_eq!(asked, [20, 30, 50, 90, 170, 330, 400, 410, 430, 470]);
+    }
+
+    #[test]
+    fn ticks_of_many_events_come_less_often() {
+        let start = Instant::now();
+        let second = start + GAP;
+        for (events, gap) in [(MANY - 1, GAP), (MANY, BUSY_GAP)] {
+            let mut demand = Demand::default();
+            demand.see(1, start);
+            demand.is_met(start);
+            demand.see(1 + events, second);
+            demand.is_met(second);
+            demand.arises();
+            demand.see(2 + events, second);
+            assert!(!demand.asks(second + gap.saturating_sub(LOOK)) && demand.asks(second + gap), "{events} events");
+        }
     }
 }
