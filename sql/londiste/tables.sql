@@ -182,6 +182,21 @@ create table if not exists londiste.completed_tick (
     primary key (consumer_id)
 );
 
+-- Events of each table since its copy: those that were applied, by what they do; those that the copy had the effects of; and those of
+-- the applied ones that found no row. Each batch updates the rows of its tables, hence the storage parameter.
+create table if not exists londiste.ledger (
+    queue_name      text not null,
+    table_name      text not null,
+    since           timestamptz not null default now(),
+    inserts         bigint not null default 0,
+    updates         bigint not null default 0,
+    deletes         bigint not null default 0,
+    truncates       bigint not null default 0,
+    in_copy         bigint not null default 0,
+    missing         bigint not null default 0,
+    primary key (queue_name, table_name)
+) with (fillfactor = 50);
+
 -- The consumer that applies the events of a queue: the tables in state ok are up to date with its position.
 create table if not exists londiste.queue_consumer (
     queue_name      text not null,

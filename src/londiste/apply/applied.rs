@@ -18,6 +18,8 @@ pub struct Applied {
     pub ignored: u64,
     /// Those of them that change a table, by what they do.
     pub changes: Changes,
+    /// What the batch did to each table.
+    pub(crate) tables: BTreeMap<FqName, TableCounts>,
     /// Updates and deletes that found no row.
     pub missing_rows: u64,
     /// Events that were applied one by one.
@@ -43,6 +45,17 @@ pub struct Changes {
     pub deletes: u64,
     /// Tables emptied.
     pub truncates: u64,
+}
+
+/// The events of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TableCounts {
+    /// Those that were applied.
+    pub(crate) changes: Changes,
+    /// Those that were left out, since the table's copy has their effects.
+    pub(crate) in_copy: u64,
+    /// Those of the applied ones that found no row.
+    pub(crate) missing: u64,
 }
 
 impl Changes {

@@ -212,9 +212,12 @@ impl Applier {
         if applied.scripts.count() > 0 {
             tracing::warn!("event of type EXECUTE is skipped, scripts are not replicated: {}", applied.scripts);
         }
-        let missing = counts.missing.tables();
-        self.missing_rows.of_batch =
-            missing.map(|(id, count)| (self.tables.get(id).table.name.to_string(), count)).collect();
+        for (id, count) in counts.missing.tables() {
+            let name = &self.tables.get(id).table.name;
+            applied.tables.entry(name.clone()).or_default().missing += count;
+        }
+        let missing = applied.tables.iter().filter(|(_, counts)| counts.missing > 0);
+        self.missing_rows.of_batch = missing.map(|(name, counts)| (name.to_string(), counts.missing)).collect();
         Ok(applied)
     }
 }

@@ -73,7 +73,7 @@ impl<'a> ChunkFeed<'a> {
             }
         }
         self.pass_on().await;
-        Ok(self.reader.applied)
+        Ok(self.reader.finish())
     }
 
     async fn take(&mut self, event: &Event) -> Result<()> {

@@ -58,6 +58,7 @@ mod target_table;
 mod truncate;
 mod write;
 
+pub(crate) use applied::TableCounts;
 pub use applied::{Applied, Changes, LeftOut};
 pub use applier::Applier;
 #[cfg(any(test, feature = "fuzzing"))]

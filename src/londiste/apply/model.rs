@@ -238,9 +238,9 @@ proptest! {
             let event = Event::new(EventId(count), 1, kind.as_bytes(), Some(data.as_bytes()), Some(b"public.t"));
             prop_assert!(matches!(reader.read(&event), Ok(ReadOutcome::Done)), "{kind} {data}");
         }
-        let Applied { count: read, ignored, .. } = &reader.applied;
-        prop_assert_eq!((*read, *ignored), (count.cast_unsigned(), 0));
         let mut chunk = std::mem::take(&mut reader.chunk);
+        let Applied { count: read, ignored, .. } = reader.finish();
+        prop_assert_eq!((read, ignored), (count.cast_unsigned(), 0));
         chunk.shapes = cache.shapes.all().to_vec();
         let mut rows = before;
         apply_net(&chunk, &mut rows);

@@ -344,10 +344,10 @@ impl Steps {
     }
 
     fn edge(&self, before: (usize, Verb), after: (usize, Verb), edges: &mut Vec<(usize, usize)>) {
-        if let (Some(before), Some(after)) = (self.numbers.get(&before), self.numbers.get(&after)) {
-            if before != after {
-                edges.push((*before, *after));
-            }
+        if let (Some(before), Some(after)) = (self.numbers.get(&before), self.numbers.get(&after))
+            && before != after
+        {
+            edges.push((*before, *after));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::applied::Applied;
+use super::applied::{Applied, TableCounts};
 use super::chunk::Chunk;
 use super::destination::{Destination, Destinations, Lookup};
 use super::event_type::EventType;
@@ -40,7 +40,9 @@ pub(super) struct EventReader<'a> {
     /// The names in the event at hand.
     names: NameList,
     pub(super) chunk: Chunk,
-    pub(super) applied: Applied,
+    applied: Applied,
+    /// The events of each table, by its id.
+    counts: Vec<TableCounts>,
     apply: Apply,
     /// The subscriber, for messages.
     target: &'a str,
@@ -90,6 +92,7 @@ impl<'a> EventReader<'a> {
             names: NameList::default(),
             chunk: Chunk::default(),
             applied: Applied::default(),
+            counts: Vec::new(),
             apply,
             target,
         }
@@ -120,10 +123,11 @@ impl<'a> EventReader<'a> {
             Lookup::NotLoaded(name) => return Ok(ReadOutcome::Load(name)),
         };
         if filter.hides(event.txid) {
+            self.counts_of(table).in_copy += 1;
             return Ok(self.ignore());
         }
         self.applied.count += 1;
-        self.applied.changes.add(verb);
+        self.counts_of(table).changes.add(verb);
         let first = self.chunk.values.len();
         let row = RowEvent { event, verb, table };
         let data = row.data();
@@ -155,6 +159,23 @@ impl<'a> EventReader<'a> {
             self.tables.forget_shapes();
         }
         chunk
+    }
+
+    /// What became of the events.
+    pub(super) fn finish(mut self) -> Applied {
+        for (id, counts) in (0..).zip(&self.counts).filter(|(_, counts)| **counts != TableCounts::default()) {
+            self.applied.changes += counts.changes;
+            self.applied.tables.insert(self.tables.get(id).table.name.clone(), *counts);
+        }
+        self.applied
+    }
+
+    fn counts_of(&mut self, table: TableId) -> &mut TableCounts {
+        let index = table as usize;
+        if self.counts.len() <= index {
+            self.counts.resize(index + 1, TableCounts::default());
+        }
+        &mut self.counts[index]
     }
 
     fn ignore(&mut self) -> ReadOutcome {
@@ -189,12 +210,16 @@ impl<'a> EventReader<'a> {
     fn truncate(&mut self, event: &Event) -> Result<ReadOutcome> {
         match self.destination(event)? {
             Lookup::NotLoaded(name) => Ok(ReadOutcome::Load(name)),
-            Lookup::Found(Destination::Table(table, filter)) if !filter.hides(event.txid) => {
+            Lookup::Found(Destination::Table(table, filter)) if filter.hides(event.txid) => {
+                self.counts_of(table).in_copy += 1;
+                Ok(self.ignore())
+            }
+            Lookup::Found(Destination::Table(table, _)) => {
                 self.applied.count += 1;
-                self.applied.changes.truncates += 1;
+                self.counts_of(table).changes.truncates += 1;
                 Ok(ReadOutcome::Truncate(table))
             }
-            Lookup::Found(_) => Ok(self.ignore()),
+            Lookup::Found(Destination::Ignored) => Ok(self.ignore()),
         }
     }
 

@@ -65,7 +65,7 @@ impl Applier {
             return None;
         }
         let chunk = reader.take_chunk();
-        let mut applied = reader.applied;
+        let mut applied = reader.finish();
         if applied.unknown.count() + applied.scripts.count() > 0 || !applied.table_sets.is_empty() {
             return None;
         }

@@ -17,8 +17,9 @@ use std::collections::HashMap;
 
 use tokio_postgres::error::SqlState;
 
-use super::apply::{Applied, Applier, Filter};
-use super::state::completed::{self, Advanced, Position, Standing};
+use super::apply::{Applied, Applier, Changes, Filter, TableCounts};
+use super::state::completed::{self, Advance, Advanced, Position, Standing};
+use super::state::ledger::Counted;
 use super::state::skips::{self, Skips};
 use crate::config;
 use crate::error::{Error, Result};
@@ -206,7 +207,14 @@ pub(crate) async fn process<E: BatchExtras>(
     }
     failpoint!("batch::extras_written");
     let from = stored.map(|position| position.tick);
-    match completed::advance(&tx, &consumer.name, from, batch.cur_tick, ends.cur_time.as_deref()).await? {
+    let step = Advance {
+        consumer: &consumer.name,
+        from,
+        to: batch.cur_tick,
+        time: ends.cur_time.as_deref(),
+        counted: counted(&consumer.queue, &applied),
+    };
+    match completed::advance(&tx, &step).await? {
         Advanced::Moved => {}
         Advanced::Overtaken => {
             tx.rollback("give up the batch").await?;
@@ -220,6 +228,16 @@ pub(crate) async fn process<E: BatchExtras>(
     consumer.finish_batch(provider, batch).await?;
     failpoint!("batch::finished");
     Ok(Processed::Applied(Box::new(applied)))
+}
+
+/// What the ledger is told of a batch.
+pub(crate) fn counted(queue: &str, applied: &Applied) -> Counted {
+    let mut counted = Counted::of(queue);
+    for (table, TableCounts { changes, in_copy, missing }) in &applied.tables {
+        let Changes { inserts, updates, deletes, truncates } = *changes;
+        counted.add(table, [inserts, updates, deletes, truncates, *in_copy, *missing]);
+    }
+    counted
 }
 
 /// What comes of a batch during which the structure of a table or sequence has changed.

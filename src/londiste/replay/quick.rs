@@ -18,7 +18,7 @@
 use std::time::Instant;
 
 use super::super::batch;
-use super::super::state::completed::{self, Advanced, Position, Standing};
+use super::super::state::completed::{self, Advance, Advanced, Position, Standing};
 use super::super::state::skips::{self, Skip};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
@@ -142,18 +142,19 @@ impl Replay {
             message.push_str("; ");
         }
         message.push_str(&small.statements(subscriber));
+        let step = Advance {
+            consumer: &self.consumer.name,
+            from: Some(position.tick),
+            to: batch.cur_tick,
+            time: ends.cur_time.as_deref(),
+            counted: batch::counted(&self.job.queue, &small.applied),
+        };
         // Sent one behind the other, without a wait. Each rests on what was sent before: after an error in an open transaction the
         // server refuses all others, and without an open transaction the tick does not move.
         let (begun, unchanged, advanced) = futures_util::join!(
             subscriber.begin_with(ACTION, &message),
             self.applier.knows_tables(subscriber),
-            completed::advance_marked(
-                subscriber,
-                &self.consumer.name,
-                position.tick,
-                batch.cur_tick,
-                ends.cur_time.as_deref()
-            ),
+            completed::advance_marked(subscriber, &step),
         );
         // The long way finds out what is the matter with a change.
         let (tx, answers) = match begun {

@@ -7,6 +7,7 @@
 
 use tokio_postgres::error::SqlState;
 
+use super::ledger::{self, Counted};
 use crate::error::Result;
 use crate::pg::{Db, Sql, int8, sql, text};
 use crate::pgq::consumer::BatchEnds;
@@ -108,14 +109,28 @@ const FIRST: &str = "with moved as (
 
 const NEXT: &str = "with moved as (
            update londiste.completed set last_tick_id = $2 where consumer_id = $1 and last_tick_id = $3
+              and ($5 is null or pg_catalog.current_setting('rlondiste.batch', true) = $5)
            returning last_tick_id)";
 
-/// After [`FIRST`] or [`NEXT`]: stores the tick's time, and counts the rows that were moved.
-const WITH_TIME: &str = ", timed as (
+/// After [`FIRST`] or [`NEXT`]: stores the tick's time.
+const TIMED: &str = ", timed as (
            insert into londiste.completed_tick (consumer_id, tick_id, tick_time)
            select $1, m.last_tick_id, $4 from moved m where $4 is not null
-           on conflict (consumer_id) do update set tick_id = excluded.tick_id, tick_time = excluded.tick_time)
-       select pg_catalog.count(*) from moved";
+           on conflict (consumer_id) do update set tick_id = excluded.tick_id, tick_time = excluded.tick_time)";
+
+/// Behind all: counts the rows that were moved.
+const COUNT: &str = " select pg_catalog.count(*) from moved";
+
+/// A consumer's step from one tick to the next, in the transaction that applies the batch between them.
+pub(crate) struct Advance<'a> {
+    pub(crate) consumer: &'a str,
+    pub(crate) from: Option<TickId>,
+    pub(crate) to: TickId,
+    /// When the tick `to` was made.
+    pub(crate) time: Option<&'a str>,
+    /// What the batch did to the tables of the queue.
+    pub(crate) counted: Counted,
+}
 
 /// Whether a batch's transaction may be committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,22 +148,11 @@ pub(crate) enum Advanced {
 /// 2. The next process reads the old tick, which locks nothing, and begins to apply the same batch.
 /// 3. The commit of step 1 ends, and the batch is applied.
 /// 4. This update, which waits for a commit that has not ended yet, finds the new tick and changes no row.
-pub(crate) async fn advance(
-    tx: &Db,
-    consumer: &str,
-    from: Option<TickId>,
-    to: TickId,
-    time: Option<&str>,
-) -> Result<Advanced> {
-    let first = if from.is_none() { FIRST } else { NEXT };
-    let sql = sql!("{first}{then}", first = first, then = WITH_TIME);
-    let from = from.map(|t| t.0);
-    let params = [text(&consumer), int8(&to.0), int8(&from), text(&time)];
-    let moved = tx.query_one("store the last applied tick", sql, &params).await?;
-    if moved.get::<_, i64>(0) > 0 {
+pub(crate) async fn advance(tx: &Db, step: &Advance<'_>) -> Result<Advanced> {
+    if step.store(tx, None).await? {
         return Ok(Advanced::Moved);
     }
-    warn_of_overtaking(consumer, to);
+    warn_of_overtaking(step.consumer, step.to);
     Ok(Advanced::Overtaken)
 }
 
@@ -159,11 +163,6 @@ pub(crate) fn warn_of_overtaking(consumer: &str, to: TickId) {
     );
 }
 
-const NEXT_MARKED: &str = "with moved as (
-           update londiste.completed set last_tick_id = $2 where consumer_id = $1 and last_tick_id = $3
-              and pg_catalog.current_setting('rlondiste.batch', true) = $5
-           returning last_tick_id)";
-
 /// The statement by which a transaction is marked for [`advance_marked`].
 pub(crate) fn mark(to: TickId) -> Sql {
     sql!("set local rlondiste.batch = '{to}'", to = to.0)
@@ -172,19 +171,27 @@ pub(crate) fn mark(to: TickId) -> Sql {
 /// [`advance`] of a consumer that has a tick, sent before it is known that the transaction has begun. Outside of a transaction
 /// that was marked for the tick it changes nothing: where `begin` was cancelled, the statements behind it are transactions of
 /// their own. Logs nothing.
-pub(crate) async fn advance_marked(
-    tx: &Db,
-    consumer: &str,
-    from: TickId,
-    to: TickId,
-    time: Option<&str>,
-) -> Result<Advanced> {
-    let sql = sql!("{first}{then}", first = NEXT_MARKED, then = WITH_TIME);
-    let mark = to.0.to_string();
-    let params = [text(&consumer), int8(&to.0), int8(&from.0), text(&time), text(&mark)];
-    let rows = tx.query_kept("store the last applied tick", sql, &params).await?;
-    let is_moved = rows.iter().any(|row| row.get::<_, i64>(0) > 0);
-    Ok(if is_moved { Advanced::Moved } else { Advanced::Overtaken })
+pub(crate) async fn advance_marked(tx: &Db, step: &Advance<'_>) -> Result<Advanced> {
+    Ok(if step.store(tx, Some(step.to.0.to_string())).await? { Advanced::Moved } else { Advanced::Overtaken })
+}
+
+impl Advance<'_> {
+    /// Stores the tick and what was counted, if the consumer stands at `from`. Returns whether it does.
+    async fn store(&self, tx: &Db, mark: Option<String>) -> Result<bool> {
+        let first = if self.from.is_none() { FIRST } else { NEXT };
+        let sql = sql!(
+            "{first}{timed}{counted}{count}",
+            first = first,
+            timed = TIMED,
+            counted = ledger::COUNTED,
+            count = COUNT
+        );
+        let from = self.from.map(|t| t.0);
+        let mut params = vec![text(&self.consumer), int8(&self.to.0), int8(&from), text(&self.time), text(&mark)];
+        params.extend(self.counted.params());
+        let rows = tx.query_kept("store the last applied tick", sql, &params).await?;
+        Ok(rows.iter().any(|row| row.get::<_, i64>(0) > 0))
+    }
 }
 
 #[cfg(test)]

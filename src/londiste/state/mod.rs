@@ -10,6 +10,7 @@ pub(crate) mod conditions;
 pub(crate) mod copy_consumer;
 pub(crate) mod emptied;
 pub(crate) mod foreign_keys;
+pub(crate) mod ledger;
 pub(crate) mod lost_changes;
 pub(crate) mod overlaps;
 pub(crate) mod parking;
