@@ -170,9 +170,9 @@ pub(super) static SPECS: [Spec; 30] = [
         })
     },
     Spec {
-        options: &["json", "watch"],
-        ..show("subscriber status", "", "show lag, rate, states and the last error", |_, _| {
-            subscriber(Subscriber::Status)
+        options: &["json", "tables", "watch"],
+        ..show("subscriber status", "", "show lag and its causes, rate, states and the last error", |_, options| {
+            subscriber(Subscriber::Status { tables: options.tables })
         })
     },
     setup("subscriber skip-event", "ID", "leave out one event that cannot be applied", |args, _| {

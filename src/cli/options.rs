@@ -108,6 +108,9 @@ pub(super) struct Options {
     /// wait-sync: give up after so many seconds
     #[arg(long, value_name = "SECONDS", help_heading = "Options of commands")]
     pub(super) timeout: Option<u32>,
+    /// status: with the events of each table since its copy
+    #[arg(long, help_heading = "Options of commands")]
+    pub(super) tables: bool,
     /// status: show it again every so many seconds, 2 when no number is given
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
           value_parser = clap::value_parser!(u32).range(1..), help_heading = "Options of commands")]

@@ -16,12 +16,26 @@ pub(crate) struct LastError {
     pub(crate) time: String,
     /// The message without DETAIL and HINT.
     pub(crate) message: String,
+    /// No work was done since: no line of counts comes later.
+    #[serde(skip)]
+    pub(crate) stands: bool,
 }
 
 /// Reads the last error; `None` when the end of the file has none, or the file cannot be read.
 pub(crate) fn last_error(path: &Path) -> Option<LastError> {
     let tail = tail(path).ok()?;
-    String::from_utf8_lossy(&tail).lines().rev().find_map(error_of)
+    last_error_of(&String::from_utf8_lossy(&tail))
+}
+
+fn last_error_of(text: &str) -> Option<LastError> {
+    let mut stands = true;
+    for line in text.lines().rev() {
+        if let Some((time, message)) = error_of(line) {
+            return Some(LastError { time, message, stands });
+        }
+        stands &= !line.contains("{count: ");
+    }
+    None
 }
 
 fn tail(path: &Path) -> io::Result<Vec<u8>> {
@@ -33,38 +47,53 @@ fn tail(path: &Path) -> io::Result<Vec<u8>> {
     Ok(tail)
 }
 
-/// The error in a line of either log format; `None` when the line is not the first line of an error.
-fn error_of(line: &str) -> Option<LastError> {
+/// Time and message of the error in a line of either log format; `None` when the line is not the first line of an error.
+fn error_of(line: &str) -> Option<(String, String)> {
     let is_error = |level: &str| matches!(level, "ERROR" | "CRITICAL");
     if line.starts_with('{') {
         let record: serde_json::Value = serde_json::from_str(line).ok()?;
         let field = |name: &str| record.get(name)?.as_str();
         let message = field("message")?.lines().next()?.to_owned();
-        return is_error(field("level")?).then_some(LastError { time: field("time")?.to_owned(), message });
+        return is_error(field("level")?).then_some((field("time")?.to_owned(), message));
     }
     let mut words = line.splitn(5, ' ');
     let (date, time, pid, level) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let known = pid.bytes().all(|b| b.is_ascii_digit()) && is_error(level);
-    known.then_some(LastError { time: format!("{date} {time}"), message: words.next()?.to_owned() })
+    known.then_some((format!("{date} {time}"), words.next()?.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ERROR: &str = "2026-11-22 06:57:52,294 16105 CRITICAL Job j crashed: it broke";
+    const WORK: &str = "2026-11-22 06:57:52,294 16105 INFO {count: 0, ignored: 0}";
+
     #[test]
     fn errors_are_found_in_both_formats() {
-        let text = "2026-11-22 06:57:52,294 16105 CRITICAL Job j crashed: it broke";
         let json = r#"{"time":"2026-11-22T06:57:52Z","pid":1,"level":"ERROR","message":"it broke\nHINT: mend it"}"#;
-        let error = |time: &str, message: &str| Some(LastError { time: time.to_owned(), message: message.to_owned() });
+        let error = |time: &str, message: &str| Some((time.to_owned(), message.to_owned()));
         for (line, expected) in [
-            (text, error("2026-11-22 06:57:52,294", "Job j crashed: it broke")),
+            (ERROR, error("2026-11-22 06:57:52,294", "Job j crashed: it broke")),
             (json, error("2026-11-22T06:57:52Z", "it broke")),
-            ("2026-11-22 06:57:52,294 16105 INFO {count: 0, ignored: 0}", None),
+            (WORK, None),
             ("HINT: the ERROR is yours", None),
             ("", None),
         ] {
             assert_eq!(error_of(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_error_stands_until_work_is_done() {
+        let json = r#"{"time":"2026-11-22T06:57:52Z","pid":1,"level":"INFO","message":"{count: 3, ignored: 0}"}"#;
+        for (lines, stands) in [
+            (&[WORK, ERROR][..], true),
+            (&[ERROR, "HINT: x", "DETAIL"], true),
+            (&[ERROR, WORK], false),
+            (&[ERROR, json], false),
+        ] {
+            assert_eq!(last_error_of(&lines.join("\n")).map(|error| error.stands), Some(stands), "{lines:?}");
         }
     }
 }

@@ -30,6 +30,8 @@ mod hostile_settings;
 mod identity;
 mod initial_copy;
 mod keys;
+mod lag_causes;
+mod ledger;
 mod limits;
 mod lock_table;
 mod log_lines;

@@ -160,7 +160,10 @@ pub(crate) enum Subscriber {
         timeout: Option<u32>,
     },
     /// Lag, rate, states, last error.
-    Status,
+    Status {
+        /// With the events of each table.
+        tables: bool,
+    },
     /// Leave out the event with this `ev_id`, which cannot be applied.
     SkipEvent(i64),
 }

@@ -4,6 +4,7 @@ mod bars;
 pub(super) mod command;
 pub(super) mod copy;
 mod install;
+mod lag;
 mod listing;
 pub(super) mod position;
 pub(super) mod provider;

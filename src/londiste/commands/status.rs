@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use super::super::context::{Context, Job};
 use super::super::state::conditions::{self, Problem};
+use super::super::state::ledger::{self, Entry};
 use super::super::state::parking::Parked;
 use super::super::state::sequences::{self, Subscribed};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::SubscribedTable;
 use super::super::state::{completed, skips, tables};
+use super::lag::{self, LagCause};
 use super::listing::as_text;
 use crate::config;
 use crate::error::{Report, Result};
@@ -29,6 +31,8 @@ pub(super) struct Status {
     subscriber: String,
     /// Null when the schemas or the queue do not exist, or the consumer is not registered.
     position: Option<Position>,
+    /// Why the subscriber is behind.
+    lag_causes: Vec<LagCause>,
     /// Last tick that is applied on the subscriber.
     applied_tick: Option<i64>,
     /// What is not there on the provider; else why position and registration do not fit; null when they do, or no table is
@@ -41,6 +45,9 @@ pub(super) struct Status {
     tables: Vec<TableStatus>,
     /// Sequences whose values the subscriber does not get.
     sequence_problems: Vec<SequenceProblem>,
+    /// The text tells the events of each table.
+    #[serde(skip)]
+    with_ledger: bool,
 }
 
 /// A sequence whose value the subscriber does not get.
@@ -91,19 +98,24 @@ struct TableStatus {
     mend: Option<String>,
     /// Why its rows may not be the provider's, although no state says so.
     problem: Option<String>,
+    /// Its events since the copy; null when none came.
+    ledger: Option<Entry>,
 }
 
 impl TableStatus {
-    fn of(problem: Option<Problem>, table: SubscribedTable) -> TableStatus {
+    fn of(problem: Option<Problem>, ledger: Option<Entry>, table: SubscribedTable) -> TableStatus {
         let (parked, mend) = table.parked.map_or((None, None), |Parked { reason, mend }| (Some(reason), mend));
-        TableStatus { table: table.name, state: table.state, parked, mend, problem: problem.map(|p| p.to_string()) }
+        let problem = problem.map(|p| p.to_string());
+        TableStatus { table: table.name, state: table.state, parked, mend, problem, ledger }
     }
 }
 
-/// The command.
-pub(super) async fn show(context: &Context<'_>) -> Result<Output> {
+/// The command. The text has the ledger only when it is asked for.
+pub(super) async fn show(context: &Context<'_>, with_ledger: bool) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
-    Ok(Output::of(&read(context.config, &provider, &subscriber).await?))
+    let mut status = read(context.config, &provider, &subscriber).await?;
+    status.with_ledger = with_ledger;
+    Ok(Output::of(&status))
 }
 
 /// Reads the status from both sides, one query after the other.
@@ -128,18 +140,35 @@ pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &
             sequence_problems(provider, subscriber, queue).await?,
         )
     };
+    let mut ledger = ledger::read(subscriber, queue).await?;
+    let last_error = config.common.logfile.as_deref().and_then(job::last_error);
+    let lag_causes = if position.is_some() {
+        let known = lag::Known {
+            tables: &tables,
+            applied: applied.map(|TickId(tick)| tick),
+            error: last_error.as_ref().filter(|error| error.stands).map(|error| error.message.as_str()),
+        };
+        lag::causes(&Job::of(config), provider, subscriber, &known).await?
+    } else {
+        Vec::new()
+    };
     Ok(Status {
         queue: queue.clone(),
         consumer: consumer.clone(),
         provider: provider.target().to_owned(),
         subscriber: subscriber.target().to_owned(),
         position,
+        lag_causes,
         applied_tick: applied.map(|TickId(tick)| tick),
         problem,
-        last_error: config.common.logfile.as_deref().and_then(job::last_error),
+        last_error,
         events_to_skip: skips::ordered(subscriber, consumer).await?,
-        tables: tables.into_iter().map(|table| TableStatus::of(problems.remove(&table.name), table)).collect(),
+        tables: tables
+            .into_iter()
+            .map(|table| TableStatus::of(problems.remove(&table.name), ledger.remove(&table.name), table))
+            .collect(),
         sequence_problems,
+        with_ledger: false,
     })
 }
 
@@ -185,11 +214,14 @@ impl fmt::Display for Status {
             None => writeln!(f, "Lag:         - (consumer is not registered on the queue)")?,
             Some(position) => position.fmt(f)?,
         }
+        for cause in &self.lag_causes {
+            write!(f, "Behind:      {cause}")?;
+        }
         writeln!(f, "Applied:     tick {}", or_dash(self.applied_tick))?;
         if let Some(problem) = &self.problem {
             writeln!(f, "Problem:     {problem}")?;
         }
-        if let Some(LastError { time, message }) = &self.last_error {
+        if let Some(LastError { time, message, .. }) = &self.last_error {
             writeln!(f, "Last error:  {time} {message}")?;
         }
         if !self.events_to_skip.is_empty() {
@@ -205,6 +237,12 @@ impl fmt::Display for Status {
             writeln!(f, "{:<30}   {state:>20}{parked}", table.table.to_string())?;
             if let Some(mend) = &table.mend {
                 writeln!(f, "    HINT: {mend}")?;
+            }
+            if self.with_ledger {
+                match &table.ledger {
+                    Some(entry) => writeln!(f, "    {entry}")?,
+                    None => writeln!(f, "    no event came")?,
+                }
             }
             if let Some(problem) = &table.problem {
                 writeln!(f, "    Changes may be missing: {problem}")?;

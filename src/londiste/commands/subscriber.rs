@@ -44,7 +44,7 @@ pub(crate) async fn run(command: Subscriber, context: &Context<'_>) -> Result<Ou
         Subscriber::RemoveSeq(sequences) => seqs::subscriber_remove(context, &sequences).await,
         Subscriber::Seqs => seqs::subscriber_list(context).await,
         Subscriber::WaitSync { tables, timeout } => wait::wait_sync(context, &tables, timeout).await,
-        Subscriber::Status => status::show(context).await,
+        Subscriber::Status { tables } => status::show(context, tables).await,
         Subscriber::SkipEvent(event) => skip_event::run(context, event).await,
     }
 }
