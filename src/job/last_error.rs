@@ -1,4 +1,4 @@
-//! The last error in a job's log file, for `subscriber status`.
+//! The last errors in a job's log file, for `subscriber status` and the page of `http_listen`.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -20,8 +20,13 @@ pub(crate) struct LastError {
 
 /// Reads the last error; `None` when the end of the file has none, or the file cannot be read.
 pub(crate) fn last_error(path: &Path) -> Option<LastError> {
-    let tail = tail(path).ok()?;
-    String::from_utf8_lossy(&tail).lines().rev().find_map(error_of)
+    last_errors(path, 1).pop()
+}
+
+/// Reads the last errors, the newest first, at most so many. Those before the end of the file are not looked for.
+pub(crate) fn last_errors(path: &Path, most: usize) -> Vec<LastError> {
+    let tail = tail(path).unwrap_or_default();
+    String::from_utf8_lossy(&tail).lines().rev().filter_map(error_of).take(most).collect()
 }
 
 fn tail(path: &Path) -> io::Result<Vec<u8>> {

@@ -14,6 +14,8 @@ pub(crate) struct Tally(Arc<Mutex<Done>>);
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Done {
     pub(crate) batches: u64,
+    /// The events of the batches that were applied.
+    pub(crate) events: u64,
     pub(crate) changes: Changes,
     pub(crate) missing_rows: u64,
     /// The time that the batches took.
@@ -27,6 +29,7 @@ impl Tally {
         done.batches += 1;
         done.time += time;
         if let Some(applied) = applied {
+            done.events += applied.count;
             done.changes += applied.changes;
             done.missing_rows += applied.missing_rows;
         }
