@@ -161,7 +161,7 @@ pub(crate) static APPLIED_EVENTS: Metric = replay(
     "londiste_apply_events_total",
     Counter,
     &[],
-    "Events of the batches that this process has applied, those for other subscribers included.",
+    "Events that this process has applied, those of the open batch and those for other subscribers included.",
 );
 pub(crate) static BATCHES: Metric =
     replay("londiste_apply_batches_total", Counter, &[], "Batches that this process has finished.");

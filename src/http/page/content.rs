@@ -59,8 +59,8 @@ pub(in crate::http) struct Moment<'a> {
 
 /// What the program has to say.
 pub(super) struct Content {
-    /// What it is about, in one line.
-    pub(super) about: String,
+    /// What it is about: names of things and their values.
+    pub(super) about: Vec<(&'static str, String)>,
     pub(super) verdict: Verdict,
     pub(super) tiles: Vec<Tile>,
     pub(super) plots: Vec<Plot>,

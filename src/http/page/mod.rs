@@ -65,7 +65,11 @@ pub(super) fn render(moment: &Moment<'_>, nonce: &str) -> String {
         html.text(name).raw("</a>");
     }
     html.raw("</nav></div></header><p id=\"stale\" role=\"status\"></p><main>");
-    html.raw("<p class=\"about\">").text(&content.about).raw("</p>");
+    html.raw("<dl class=\"about\">");
+    for (name, value) in &content.about {
+        html.raw("<div><dt>").text(name).raw("</dt> <dd>").text(value).raw("</dd></div>");
+    }
+    html.raw("</dl>");
     write_verdict(&content.verdict, html_now(&moment.now), &mut html);
     html.raw("<section aria-label=\"Now\"><dl class=\"tiles\">");
     for tile in &content.tiles {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::content::{Content, MINUTE, Moment, Tile, Verdict, failed};
-use super::figure::{count, counted, duration, rate};
+use super::figure::{count, counted, duration};
 use super::html::{Cell, Mood, Table};
 use super::plot::{Axis, Line, Plot, Unit};
 use crate::http::course::{Course, Lines};
@@ -63,9 +63,10 @@ struct SequenceProblem {
 
 pub(super) fn content(moment: &Moment<'_>, axis: &Axis) -> Content {
     let status: Option<Status> = moment.view.status.as_deref().and_then(|document| Status::deserialize(document).ok());
-    let about = status.as_ref().map_or_else(String::new, |status| {
+    let about = status.as_ref().map_or_else(Vec::new, |status| {
         let Status { queue, consumer, provider, subscriber, .. } = status;
-        format!("Consumer {consumer} of queue {queue}: from {provider} to {subscriber}")
+        let facts = [("Queue", queue), ("Consumer", consumer), ("Provider", provider), ("Subscriber", subscriber)];
+        facts.map(|(name, value)| (name, value.clone())).into()
     });
     Content {
         about,
@@ -126,7 +127,7 @@ fn verdict(moment: &Moment<'_>, status: Option<&Status>) -> Verdict {
 fn tiles(moment: &Moment<'_>, status: Option<&Status>) -> Vec<Tile> {
     let pace = |metric| {
         let (_, course) = moment.history.courses(metric).next()?;
-        course.pace(MINUTE).map(|events| rate(events, "events"))
+        course.pace(MINUTE).map(count)
     };
     let ticked = status.and_then(|status| status.position.as_ref()).and_then(|position| position.ticker_lag_seconds);
     let ticked = ticked.map_or_else(String::new, |age| format!("newest tick {} ago", duration(age)));
@@ -134,12 +135,10 @@ fn tiles(moment: &Moment<'_>, status: Option<&Status>) -> Vec<Tile> {
     let mut tiles = vec![
         Tile::of("Lag", value(moment, &metrics::REPLAY_LAG).map(duration), ticked),
         Tile::of("Waiting events", value(moment, &metrics::REPLAY_PENDING).map(count), "in the queue"),
-        Tile::of("Applied", pace(&metrics::APPLIED_EVENTS), "in the last minute"),
-        Tile::of("Written", pace(&metrics::REPLAY_WRITTEN), "in the last minute"),
+        Tile::of("Applied", pace(&metrics::APPLIED_EVENTS), "events/s, last minute"),
+        Tile::of("Written", pace(&metrics::REPLAY_WRITTEN), "events/s, last minute"),
         match catch_up {
-            Some(seconds) if seconds > 0.0 => {
-                Tile::of("Up to date in", Some(duration(seconds)), "at the rates of the last minute")
-            }
+            Some(seconds) if seconds > 0.0 => Tile::of("Up to date in", Some(duration(seconds)), "at this pace"),
             Some(_) => Tile::of("Up to date in", Some("now".to_owned()), "nothing waits for long"),
             None => Tile::of("Up to date in", None, "cannot be told"),
         },
@@ -188,11 +187,12 @@ fn tables(status: &Status) -> Vec<Table> {
     let mut subscribed: Vec<&Subscribed> = status.tables.iter().collect();
     subscribed.sort_by_key(|table| table.rank());
     let ok = subscribed.iter().filter(|table| table.is_ok()).count();
+    let has_copies = subscribed.iter().any(|table| table.progress.is_some());
     found.push(Table {
         id: "tables",
         caption: format!("Tables: {ok} of {} ok", subscribed.len()),
-        columns: vec!["Table", "State", "Copy", "Time left"],
-        rows: subscribed.iter().map(|table| table.row()).collect(),
+        columns: if has_copies { vec!["Table", "State", "Copy", "Time left"] } else { vec!["Table", "State"] },
+        rows: subscribed.iter().map(|table| table.row(has_copies)).collect(),
     });
     found.push(Table {
         id: "consumers",
@@ -242,21 +242,21 @@ impl Subscribed {
         }
     }
 
-    fn row(&self) -> Vec<Cell> {
+    fn row(&self, has_copies: bool) -> Vec<Cell> {
         let state = match self.state.as_deref() {
             _ if self.is_parked() => Cell::State(Mood::Bad, "parked".to_owned()),
             Some("ok") => Cell::State(Mood::Good, "ok".to_owned()),
             Some(state) => Cell::State(Mood::Busy, state.to_owned()),
             None => Cell::State(Mood::Busy, "to be copied".to_owned()),
         };
-        let progress = self.progress.as_ref();
-        let left = progress.and_then(|progress| progress.seconds_left).map(duration).unwrap_or_default();
-        vec![
-            Cell::Name(self.table.clone()),
-            state,
-            progress.map_or_else(|| Cell::Text(String::new()), Progress::cell),
-            Cell::Number(left),
-        ]
+        let mut row = vec![Cell::Name(self.table.clone()), state];
+        if has_copies {
+            let progress = self.progress.as_ref();
+            let left = progress.and_then(|progress| progress.seconds_left).map(duration).unwrap_or_default();
+            row.push(progress.map_or_else(|| Cell::Text(String::new()), Progress::cell));
+            row.push(Cell::Number(left));
+        }
+        row
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{Content, MINUTE, Moment, Tile, Verdict, failed};
-use super::figure::{count, counted, duration, rate, size};
+use super::figure::{count, counted, duration, size};
 use super::html::{Cell, Mood, Table};
 use super::plot::{Axis, Line, MOST_LINES, Plot, Unit};
 use crate::http::course::{Course, Lines};
@@ -24,9 +24,9 @@ pub(super) fn content(moment: &Moment<'_>, axis: &Axis) -> Content {
     let is_one = databases.len() < 2;
     let names: Vec<&str> = databases.keys().filter_map(|labels| labels.first().copied()).collect();
     let about = match &names[..] {
-        [] => String::new(),
-        [name] => format!("Queues of database {name}"),
-        [first, ..] => format!("Queues of {} databases: {first} to {}", names.len(), names[names.len() - 1]),
+        [] => Vec::new(),
+        [name] => vec![("Database", (*name).to_owned())],
+        names => vec![("Databases", names.join(", "))],
     };
     Content {
         about,
@@ -68,11 +68,7 @@ fn tiles(moment: &Moment<'_>, samples: Option<&Samples>) -> Vec<Tile> {
     vec![
         Tile::of("Queues", number(&metrics::SIZE), ""),
         Tile::of("Newest tick", greatest(&metrics::TICKER_LAG).map(duration), "ago, where it is oldest"),
-        Tile::of(
-            "Written",
-            paces.reduce(|sum, pace| sum + pace).map(|pace| rate(pace, "events")),
-            "in the last minute",
-        ),
+        Tile::of("Written", paces.reduce(|sum, pace| sum + pace).map(count), "events/s, last minute"),
         Tile::of("Event tables", sum(&metrics::SIZE).map(size), "with indexes"),
         Tile::of("Consumers", number(&metrics::CONSUMER_LAST_SEEN), ""),
         Tile::of("Greatest lag", greatest(&metrics::CONSUMER_LAG).map(duration), "of a consumer"),

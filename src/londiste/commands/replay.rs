@@ -56,9 +56,9 @@ impl Default for Pace {
 
 impl Pace {
     /// Adds what was read now. Returns the seconds until the subscriber has all changes, if that can be told.
-    fn after(&self, position: &Position) -> Option<f64> {
+    fn after(&self, position: &Position, open: u64) -> Option<f64> {
         let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
-        course.add(self.clock.elapsed().as_secs_f64(), position.reached?);
+        course.add(self.clock.elapsed().as_secs_f64(), position.reached?, open);
         course.estimate()
     }
 }
@@ -112,7 +112,7 @@ impl Monitor {
     #[expect(clippy::cast_precision_loss, reason = "figures that are far from 2^53")]
     fn add_tally(&self, samples: &mut Samples) {
         let done = self.tally.done();
-        samples.add(&metrics::APPLIED_EVENTS, [], done.events as f64);
+        samples.add(&metrics::APPLIED_EVENTS, [], self.tally.events() as f64);
         samples.add(&metrics::BATCHES, [], done.batches as f64);
         samples.add(&metrics::BATCH_SECONDS, [], done.time.as_secs_f64());
         samples.add(&metrics::MISSING_ROWS, [], done.missing_rows as f64);
@@ -133,7 +133,9 @@ impl Monitor {
         samples.add_known(&metrics::REPLAY_LAG, labels, position.lag_seconds);
         samples.add_known(&metrics::REPLAY_PENDING, labels, position.pending_events.map(|events| events as f64));
         samples.add_known(&metrics::REPLAY_WRITTEN, labels, position.reached.map(|reached| reached.written as f64));
-        samples.add_known(&metrics::CATCH_UP, labels, self.pace.after(position));
+        // Asked after the position: a batch that has ended meanwhile is in neither of them rather than in both.
+        let open = self.tally.open_batch().events();
+        samples.add_known(&metrics::CATCH_UP, labels, self.pace.after(position, open));
     }
 }
 
