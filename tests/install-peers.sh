@@ -4,6 +4,8 @@
 #   Debian's or Ubuntu's pgqd, the extension pgq for the distribution's PostgreSQL, and the SQL of Londiste 3 (from apt)
 #   Debian's or Ubuntu's pgbouncer, for tests of replication through a connection pool
 #   the Python consumers and Londiste 3 (PyPI's pgq, skytools and londiste, in a virtual environment below target/)
+#   Debian's or Ubuntu's chromium, which opens the page of http_listen
+#   promtool of Debian's or Ubuntu's package prometheus, unpacked below target/: the package would also start a server
 #
 # What cannot be installed is named, and its tests skip; nothing here fails the run.
 set -euo pipefail
@@ -74,5 +76,24 @@ python_consumers() {
         { without "could not install ${python_packages[*]}" "Python consumers and Londiste 3"; return; }
 }
 
+browser() {
+    command -v chromium > /dev/null && return 0
+    { command -v apt-get > /dev/null && can_be_root && install_packages chromium; } ||
+        without "could not install chromium" "a browser"
+}
+
+promtool() {
+    local dir=target/promtool
+    if command -v promtool > /dev/null || [ -x "$dir/usr/bin/promtool" ]; then
+        return 0
+    fi
+    echo "unpacking promtool in $dir"
+    mkdir -p "$dir"
+    (cd "$dir" && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb . && rm -f prometheus_*.deb usr/bin/prometheus) ||
+        without "could not fetch the package prometheus" "promtool"
+}
+
 packages
 python_consumers
+browser
+promtool

@@ -90,7 +90,9 @@ fn assert_pages_are_plain(http: &Client, status: u16) {
         });
         assert_silent(path, &format!("{answer:?}"));
     }
-    assert_silent("/health", &format!("{:?}", http.get("/health")));
+    for path in ["/", "/health"] {
+        assert_silent(path, &format!("{:?}", http.get(path)));
+    }
 }
 
 /// Whatever is wrong with a connection string or a line of the file, what is said of it has no password.

@@ -145,6 +145,24 @@ pub(crate) static REPLAY_LAG: Metric =
     replay("londiste_lag_seconds", Gauge, READER, "Age of the tick up to which the subscriber has all changes.");
 pub(crate) static REPLAY_PENDING: Metric =
     replay("londiste_pending_events", Gauge, READER, "Events of the queue after this tick, by the event sequence.");
+pub(crate) static REPLAY_WRITTEN: Metric = replay(
+    "londiste_queue_events_total",
+    Counter,
+    READER,
+    "Events written into the queue since it was created, by the event sequence.",
+);
+pub(crate) static CATCH_UP: Metric = replay(
+    "londiste_estimated_seconds_to_catch_up",
+    Gauge,
+    READER,
+    "Time until the subscriber has all changes, at the rates at which events were applied and written in the last minute; 0 when it is up to date, absent when it cannot be told: nothing is applied, or less than is written.",
+);
+pub(crate) static APPLIED_EVENTS: Metric = replay(
+    "londiste_apply_events_total",
+    Counter,
+    &[],
+    "Events that this process has applied, those of the open batch and those for other subscribers included.",
+);
 pub(crate) static BATCHES: Metric =
     replay("londiste_apply_batches_total", Counter, &[], "Batches that this process has finished.");
 pub(crate) static ROWS: Metric = replay(
@@ -185,7 +203,7 @@ pub(crate) static COPY_START: Metric = replay(
 );
 
 /// Every metric, in the order of the reference.
-pub(super) static METRICS: [&Metric; 25] = [
+pub(super) static METRICS: [&Metric; 28] = [
     &BUILD_INFO,
     &DATABASE_UP,
     &TICKER_LAG,
@@ -202,6 +220,9 @@ pub(super) static METRICS: [&Metric; 25] = [
     &CONSUMER_RETRY,
     &REPLAY_LAG,
     &REPLAY_PENDING,
+    &REPLAY_WRITTEN,
+    &CATCH_UP,
+    &APPLIED_EVENTS,
     &BATCHES,
     &ROWS,
     &MISSING_ROWS,

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use axum::http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -13,10 +16,13 @@ use axum::routing::get;
 use super::answers::Answers;
 use super::classic;
 use super::lag;
+use super::metrics::Program;
+use super::page;
 use super::site::Site;
 use crate::job::Health;
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS_KIND: &str = "application/openmetrics-text";
@@ -36,11 +42,12 @@ impl<S> Clone for Pages<S> {
 /// The pages of a site. HEAD gets the head of the answer to GET.
 pub(super) fn router<S: Site>(answers: Arc<Answers<S>>, health: Health) -> Router {
     Router::new()
+        .route("/", get(people::<S>))
         .route("/metrics", get(metrics::<S>))
         .route("/health", get(healthy::<S>))
         .route("/ready", get(ready::<S>))
         .route("/status.json", get(status::<S>))
-        .fallback(async || line(StatusCode::NOT_FOUND, "here are /metrics, /health, /ready and /status.json"))
+        .fallback(async || line(StatusCode::NOT_FOUND, "here are /, /metrics, /health, /ready and /status.json"))
         .layer(middleware::from_fn(only_questions))
         .with_state(Pages { answers, health })
 }
@@ -62,10 +69,39 @@ async fn only_questions(request: Request, next: Next) -> Response {
 async fn metrics<S: Site>(State(pages): State<Pages<S>>, headers: HeaderMap) -> Response {
     let is_open = |accept: &HeaderValue| accept.to_str().is_ok_and(|kinds| kinds.contains(OPEN_METRICS_KIND));
     match pages.answers.metrics().await {
-        Ok(text) if headers.get_all(ACCEPT).iter().any(is_open) => answer(StatusCode::OK, OPEN_METRICS, text),
-        Ok(text) => answer(StatusCode::OK, CLASSIC, classic::of(&text)),
+        Ok(samples) if headers.get_all(ACCEPT).iter().any(is_open) => {
+            answer(StatusCode::OK, OPEN_METRICS, samples.to_text())
+        }
+        Ok(samples) => answer(StatusCode::OK, CLASSIC, classic::of(&samples.to_text())),
         Err(why) => line(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
+}
+
+/// The page for people is always 200: it says itself what is wrong.
+async fn people<S: Site>(State(pages): State<Pages<S>>, uri: Uri) -> Response {
+    let span = match page::Span::of(uri.query()) {
+        Ok(span) => span,
+        Err(why) => return line(StatusCode::BAD_REQUEST, &why),
+    };
+    let site = pages.answers.site();
+    let view = pages.answers.view(S::PROGRAM == Program::Replay).await;
+    let nonce = format!("{:032x}", rand::random::<u128>());
+    let moment = page::Moment {
+        program: S::PROGRAM,
+        job: &site.common().job_name,
+        has_log: site.common().logfile.is_some(),
+        health: pages.health.failure(),
+        view: &view,
+        history: &pages.answers.history(),
+        span,
+        now: jiff::Zoned::now(),
+    };
+    let headers = [
+        (CONTENT_SECURITY_POLICY, page::policy(&nonce)),
+        (REFERRER_POLICY, "no-referrer".to_owned()),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    (headers, answer(StatusCode::OK, HTML, page::render(&moment, &nonce))).into_response()
 }
 
 async fn healthy<S: Site>(State(pages): State<Pages<S>>) -> Response {

@@ -1,6 +1,7 @@
 //! The values of metrics, and their text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
@@ -8,6 +9,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::metrics::{BUILD_INFO, Kind, METRICS, Metric, Program};
+
+/// The name of a label, and its value.
+pub(super) type Label = (&'static str, String);
 
 /// The values of a program's metrics at one moment.
 #[derive(Debug)]
@@ -19,19 +23,21 @@ pub(crate) struct Samples {
 #[derive(Debug)]
 struct Sample {
     metric: &'static str,
-    labels: Vec<(&'static str, String)>,
+    labels: Vec<Label>,
     value: f64,
 }
 
 impl Samples {
-    /// No values yet.
+    /// The version of the program, and no other values yet.
     pub(crate) fn of(program: Program) -> Samples {
-        Samples { program, values: Vec::new() }
+        let mut samples = Samples { program, values: Vec::new() };
+        samples.add(&BUILD_INFO, [env!("CARGO_PKG_VERSION"), program.name()], 1.0);
+        samples
     }
 
     /// Adds the values of `others`.
     pub(crate) fn append(&mut self, others: Samples) {
-        self.values.extend(others.values);
+        self.values.extend(others.values.into_iter().filter(|sample| sample.metric != BUILD_INFO.name));
     }
 
     /// Adds a value. The values of labels come in the order of [`Metric`]'s.
@@ -48,12 +54,26 @@ impl Samples {
         }
     }
 
+    /// The values of a metric, with the names and values of its labels.
+    pub(super) fn values<'a>(&'a self, metric: &Metric) -> impl Iterator<Item = (&'a [Label], f64)> + use<'a> {
+        let name = metric.name;
+        self.values.iter().filter(move |sample| sample.metric == name).map(|sample| (&*sample.labels, sample.value))
+    }
+
+    /// The sum of the values of a metric; `None` without any.
+    pub(super) fn sum(&self, metric: &Metric) -> Option<f64> {
+        self.values(metric).map(|(_, value)| value).reduce(|sum, value| sum + value)
+    }
+
+    /// The greatest value of a metric; `None` without any.
+    pub(super) fn greatest(&self, metric: &Metric) -> Option<f64> {
+        self.values(metric).map(|(_, value)| value).reduce(f64::max)
+    }
+
     /// The OpenMetrics text: all metrics of the program, also those without a value.
-    pub(super) fn into_text(mut self) -> String {
-        let program = self.program.name();
-        self.add(&BUILD_INFO, [env!("CARGO_PKG_VERSION"), program], 1.0);
+    pub(super) fn to_text(self: &Arc<Self>) -> String {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(self));
+        registry.register_collector(Box::new(self.clone()));
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = text::encode(&mut out, &registry);
@@ -95,7 +115,7 @@ mod tests {
     fn values_of_labels_are_escaped() {
         let mut samples = Samples::of(Program::Replay);
         samples.add(&metrics::TABLE_STATE, ["public.a\"b\\c\nd", "ok"], 1.0);
-        let text = samples.into_text();
+        let text = Arc::new(samples).to_text();
         let line = text.lines().find(|line| line.starts_with("londiste_table_state{"));
         assert_eq!(line, Some(r#"londiste_table_state{table="public.a\"b\\c\nd",state="ok"} 1.0"#), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");

@@ -77,11 +77,12 @@ async fn run(
         let router = pages::router(answers.clone(), health.clone());
         seen = tokio::select! {
             never = accept(socket.as_ref(), &router, &mut connections) => match never {},
+            never = answers.sample(), if socket.is_some() => match never {},
             generation = control.reloaded(seen) => generation,
         };
         // The job itself logs what is wrong with the ini file.
         let Ok((site, wanted)) = answers.site().reload() else { continue };
-        answers = Arc::new(Answers::of(site));
+        answers = Arc::new(answers.anew(site));
         if wanted == address {
             continue;
         }

@@ -2,15 +2,25 @@
 
 use serde_json::Value;
 
+use super::metrics::Program;
 use super::samples::Samples;
-use crate::config::Listen;
+use crate::config::{Common, Listen};
 use crate::error::Result;
 
 /// What a program tells about itself. The server calls one method at a time, and drops the future of a method that takes
 /// too long or whose client has gone: a session in which a statement may still run must go with it.
 pub(crate) trait Site: Send + Sync + Sized + 'static {
+    /// The program.
+    const PROGRAM: Program;
+
+    /// The settings of the process.
+    fn common(&self) -> &Common;
+
     /// The values of the program's metrics.
     fn metrics(&self) -> impl Future<Output = Result<Samples>> + Send;
+
+    /// Those of the metrics that have a history, by one query of each database that they need.
+    fn figures(&self) -> impl Future<Output = Result<Samples>> + Send;
 
     /// The document of the program's status command.
     fn status(&self) -> impl Future<Output = Result<Value>> + Send;

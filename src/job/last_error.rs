@@ -1,4 +1,4 @@
-//! The last error in a job's log file, for `subscriber status`.
+//! The last errors in a job's log file, for `subscriber status` and the page of `http_listen`.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -23,19 +23,27 @@ pub(crate) struct LastError {
 
 /// Reads the last error; `None` when the end of the file has none, or the file cannot be read.
 pub(crate) fn last_error(path: &Path) -> Option<LastError> {
-    let tail = tail(path).ok()?;
-    last_error_of(&String::from_utf8_lossy(&tail))
+    last_errors(path, 1).pop()
 }
 
-fn last_error_of(text: &str) -> Option<LastError> {
+/// Reads the last errors, the newest first, at most so many. Those before the end of the file are not looked for.
+pub(crate) fn last_errors(path: &Path, most: usize) -> Vec<LastError> {
+    last_errors_of(&String::from_utf8_lossy(&tail(path).unwrap_or_default()), most)
+}
+
+fn last_errors_of(text: &str, most: usize) -> Vec<LastError> {
     let mut stands = true;
+    let mut errors = Vec::new();
     for line in text.lines().rev() {
         if let Some((time, message)) = error_of(line) {
-            return Some(LastError { time, message, stands });
+            errors.push(LastError { time, message, stands });
+            if errors.len() == most {
+                break;
+            }
         }
         stands &= !line.contains("{count: ");
     }
-    None
+    errors
 }
 
 fn tail(path: &Path) -> io::Result<Vec<u8>> {
@@ -93,7 +101,7 @@ mod tests {
             (&[ERROR, WORK], false),
             (&[ERROR, json], false),
         ] {
-            assert_eq!(last_error_of(&lines.join("\n")).map(|error| error.stands), Some(stands), "{lines:?}");
+            assert_eq!(last_errors_of(&lines.join("\n"), 1).pop().map(|error| error.stands), Some(stands), "{lines:?}");
         }
     }
 }

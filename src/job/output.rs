@@ -3,13 +3,28 @@
 use std::fmt::{self, Display};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The number in documents that grows when a field goes away or gets another meaning. New fields do not change it.
+const SCHEMA_VERSION: u64 = 1;
+
+/// Facts as the document that `--json` prints. An object begins with the version of its schema; a list has none.
+pub(crate) fn document<T: Serialize>(facts: &T) -> Option<Value> {
+    match serde_json::to_value(facts).ok()? {
+        Value::Object(fields) => {
+            let version = Map::from_iter([("schema_version".to_owned(), SCHEMA_VERSION.into())]);
+            Some(version.into_iter().chain(fields).collect())
+        }
+        list => Some(list),
+    }
+}
 
 /// The result of a command: facts as text and as JSON, and whether everything that was asked for was done.
 #[derive(Debug, Default)]
 #[must_use]
 pub(crate) struct Output {
     text: String,
-    json: Option<serde_json::Value>,
+    json: Option<Value>,
     failed: bool,
 }
 
@@ -21,7 +36,7 @@ impl Output {
 
     /// Facts as text, byte by byte as scripts of SkyTools expect it, and as JSON.
     pub(crate) fn of<T: Display + Serialize>(facts: &T) -> Output {
-        Output { text: facts.to_string(), json: serde_json::to_value(facts).ok(), failed: false }
+        Output { text: facts.to_string(), json: document(facts), failed: false }
     }
 
     /// The same output with exit status 1 if `failed`: a part of the request could not be done, which was logged already.
@@ -36,7 +51,7 @@ impl Output {
     }
 
     /// The JSON document, for commands that print facts.
-    pub(crate) fn json(&self) -> Option<&serde_json::Value> {
+    pub(crate) fn json(&self) -> Option<&Value> {
         self.json.as_ref()
     }
 }

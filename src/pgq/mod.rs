@@ -1,6 +1,7 @@
 //! The client side of PgQ: ticks, batches, events, and the installation of schema `pgq`.
 
 pub(crate) mod consumer;
+pub(crate) mod consumer_lag;
 pub mod event;
 pub(crate) mod failed_queue;
 pub mod fragment;

@@ -20,7 +20,8 @@ pub(super) async fn read(db: &Db, name: &str) -> Result<Samples> {
     Ok(samples)
 }
 
-async fn queues(db: &Db, name: &str, samples: &mut Samples) -> Result<()> {
+/// The figures of the queues alone, by one query.
+pub(super) async fn queues(db: &Db, name: &str, samples: &mut Samples) -> Result<()> {
     const SQL: &str = "select q.queue_name, extract(epoch from now() - n.tick_time)::float8, e.seq::float8,
        greatest(e.seq - (pg_catalog.to_jsonb(n) ->> 'tick_event_seq')::int8, 0)::float8,
        (select coalesce(sum(pg_catalog.pg_total_relation_size(i.inhrelid)), 0)::float8

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use super::database_settings::DatabaseSettings;
 use super::{figures, status};
-use crate::config::{self, Listen};
+use crate::config::{self, Common, Listen};
 use crate::error::{Report, Result};
 use crate::http::metrics::{self, Program};
 use crate::http::{Readiness, Samples, Site};
-use crate::job::Control;
+use crate::job::{self, Control};
 use crate::pg::Db;
 
 /// How long a statement of a scrape may run.
@@ -37,7 +37,13 @@ pub(super) struct Monitor {
     source: Source,
     control: Control,
     /// The sessions of the last answer, by [`Database::key`].
-    sessions: Mutex<HashMap<String, Db>>,
+    sessions: Mutex<HashMap<String, Session>>,
+}
+
+/// A session that only looks, and the name of its database.
+struct Session {
+    db: Db,
+    name: String,
 }
 
 /// Where the databases are found.
@@ -82,14 +88,16 @@ impl Monitor {
 
     /// A session that only looks: that of the last answer, or a new one. The caller puts it back after its last statement; a
     /// session in which something failed, or may still run, is closed.
-    async fn session(&self, database: &Database) -> Result<Db> {
+    async fn session(&self, database: &Database) -> Result<Session> {
+        const NAME: &str = "select pg_catalog.current_database()::text";
         let kept = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&database.key);
-        if let Some(db) = kept.filter(|db| database.settings.may_keep(db)) {
-            return Ok(db);
+        if let Some(session) = kept.filter(|session| database.settings.may_keep(&session.db)) {
+            return Ok(session);
         }
         let db = database.settings.open(&self.control).await?;
         db.only_look(STATEMENT_TIME).await?;
-        Ok(db)
+        let name = db.query_one("read the name of the database", NAME, &[]).await?.get(0);
+        Ok(Session { db, name })
     }
 
     /// Asks each database in turn. Fails when none answers.
@@ -113,11 +121,10 @@ impl Monitor {
     }
 
     async fn ask_one<T: Figure>(&self, database: Database) -> Result<(String, T)> {
-        const NAME: &str = "select pg_catalog.current_database()::text";
-        let db = self.session(&database).await?;
-        let name: String = db.query_one("read the name of the database", NAME, &[]).await?.get(0);
-        let answer = T::read(&db, &name).await?;
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(database.key, db);
+        let session = self.session(&database).await?;
+        let answer = T::read(&session.db, &session.name).await?;
+        let name = session.name.clone();
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(database.key, session);
         Ok((name, answer))
     }
 }
@@ -142,9 +149,20 @@ impl Figure for Samples {
     }
 }
 
+/// The figures that have a history.
+struct OfQueues(Samples);
+
+impl Figure for OfQueues {
+    async fn read(db: &Db, name: &str) -> Result<OfQueues> {
+        let mut samples = Samples::of(Program::Ticker);
+        figures::queues(db, name, &mut samples).await?;
+        Ok(OfQueues(samples))
+    }
+}
+
 impl Figure for Value {
     async fn read(db: &Db, _: &str) -> Result<Value> {
-        Ok(serde_json::to_value(status::read(db).await?).unwrap_or_default())
+        Ok(job::document(&status::read(db).await?).unwrap_or_default())
     }
 }
 
@@ -157,6 +175,15 @@ impl Figure for Readiness {
 }
 
 impl Site for Monitor {
+    const PROGRAM: Program = Program::Ticker;
+
+    fn common(&self) -> &Common {
+        match &self.source {
+            Source::One(config) => &config.common,
+            Source::Server(config, _) => &config.common,
+        }
+    }
+
     async fn metrics(&self) -> Result<Samples> {
         let round = self.ask::<Samples>().await?;
         let mut samples = Samples::of(Program::Ticker);
@@ -164,6 +191,12 @@ impl Site for Monitor {
         for (name, _) in round.failures {
             samples.add(&metrics::DATABASE_UP, [&name], 0.0);
         }
+        Ok(samples)
+    }
+
+    async fn figures(&self) -> Result<Samples> {
+        let mut samples = Samples::of(Program::Ticker);
+        self.ask::<OfQueues>().await?.answers.into_iter().for_each(|(_, OfQueues(found))| samples.append(found));
         Ok(samples)
     }
 
@@ -175,7 +208,7 @@ impl Site for Monitor {
                 let error = |(name, why)| (name, serde_json::json!({ "error": why }));
                 let databases: Map<String, Value> =
                     round.answers.into_iter().chain(round.failures.into_iter().map(error)).collect();
-                serde_json::json!({ "databases": databases })
+                job::document(&serde_json::json!({ "databases": databases })).unwrap_or_default()
             }
         })
     }

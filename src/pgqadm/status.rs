@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::rotation::{self, Late};
 use crate::error::Result;
 use crate::pg::Db;
+use crate::pgq::consumer_lag::{self, ConsumerLag};
 
 /// What `status` shows. Durations are in seconds.
 #[derive(Debug, Serialize)]
@@ -54,10 +55,6 @@ pub(super) async fn read(db: &Db) -> Result<Status> {
 from pgq.get_queue_info() i
 join pgq.queue q on q.queue_name = i.queue_name
 order by i.queue_name";
-    const CONSUMERS: &str = "select c.queue_name, c.consumer_name, extract(epoch from c.lag)::float8,
-       extract(epoch from c.last_seen)::float8
-from pgq.get_consumer_info() c
-order by c.queue_name, c.consumer_name";
 
     let versions = db.query_one("read the version of PgQ", VERSIONS, &[]).await?;
     let mut queues: Vec<Queue> = db
@@ -78,10 +75,9 @@ order by c.queue_name, c.consumer_name";
             consumers: Vec::new(),
         })
         .collect();
-    for row in db.query("read the state of the consumers", CONSUMERS, &[]).await? {
-        let queue: String = row.get(0);
+    for ConsumerLag { queue, consumer, lag, last_seen, .. } in consumer_lag::read(db, None).await? {
         if let Some(queue) = queues.iter_mut().find(|q| q.name == queue) {
-            queue.consumers.push(Consumer { name: row.get(1), lag: row.get(2), last_seen: row.get(3) });
+            queue.consumers.push(Consumer { name: consumer, lag, last_seen });
         }
     }
     let due = rotation::due(db).await?;

@@ -1,10 +1,14 @@
 //! `http_listen`: what ticker and replay tell a monitoring program.
 #![allow(clippy::float_cmp, reason = "numbers of events and bytes are whole")]
 
+mod browser;
+mod catching_up;
 mod client;
+mod examples;
 mod limits;
 mod listen;
 mod open_metrics;
+mod page;
 mod pages;
 mod replay;
 mod server;

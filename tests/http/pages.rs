@@ -14,6 +14,7 @@ fn head_is_the_head_of_get() {
     let ticking = Ticking::on(Cluster::provider());
     ticking.job.start();
     for (path, kind) in [
+        ("/", "text/html; charset=utf-8"),
         ("/metrics", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
         ("/health", "text/plain; charset=utf-8"),
         ("/ready", "text/plain; charset=utf-8"),
@@ -63,7 +64,7 @@ fn only_questions_are_answered() {
     let ticking = Ticking::on(Cluster::provider());
     ticking.job.start();
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"] {
-        for path in ["/metrics", "/health", "/nowhere"] {
+        for path in ["/", "/metrics", "/health", "/nowhere"] {
             let path = if method == "CONNECT" { "here:80" } else { path };
             let answer = ticking.http.request(method, path);
             assert_eq!((answer.status, answer.header("allow")), (405, Some("get, head")), "{method} {path}");
@@ -74,11 +75,14 @@ fn only_questions_are_answered() {
     assert_eq!(ticking.http.send(body).status, 413);
     let chunks = "GET /health HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     assert_eq!(ticking.http.send(chunks).status, 413);
-    for path in ["/", "/metrics/", "/../etc/passwd", "/status"] {
+    for path in ["//", "/index.html", "/metrics/", "/../etc/passwd", "/status"] {
         assert_eq!(ticking.http.get(path).status, 404, "{path}");
     }
     for query in ["lag=soon", "lag=-1s", "since=1"] {
         assert_eq!(ticking.http.get(&format!("/ready?{query}")).status, 400, "{query}");
+    }
+    for query in ["span=1d", "span=", "lag=1s", "span=1h&span=6h"] {
+        assert_eq!(ticking.http.get(&format!("/?{query}")).status, 400, "{query}");
     }
     assert_eq!(ticking.http.get("/health").ok(), "ok\n");
 }

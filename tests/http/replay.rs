@@ -126,8 +126,12 @@ fn status_is_that_of_the_command() {
     r.provider.sql("insert into t values (1, 'x')");
     let read = |text: &str| -> Value {
         let mut document: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(document["schema_version"], 1);
         for key in ["lag_seconds", "last_seen_seconds", "ticker_lag_seconds"] {
             assert!(document["position"][key].take().is_f64(), "{text}");
+        }
+        for key in ["lag_seconds", "last_seen_seconds"] {
+            assert!(document["consumers"][0][key].take().is_f64(), "{text}");
         }
         document
     };

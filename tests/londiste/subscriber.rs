@@ -371,10 +371,13 @@ fn every_listing_has_its_facts_as_json() {
     assert_eq!(json("subscriber seqs", 0), serde_json::json!([]));
     assert_eq!(
         json("subscriber missing", 0),
-        serde_json::json!({"tables": ["public.tags"], "sequences": ["public.s"]})
+        serde_json::json!({"schema_version": 1, "tables": ["public.tags"], "sequences": ["public.s"]})
     );
     assert_eq!(json("subscriber fkeys", 0)["active_fkeys"][0]["from_table"], "public.orders");
-    assert_eq!(json("subscriber triggers", 0), serde_json::json!({"pending_triggers": [], "active_triggers": []}));
+    assert_eq!(
+        json("subscriber triggers", 0),
+        serde_json::json!({"schema_version": 1, "pending_triggers": [], "active_triggers": []})
+    );
     let check = json("subscriber check", 1);
     assert_eq!(check[0], serde_json::json!({"table": "public.customers", "notes": [], "differences": []}));
     assert_eq!(check[2]["differences"][0], "public.tags: column data on provider not on subscriber");

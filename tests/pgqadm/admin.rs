@@ -165,7 +165,10 @@ fn settings_are_shown_to_the_byte() {
     let nope = setup.job.program(["config", "nope"]).stdout("no such queue: nope\n").stderr(refused.as_str());
     nope.status(1).run();
     let json = setup.job.program(["config", "nope", "--json"]).status(1).stderr(refused).run().stdout;
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), serde_json::json!({"queues": []}));
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&json).unwrap(),
+        serde_json::json!({"schema_version": 1, "queues": []})
+    );
     setup
         .job
         .program(["config", "q1", "rotation_period=1 hour"])
@@ -176,7 +179,7 @@ fn settings_are_shown_to_the_byte() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(
         json,
-        serde_json::json!({"queues": [{
+        serde_json::json!({"schema_version": 1, "queues": [{
             "name": "q1", "ticker_max_lag": 0.5, "ticker_idle_period": 60.0, "rotation_period": 3600.0,
             "ticker_max_count": 300
         }]})

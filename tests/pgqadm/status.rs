@@ -92,6 +92,7 @@ fn status_as_json_has_the_same_facts() {
     assert_eq!(
         status,
         serde_json::json!({
+            "schema_version": 1,
             "postgres_version": setup.database.value("show server_version"),
             "pgq_version": "3.5",
             "queues": [{

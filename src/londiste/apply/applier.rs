@@ -10,6 +10,7 @@ use tokio_postgres::error::SqlState;
 use super::applied::Applied;
 use super::feed::{ChunkFeed, Exchange};
 use super::identity::ChangedIdentities;
+use super::open_batch::OpenBatch;
 use super::read::EventReader;
 use super::settings::{Filter, Settings};
 use super::table_cache::TableCache;
@@ -31,6 +32,7 @@ pub struct Applier {
     missing_rows: MissingRowsLog,
     /// The next batch goes by sets, however small it is: see [`Applier::adapts_to`].
     by_sets: bool,
+    open: OpenBatch,
 }
 
 /// Updates and deletes that found no row, by table, for the log.
@@ -74,7 +76,19 @@ impl Applier {
             identities: ChangedIdentities::default(),
             missing_rows: MissingRowsLog::default(),
             by_sets: false,
+            open: OpenBatch::default(),
         }
+    }
+
+    /// The same applier, which tells how far the open batch is.
+    #[must_use]
+    pub(crate) fn telling(self, open: OpenBatch) -> Applier {
+        Applier { open, ..self }
+    }
+
+    /// To be called when the batch is committed, before it counts as finished elsewhere.
+    pub(crate) fn close_batch(&self) {
+        self.open.close();
     }
 
     /// Forgets the subscriber's tables. Must be called before a batch is applied in another session.
@@ -200,14 +214,16 @@ impl Applier {
         }
         let settings =
             if self.by_sets { Settings { apply: Apply::Set, small_chunk: 0, ..self.settings } } else { self.settings };
+        self.open.close();
         // The writing task has the session while it applies a chunk, the reading task while it looks at a table.
         let session = Mutex::new(tx);
         let (filled, to_apply) = mpsc::channel(1);
         let (emptied, to_fill) = mpsc::channel(4);
         let reader = EventReader::new(&mut self.tables, filters, settings.apply, tx.target());
         let feed = ChunkFeed::new(reader, &session, settings, Exchange { filled, to_fill });
-        let writer = ChunkWriter::new(&session, settings);
-        let (mut applied, counts) = tokio::try_join!(feed.run(events), writer.run(to_apply, emptied))?;
+        let writer = ChunkWriter::new(&session, settings, &self.open);
+        let done = tokio::try_join!(feed.run(events), writer.run(to_apply, emptied));
+        let (mut applied, counts) = done.inspect_err(|_| self.open.close())?;
         (applied.missing_rows, applied.row_by_row) = (counts.missing.total(), counts.row_by_row);
         if applied.scripts.count() > 0 {
             tracing::warn!("event of type EXECUTE is skipped, scripts are not replicated: {}", applied.scripts);

@@ -24,6 +24,8 @@ pub(super) struct Chunk {
     pub(super) shapes: Vec<Arc<StatementShape>>,
     /// How many bytes `net_changes` take.
     net_changes_size: usize,
+    /// The events of the batch that were read up to the end of the chunk.
+    pub(super) read: u64,
 }
 
 impl Chunk {

@@ -119,7 +119,8 @@ impl<'a> ChunkFeed<'a> {
         if self.reader.chunk.is_empty() {
             return;
         }
-        let chunk = self.reader.take_chunk();
+        let mut chunk = self.reader.take_chunk();
+        chunk.read = self.reader.count();
         self.truncating.clear();
         let settings = self.settings;
         let is_small = chunk.events.len() <= settings.small_chunk && chunk.size() < BIG;

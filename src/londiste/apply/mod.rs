@@ -43,6 +43,7 @@ pub mod measure;
 #[cfg(test)]
 mod model;
 mod net_changes;
+mod open_batch;
 mod order;
 mod param;
 mod plan;
@@ -64,4 +65,5 @@ pub use applier::Applier;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use copy_rows::write_value as write_copy_value;
 pub(crate) use event_type::is_unknown_type;
+pub(crate) use open_batch::OpenBatch;
 pub use settings::{Filter, Settings};

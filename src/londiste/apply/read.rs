@@ -170,6 +170,11 @@ impl<'a> EventReader<'a> {
         self.applied
     }
 
+    /// How many events were read so far.
+    pub(super) fn count(&self) -> u64 {
+        self.applied.count
+    }
+
     fn counts_of(&mut self, table: TableId) -> &mut TableCounts {
         let index = table as usize;
         if self.counts.len() <= index {

@@ -4,6 +4,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::chunk::Chunk;
 use super::counts::{MissingRows, WriteCounts};
+use super::open_batch::OpenBatch;
 use super::plan::{self, Plan, Refusals};
 use super::set::FailedStep;
 use super::settings::Settings;
@@ -18,6 +19,7 @@ use crate::pg::Db;
 pub(super) struct ChunkWriter<'a> {
     session: &'a Mutex<&'a Db>,
     settings: Settings,
+    open: &'a OpenBatch,
     counts: WriteCounts,
     constraints: Constraints,
 }
@@ -32,11 +34,11 @@ enum Constraints {
 }
 
 impl<'a> ChunkWriter<'a> {
-    pub(super) fn new(session: &'a Mutex<&'a Db>, settings: Settings) -> ChunkWriter<'a> {
-        ChunkWriter { session, settings, counts: WriteCounts::default(), constraints: Constraints::AsDeclared }
+    pub(super) fn new(session: &'a Mutex<&'a Db>, settings: Settings, open: &'a OpenBatch) -> ChunkWriter<'a> {
+        ChunkWriter { session, settings, open, counts: WriteCounts::default(), constraints: Constraints::AsDeclared }
     }
 
-    /// Applies chunks until no more come, and gives each back empty.
+    /// Applies chunks until no more come, tells how far that is, and gives each back empty.
     pub(super) async fn run(
         mut self,
         mut chunks: mpsc::Receiver<(Chunk, Plan)>,
@@ -46,6 +48,7 @@ impl<'a> ChunkWriter<'a> {
             let tx = self.session.lock().await;
             tx.with_users_path(self.apply(&tx, &chunk, plan)).await?;
             drop(tx);
+            self.open.reach(chunk.read);
             chunk.clear(self.settings.chunk_size());
             // The reading task may have ended.
             let _ = emptied.try_send(chunk);

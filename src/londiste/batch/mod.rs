@@ -225,6 +225,7 @@ pub(crate) async fn process<E: BatchExtras>(
     tx.commit("commit the batch").await?;
     failpoint!("batch::committed");
     extras.committed(found);
+    applier.close_batch();
     consumer.finish_batch(provider, batch).await?;
     failpoint!("batch::finished");
     Ok(Processed::Applied(Box::new(applied)))

@@ -1,6 +1,7 @@
 //! The commands of an operator, one file for each family of commands. Replay and copies use none of these files.
 
 mod bars;
+mod catch_up;
 pub(super) mod command;
 pub(super) mod copy;
 mod install;

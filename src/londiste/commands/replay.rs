@@ -1,7 +1,7 @@
 //! The `replay` command, and what it tells over HTTP while it runs, read from both sides when somebody asks.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -10,12 +10,13 @@ use super::super::copy::read_progress;
 use super::super::replay::{self, Tally};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
+use super::catch_up;
 use super::status::{self, Position};
-use crate::config::{self, Listen};
+use crate::config::{self, Common, Listen};
 use crate::error::{Result, Role};
 use crate::http::metrics::{self, Program};
 use crate::http::{Listener, Readiness, Samples, Server, Site};
-use crate::job::{Control, Health, Output};
+use crate::job::{self, Control, Health, Output};
 use crate::pg::Db;
 
 /// How long a statement of a scrape may run.
@@ -24,7 +25,7 @@ const STATEMENT_TIME: Duration = Duration::from_secs(2);
 /// Applies batches until a stop is requested, and answers on `listener`.
 pub(crate) async fn run(config: &config::Londiste, control: &Control, listener: Option<Listener>) -> Result<Output> {
     let (health, tally) = (Health::default(), Tally::default());
-    let monitor = Monitor::of(config.clone(), tally.clone(), control);
+    let monitor = Monitor::of(config.clone(), tally.clone(), Pace::default(), control);
     let _server = Server::start(monitor, listener, health.clone(), control);
     replay::run(config, control, &health, tally).await
 }
@@ -34,9 +35,38 @@ struct Monitor {
     config: config::Londiste,
     job: Job,
     tally: Tally,
+    pace: Pace,
     control: Control,
-    /// The sessions of the last answer.
-    sessions: Mutex<Option<Sides>>,
+    /// The sessions of the last answers.
+    sessions: Mutex<Kept>,
+}
+
+/// What was read of the queue lately, with the beginning of its clock. Clones share it.
+#[derive(Clone)]
+struct Pace {
+    course: Arc<Mutex<catch_up::Course>>,
+    clock: Instant,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { course: Arc::default(), clock: Instant::now() }
+    }
+}
+
+impl Pace {
+    /// Adds what was read now. Returns the seconds until the subscriber has all changes, if that can be told.
+    fn after(&self, position: &Position, open: u64) -> Option<f64> {
+        let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
+        course.add(self.clock.elapsed().as_secs_f64(), position.reached?, open);
+        course.estimate()
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    provider: Option<Db>,
+    subscriber: Option<Db>,
 }
 
 struct Sides {
@@ -45,41 +75,44 @@ struct Sides {
 }
 
 impl Monitor {
-    fn of(config: config::Londiste, tally: Tally, control: &Control) -> Monitor {
-        Monitor { job: Job::of(&config), config, tally, control: control.clone(), sessions: Mutex::default() }
+    fn of(config: config::Londiste, tally: Tally, pace: Pace, control: &Control) -> Monitor {
+        Monitor { job: Job::of(&config), config, tally, pace, control: control.clone(), sessions: Mutex::default() }
     }
 
-    /// Sessions that only look: those of the last answer, or new ones. The caller gives them back after its last statement;
+    /// Sessions that only look: those of the last answers, or new ones. The caller gives them back after its last statement;
     /// sessions in which something failed, or may still run, are closed.
     async fn sides(&self) -> Result<Sides> {
-        let kept = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match kept.filter(|sides| self.may_keep(&sides.provider) && self.may_keep(&sides.subscriber)) {
-            Some(sides) => Ok(sides),
-            None => Ok(Sides {
-                provider: self.open(Role::Provider, &self.config.provider_db).await?,
-                subscriber: self.open(Role::Subscriber, &self.config.subscriber_db).await?,
-            }),
+        let kept = std::mem::take(&mut *self.kept());
+        Ok(Sides {
+            provider: self.session(kept.provider, Role::Provider, &self.config.provider_db).await?,
+            subscriber: self.session(kept.subscriber, Role::Subscriber, &self.config.subscriber_db).await?,
+        })
+    }
+
+    fn give_back(&self, Sides { provider, subscriber }: Sides) {
+        *self.kept() = Kept { provider: Some(provider), subscriber: Some(subscriber) };
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn session(&self, kept: Option<Db>, role: Role, conninfo: &str) -> Result<Db> {
+        let lifetime = self.config.common.connection_lifetime;
+        let may_stay = |db: &Db| !db.is_closed() && lifetime.is_none_or(|lifetime| db.age() < lifetime);
+        if let Some(db) = kept.filter(may_stay) {
+            return Ok(db);
         }
-    }
-
-    fn give_back(&self, sides: Sides) {
-        *self.sessions.lock().unwrap_or_else(PoisonError::into_inner) = Some(sides);
-    }
-
-    async fn open(&self, role: Role, conninfo: &str) -> Result<Db> {
         let db = Db::open(role, conninfo, self.config.common.client(), self.control.abort()).await?;
         db.only_look(STATEMENT_TIME).await?;
         Ok(db)
-    }
-
-    fn may_keep(&self, db: &Db) -> bool {
-        !db.is_closed() && self.config.common.connection_lifetime.is_none_or(|lifetime| db.age() < lifetime)
     }
 
     /// What this process counts by itself.
     #[expect(clippy::cast_precision_loss, reason = "figures that are far from 2^53")]
     fn add_tally(&self, samples: &mut Samples) {
         let done = self.tally.done();
+        samples.add(&metrics::APPLIED_EVENTS, [], self.tally.events() as f64);
         samples.add(&metrics::BATCHES, [], done.batches as f64);
         samples.add(&metrics::BATCH_SECONDS, [], done.time.as_secs_f64());
         samples.add(&metrics::MISSING_ROWS, [], done.missing_rows as f64);
@@ -96,12 +129,34 @@ impl Monitor {
     #[expect(clippy::cast_precision_loss, reason = "figures that are far from 2^53")]
     fn add_position(&self, position: Option<&Position>, samples: &mut Samples) {
         let labels = [self.job.queue.as_str(), self.job.consumer.as_str()];
-        samples.add_known(&metrics::REPLAY_LAG, labels, position.and_then(|p| p.lag_seconds));
-        samples.add_known(&metrics::REPLAY_PENDING, labels, position.and_then(|p| p.pending_events).map(|n| n as f64));
+        let Some(position) = position else { return };
+        samples.add_known(&metrics::REPLAY_LAG, labels, position.lag_seconds);
+        samples.add_known(&metrics::REPLAY_PENDING, labels, position.pending_events.map(|events| events as f64));
+        samples.add_known(&metrics::REPLAY_WRITTEN, labels, position.reached.map(|reached| reached.written as f64));
+        // Asked after the position: a batch that has ended meanwhile is in neither of them rather than in both.
+        let open = self.tally.open_batch().events();
+        samples.add_known(&metrics::CATCH_UP, labels, self.pace.after(position, open));
     }
 }
 
 impl Site for Monitor {
+    const PROGRAM: Program = Program::Replay;
+
+    fn common(&self) -> &Common {
+        &self.config.common
+    }
+
+    /// Asks the provider only: its queue grows also while the subscriber is away.
+    async fn figures(&self) -> Result<Samples> {
+        let mut samples = Samples::of(Program::Replay);
+        self.add_tally(&mut samples);
+        let kept = self.kept().provider.take();
+        let provider = self.session(kept, Role::Provider, &self.config.provider_db).await?;
+        self.add_position(status::position(&self.config, &provider).await?.as_ref(), &mut samples);
+        self.kept().provider = Some(provider);
+        Ok(samples)
+    }
+
     async fn metrics(&self) -> Result<Samples> {
         let mut samples = Samples::of(Program::Replay);
         self.add_tally(&mut samples);
@@ -116,7 +171,7 @@ impl Site for Monitor {
         let sides = self.sides().await?;
         let status = status::read(&self.config, &sides.provider, &sides.subscriber).await?;
         self.give_back(sides);
-        Ok(serde_json::to_value(status).unwrap_or_default())
+        Ok(job::document(&status).unwrap_or_default())
     }
 
     async fn readiness(&self) -> Result<Readiness> {
@@ -136,7 +191,7 @@ impl Site for Monitor {
         let config = self.config.reload()?;
         self.job.check_reload(&config)?;
         let listen = config.common.http_listen;
-        Ok((Monitor::of(config, self.tally.clone(), &self.control), listen))
+        Ok((Monitor::of(config, self.tally.clone(), self.pace.clone(), &self.control), listen))
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::super::context::{Context, Job};
+use super::super::copy::{Progress, read_progress};
 use super::super::state::conditions::{self, Problem};
 use super::super::state::ledger::{self, Entry};
 use super::super::state::parking::Parked;
@@ -13,6 +14,7 @@ use super::super::state::sequences::{self, Subscribed};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::SubscribedTable;
 use super::super::state::{completed, skips, tables};
+use super::catch_up::Reached;
 use super::lag::{self, LagCause};
 use super::listing::as_text;
 use crate::config;
@@ -20,6 +22,7 @@ use crate::error::{Report, Result};
 use crate::job::{self, LastError, Output};
 use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
+use crate::pgq::consumer_lag::{self, ConsumerLag};
 use crate::text::one_line;
 
 /// What the command shows.
@@ -43,11 +46,35 @@ pub(super) struct Status {
     /// Events that `skip-event` was called for and replay has not come to yet.
     events_to_skip: Vec<i64>,
     tables: Vec<TableStatus>,
+    /// All consumers of the queue.
+    consumers: Vec<ConsumerStatus>,
     /// Sequences whose values the subscriber does not get.
     sequence_problems: Vec<SequenceProblem>,
     /// The text tells the events of each table.
     #[serde(skip)]
     with_ledger: bool,
+}
+
+/// A consumer of the queue.
+#[derive(Serialize)]
+struct ConsumerStatus {
+    consumer: String,
+    /// Age of the tick up to which it has finished.
+    lag_seconds: Option<f64>,
+    /// Seconds since it last opened or finished a batch.
+    last_seen_seconds: Option<f64>,
+    /// Events that it has not finished; null when the provider's PgQ does not count them.
+    pending_events: Option<i64>,
+}
+
+async fn consumers(provider: &Db, queue: &str) -> Result<Vec<ConsumerStatus>> {
+    let of = |ConsumerLag { consumer, lag, last_seen, pending, .. }| ConsumerStatus {
+        consumer,
+        lag_seconds: lag,
+        last_seen_seconds: last_seen,
+        pending_events: pending,
+    };
+    Ok(consumer_lag::read(provider, Some(queue)).await?.into_iter().map(of).collect())
 }
 
 /// A sequence whose value the subscriber does not get.
@@ -84,6 +111,9 @@ pub(super) struct Position {
     newest_tick: Option<i64>,
     /// Age of the newest tick, which grows when the ticker does not run.
     ticker_lag_seconds: Option<f64>,
+    /// As numbers of the event sequence; `None` when the provider's PgQ does not count events.
+    #[serde(skip)]
+    pub(super) reached: Option<Reached>,
 }
 
 /// A table with its state.
@@ -92,6 +122,8 @@ struct TableStatus {
     #[serde(serialize_with = "as_text")]
     table: FqName,
     state: TableState,
+    /// How far the table's copy is; null when none writes rows or builds an index.
+    progress: Option<Progress>,
     /// Why the table is parked; null when it is not.
     parked: Option<String>,
     /// What mends a parked table, if it is known.
@@ -103,10 +135,15 @@ struct TableStatus {
 }
 
 impl TableStatus {
-    fn of(problem: Option<Problem>, ledger: Option<Entry>, table: SubscribedTable) -> TableStatus {
+    fn of(
+        table: SubscribedTable,
+        problem: Option<Problem>,
+        progress: Option<Progress>,
+        ledger: Option<Entry>,
+    ) -> TableStatus {
         let (parked, mend) = table.parked.map_or((None, None), |Parked { reason, mend }| (Some(reason), mend));
-        let problem = problem.map(|p| p.to_string());
-        TableStatus { table: table.name, state: table.state, parked, mend, problem, ledger }
+        let problem = problem.map(|problem| problem.to_string());
+        TableStatus { table: table.name, state: table.state, progress, parked, mend, problem, ledger }
     }
 }
 
@@ -131,13 +168,14 @@ pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &
         }
         None => None,
     };
-    let (position, mut problems, sequence_problems) = if gone.is_some() {
-        (None, HashMap::new(), Vec::new())
+    let (position, mut problems, sequence_problems, consumers) = if gone.is_some() {
+        (None, HashMap::new(), Vec::new(), Vec::new())
     } else {
         (
             position(config, provider).await?,
             conditions::table_problems(provider, subscriber, queue).await?,
             sequence_problems(provider, subscriber, queue).await?,
+            consumers(provider, queue).await?,
         )
     };
     let mut ledger = ledger::read(subscriber, queue).await?;
@@ -152,6 +190,12 @@ pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &
     } else {
         Vec::new()
     };
+    let mut copies = read_progress(subscriber, Some(provider)).await?;
+    let table = |table: SubscribedTable| {
+        let (problem, copy) = (problems.remove(&table.name), copies.remove(&table.name));
+        let entry = ledger.remove(&table.name);
+        TableStatus::of(table, problem, copy, entry)
+    };
     Ok(Status {
         queue: queue.clone(),
         consumer: consumer.clone(),
@@ -163,44 +207,44 @@ pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &
         problem,
         last_error,
         events_to_skip: skips::ordered(subscriber, consumer).await?,
-        tables: tables
-            .into_iter()
-            .map(|table| TableStatus::of(problems.remove(&table.name), ledger.remove(&table.name), table))
-            .collect(),
+        tables: tables.into_iter().map(table).collect(),
+        consumers,
         sequence_problems,
         with_ledger: false,
     })
 }
 
-/// The position of the consumer; `None` when it is not registered. Read from the provider's tables, since PgQ 2.1's functions fail for a consumer that is not registered. Columns that
-/// only PgQ 3 has are read through `to_jsonb(row)`.
+/// The position of the consumer; `None` when it is not registered. PgQ 2.1's functions fail for a consumer that is not
+/// registered, so they are called with what the tables have. Columns that only PgQ 3 has are read through `to_jsonb(row)`.
 pub(super) async fn position(config: &config::Londiste, db: &Db) -> Result<Option<Position>> {
     let sql = "select extract(epoch from now() - last.tick_time)::float8, \
                       extract(epoch from now() - s.sub_active)::float8, \
-                      s.sub_last_tick, newest.tick_id, extract(epoch from now() - newest.tick_time)::float8 \
+                      s.sub_last_tick, newest.tick_id, extract(epoch from now() - newest.tick_time)::float8, \
+                      (to_jsonb(counted) ->> 'pending_events')::bigint, (to_jsonb(info) ->> 'ev_per_sec')::float8, \
+                      (to_jsonb(last) ->> 'tick_event_seq')::bigint, (to_jsonb(newest) ->> 'tick_event_seq')::bigint \
                from pgq.queue q \
                join pgq.subscription s on s.sub_queue = q.queue_id \
                join pgq.consumer c on c.co_id = s.sub_consumer and c.co_name = $2 \
                left join pgq.tick last on last.tick_queue = q.queue_id and last.tick_id = s.sub_last_tick \
                left join lateral ( \
-                   select t.tick_id, t.tick_time from pgq.tick t where t.tick_queue = q.queue_id \
-                   order by t.tick_id desc limit 1 \
+                   select t.* from pgq.tick t where t.tick_queue = q.queue_id order by t.tick_id desc limit 1 \
                ) newest on true \
+               left join lateral pgq.get_consumer_info(q.queue_name, c.co_name) counted on true \
+               left join lateral pgq.get_queue_info(q.queue_name) info on true \
                where q.queue_name = $1";
     let params = [text(&config.pgq_queue_name), text(&config.pgq_consumer_id)];
     let Some(row) = db.query_opt("read the consumer's position", sql, &params).await? else { return Ok(None) };
-    let sql = "select (to_jsonb(c) ->> 'pending_events')::bigint, \
-                      (select (to_jsonb(q) ->> 'ev_per_sec')::float8 from pgq.get_queue_info($1) q) \
-               from pgq.get_consumer_info($1, $2) c";
-    let counted = db.query_opt("read the consumer's lag", sql, &params).await?;
+    let pending_events: Option<i64> = row.get(5);
+    let reached = |finished: i64, ticked: i64| Some(Reached { written: finished + pending_events?, ticked, finished });
     Ok(Some(Position {
         lag_seconds: row.get(0),
         last_seen_seconds: row.get(1),
         finished_tick: row.get(2),
         newest_tick: row.get(3),
         ticker_lag_seconds: row.get(4),
-        pending_events: counted.as_ref().and_then(|r| r.get(0)),
-        events_per_second: counted.as_ref().and_then(|r| r.get(1)),
+        pending_events,
+        events_per_second: row.get(6),
+        reached: Option::zip(row.get(7), row.get(8)).and_then(|(finished, ticked)| reached(finished, ticked)),
     }))
 }
 

@@ -111,7 +111,7 @@ impl Replay {
             consumer: job.main_consumer(),
             sessions: None,
             buffers_grown: false,
-            applier: Applier::new(Settings::from(&*config)),
+            applier: Applier::new(Settings::from(&*config)).telling(tally.open_batch()),
             copies: Copies::new(job.clone(), &config, &control, &changes, Goal::Ok),
             sequences: Sequences::default(),
             tidy: Tidy::default(),
@@ -410,7 +410,7 @@ impl Work for Replay {
     fn reload(&mut self) -> Result<()> {
         let config = self.config.reload()?;
         self.job.check_reload(&config)?;
-        self.applier = Applier::new(Settings::from(&config));
+        self.applier = Applier::new(Settings::from(&config)).telling(self.tally.open_batch());
         self.copies.limit_rate(config.copy_rate_limit);
         self.copies.close_idle();
         self.config = Arc::new(config);
