@@ -196,6 +196,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../sql/londiste/functions/londiste.provider_get_problems.sql"),
     ),
     (
+        "londiste.provider_get_outdated",
+        include_str!("../../../sql/londiste/functions/londiste.provider_get_outdated.sql"),
+    ),
+    (
         "londiste.provider_get_sources",
         include_str!("../../../sql/londiste/functions/londiste.provider_get_sources.sql"),
     ),
