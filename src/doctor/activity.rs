@@ -45,7 +45,7 @@ pub(super) async fn transactions(case: &Case<'_>, side: &Side) -> Result<Finding
         let fix = side.sql(format_args!("select pg_terminate_backend({pid});"));
         found.warning(&check::LONG_TRANSACTION, format_args!("{} pid {pid}", side.role), fact, fix);
     }
-    hidden_sessions(side, &mut found).await?;
+    side.tell_hidden_sessions(&[&check::LONG_TRANSACTION], &mut found).await?;
     found.rest_of_all(&check::LONG_TRANSACTION, side.role, format_args!("none is open for more than {longest} s"));
     let longest = longest.min(LEFT_OVER);
     for row in side.db.query(ACTION, PREPARED, &[int8(&longest)]).await? {
@@ -72,19 +72,6 @@ async fn rotation_period(case: &Case<'_>, side: &Side) -> Result<Option<i64>> {
     }
     let period: Option<i64> = side.db.query_one(ACTION, PERIOD, &[text(&case.queue())]).await?.get(0);
     Ok(period.map(|period| period.max(1)))
-}
-
-/// Of sessions of other users, a user sees nothing without a right.
-async fn hidden_sessions(side: &Side, found: &mut Findings) -> Result<()> {
-    const HIDDEN: &str = "select pg_catalog.count(*) from pg_catalog.pg_stat_activity a
- where a.backend_type = 'client backend' and a.query = '<insufficient privilege>'";
-    let hidden: i64 = side.db.query_one("look for hidden sessions", HIDDEN, &[]).await?.get(0);
-    if hidden > 0 {
-        let why = format!("{} may not see the transactions of {hidden} sessions of other users", side.user);
-        let fix = side.sql(format_args!("grant pg_read_all_stats to {};", side.quoted_user()));
-        found.unknown(&check::LONG_TRANSACTION, side.role, why, fix);
-    }
-    Ok(())
 }
 
 pub(super) const WAITS: &[&Check] = &[&check::WRAPAROUND_VACUUM, &check::BLOCKED_SESSION];
@@ -116,6 +103,7 @@ pub(super) async fn waits(case: &Case<'_>, side: &Side) -> Result<Findings> {
         let fix = side.sql("select * from pg_stat_progress_vacuum; -- let it end");
         found.warning(&check::WRAPAROUND_VACUUM, format_args!("{} {table}", side.role), fact, fix);
     }
+    side.tell_hidden_sessions(&[&check::WRAPAROUND_VACUUM], &mut found).await?;
     found.rest_of_all(&check::WRAPAROUND_VACUUM, side.role, "none runs");
     let params = [text(&case.common.job_name), int8(&BLOCKED)];
     for row in side.db.query("look for waits", BLOCKED_SESSIONS, &params).await? {

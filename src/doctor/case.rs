@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
+use super::check::Check;
+use super::finding::Findings;
 use crate::config::{self, Common};
 use crate::error::{Error, Report, Result, Role};
 use crate::job::Control;
@@ -141,6 +143,24 @@ impl Side {
         );
         tx.batch(ACTION, limit).await?;
         Ok(Some(tx))
+    }
+
+    /// Makes checks unknown that look at what sessions do, where there are sessions of other users and the user of this one may not
+    /// see into them.
+    pub(super) async fn tell_hidden_sessions(&self, checks: &[&Check], found: &mut Findings) -> Result<()> {
+        const HIDDEN: &str = "select pg_catalog.count(*) from pg_catalog.pg_stat_activity a
+ where a.datid is not null and a.query = '<insufficient privilege>'";
+        let hidden: i64 = self.db.query_one("look for hidden sessions", HIDDEN, &[]).await?.get(0);
+        for check in checks.iter().filter(|_| hidden > 0) {
+            let why = format!("{} may not see what sessions of other users do", self.user);
+            found.unknown(
+                check,
+                self.role,
+                why,
+                self.sql(format_args!("grant pg_read_all_stats to {};", self.quoted_user())),
+            );
+        }
+        Ok(())
     }
 
     /// A statement that mends something here, with the side that it is for.

@@ -111,16 +111,16 @@ pub(super) async fn tickers(side: &Side) -> Result<Findings> {
     let sessions = ticker_sessions::find(&side.db).await?;
     let shown = |session: &TickerSession| format!("pid {} (\"{}\")", session.pid, session.application);
     let all: Vec<String> = sessions.iter().map(shown).collect();
+    let foreign: Vec<String> = sessions.iter().filter(|session| !session.is_own).map(shown).collect();
     if let [_, second, ..] = &sessions[..] {
         let fact = format!("{} tickers serve database {}: {}", all.len(), side.database, names(&all));
         let fix = format!("stop all but one, such as that of {}", shown(second));
         found.warning(&check::TWO_TICKERS, side.role, fact, fix);
     } else {
-        found.ok(&check::TWO_TICKERS, side.role, format_args!("sessions of tickers that are seen: {}", all.len()));
+        side.tell_hidden_sessions(TICKERS, &mut found).await?;
     }
-    let foreign: Vec<String> = sessions.iter().filter(|session| !session.is_own).map(shown).collect();
-    let fact = if foreign.is_empty() { "none is seen".to_owned() } else { names(&foreign) };
-    found.ok(&check::FOREIGN_TICKER, side.role, fact);
+    found.rest(&check::TWO_TICKERS, side.role, format_args!("sessions of tickers: {}", all.len()));
+    found.rest(&check::FOREIGN_TICKER, side.role, if foreign.is_empty() { "none".to_owned() } else { names(&foreign) });
     Ok(found)
 }
 

@@ -116,7 +116,7 @@ fn offset(before: f64, there: f64, after: f64) -> f64 {
 
 async fn figures(side: &Side, found: &mut Findings) -> Result<()> {
     const FIGURES: &str = "select (select pg_catalog.count(*) from pg_catalog.pg_stat_activity a
-         where a.backend_type operator(pg_catalog.=) 'client backend')::float8,
+         where a.datid is not null)::float8,
        pg_catalog.current_setting('max_connections')::float8
          - pg_catalog.current_setting('superuser_reserved_connections')::float8,
        pg_catalog.current_setting('autovacuum')::bool, pg_catalog.current_setting('track_counts')::bool,

@@ -1,7 +1,7 @@
 //! Servers and settings: versions, encodings, roles, a server that is down.
 
 use super::{Clinic, bad, examine, wait_for};
-use crate::support::{Cluster, Database, Replication, Shutdown};
+use crate::support::{Cluster, Database, KEPT, LoginOptions, PoolMode, Pooler, Replication, Shutdown};
 
 #[test]
 fn settings_and_schemas_that_do_not_fit_are_named_and_mended() {
@@ -58,6 +58,42 @@ fn subscriber_of_another_encoding_is_named() {
     let r = r.with_table("t", "id int primary key").up();
     let found = wait_for(&r.londiste, &["encoding"]);
     assert!(found[0].fact.starts_with("the provider has encoding UTF8, the subscriber LATIN1"), "{found:?}");
+}
+
+#[test]
+fn behind_a_pooler_each_check_is_read_only_and_leaves_nothing() {
+    if !Pooler::is_installed() {
+        return;
+    }
+    let mut clinic = Clinic::open();
+    let pooler = |database: &Database| Pooler::start(&[database], PoolMode::Transaction, 2, LoginOptions::Ignored);
+    let (there, here) = (pooler(&clinic.r.provider), pooler(&clinic.r.subscriber));
+    let conninfos = [there.conninfo(&clinic.r.provider), here.conninfo(&clinic.r.subscriber)];
+    clinic.r.londiste.configure("provider_db", &conninfos[0]);
+    clinic.r.londiste.configure("subscriber_db", &conninfos[1]);
+    clinic.wait_for(&[]);
+    let facts = examine(&clinic.r.londiste);
+    let between =
+        |finding: &&super::Finding| finding.check == "pooler" && finding.fact == "a transaction pooler is between";
+    assert_eq!(facts.iter().filter(between).count(), 2);
+    clinic.r.subscriber.sql("alter table plain alter column v set not null");
+    clinic.finds_and_mends("not-null");
+    let transactions = || clinic.subscriber.value("select txid_snapshot_xmax(txid_current_snapshot())");
+    clinic.r.londiste.stop();
+    let before = transactions();
+    clinic.wait_for(&["process"]);
+    assert_eq!(transactions(), before);
+    for (pooler, database) in [(&there, &clinic.r.provider), (&here, &clinic.r.subscriber)] {
+        for session in pooler.all_sessions(database) {
+            // The pooler itself sets the name of the application for each client.
+            let mut kept = session.column(KEPT);
+            kept.retain(|line| !line.starts_with("setting application_name"));
+            assert!(kept.is_empty(), "{kept:?}");
+            let settings =
+                "select current_setting('default_transaction_read_only') || current_setting('statement_timeout')";
+            assert_eq!(session.value(settings), "off0");
+        }
+    }
 }
 
 #[test]
