@@ -154,6 +154,7 @@ fn readme_recipe_replicates_with_no_more_rights_than_it_names() {
     assert_eq!(provider.value(sequence), subscriber.value(sequence));
 
     // The doctor finds nothing wrong with these rights. What other sessions do is not for these roles to see.
+    provider.sql("set role repl_setup; select pgq.set_queue_config('shop', 'rotation_period', '2 hours')");
     for job in ["ticker", "replay"] {
         let output =
             Program::new([&format!("{job}.ini"), "doctor", "--json"]).dir(place.scratch.path()).status(3).run();
