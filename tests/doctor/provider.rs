@@ -26,6 +26,17 @@ fn capture_that_does_not_work_is_named_and_mended() {
     let finding = clinic.finds_and_mends("capture-functions");
     assert_eq!((finding.object.as_str(), finding.level.as_str()), ("public.plain", "warning"));
 
+    // Nothing is out of date in a table that is being adapted to what is done to it.
+    let adapt = |ago: &str| {
+        provider.sql(&format!(
+            "update londiste.capture set update_level = 'row', adapted_at = now() - interval '{ago}' where table_name = 'public.plain'"
+        ));
+    };
+    adapt("1 minute");
+    clinic.wait_for(&[]);
+    adapt("1 hour");
+    clinic.finds_and_mends("capture-order");
+
     provider.sql(
         "create function note() returns trigger language plpgsql as 'begin return null; end';
          create trigger audit after update on plain for each row execute procedure note()",

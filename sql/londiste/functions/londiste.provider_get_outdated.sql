@@ -9,7 +9,8 @@ as $$
 --     locks of a reader of the catalog.
 --
 --     A plan that differs only in the mark of londiste.capture_look is up to date: another mark may stand for the same. Whether the
---     table is small now is not looked at.
+--     table is small now is not looked at. A table that londiste.provider_adapt() has changed within the last ten minutes is left
+--     out: maintenance is about to follow it, as soon as the table is free.
 -- Returns:
 --     is_misfit - triggers do not fit the other triggers of the table, so that events may come in the wrong order
 --     problem   - in words
@@ -39,6 +40,7 @@ from (
     join londiste.provider_table t on t.queue_name = c.queue_name and t.table_name = c.table_name
     cross join lateral (select londiste.find_table_oid(c.table_name)) f(oid)
     where c.queue_name = i_queue_name and f.oid is not null
+      and (c.adapted_at > clock_timestamp() - interval '10 minutes') is not true
 ) o
 where o.names is not null or o.is_outdated
 order by o.nr;
