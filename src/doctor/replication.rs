@@ -1,6 +1,6 @@
 //! The state of replication: position, tables, foreign keys, triggers, sequences.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, Side, on, shell_word};
 use super::check::{self, Check};
@@ -91,7 +91,8 @@ pub(super) async fn subscription(
     let (_, job) = case.replication()?;
     let mut found = Findings::default();
     let subscribed = tables.names();
-    let missing: Vec<&FqName> = tables.offered.iter().filter(|table| !subscribed.contains(table)).collect();
+    let known: BTreeSet<&FqName> = subscribed.iter().collect();
+    let missing: Vec<&FqName> = tables.offered.iter().filter(|table| !known.contains(table)).collect();
     let sequences = missing_sequences(&provider.db, &subscriber.db, &job.queue).await?;
     let sequences: Vec<&FqName> = sequences.iter().collect();
     for (command, noun, missing) in [("add", "table", missing), ("add-seq", "sequence", sequences)] {

@@ -1,5 +1,7 @@
 //! The tables of the queue on both sides.
 
+use std::collections::BTreeSet;
+
 use crate::londiste::{SubscribedTable, TableState};
 use crate::pg::FqName;
 
@@ -19,7 +21,8 @@ impl Tables {
 
     /// The subscribed tables that the provider offers: those that are replicated.
     pub(super) fn common(&self) -> Vec<FqName> {
-        self.names().into_iter().filter(|name| self.offered.contains(name)).collect()
+        let offered: BTreeSet<&FqName> = self.offered.iter().collect();
+        self.names().into_iter().filter(|name| offered.contains(name)).collect()
     }
 
     /// The state of a table; `None` where it is not subscribed.

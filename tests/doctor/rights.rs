@@ -6,6 +6,13 @@ use super::Clinic;
 fn missing_rights_are_named_with_the_statement_that_gives_them() {
     let mut clinic = Clinic::open();
     let provider = &clinic.r.provider;
+    // A key that was chosen is known to whoever may replay.
+    let keyless = "create table chosen (a int not null, b text); create index on chosen (a)";
+    provider.sql(keyless);
+    clinic.r.subscriber.sql(keyless);
+    clinic.r.londiste.run("provider add chosen --key=a");
+    clinic.r.londiste.run("subscriber add chosen");
+    clinic.wait_for(&[]);
     provider.sql(
         "create role reader login;
          grant pg_read_all_stats to reader;

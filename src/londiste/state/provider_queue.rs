@@ -116,17 +116,21 @@ pub(crate) async fn create(tx: &Db, queue: &str) -> Result<bool> {
     Ok(row.get::<_, i32>(0) == 1)
 }
 
-/// The keys that were chosen by `--key` when tables were added, by table. Empty on a schema of 2.1, and when the user
-/// may not read `londiste.capture`.
+/// The keys that were chosen by `--key` when tables were added, by table. Empty on a schema of 2.1, and on one of an older rlondiste
+/// when the user may not read `londiste.capture`.
 pub(crate) async fn chosen_keys(db: &Db, queue: &str) -> Result<BTreeMap<FqName, Vec<String>>> {
     const ACTION: &str = "read the keys of the tables";
-    let sql =
-        "select coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('londiste.capture')::oid, 'select'),
-                               false)";
-    if !db.query_one(ACTION, sql, &[]).await?.get::<_, bool>(0) {
-        return Ok(BTreeMap::new());
-    }
-    let sql = "select table_name, key_columns from londiste.capture where queue_name = $1 and key_columns is not null";
+    const KNOWN: &str = "select pg_catalog.to_regprocedure('londiste.provider_get_keys(text)') is not null,
+        coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('londiste.capture')::oid, 'select'), false)";
+    const KEYS: &str = "select table_name, key_columns from londiste.provider_get_keys($1)";
+    const OF_OLDER: &str =
+        "select table_name, key_columns from londiste.capture where queue_name = $1 and key_columns is not null";
+    let row = db.query_one(ACTION, KNOWN, &[]).await?;
+    let sql = match (row.get(0), row.get(1)) {
+        (true, _) => KEYS,
+        (false, true) => OF_OLDER,
+        (false, false) => return Ok(BTreeMap::new()),
+    };
     let rows = db.query(ACTION, sql, &[text(&queue)]).await?;
     Ok(rows.iter().map(|r| (FqName::parse(r.get(0)), r.get(1))).collect())
 }
