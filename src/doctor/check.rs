@@ -102,6 +102,7 @@ checks! {
     NOT_NULL = of_replication("not-null", "the subscriber refuses no null that the provider has");
     KEY_INDEX = of_replication("key-index", "the subscriber has an index that finds a row by its key");
     UNIQUE_INDEXES = of_replication("unique-indexes", "what is unique on the subscriber is unique on the provider");
+    MISSING_INDEXES = of_replication("missing-indexes", "the provider's indexes that the subscriber does not have, as a fact");
     OUTSIDE_FOREIGN_KEYS = of_replication("outside-foreign-keys", "no foreign key leads from a subscribed table to one that is not");
     UNLOGGED = of_replication("unlogged", "no table is unlogged, which a crash empties");
     KEY_COLLATION = of_replication("key-collation", "no key has a nondeterministic collation, by which different values are equal");

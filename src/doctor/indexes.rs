@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, Names, Side, fq_name};
 use super::check::{self, Check};
-use super::finding::{Findings, count};
+use super::finding::{Findings, count, names};
 use crate::config::ApplyRole;
 use crate::error::Result;
 use crate::londiste::Structures;
@@ -40,7 +40,7 @@ async fn indexes(side: &Side, tables: &[FqName]) -> Result<BTreeMap<FqName, Vec<
     Ok(found)
 }
 
-pub(super) const INDEXES: &[&Check] = &[&check::KEY_INDEX, &check::UNIQUE_INDEXES];
+pub(super) const INDEXES: &[&Check] = &[&check::KEY_INDEX, &check::UNIQUE_INDEXES, &check::MISSING_INDEXES];
 
 /// The indexes that replay finds rows by, and those that may refuse a change.
 pub(super) async fn compare(
@@ -52,9 +52,12 @@ pub(super) async fn compare(
     let (theirs, ours) = (indexes(provider, tables).await?, indexes(subscriber, tables).await?);
     let mut found = Findings::default();
     let none = Vec::new();
+    let mut missing = Vec::new();
     // What is wrong with a table's key is a finding of its own.
     for table in tables.iter().filter(|table| structures.compare(table).differences.is_empty()) {
         let (theirs, ours) = (theirs.get(table).unwrap_or(&none), ours.get(table).unwrap_or(&none));
+        let is_missing = |index: &&Index| !ours.iter().any(|other| other.columns == index.columns);
+        missing.extend(theirs.iter().filter(is_missing).map(|index| index.name.clone()));
         let key = structures.key(table);
         if !ours.iter().any(|index| index.columns.first().is_some_and(|first| key.contains(first))) {
             let columns: Vec<String> = key.iter().map(|column| quote_ident(column)).collect();
@@ -71,11 +74,19 @@ pub(super) async fn compare(
             found.warning(&check::UNIQUE_INDEXES, table, fact, subscriber.sql(fix));
         }
     }
+    if !missing.is_empty() {
+        let fact = format!("{} of the provider not on the subscriber: {}", many(missing.len()), names(&missing));
+        found.ok(&check::MISSING_INDEXES, "subscriber", fact);
+    }
     let fact = format!("{} compared", count(tables.len(), "table"));
     for check in INDEXES {
         found.rest_of_all(check, "subscriber", &fact);
     }
     Ok(found)
+}
+
+fn many(indexes: usize) -> String {
+    if indexes == 1 { "1 index".to_owned() } else { format!("{indexes} indexes") }
 }
 
 /// Whether rows that are unique by one of `others` are unique by the columns of this index too.

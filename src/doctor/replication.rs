@@ -106,7 +106,8 @@ pub(super) async fn subscription(
     found.rest_of_all(&check::NOT_SUBSCRIBED, "subscriber", "all tables and sequences of the set are subscribed");
     for (table, queue) in overlaps::other_queues(&subscriber.db, &job.queue, &subscribed).await? {
         let fact = format!("queue {queue} writes to it too");
-        let fix = case.command(format_args!("subscriber remove {}", shell_word(&table.to_string())));
+        let word = shell_word(&table.to_string());
+        let fix = format!("rlondiste INI subscriber remove {word}, with the ini file of one of the two queues");
         found.warning(&check::OTHER_QUEUE, table, fact, fix);
     }
     found.rest_of_all(&check::OTHER_QUEUE, "subscriber", "no other queue writes to the tables");

@@ -132,6 +132,55 @@ fn queues_and_consumers_that_stand_still_are_named_and_mended() {
 }
 
 #[test]
+fn schema_that_is_open_full_or_of_another_server_is_named_and_mended() {
+    let clinic = Clinic::open();
+    let provider = &clinic.r.provider;
+
+    provider.sql("select pgq.grant_right('public', 'writer')");
+    let finding = clinic.finds_and_mends("public-rights");
+    assert!(finding.fact.starts_with("Every role may put events into the queues of this database"), "{finding:?}");
+
+    provider.sql("select pgq.create_queue('second'), londiste.provider_add_table('second', 'public.plain')");
+    provider
+        .sql("delete from pgq.tick where tick_queue = (select queue_id from pgq.queue where queue_name = 'second')");
+    provider.sql("delete from pgq.queue where queue_name = 'second'");
+    let finding = clinic.finds_and_mends("lost-queue");
+    assert_eq!((finding.object.as_str(), finding.level.as_str()), ("queue second", "error"));
+
+    clinic.provider.append_conf("autovacuum = off");
+    clinic.provider.reload();
+    clinic.wait_for(&["autovacuum"]);
+    provider.sql("insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner)
+                  select now() + interval '1 day', queue_id, i, now(), 1000 from pgq.queue, generate_series(1, 30000) i");
+    provider.sql("delete from pgq.retry_queue");
+    let found = clinic.wait_for(&["autovacuum", "queue-bloat"]);
+    let bloat = found.iter().find(|finding| finding.check == "queue-bloat").unwrap();
+    assert_eq!(
+        (bloat.object.as_str(), bloat.fact.as_str()),
+        ("pgq.retry_queue", "has 30000 dead rows and 0 live ones")
+    );
+    found.iter().for_each(|finding| clinic.mend(finding));
+    clinic.wait_for(&[]);
+
+    provider.sql("update pgq.queue set queue_switch_step1 = queue_switch_step1 + 1000000");
+    let finding = clinic.finds_and_mends("transaction-counter");
+    assert!(finding.fact.contains("The database was restored into another cluster"), "{finding:?}");
+
+    // What is not replicated is a fact, which a switchover has to take into account.
+    provider.sql("create materialized view seen as select 1 as one; select lo_create(0); create table empty (id int primary key)");
+    provider.sql("create index on plain (v)");
+    clinic.wait_for(&[]);
+    let text = clinic.r.londiste.program(["doctor", "-v"]).run().stdout;
+    for fact in [
+        "not replicated: 1 large object, 1 materialized view",
+        "1 table not replicated: public.empty",
+        "1 index of the provider not on the subscriber: plain_v_idx",
+    ] {
+        assert!(text.contains(fact), "{text}");
+    }
+}
+
+#[test]
 fn consumer_that_was_unregistered_is_named_and_mended() {
     let clinic = Clinic::open();
     clinic.r.provider.sql(&format!("select pgq.unregister_consumer('{QUEUE}', 'db1-londiste')"));

@@ -69,6 +69,25 @@ fn tables_that_wait_or_may_be_lost_are_named_and_mended() {
     clinic.finds_and_mends("firing-triggers");
     subscriber.sql("drop trigger always on plain");
 
+    // Replay waits for whoever holds a table.
+    let holder = subscriber.session();
+    holder.sql("set application_name = 'holder'; begin; lock table plain in access exclusive mode");
+    provider.sql("update plain set v = 'waits' where id = 2");
+    let finding = clinic.finds_and_mends("blocked-session");
+    assert!(finding.fact.contains("application \"holder\""), "{finding:?}");
+
+    subscriber.sql("select londiste.subscriber_add_table('other', 'public.plain')");
+    let found = clinic.wait_for(&["other-queue"]);
+    assert_eq!(found[0].fact, "queue other writes to it too");
+    subscriber.sql("select londiste.subscriber_remove_table('other', 'public.plain')");
+
+    if subscriber.major() >= 13 {
+        subscriber.sql(
+            "alter table plain drop column ref; alter table plain add column ref int generated always as (id) stored",
+        );
+        clinic.finds_and_mends("generated-columns");
+    }
+
     // An event of a column that the subscriber does not have parks the table.
     subscriber.sql("alter table plain drop column v");
     provider.sql("update plain set v = 'changed' where id = 1");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Clinic, bad, examine, wait_for};
-use crate::support::{Job, Program};
+use crate::support::{Job, Program, wait_until};
 
 #[test]
 fn ticker_that_does_not_run_is_named_and_started() {
@@ -22,6 +22,29 @@ fn ticker_that_does_not_run_is_named_and_started() {
     clinic.mend(process);
     wait_for(ticker, &[]);
     clinic.wait_for(&[]);
+}
+
+#[test]
+fn tick_of_the_future_is_named() {
+    let clinic = Clinic::open();
+    clinic.r.londiste.stop();
+    let newest = || clinic.r.provider.value("select max(tick_id) from pgq.tick");
+    let applied = newest();
+    wait_until("there is a tick that replay has not seen", || {
+        if newest() == applied { Err(applied.clone()) } else { Ok(()) }
+    });
+    clinic.r.ticker.stop();
+    let set = |time: &str| {
+        clinic.r.provider.sql(&format!(
+            "update pgq.tick set tick_time = {time} where tick_id = (select max(tick_id) from pgq.tick)"
+        ));
+    };
+    set("now() + interval '1 hour'");
+    let found = clinic.wait_for(&["process", "tick-time"]);
+    let future = found.iter().find(|finding| finding.check == "tick-time").unwrap();
+    assert!(future.fact.contains(" s in the future: the clock of provider"), "{future:?}");
+    set("now()");
+    clinic.wait_for(&["process"]);
 }
 
 #[test]
@@ -50,7 +73,7 @@ fn ticker_of_a_server_examines_the_databases_that_have_queues() {
     fs::write(&ini, text).unwrap();
     let program = |word: &str| Program::new([ini.as_os_str(), word.as_ref()]).dir(scratch);
     program("-d").run();
-    let text = crate::support::wait_until("nothing but ok is found", || {
+    let text = wait_until("nothing but ok is found", || {
         let output = program("doctor").arg("-v").output();
         if output.status == 0 { Ok(output.stdout) } else { Err(output.stdout) }
     });
