@@ -287,6 +287,12 @@ verdict() {
     if cmp -s "provider/$1" "subscriber/$1"; then echo equal; else echo DIFFERENT; fi
 }
 
+ask_the_doctor() {
+    heading "What the doctor says of both sides"
+    run 'rlondiste db1-londiste.ini doctor'
+    run 'rlondiste db1-ticker.ini doctor'
+}
+
 say_how_to_go_on() {
     heading "Everything keeps running"
     cat << END
@@ -295,6 +301,7 @@ cd $work
 psql -h $host1 db1                                 # the provider
 psql -h $host2 db1                                 # the subscriber
 rlondiste db1-londiste.ini subscriber tables       # what is replicated
+rlondiste db1-londiste.ini doctor -v               # what was looked at, and found
 tail -f db1-londiste.log                           # what replay does
 $work/stop                   # stop and remove everything
 END
@@ -315,6 +322,7 @@ main() {
     wait_for_copies
     stop_load
     compare_sides
+    ask_the_doctor
     [ "$keep" = no ] || say_how_to_go_on
     echo "$result"
 }

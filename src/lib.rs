@@ -30,6 +30,7 @@
 //! | [`job`], [`pgq`] | loop, signals, daemon, pidfile, log; ticks, batches, events as a client sees them |
 //! | [`http`] | metrics, health and state of a running program, for who asks by HTTP |
 //! | [`pgqadm`], [`londiste`] | the two programs' commands |
+//! | [`doctor`] | named checks over databases, queues, ini file and machine, by what the two programs know |
 //! | [`cli`] | command line, choice of the program, standard output |
 //!
 //! # Words
@@ -46,6 +47,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod error;
 mod failpoint;
 #[cfg(any(test, feature = "fuzzing"))]

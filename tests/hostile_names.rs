@@ -119,6 +119,9 @@ fn queues_consumers_and_roles_of_any_name() {
         assert!(ticker.run("status", &[], 0).stdout.contains(name));
         let json = ticker.run_with("status", &["--json"], &[], 0).stdout;
         assert!(json.contains(serde_json::to_string(name).unwrap().trim_matches('"')), "{json}");
+        // The ticker does not run.
+        let found = ticker.run_with("doctor", &["-v"], &[], 2).stdout;
+        assert!(found.contains(&format!("queue {name} ")), "{found}");
         ticker.run("drop", &[name], 1);
         ticker.run("unregister", &[name, name], 0);
         ticker.run("drop", &[name], 0);
@@ -201,6 +204,23 @@ fn assert_listed(londiste: &mut Commands<'_>, names: &[&str], seqs: &[&str]) {
         assert!(listed_seqs.contains(&seq), "{listed_seqs}");
         assert!(missing.contains(&format!("public.{name}\n")) && missing.contains(&seq), "{missing}");
     }
+}
+
+/// Makes tables of the subscriber unlogged, and lets the doctor's statements make them logged again.
+fn mend_unlogged_tables(londiste: &mut Commands<'_>, r: &Replication, names: &[&str]) {
+    for name in names {
+        r.subscriber.sql(&format!("alter table {} set unlogged", ident(name)));
+    }
+    let unlogged = "select count(*) from pg_class where relpersistence = 'u' and relnamespace = 'public'::regnamespace and relkind = 'r'";
+    assert_eq!(r.subscriber.value(unlogged), names.len().to_string());
+    londiste.used.insert("doctor".to_owned());
+    let document = londiste.job.program(["doctor", "--json"]).output().stdout;
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    for finding in document["findings"].as_array().unwrap().iter().filter(|finding| finding["check"] == "unlogged") {
+        let Some(fix) = finding["fix"].as_str() else { continue };
+        r.subscriber.sql(fix.strip_prefix("on subscriber: ").unwrap());
+    }
+    assert_eq!(r.subscriber.value(unlogged), "0", "{document}");
 }
 
 #[test]
@@ -287,6 +307,7 @@ fn tables_columns_and_sequences_of_any_name() {
     londiste.run_with("repair", &["--output-dir", r.scratch().path().to_str().unwrap()], &typed, 0);
     londiste.run_with("repair", &["--apply"], &typed, 0);
     in_sync();
+    mend_unlogged_tables(&mut londiste, &r, &names);
     londiste.run("subscriber remove-seq", &seqs, 0);
     londiste.run("provider remove-seq", &seqs, 0);
     londiste.run("subscriber remove", &typed, 0);

@@ -153,6 +153,18 @@ fn readme_recipe_replicates_with_no_more_rights_than_it_names() {
     let sequence = "select last_value from customers_id_seq";
     assert_eq!(provider.value(sequence), subscriber.value(sequence));
 
+    // The doctor finds nothing wrong with these rights. What other sessions do is not for these roles to see.
+    provider.sql("set role repl_setup; select pgq.set_queue_config('shop', 'rotation_period', '2 hours')");
+    for job in ["ticker", "replay"] {
+        let output =
+            Program::new([&format!("{job}.ini"), "doctor", "--json"]).dir(place.scratch.path()).status(3).run();
+        let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+        for finding in document["findings"].as_array().unwrap().iter().filter(|finding| finding["level"] != "ok") {
+            let fact = finding["fact"].as_str().unwrap();
+            assert!(fact.ends_with("may not see what sessions of other users do"), "{job}: {finding:#}");
+        }
+    }
+
     // A role that the recipe does not name can do nothing with the queue.
     provider.sql("create role nobody");
     for call in ["insert_event('shop', 't', 'd')", "next_batch('shop', 'replay')", "ticker('shop')"] {

@@ -17,6 +17,7 @@ mod cli;
 mod compat;
 mod config;
 mod crash_table;
+mod doctor;
 mod harness;
 mod hostile_names;
 mod http;

@@ -1,8 +1,9 @@
-//! The README says what is true: its references of keys and metrics are the program's own.
+//! The README says what is true: its references of keys, metrics and checks are the program's own.
 
 use std::fs;
 
 use rlondiste::config::keys;
+use rlondiste::doctor;
 use rlondiste::http::metrics;
 
 #[test]
@@ -13,6 +14,11 @@ fn reference_of_keys_is_that_of_the_program() {
 #[test]
 fn reference_of_metrics_is_that_of_the_program() {
     assert_rendered("metrics", "src/http/metrics.rs", &metrics::reference());
+}
+
+#[test]
+fn reference_of_checks_is_that_of_the_program() {
+    assert_rendered("checks", "src/doctor/check.rs", &doctor::reference());
 }
 
 /// Compares what stands between the markers of a reference with what the program renders.

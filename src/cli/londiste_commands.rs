@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::options::Options;
-use super::spec::{Args, Command, Kind, Spec, Suffix};
+use super::spec::{Args, Command, DOCTOR, Kind, Spec, Suffix};
 use crate::londiste::{
     Command as Londiste, Compare, CopyMode, Lag, Problems, Provider, Repair, Selection, Shown, Subscriber, Tables,
     Truncate,
@@ -41,7 +41,7 @@ pub(super) static RESET: Spec = Spec {
     ..REWIND
 };
 
-pub(super) static SPECS: [Spec; 30] = [
+pub(super) static SPECS: [Spec; 31] = [
     Spec {
         pidfile: Suffix::Text(""),
         kind: Kind::Job,
@@ -201,6 +201,7 @@ pub(super) static SPECS: [Spec; 30] = [
             Ok(Command::Londiste(Londiste::Copy))
         })
     },
+    DOCTOR,
 ];
 
 const fn comparison(words: &'static str, about: &'static str, build: Build) -> Spec {

@@ -1,7 +1,7 @@
 //! The command line of both programs, and the only place that prints.
 //!
 //! Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 failed, 2 the command line
-//! cannot be used, 128 + n cut short by signal n.
+//! cannot be used, 128 + n cut short by signal n. `doctor` has a status of its own for what it finds.
 
 mod caller;
 mod command;
@@ -28,6 +28,7 @@ use self::options::Options;
 use self::print::{print, show, tell};
 use self::process::{Config, Ending};
 use crate::config::File;
+use crate::doctor;
 use crate::failpoint;
 use crate::job;
 
@@ -46,11 +47,23 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(args: Vec<OsString>, caller: &Caller) -> Result<u8, Failure> {
     let options = options::parse(args)?;
     let result = run_words(&options, caller);
-    if result.is_err() && !options.json && is_poll(&options.words) {
-        print(UNKNOWN_TABLES)?;
+    match result {
+        Err(failure) if options.nagios && !options.json => {
+            print(&doctor::nagios_failure(&failure.text(caller)))?;
+            Ok(UNKNOWN)
+        }
+        Err(failure) => {
+            if !options.json && is_poll(&options.words) {
+                print(UNKNOWN_TABLES)?;
+            }
+            Err(failure)
+        }
+        Ok(code) => Ok(code),
     }
-    result
 }
+
+/// The exit status of a Nagios plugin that could not find out.
+const UNKNOWN: u8 = 3;
 
 /// Printed by `subscriber tables` when the states are not known. Scripts of SkyTools count the lines whose second word
 /// is not `ok`, and take none for "all tables are in sync": without output they would stop waiting.

@@ -133,6 +133,9 @@ pub(super) struct Options {
     /// print the facts as one JSON document
     #[arg(long, help_heading = "Options of commands")]
     pub(super) json: bool,
+    /// doctor: print one line and exit as a plugin of Nagios
+    #[arg(long, help_heading = "Options of commands")]
+    pub(super) nagios: bool,
 
     /// Ini file, command, and what belongs to it.
     #[arg(hide = true)]

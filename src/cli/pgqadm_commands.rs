@@ -2,12 +2,12 @@
 
 use super::failure::Failure;
 use super::options::Options;
-use super::spec::{Args, Command, Kind, Spec, Suffix};
+use super::spec::{Args, Command, DOCTOR, Kind, Spec, Suffix};
 use crate::pgqadm::{Command as Pgqadm, Consumers, FailedAction, Right};
 
 const ADMIN: Suffix = Suffix::Text(".admin");
 
-pub(super) static SPECS: [Spec; 13] = [
+pub(super) static SPECS: [Spec; 14] = [
     Spec {
         words: "ticker",
         args: "",
@@ -131,6 +131,7 @@ pub(super) static SPECS: [Spec; 13] = [
         kind: Kind::Setup,
         build: failed,
     },
+    DOCTOR,
 ];
 
 fn queue(args: &mut Args) -> Result<String, Failure> {

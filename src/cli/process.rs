@@ -21,7 +21,7 @@ use crate::job::daemon::{Side, daemonize};
 use crate::job::log::{Level, Log, Verbosity, line};
 use crate::job::pidfile::{Pidfile, with_suffix};
 use crate::job::{Control, Output, critical};
-use crate::{londiste, pgqadm};
+use crate::{doctor, londiste, pgqadm};
 
 /// How long the command, and then its sessions, may take to end after an abort.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -125,11 +125,17 @@ struct Process {
 impl Process {
     fn start(config: &Config, parsed: &Parsed, options: &Options) -> Result<Process> {
         let pidfile = pidfile_path(config, parsed).map(|path| Pidfile::claim(&path)).transpose()?;
-        let log = Log::open(config.common(), verbosity(options))?;
+        let log = match parsed.command {
+            // What is wrong with the log file or the ini file is a finding. -v shows more findings, not more of the log.
+            Command::Doctor(_) => Log::on_stderr(Verbosity::Quiet)?,
+            Command::Pgqadm(_) | Command::Londiste(_) => Log::open(config.common(), verbosity(options))?,
+        };
         if pidfile.as_ref().is_some_and(Pidfile::was_stale) {
             tracing::warn!("Ignoring stale pidfile");
         }
-        config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        if !matches!(parsed.command, Command::Doctor(_)) {
+            config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        }
         // Bound before the daemon counts as started, so that whoever starts it sees why it cannot be.
         let listens = matches!(
             parsed.command,
@@ -176,7 +182,7 @@ impl Process {
         }
         self.runtime.shutdown_timeout(LAST_WORDS);
         match result {
-            Ok(output) => Ok(Ending { code: u8::from(output.is_failed()), output }),
+            Ok(output) => Ok(Ending { code: output.code(), output }),
             Err(Error::Aborted) => {
                 if spec.kind != Kind::Job {
                     tell(&Failure::Error(Error::Aborted).text(caller));
@@ -229,6 +235,15 @@ async fn supervise(
 
 async fn dispatch(config: &Config, command: Command, control: &Control, listener: Option<Listener>) -> Result<Output> {
     match (config, command) {
+        (Config::Pgqadm(config), Command::Doctor(view)) => {
+            Box::pin(doctor::run(view, doctor::Patient::Pgqadm(config), control)).await
+        }
+        (Config::Pgqd(config), Command::Doctor(view)) => {
+            Box::pin(doctor::run(view, doctor::Patient::Pgqd(config), control)).await
+        }
+        (Config::Londiste(config), Command::Doctor(view)) => {
+            Box::pin(doctor::run(view, doctor::Patient::Londiste(config), control)).await
+        }
         (Config::Pgqadm(config), Command::Pgqadm(command)) => {
             Box::pin(pgqadm::run(command, config, control, listener)).await
         }

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 
 use super::failure::Failure;
 use super::options::Options;
-use crate::{londiste, pgqadm};
+use crate::{doctor, londiste, pgqadm};
 
 /// A command with its arguments and options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Pgqadm(pgqadm::Command),
     Londiste(londiste::Command),
+    /// Of both programs.
+    Doctor(doctor::View),
 }
 
 /// An entry of the table of commands.
@@ -52,6 +54,21 @@ pub(super) enum Kind {
 
 /// Options that every command takes, or that need no command.
 pub(super) const EVERYWHERE: [&str; 8] = ["help", "ini", "kill", "quiet", "reload", "stop", "verbose", "version"];
+
+/// `doctor`, which both programs have.
+pub(super) const DOCTOR: Spec = Spec {
+    words: "doctor",
+    args: "",
+    about: "examine databases, queues and this machine; change nothing",
+    options: &["json", "nagios"],
+    pidfile: Suffix::None,
+    kind: Kind::Setup,
+    build: |args, options| match (options.nagios, options.json) {
+        (true, true) => Err(args.wrong("--nagios and --json cannot be used together")),
+        (true, false) => Ok(Command::Doctor(doctor::View::Nagios)),
+        (false, _) => Ok(Command::Doctor(doctor::View::Text { verbose: options.verbose })),
+    },
+};
 
 impl Spec {
     pub(super) fn first_word(&self) -> &'static str {

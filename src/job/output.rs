@@ -19,13 +19,13 @@ pub(crate) fn document<T: Serialize>(facts: &T) -> Option<Value> {
     }
 }
 
-/// The result of a command: facts as text and as JSON, and whether everything that was asked for was done.
+/// The result of a command: facts as text and as JSON, and the exit status.
 #[derive(Debug, Default)]
 #[must_use]
 pub(crate) struct Output {
     text: String,
     json: Option<Value>,
-    failed: bool,
+    code: u8,
 }
 
 impl Output {
@@ -36,18 +36,28 @@ impl Output {
 
     /// Facts as text, byte by byte as scripts of SkyTools expect it, and as JSON.
     pub(crate) fn of<T: Display + Serialize>(facts: &T) -> Output {
-        Output { text: facts.to_string(), json: document(facts), failed: false }
+        Output { text: facts.to_string(), json: document(facts), code: 0 }
+    }
+
+    /// One line of text, which is the same with `--json`.
+    pub(crate) fn line(text: String) -> Output {
+        Output { text: text + "\n", ..Output::default() }
     }
 
     /// The same output with exit status 1 if `failed`: a part of the request could not be done, which was logged already.
-    pub(crate) fn failed(mut self, failed: bool) -> Output {
-        self.failed = failed;
+    pub(crate) fn failed(self, failed: bool) -> Output {
+        self.with_code(u8::from(failed))
+    }
+
+    /// The same output with another exit status.
+    pub(crate) fn with_code(mut self, code: u8) -> Output {
+        self.code = code;
         self
     }
 
-    /// Whether the exit status is 1.
-    pub(crate) fn is_failed(&self) -> bool {
-        self.failed
+    /// The exit status.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
     }
 
     /// The JSON document, for commands that print facts.

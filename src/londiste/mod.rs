@@ -15,8 +15,19 @@ mod table_lock;
 pub(crate) use commands::command::{Command, CopyMode, Problems, Provider, Selection, Shown, Subscriber};
 pub(crate) use comparison::{Compare, Lag, Repair, Tables};
 pub(crate) use state::provider_queue::Truncate;
-#[cfg(any(test, feature = "fuzzing"))]
+
+// What the doctor asks too.
+pub(crate) use commands::provider::is_replication_function;
+pub(crate) use commands::seqs::missing as missing_sequences;
+pub(crate) use commands::status::position;
+pub(crate) use commands::structure::{Difference, Note, Structures};
+pub(crate) use context::Job;
+pub(crate) use schema::{Found, find as find_schema};
+pub(crate) use state::foreign_keys as stored_foreign_keys;
 pub(crate) use state::table_state::TableState;
+pub(crate) use state::tables::SubscribedTable;
+pub(crate) use state::triggers::{self as stored_triggers, Place};
+pub(crate) use state::{conditions, overlaps, provider_queue, sequences, tables};
 
 use crate::config;
 use crate::error::Result;

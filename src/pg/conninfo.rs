@@ -112,6 +112,11 @@ impl Conninfo {
         Conninfo::parse_in(&Environment::of_process(), role, text, client)
     }
 
+    /// Why a password file was ignored.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// Reads a connection string in a given environment. Fails with [`Error::Conninfo`].
     pub fn parse_in<'a>(
         environment: &Environment,

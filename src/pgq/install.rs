@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use crate::error::{Error, Result};
 use crate::failpoint::failpoint;
 use crate::pg::Db;
-use crate::pg::install::{Installed, Schema, plpgsql};
+use crate::pg::install::{Installed, Schema, Standing, plpgsql};
 
 use super::rights::open_to_every_role;
 use super::schema;
@@ -40,6 +40,14 @@ impl Found {
     /// Whether this is rlondiste's own schema, whose functions send the notifications of ticks themselves.
     pub(crate) fn is_own(&self) -> bool {
         matches!(self, Found::Own(_))
+    }
+
+    /// How rlondiste's own schema compares with the files of this program; `None` for any other.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        match self {
+            Found::Own(installed) => Some(SCHEMA.standing(installed)),
+            Found::None | Found::Genuine21(_) | Found::Extension(_) | Found::Plain3(_) | Found::Foreign(_) => None,
+        }
     }
 }
 

@@ -17,13 +17,24 @@ pub(crate) enum Open {
     ReadEvents,
 }
 
+impl Open {
+    /// The right that is to be revoked from `public`.
+    pub(crate) fn right(self) -> &'static str {
+        match self {
+            Open::Write => "writer",
+            Open::Consume | Open::ReadEvents => "reader",
+        }
+    }
+}
+
 impl fmt::Display for Open {
     /// A sentence for the operator with the commands that close the schema.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (may, right) = match self {
-            Open::Write => ("put events into the queues of this database", "writer"),
-            Open::Consume => ("consume from the queues of this database and unregister consumers", "reader"),
-            Open::ReadEvents => ("read the events in the queues of this database", "reader"),
+        let right = self.right();
+        let may = match self {
+            Open::Write => "put events into the queues of this database",
+            Open::Consume => "consume from the queues of this database and unregister consumers",
+            Open::ReadEvents => "read the events in the queues of this database",
         };
         write!(
             f,

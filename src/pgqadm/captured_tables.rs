@@ -53,20 +53,20 @@ pub(super) async fn young_queues(db: &Db) -> Result<Vec<String>> {
 }
 
 /// Whether schema `londiste` is installed.
-pub(super) async fn is_installed(db: &Db) -> Result<bool> {
+pub(crate) async fn is_installed(db: &Db) -> Result<bool> {
     const INSTALLED: &str = "select pg_catalog.to_regclass('londiste.provider_table') is not null";
     Ok(db.query_one("look for schema londiste", INSTALLED, &[]).await?.get(0))
 }
 
 /// The queues that do not exist although tables are captured into them.
-pub(super) async fn lost_queues(db: &Db) -> Result<Vec<String>> {
+pub(crate) async fn lost_queues(db: &Db) -> Result<Vec<String>> {
     const LOST: &str = "select distinct t.queue_name from londiste.provider_table t
       where not exists (select from pgq.queue q where q.queue_name = t.queue_name) order by 1";
     Ok(rows(db, "look for queues of captured tables", LOST, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// The statement that takes a table out of a queue's set, with its triggers.
-pub(super) fn take_out(queue: &str, table: &str) -> String {
+pub(crate) fn take_out(queue: &str, table: &str) -> String {
     format!("select londiste.provider_remove_table({}, {})", Sql::literal(queue), Sql::literal(table))
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn any_in(db: &Db, queue: &str) -> Result<bool> {
 }
 
 /// The captured tables of a queue that still have a trigger with a function of schema `londiste` or `pgq`.
-pub(super) async fn with_triggers(db: &Db, queue: &str) -> Result<Vec<String>> {
+pub(crate) async fn with_triggers(db: &Db, queue: &str) -> Result<Vec<String>> {
     const TABLES: &str = "select t.table_name
        from londiste.provider_table t
       where t.queue_name = $1

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::pg::{Db, int4};
 
 /// Smaller steps back give no warning: clocks are adjusted all the time.
-const TOLERANCE: Duration = Duration::from_secs(5);
+pub(crate) const TOLERANCE: Duration = Duration::from_secs(5);
 
 /// The last reading of the server's clock, and when it was taken by the clock of this process.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ pub(super) fn warning(db: &Db, back: Duration) -> Warning {
 }
 
 /// The warning of a queue whose newest tick lies in the future.
-pub(super) async fn future_tick(db: &Db, queue_id: i32, queue: &str) -> Result<Option<Warning>> {
+pub(crate) async fn future_tick(db: &Db, queue_id: i32, queue: &str) -> Result<Option<Warning>> {
     const SQL: &str = "select extract(epoch from t.tick_time - pg_catalog.clock_timestamp())::float8
 from pgq.tick t
 where t.tick_queue = $1

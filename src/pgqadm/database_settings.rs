@@ -95,7 +95,7 @@ impl DatabaseSettings {
 }
 
 /// The connection string of one database: `base`, which names none, with the name of the database.
-pub(super) fn conninfo(base: &str, database: &str) -> String {
+pub(crate) fn conninfo(base: &str, database: &str) -> String {
     if base.starts_with("postgresql://") || base.starts_with("postgres://") {
         let (address, options) = base.split_once('?').map_or((base, String::new()), |(a, o)| (a, format!("?{o}")));
         let (scheme, rest) = address.split_once("://").unwrap_or(("postgresql", address));

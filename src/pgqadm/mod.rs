@@ -1,8 +1,8 @@
 //! The ticker and the administration of queues: what `pgqadm.py` did.
 
 mod admin;
-mod captured_tables;
-mod clock;
+pub(crate) mod captured_tables;
+pub(crate) mod clock;
 mod command;
 mod database;
 mod database_settings;
@@ -14,17 +14,18 @@ mod figures;
 mod maintenance;
 mod monitor;
 mod queue_settings;
-mod rebase;
+pub(crate) mod rebase;
 mod reminders;
 mod rights;
-mod rotation;
+pub(crate) mod rotation;
 mod server;
 mod status;
-mod tick_lock;
+pub(crate) mod tick_lock;
 mod tick_rule;
 mod tick_session;
 mod ticker;
-mod warnings;
+pub(crate) mod ticker_sessions;
+pub(crate) mod warnings;
 
 pub(crate) use command::{Command, Consumers, FailedAction};
 
@@ -37,6 +38,11 @@ use crate::pg::Db;
 use self::database_settings::DatabaseSettings;
 use self::monitor::{Monitor, Served};
 pub(crate) use self::rights::Right;
+
+// What the doctor asks too, beside the modules above that are not private.
+pub(crate) use self::database_settings::conninfo;
+pub(crate) use self::server::candidates;
+pub(crate) use self::ticker_sessions::TickerSession;
 
 /// Runs a command. [`Command::Ticker`] returns when a stop is requested; the others when they are done. Opens its own
 /// sessions; errors that a retry may mend are returned by all but the ticker. The ticker answers on `listener`.

@@ -11,7 +11,7 @@ use crate::pgq;
 
 /// A queue that was restored into a cluster whose transaction counter is behind the queue's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CounterProblem {
+pub(crate) struct CounterProblem {
     /// The newest transaction in the queue's rotation and newest tick.
     stored: i64,
     /// The next transaction of this server.
@@ -20,7 +20,7 @@ pub(super) struct CounterProblem {
 
 /// Compares the newest tick and rotation of a queue with this server's transaction counter; `None` when they do not lie
 /// ahead of it, or the queue does not exist.
-pub(super) async fn counter_problem(db: &Db, queue_id: i32) -> Result<Option<CounterProblem>> {
+pub(crate) async fn counter_problem(db: &Db, queue_id: i32) -> Result<Option<CounterProblem>> {
     // The end of a snapshot, since txid_current() would use up a transaction id.
     const SQL: &str = "select greatest(q.queue_switch_step1, q.queue_switch_step2,
            (select txid_snapshot_xmax(t.tick_snapshot) from pgq.tick t
@@ -34,7 +34,7 @@ where q.queue_id = $1";
 
 impl CounterProblem {
     /// The error that says why the queue gets no tick, and what to do.
-    pub(super) fn refusal(self, queue: &str) -> Error {
+    pub(crate) fn refusal(self, queue: &str) -> Error {
         Error::diverged(
             format!(
                 "no tick is made in queue \"{queue}\": it knows of transaction {}, but this server's counter stands at {}. \

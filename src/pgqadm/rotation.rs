@@ -12,7 +12,7 @@ use crate::pg::{Db, int8, text, text_array};
 const ACTION: &str = "look at the rotation of event tables";
 
 /// The queues whose rotation is due now.
-pub(super) async fn due(db: &Db) -> Result<Vec<String>> {
+pub(crate) async fn due(db: &Db) -> Result<Vec<String>> {
     const SQL: &str = "select q.queue_name from pgq.queue q
 where now() - q.queue_switch_time > q.queue_rotation_period
 order by q.queue_name";
@@ -41,17 +41,17 @@ struct Overdue {
 
 /// A queue whose rotation is late, with what blocks it.
 #[derive(Debug, Serialize)]
-pub(super) struct Late {
+pub(crate) struct Late {
     #[serde(skip)]
-    pub(super) queue: String,
+    pub(crate) queue: String,
     /// How late the rotation is, in seconds.
     #[serde(rename = "late")]
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
     /// The size of the event tables with their indexes and TOAST, in bytes.
     #[serde(skip)]
     size: i64,
     /// Empty when none is found that this user can see.
-    pub(super) blockers: Vec<Blocker>,
+    pub(crate) blockers: Vec<Blocker>,
 }
 
 /// A warning for each of the `due` queues whose rotation is [`late`].
@@ -76,7 +76,7 @@ impl Late {
 
 /// Those of the `due` queues whose rotation is late by more than a tenth of its period, with their blockers. Ordinary work
 /// may delay a rotation by less.
-pub(super) async fn late(db: &Db, due: &[String]) -> Result<Vec<Late>> {
+pub(crate) async fn late(db: &Db, due: &[String]) -> Result<Vec<Late>> {
     const SQL: &str = "select q.queue_name,
        extract(epoch from now() - q.queue_switch_time - q.queue_rotation_period)::float8, q.queue_switch_step2,
        coalesce(q.queue_switch_step2 >= txid_snapshot_xmin(txid_current_snapshot()), true),
@@ -113,22 +113,22 @@ order by q.queue_name";
 
 /// A session, prepared transaction or consumer that blocks a rotation.
 #[derive(Debug, Serialize)]
-pub(super) struct Blocker {
-    pub(super) kind: BlockerKind,
+pub(crate) struct Blocker {
+    pub(crate) kind: BlockerKind,
     /// The application of a session, the name of a prepared transaction or consumer.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The process of a session.
-    pub(super) pid: Option<i32>,
+    pub(crate) pid: Option<i32>,
     /// Seconds since the transaction began, or since the tick at which a consumer stands.
-    pub(super) age: Option<f64>,
+    pub(crate) age: Option<f64>,
     /// The description for the warning.
     #[serde(skip)]
-    text: String,
+    pub(crate) text: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum BlockerKind {
+pub(crate) enum BlockerKind {
     Session,
     Prepared,
     Consumer,

@@ -35,6 +35,18 @@ pub(super) async fn run(config: &config::Pgqd, control: &Control, health: &Healt
     end
 }
 
+/// The databases to be served if they have schema `pgq`: all that allow connections and are no template, or those of
+/// `database_list`.
+pub(crate) async fn candidates(config: &config::Pgqd, db: &Db) -> Result<Vec<String>> {
+    const SQL: &str = "select d.datname::text from pg_catalog.pg_database d
+where d.datallowconn and not d.datistemplate
+  and (pg_catalog.cardinality($1) = 0 or d.datname::text = any ($1))
+order by 1";
+    let wanted: Vec<&str> = config.databases().collect();
+    let found = db.query("list the databases", SQL, &[text_array(&wanted)]).await?;
+    Ok(found.iter().map(|row| row.get(0)).collect())
+}
+
 /// The loop's state: the tasks of the databases that are served.
 struct Server {
     config: config::Pgqd,
@@ -48,18 +60,11 @@ struct Server {
 }
 
 impl Server {
-    /// The databases to be served if they have schema `pgq`: all that allow connections and are no template, or those of
-    /// `database_list`.
+    /// As [`candidates`].
     async fn candidates(&self) -> Result<Vec<String>> {
-        const SQL: &str = "select d.datname::text from pg_catalog.pg_database d
-where d.datallowconn and not d.datistemplate
-  and (pg_catalog.cardinality($1) = 0 or d.datname::text = any ($1))
-order by 1";
         let db = self.open(&self.config.initial_database).await?;
-        let wanted: Vec<&str> = self.config.databases().collect();
-        let found = db.query("list the databases", SQL, &[text_array(&wanted)]).await?;
-        let found: Vec<String> = found.iter().map(|row| row.get(0)).collect();
-        for name in wanted.iter().filter(|name| !found.iter().any(|database| database == *name)) {
+        let found = candidates(&self.config, &db).await?;
+        for name in self.config.databases().filter(|name| !found.iter().any(|database| database == *name)) {
             debug!("Database {name} of database_list is not there");
         }
         Ok(found)

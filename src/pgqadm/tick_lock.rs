@@ -37,7 +37,7 @@ impl Wait {
 
 /// The warning that names the sessions which keep a queue of rlondiste's own schema from its tick; `None` when there
 /// are none any more.
-pub(super) async fn blocked(db: &Db, queue: &str, waited: Duration) -> Result<Option<Warning>> {
+pub(crate) async fn blocked(db: &Db, queue: &str, waited: Duration) -> Result<Option<Warning>> {
     const SQL: &str = "select b.pid, coalesce(b.username, '?'), coalesce(b.application_name, ''), b.detail,
        extract(epoch from pg_catalog.clock_timestamp() - b.since)::float8
 from pgq.get_queue_info($1) q, pgq.tick_blockers($1) b

@@ -13,7 +13,7 @@ use crate::pg::{Db, Sql, int4, sql};
 use crate::pgq::install::{Found, find};
 
 /// Longest wait for a lock. A queue is locked while it is being dropped, until that transaction ends.
-const LOCK_TIMEOUT: &str = "set local lock_timeout = '200ms'";
+pub(super) const LOCK_TIMEOUT: &str = "set local lock_timeout = '200ms'";
 
 /// The channel on which `pgq.force_tick()` of rlondiste's own schema asks for a look at the queues.
 const FORCE_CHANNEL: &str = "rlondiste_force_tick";

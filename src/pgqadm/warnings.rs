@@ -2,21 +2,33 @@
 
 use super::captured_tables;
 use crate::error::Result;
-use crate::pg::{Db, int8};
+use crate::pg::Db;
 
 /// A warning about a state that may last.
 #[derive(Debug)]
-pub(super) struct Warning {
+pub(crate) struct Warning {
     /// The key of the state, which is the same for each warning about it.
     pub(super) about: String,
     /// The warning, on one line.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
-/// A warning for each consumer that is behind by more than the queue's rotation period: from there on the event tables
-/// grow. A consumer is behind since the first tick that it has not finished; a consumer that has finished the newest
-/// tick is not behind, however old that tick is.
-pub(super) async fn slow_consumers(db: &Db) -> Result<Vec<Warning>> {
+/// A consumer that has not finished the newest tick of its queue. Times are in seconds.
+pub(crate) struct Behind {
+    pub(crate) queue: String,
+    pub(crate) consumer: String,
+    /// The age of the first tick that it has not finished: a consumer is not behind for the age of a tick that it has finished.
+    pub(crate) lag: f64,
+    /// Since it last opened or finished a batch.
+    pub(crate) seen: Option<f64>,
+    /// The rotation period of the queue.
+    pub(crate) period: f64,
+    /// The size of the event tables, in bytes.
+    pub(crate) size: i64,
+}
+
+/// The consumers that are behind, the worst first.
+pub(crate) async fn consumers_behind(db: &Db) -> Result<Vec<Behind>> {
     const SQL: &str = "select q.queue_name, c.co_name, extract(epoch from now() - n.tick_time)::float8,
        extract(epoch from now() - s.sub_active)::float8, extract(epoch from q.queue_rotation_period)::float8,
        (select coalesce(sum(pg_catalog.pg_total_relation_size(i.inhrelid)), 0)::int8
@@ -27,12 +39,23 @@ join pgq.consumer c on c.co_id = s.sub_consumer
 cross join lateral (
     select t.tick_time from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id > s.sub_last_tick order by t.tick_id limit 1
 ) n
-where now() - n.tick_time > q.queue_rotation_period
 order by 3 desc";
     let rows = db.query("look for slow consumers", SQL, &[]).await?;
-    let describe = |row: &tokio_postgres::Row| {
-        let (queue, consumer): (String, String) = (row.get(0), row.get(1));
-        let (lag, seen, period, size): (f64, Option<f64>, f64, i64) = (row.get(2), row.get(3), row.get(4), row.get(5));
+    let behind = |row: &tokio_postgres::Row| Behind {
+        queue: row.get(0),
+        consumer: row.get(1),
+        lag: row.get(2),
+        seen: row.get(3),
+        period: row.get(4),
+        size: row.get(5),
+    };
+    Ok(rows.iter().map(behind).collect())
+}
+
+/// A warning for each consumer that is behind by more than the queue's rotation period: from there on the event tables
+/// grow.
+pub(super) async fn slow_consumers(db: &Db) -> Result<Vec<Warning>> {
+    let describe = |Behind { queue, consumer, lag, seen, period, size }: Behind| {
         let seen = seen.map_or_else(|| "never seen".to_owned(), |seen| format!("last seen {seen:.0} s ago"));
         Warning {
             about: format!("consumer {queue} {consumer}"),
@@ -42,27 +65,27 @@ order by 3 desc";
             ),
         }
     };
-    Ok(rows.iter().map(describe).collect())
+    Ok(consumers_behind(db).await?.into_iter().filter(|behind| behind.lag > behind.period).map(describe).collect())
 }
 
-/// A warning for each queue whose event tables, with their indexes and TOAST, take more than `limit` bytes.
-pub(super) async fn big_queues(db: &Db, limit: u64) -> Result<Vec<Warning>> {
+/// Each queue with the size of its event tables with their indexes and TOAST, in bytes; the biggest first.
+pub(crate) async fn queue_sizes(db: &Db) -> Result<Vec<(String, i64)>> {
     const SQL: &str = "select q.queue_name, sum(pg_catalog.pg_total_relation_size(i.inhrelid))::int8
 from pgq.queue q
 join pg_catalog.pg_inherits i on i.inhparent = pg_catalog.to_regclass(q.queue_data_pfx)
 group by q.queue_name
-having sum(pg_catalog.pg_total_relation_size(i.inhrelid)) > $1::int8
 order by 2 desc";
+    Ok(db.query("look for big queues", SQL, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// A warning for each queue whose event tables, with their indexes and TOAST, take more than `limit` bytes.
+pub(super) async fn big_queues(db: &Db, limit: u64) -> Result<Vec<Warning>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = db.query("look for big queues", SQL, &[int8(&limit)]).await?;
-    let describe = |row: &tokio_postgres::Row| {
-        let (queue, size): (String, i64) = (row.get(0), row.get(1));
-        Warning {
-            about: format!("size {queue}"),
-            text: format!("Queue {queue} takes {size} bytes, more than queue_size_warn ({limit} bytes)"),
-        }
+    let describe = |(queue, size): (String, i64)| Warning {
+        about: format!("size {queue}"),
+        text: format!("Queue {queue} takes {size} bytes, more than queue_size_warn ({limit} bytes)"),
     };
-    Ok(rows.iter().map(describe).collect())
+    Ok(queue_sizes(db).await?.into_iter().filter(|(_, size)| *size > limit).map(describe).collect())
 }
 
 /// A warning for each queue that does not exist although triggers write to it: each write to their tables fails.

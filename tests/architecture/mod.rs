@@ -15,6 +15,7 @@ use self::tree::Tree;
 const CRATE: &Rows = &[
     &["lib"],
     &["cli", "fuzz"],
+    &["doctor"],
     &["pgqadm", "londiste"],
     &["http"],
     &["job", "pgq"],
@@ -32,6 +33,29 @@ const LONDISTE: &Rows = &[
     &["batch"],
     &["apply", "foreign_keys", "table_lock", "schema"],
     &["state", "context"],
+];
+
+/// The inside of the doctor: the run, its groups of checks, and what they share. No group knows another.
+const DOCTOR: &Rows = &[
+    &["mod"],
+    &[
+        "report",
+        "activity",
+        "capture",
+        "columns",
+        "indexes",
+        "place",
+        "queue",
+        "replication",
+        "rights",
+        "schema",
+        "server",
+        "settings",
+        "switchover",
+    ],
+    &["case", "tables"],
+    &["finding"],
+    &["check"],
 ];
 
 /// The inside of the command line.
@@ -75,6 +99,11 @@ fn job_knows_no_database_and_pgq_no_ini_file() {
 #[test]
 fn rooms_of_the_replication_program_use_only_the_rooms_below_them() {
     assert_rows("londiste/", LONDISTE);
+}
+
+#[test]
+fn checks_of_the_doctor_share_what_is_below_them() {
+    assert_rows("doctor/", DOCTOR);
 }
 
 #[test]

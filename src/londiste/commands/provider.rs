@@ -190,7 +190,7 @@ fn trigger_name(queue: &str) -> String {
 
 /// Whether a trigger that calls this function only writes events: a generated capture function, or a trigger function
 /// of `PgQ`. The same rule as in `londiste.is_own_trigger()`.
-fn is_replication_function(function: &FqName) -> bool {
+pub(crate) fn is_replication_function(function: &FqName) -> bool {
     let generated = |name: &str| {
         let (number, suffix) = name.strip_prefix("capture_").and_then(|rest| rest.split_once('_')).unwrap_or_default();
         number.parse::<u32>().is_ok() && suffix.len() == 1

@@ -98,11 +98,11 @@ async fn sequence_problems(provider: &Db, subscriber: &Db, queue: &str) -> Resul
 
 /// The position of the consumer on the provider.
 #[derive(Serialize)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// Age of the tick up to which batches are finished.
-    pub(super) lag_seconds: Option<f64>,
+    pub(crate) lag_seconds: Option<f64>,
     /// Events after this tick; null when the provider's PgQ does not count them.
-    pub(super) pending_events: Option<i64>,
+    pub(crate) pending_events: Option<i64>,
     /// Events per second that are written into the queue; null when the provider's PgQ does not count them.
     events_per_second: Option<f64>,
     /// Seconds since the consumer last opened or finished a batch.
@@ -216,7 +216,7 @@ pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &
 
 /// The position of the consumer; `None` when it is not registered. PgQ 2.1's functions fail for a consumer that is not
 /// registered, so they are called with what the tables have. Columns that only PgQ 3 has are read through `to_jsonb(row)`.
-pub(super) async fn position(config: &config::Londiste, db: &Db) -> Result<Option<Position>> {
+pub(crate) async fn position(config: &config::Londiste, db: &Db) -> Result<Option<Position>> {
     let sql = "select extract(epoch from now() - last.tick_time)::float8, \
                       extract(epoch from now() - s.sub_active)::float8, \
                       s.sub_last_tick, newest.tick_id, extract(epoch from now() - newest.tick_time)::float8, \

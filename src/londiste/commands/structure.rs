@@ -1,5 +1,6 @@
 //! Compares the structure of tables on both sides, by column names and keys as SkyTools does, with notes on types.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -44,11 +45,48 @@ impl fmt::Display for Difference {
     }
 }
 
+/// A difference that replication can live with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// The subscriber generates the column, and the provider does not.
+    Generated(FqName, String),
+    /// Number, order or keys of the columns differ, as the [`letters`] of both sides show.
+    Structure(FqName, String, String),
+    /// The column has another type on the subscriber.
+    TypeDiffers {
+        /// The table.
+        table: FqName,
+        /// The column.
+        column: String,
+        /// The type on the provider.
+        provider: String,
+        /// The type on the subscriber.
+        subscriber: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Generated(table, column) => write!(
+                f,
+                "table {table}: column {column} is generated on subscriber and not on provider: the provider's values do not arrive"
+            ),
+            Note::Structure(table, theirs, ours) => {
+                write!(f, "table {table} structure is not same ({theirs}/{ours}), trying to continue")
+            }
+            Note::TypeDiffers { table, column, provider, subscriber } => {
+                write!(f, "table {table}: column {column} is {provider} on provider, {subscriber} on subscriber")
+            }
+        }
+    }
+}
+
 /// The result of comparing a table. A table with notes can be replicated, a table with differences cannot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Comparison {
     /// Logged as warnings.
-    pub(crate) notes: Vec<String>,
+    pub(crate) notes: Vec<Note>,
     /// Logged as errors.
     pub(crate) differences: Vec<Difference>,
 }
@@ -112,22 +150,21 @@ pub(crate) fn compare(
             (Some(Generated::Virtual), None) => {
                 found.differences.push(Difference::Virtual(name.clone(), column.name.clone()));
             }
-            (None, Some(_)) => found.notes.push(format!(
-                "table {name}: column {} is generated on subscriber and not on provider: the provider's values do not arrive",
-                column.name
-            )),
+            (None, Some(_)) => found.notes.push(Note::Generated(name.clone(), column.name.clone())),
             (Some(Generated::Stored) | None, None) | (Some(_), Some(_)) => {}
         }
     }
     if different {
-        found.notes.push(format!("table {name} structure is not same ({theirs}/{ours}), trying to continue"));
+        found.notes.push(Note::Structure(name.clone(), theirs, ours));
     }
     for (column, other) in provider.columns.iter().filter_map(|c| Some((c, subscriber.column(&c.name)?))) {
         if column.type_name != other.type_name {
-            found.notes.push(format!(
-                "table {name}: column {} is {} on provider, {} on subscriber",
-                column.name, column.type_name, other.type_name
-            ));
+            found.notes.push(Note::TypeDiffers {
+                table: name.clone(),
+                column: column.name.clone(),
+                provider: column.type_name.clone(),
+                subscriber: other.type_name.clone(),
+            });
         }
     }
     found
@@ -160,6 +197,37 @@ impl fmt::Display for Findings {
     }
 }
 
+/// The tables of a queue as both sides have them; a table that a side does not have is absent there.
+pub(crate) struct Structures {
+    pub(crate) provider: BTreeMap<FqName, Table>,
+    pub(crate) subscriber: BTreeMap<FqName, Table>,
+    /// The columns of the keys that were chosen when tables were added.
+    chosen: BTreeMap<FqName, Vec<String>>,
+}
+
+impl Structures {
+    /// Reads the structure of the tables on both sides, without locks on them.
+    pub(crate) async fn read(provider_db: &Db, db: &Db, queue: &str, tables: &[FqName]) -> Result<Structures> {
+        Ok(Structures {
+            provider: catalog::structures(provider_db, tables).await?,
+            subscriber: catalog::structures(db, tables).await?,
+            chosen: provider_queue::chosen_keys(provider_db, queue).await?,
+        })
+    }
+
+    /// Compares one of the tables.
+    pub(crate) fn compare(&self, table: &FqName) -> Comparison {
+        let key = self.chosen.get(table).map(Vec::as_slice);
+        compare(table, self.provider.get(table), self.subscriber.get(table), key)
+    }
+
+    /// The columns that tell the rows of a table apart; empty where it has no key.
+    pub(crate) fn key(&self, table: &FqName) -> Vec<String> {
+        let of_table = || Some(self.provider.get(table)?.key().iter().map(|column| column.name.clone()).collect());
+        self.chosen.get(table).cloned().or_else(of_table).unwrap_or_default()
+    }
+}
+
 /// Compares the tables, logs the results and returns them.
 pub(super) async fn compare_all(
     context: &Context<'_>,
@@ -167,17 +235,15 @@ pub(super) async fn compare_all(
     db: &Db,
     tables: &[FqName],
 ) -> Result<Findings> {
-    let theirs = catalog::structures(provider_db, tables).await?;
-    let ours = catalog::structures(db, tables).await?;
-    let keys = provider_queue::chosen_keys(provider_db, context.queue()).await?;
+    let structures = Structures::read(provider_db, db, context.queue(), tables).await?;
     let mut list = Vec::with_capacity(tables.len());
     for table in tables {
         tracing::info!("Checking {table}");
-        let key = keys.get(table).map(Vec::as_slice);
-        let found = compare(table, theirs.get(table), ours.get(table), key);
+        let found = structures.compare(table);
         found.log();
         let differences = found.differences.iter().map(ToString::to_string).collect();
-        list.push(Finding { table: table.clone(), notes: found.notes, differences });
+        let notes = found.notes.iter().map(ToString::to_string).collect();
+        list.push(Finding { table: table.clone(), notes, differences });
     }
     Ok(Findings(list))
 }

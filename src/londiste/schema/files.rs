@@ -195,6 +195,11 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "londiste.provider_get_problems",
         include_str!("../../../sql/londiste/functions/londiste.provider_get_problems.sql"),
     ),
+    ("londiste.provider_get_keys", include_str!("../../../sql/londiste/functions/londiste.provider_get_keys.sql")),
+    (
+        "londiste.provider_get_outdated",
+        include_str!("../../../sql/londiste/functions/londiste.provider_get_outdated.sql"),
+    ),
     (
         "londiste.provider_get_sources",
         include_str!("../../../sql/londiste/functions/londiste.provider_get_sources.sql"),

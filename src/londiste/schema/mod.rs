@@ -14,7 +14,7 @@ const SCHEMA: Schema = Schema { name: "londiste", files: files::FILES };
 
 /// What schema `londiste` of a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Found {
+pub(crate) enum Found {
     /// There is no such schema, or it is empty.
     None,
     /// The schema of an rlondiste of any release.
@@ -61,7 +61,18 @@ pub(crate) async fn take_over(subscriber: &Db) -> Result<()> {
     }
 }
 
-async fn find(db: &Db) -> Result<Found> {
+impl Found {
+    /// How a schema of rlondiste compares with the files of this program; `None` for any other.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        match self {
+            Found::Own(installed) => Some(SCHEMA.standing(installed)),
+            Found::None | Found::Genuine(_) | Found::Foreign(_) => None,
+        }
+    }
+}
+
+/// Finds out what schema `londiste` is. Takes no lock.
+pub(crate) async fn find(db: &Db) -> Result<Found> {
     const ACTION: &str = "look for schema londiste";
     const OBJECTS: &str = "select
        pg_catalog.to_regclass('londiste.provider_table') is not null

@@ -55,6 +55,36 @@ pub(crate) async fn captures(db: &Db, queue: &str) -> Result<Vec<TableCapture>> 
         .collect())
 }
 
+/// A captured table whose triggers or capture functions would be made otherwise today.
+pub(crate) struct Outdated {
+    pub(crate) table: FqName,
+    /// Its triggers do not fit the other triggers of the table.
+    pub(crate) is_misfit: bool,
+    /// In words.
+    pub(crate) problem: String,
+}
+
+/// The tables of the queue whose capture the next maintenance would make anew, in the order in which they were added. Fails with
+/// [`Error::Unsupported`] on the schema of Londiste 2.1 or of an older rlondiste, which cannot tell.
+pub(crate) async fn outdated(db: &Db, queue: &str) -> Result<Vec<Outdated>> {
+    const ACTION: &str = "look for capture functions that are out of date";
+    const KNOWN: &str = "select pg_catalog.to_regprocedure('londiste.provider_get_outdated(text)') is not null";
+    const OUTDATED: &str = "select o.table_name, o.is_misfit, o.problem from londiste.provider_get_outdated($1) o";
+    if !db.query_one(ACTION, KNOWN, &[]).await?.get::<_, bool>(0) {
+        return Err(Error::unsupported(
+            format!("cannot {ACTION} on {} ({}): schema londiste is too old", db.role(), db.target()),
+            "Upgrade it with \"rlondiste INI provider install\".",
+        ));
+    }
+    let rows = db.query(ACTION, OUTDATED, &[text(&queue)]).await?;
+    let outdated = |row: &tokio_postgres::Row| Outdated {
+        table: FqName::parse(row.get(0)),
+        is_misfit: row.get(1),
+        problem: row.get(2),
+    };
+    Ok(rows.iter().map(outdated).collect())
+}
+
 /// Those of the tables that exist in the provider's database.
 pub(crate) async fn existing(db: &Db, tables: &[FqName]) -> Result<Vec<FqName>> {
     let quoted: Vec<String> = tables.iter().map(FqName::quoted).collect();
@@ -86,17 +116,21 @@ pub(crate) async fn create(tx: &Db, queue: &str) -> Result<bool> {
     Ok(row.get::<_, i32>(0) == 1)
 }
 
-/// The keys that were chosen by `--key` when tables were added, by table. Empty on a schema of 2.1, and when the user
-/// may not read `londiste.capture`.
+/// The keys that were chosen by `--key` when tables were added, by table. Empty on a schema of 2.1, and on one of an older rlondiste
+/// when the user may not read `londiste.capture`.
 pub(crate) async fn chosen_keys(db: &Db, queue: &str) -> Result<BTreeMap<FqName, Vec<String>>> {
     const ACTION: &str = "read the keys of the tables";
-    let sql =
-        "select coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('londiste.capture')::oid, 'select'),
-                               false)";
-    if !db.query_one(ACTION, sql, &[]).await?.get::<_, bool>(0) {
-        return Ok(BTreeMap::new());
-    }
-    let sql = "select table_name, key_columns from londiste.capture where queue_name = $1 and key_columns is not null";
+    const KNOWN: &str = "select pg_catalog.to_regprocedure('londiste.provider_get_keys(text)') is not null,
+        coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('londiste.capture')::oid, 'select'), false)";
+    const KEYS: &str = "select table_name, key_columns from londiste.provider_get_keys($1)";
+    const OF_OLDER: &str =
+        "select table_name, key_columns from londiste.capture where queue_name = $1 and key_columns is not null";
+    let row = db.query_one(ACTION, KNOWN, &[]).await?;
+    let sql = match (row.get(0), row.get(1)) {
+        (true, _) => KEYS,
+        (false, true) => OF_OLDER,
+        (false, false) => return Ok(BTreeMap::new()),
+    };
     let rows = db.query(ACTION, sql, &[text(&queue)]).await?;
     Ok(rows.iter().map(|r| (FqName::parse(r.get(0)), r.get(1))).collect())
 }

@@ -83,33 +83,57 @@ pub(crate) enum Objection {
 impl Objection {
     /// Why, and what mends it, for a message about the sequence.
     pub(crate) fn describe(&self, name: &FqName) -> String {
+        let reason = self.reason(name);
+        match self.mend(name, "...") {
+            None => format!("{reason}; remove it with \"subscriber remove-seq {name}\" if it is not needed"),
+            Some((role, statement)) if matches!(self, Objection::OutOfBounds { .. }) => {
+                format!("{reason}; run on the {role}: {statement}")
+            }
+            Some((_, statement)) => {
+                format!("{reason}; run there, for the user of the connection string: {statement}")
+            }
+        }
+    }
+
+    /// Why the value is not replicated.
+    pub(crate) fn reason(&self, name: &FqName) -> String {
+        match self {
+            Objection::Missing(role) => {
+                format!("Seq {name} does not exist on {role} side, its value is not replicated")
+            }
+            Objection::NoSequence(role) => format!("{name} is no sequence on {role} side, its value is not replicated"),
+            Objection::NoRight(role) => {
+                format!("Seq {name}: a right is missing on {role} side, its value is not replicated")
+            }
+            Objection::NoUsage(role) => {
+                format!("Seq {name}: a right on its schema is missing on {role} side, its value is not replicated")
+            }
+            Objection::OutOfBounds { value, bounds, .. } => format!(
+                "Seq {name}: value {value} of provider is out of the bounds of subscriber ({bounds}), it is not replicated"
+            ),
+        }
+    }
+
+    /// The statement that mends it, and where; `user` is the quoted user of the connection string. `None` where the sequence is
+    /// not there.
+    pub(crate) fn mend(&self, name: &FqName, user: &str) -> Option<(Role, String)> {
         let quoted = name.quoted();
         match self {
-            Objection::Missing(role) => format!(
-                "Seq {name} does not exist on {role} side, its value is not replicated; \
-                 remove it with \"subscriber remove-seq {name}\" if it is not needed"
-            ),
-            Objection::NoSequence(role) => format!(
-                "{name} is no sequence on {role} side, its value is not replicated; \
-                 remove it with \"subscriber remove-seq {name}\" if it is not needed"
-            ),
+            Objection::Missing(_) | Objection::NoSequence(_) => None,
             Objection::NoRight(role) => {
                 let right = if *role == Role::Provider { "select" } else { "update" };
-                format!(
-                    "Seq {name}: a right is missing on {role} side, its value is not replicated; run there, for the user of the \
-                     connection string: grant {right} on sequence {quoted} to ..."
-                )
+                Some((*role, format!("grant {right} on sequence {quoted} to {user}")))
             }
-            Objection::NoUsage(role) => format!(
-                "Seq {name}: a right on its schema is missing on {role} side, its value is not replicated; run there, for the user of \
-                 the connection string: grant usage on schema {} to ...",
-                quote_ident(&name.schema)
-            ),
-            Objection::OutOfBounds { value, bounds, provider_type, provider_bounds } => format!(
-                "Seq {name}: value {value} of provider is out of the bounds of subscriber ({bounds}), it is not replicated; run on \
-                 the subscriber: alter sequence {quoted} as {provider_type} minvalue {} maxvalue {}",
-                provider_bounds.least, provider_bounds.greatest
-            ),
+            Objection::NoUsage(role) => {
+                Some((*role, format!("grant usage on schema {} to {user}", quote_ident(&name.schema))))
+            }
+            Objection::OutOfBounds { provider_type, provider_bounds, .. } => Some((
+                Role::Subscriber,
+                format!(
+                    "alter sequence {quoted} as {provider_type} minvalue {} maxvalue {}",
+                    provider_bounds.least, provider_bounds.greatest
+                ),
+            )),
         }
     }
 }

@@ -1,0 +1,342 @@
+//! `doctor`: named checks over the databases, the queues, the ini file and this machine, each with a fact and what mends it.
+//!
+//! * It changes nothing. Its sessions are read-only, each statement has a limit, and no lock is stronger than ACCESS SHARE, so that it
+//!   may be run at any time on a server that is in use.
+//! * The rules are those of the commands and daemons: what `subscriber check`, `subscriber status`, the ticker's maintenance and
+//!   replay look at is asked by the same functions.
+//! * A check that cannot be made is unknown, with the reason, and never a pass. The others go on.
+//! * A group of checks is one function with a few queries, however many tables there are. It names the checks that it makes, so
+//!   that each of them is in the result also when the group fails.
+
+mod activity;
+mod capture;
+mod case;
+mod check;
+mod columns;
+mod finding;
+mod indexes;
+mod place;
+mod queue;
+mod replication;
+mod report;
+mod rights;
+mod schema;
+mod server;
+mod settings;
+mod switchover;
+mod tables;
+
+pub use self::check::reference;
+pub(crate) use self::report::{View, nagios_failure};
+
+use self::case::{Case, Reach, Side, Unreachable};
+use self::check::Check;
+use self::finding::{Findings, Sheet};
+use self::tables::Tables;
+use crate::config;
+use crate::error::{Error, Report, Result, Role};
+use crate::job::{Control, Output};
+use crate::londiste::{self, Structures, SubscribedTable};
+use crate::pg::FqName;
+use crate::pgq::install::{self, Found};
+use crate::pgqadm;
+
+/// The ini file that is examined.
+#[derive(Clone, Copy)]
+pub(crate) enum Patient<'a> {
+    /// Section `[pgqadm]`: a ticker of one database.
+    Pgqadm(&'a config::Pgqadm),
+    /// Section `[pgqd]`: a ticker of all databases of a server.
+    Pgqd(&'a config::Pgqd),
+    /// Section `[londiste]`: replication.
+    Londiste(&'a config::Londiste),
+}
+
+/// Makes all checks that the ini file has. Returns an error only when a stop was requested.
+pub(crate) async fn run(view: View, patient: Patient<'_>, control: &Control) -> Result<Output> {
+    let mut sheet = Sheet::default();
+    match patient {
+        Patient::Pgqadm(config) => {
+            let case = Case {
+                path: &config.path,
+                common: &config.common,
+                warnings: &config.warnings,
+                daemon: "ticker",
+                londiste: None,
+                queue_size_warn: Some(config.queue_size_warn).filter(|bytes| *bytes > 0),
+                control,
+            };
+            Box::pin(ticker(&case, &config.db, &mut sheet)).await?;
+        }
+        Patient::Pgqd(config) => {
+            let case = Case {
+                path: &config.path,
+                common: &config.common,
+                warnings: &config.warnings,
+                daemon: "ticker",
+                londiste: None,
+                queue_size_warn: None,
+                control,
+            };
+            Box::pin(tickers(&case, config, &mut sheet)).await?;
+        }
+        Patient::Londiste(config) => {
+            let case = Case {
+                path: &config.path,
+                common: &config.common,
+                warnings: &config.warnings,
+                daemon: "replay",
+                londiste: Some(config),
+                queue_size_warn: None,
+                control,
+            };
+            Box::pin(replication(&case, config, &mut sheet)).await?;
+        }
+    }
+    Ok(report::output(&sheet.findings, view))
+}
+
+/// Makes a group of checks on one database. Where it is not reached, they are unknown.
+async fn on(
+    sheet: &mut Sheet,
+    checks: &[&Check],
+    side: &Reach,
+    group: impl AsyncFnOnce(&Side) -> Result<Findings>,
+) -> Result<()> {
+    match side {
+        Ok(side) => {
+            let found = match side.look().await {
+                Ok(_look) => Box::pin(group(side)).await,
+                Err(error) => Err(error),
+            };
+            sheet.take(checks, side.role, found)
+        }
+        Err(cut) => {
+            sheet.cannot(checks, cut.role, &format!("no connection to {}", cut.role), &cut.fix);
+            Ok(())
+        }
+    }
+}
+
+/// Makes a group of checks on both databases. Where one is not reached, they are unknown.
+async fn on_both(
+    sheet: &mut Sheet,
+    checks: &[&Check],
+    sides: [&Reach; 2],
+    group: impl AsyncFnOnce(&Side, &Side) -> Result<Findings>,
+) -> Result<()> {
+    match sides {
+        [Ok(provider), Ok(subscriber)] => {
+            let found = match (provider.look().await, subscriber.look().await) {
+                (Ok(_there), Ok(_here)) => Box::pin(group(provider, subscriber)).await,
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            };
+            sheet.take(checks, "both", found)
+        }
+        [Err(cut), _] | [_, Err(cut)] => {
+            sheet.cannot(checks, cut.role, &format!("no connection to {}", cut.role), &cut.fix);
+            Ok(())
+        }
+    }
+}
+
+/// An ini file with section `[pgqadm]`.
+async fn ticker(case: &Case<'_>, conninfo: &str, sheet: &mut Sheet) -> Result<()> {
+    sheet.take(place::FILES, "", Ok(place::files(case, &[(Role::Provider, conninfo.to_owned())])))?;
+    let side = Side::open(case, Role::Provider, conninfo).await?;
+    sheet.take(place::PROCESS, "", place::process(case, &side).await)?;
+    server(case, sheet, &side).await?;
+    queues(case, sheet, &side, &Tables::default()).await
+}
+
+/// An ini file with section `[pgqd]`: the databases that have queues.
+async fn tickers(case: &Case<'_>, config: &config::Pgqd, sheet: &mut Sheet) -> Result<()> {
+    let conninfo = |database: &str| pgqadm::conninfo(&config.base_connstr, database);
+    let first = conninfo(&config.initial_database);
+    sheet.take(place::FILES, "", Ok(place::files(case, &[(Role::Provider, first.clone())])))?;
+    let first = Side::open(case, Role::Provider, &first).await?;
+    let Ok(initial) = &first else {
+        sheet.take(place::PROCESS, "", place::process(case, &first).await)?;
+        server(case, sheet, &first).await?;
+        return queues(case, sheet, &first, &Tables::default()).await;
+    };
+    let mut is_seen = false;
+    for database in pgqadm::candidates(config, &initial.db).await? {
+        let side = Side::open(case, Role::Provider, &conninfo(&database)).await?;
+        // A database that is not reached may have queues.
+        if let Ok(side) = &side
+            && matches!(install::find(&side.db).await, Ok(Found::None | Found::Foreign(_)))
+        {
+            continue;
+        }
+        sheet.place = format!("{database}: ");
+        if !is_seen {
+            sheet.take(place::PROCESS, "", place::process(case, &side).await)?;
+        }
+        is_seen = true;
+        server(case, sheet, &side).await?;
+        queues(case, sheet, &side, &Tables::default()).await?;
+    }
+    sheet.place.clear();
+    if !is_seen {
+        sheet.take(place::PROCESS, "", place::process(case, &first).await)?;
+        server(case, sheet, &first).await?;
+    }
+    Ok(())
+}
+
+/// A server and the settings of a database on it.
+async fn server(case: &Case<'_>, sheet: &mut Sheet, side: &Reach) -> Result<()> {
+    sheet.take(server::CONNECTION, "", Ok(server::connection(side)))?;
+    on(sheet, server::SERVER, side, async |side| server::server(case, side).await).await?;
+    on(sheet, settings::ROLE_SETTINGS, side, async |side| settings::role_settings(side).await).await?;
+    on(sheet, settings::COLLATION_VERSION, side, async |side| settings::collation_version(side).await).await?;
+    on(sheet, activity::TRANSACTIONS, side, async |side| activity::transactions(case, side).await).await?;
+    on(sheet, activity::WAITS, side, async |side| activity::waits(case, side).await).await
+}
+
+/// The queues of a database.
+async fn queues(case: &Case<'_>, sheet: &mut Sheet, side: &Reach, tables: &Tables) -> Result<()> {
+    on(sheet, schema::PGQ, side, async |side| schema::pgq(case, side).await).await?;
+    on(sheet, schema::QUEUES, side, async |side| schema::queues(case, side).await).await?;
+    on(sheet, queue::TICKS, side, async |side| queue::ticks(case, side).await).await?;
+    on(sheet, queue::TICKERS, side, async |side| queue::tickers(side).await).await?;
+    on(sheet, queue::ROTATION, side, async |side| queue::rotation(case, side).await).await?;
+    let copying = tables.copying();
+    on(sheet, queue::CONSUMERS, side, async |side| queue::consumers(case, side, &copying).await).await?;
+    on(sheet, queue::SIZES, side, async |side| queue::sizes(case, side).await).await?;
+    on(sheet, queue::FAILED, side, async |side| queue::failed(case, side).await).await?;
+    on(sheet, rights::QUEUE, side, async |side| rights::queue(case, side).await).await
+}
+
+/// An ini file with section `[londiste]`.
+async fn replication(case: &Case<'_>, config: &config::Londiste, sheet: &mut Sheet) -> Result<()> {
+    let databases = [(Role::Provider, config.provider_db.clone()), (Role::Subscriber, config.subscriber_db.clone())];
+    sheet.take(place::FILES, "", Ok(place::files(case, &databases)))?;
+    let provider = Side::open(case, Role::Provider, &config.provider_db).await?;
+    let subscriber = Side::open(case, Role::Subscriber, &config.subscriber_db).await?;
+    sheet.take(place::PROCESS, "", place::process(case, &subscriber).await)?;
+    server(case, sheet, &provider).await?;
+    server(case, sheet, &subscriber).await?;
+    let both = [&provider, &subscriber];
+    on_both(sheet, server::TWO_DATABASES, both, async |p, s| server::two_databases(p, s).await).await?;
+    on_both(sheet, settings::BOTH, both, async |p, s| settings::both(p, s).await).await?;
+    on(sheet, schema::LONDISTE, &provider, async |side| schema::londiste(case, side).await).await?;
+    on(sheet, schema::LONDISTE, &subscriber, async |side| schema::londiste(case, side).await).await?;
+    let lists = Lists::read(config, both).await;
+    let lists = &lists;
+    queues(case, sheet, &provider, lists.here().as_ref().unwrap_or(&Tables::default())).await?;
+    on(sheet, replication::CAPTURE_FUNCTIONS, &provider, async |p| replication::capture_functions(case, p).await)
+        .await?;
+    on(sheet, capture::WRITES, &provider, async |p| capture::writes(case, p, &lists.there()?.offered).await).await?;
+    on(sheet, rights::PROVIDER, &provider, async |p| rights::provider(p, &lists.both()?.common()).await).await?;
+    on(sheet, rights::SUBSCRIBER, &subscriber, async |s| rights::subscriber(case, s, &lists.here()?.names()).await)
+        .await?;
+    for (side, tables) in [(&provider, lists.there()), (&subscriber, lists.here())] {
+        let names = tables.map(|tables| [tables.offered.clone(), tables.names()].concat());
+        let names = &names;
+        let known = || names.as_ref().map_err(|error| unread(&error.to_string()));
+        on(sheet, rights::ROW_SECURITY, side, async |side| rights::row_security(side, known()?).await).await?;
+        on(sheet, indexes::KINDS, side, async |side| indexes::kinds(side, known()?).await).await?;
+    }
+    on(sheet, replication::TABLES, &subscriber, async |_| Ok(replication::states(case, &lists.here()?))).await?;
+    on(sheet, replication::PUT_ASIDE, &subscriber, async |s| replication::put_aside(case, s, &lists.here()?).await)
+        .await?;
+    on(sheet, indexes::OUTSIDE, &subscriber, async |s| {
+        indexes::outside_foreign_keys(case, s, &lists.here()?.names()).await
+    })
+    .await?;
+    on_both(sheet, replication::POSITION, both, async |p, s| {
+        replication::position_fits(case, p, s, &lists.both()?).await
+    })
+    .await?;
+    on_both(sheet, replication::SUBSCRIPTION, both, async |p, s| {
+        replication::subscription(case, p, s, &lists.both()?).await
+    })
+    .await?;
+    structure(case, config, sheet, both, lists).await?;
+    on_both(sheet, switchover::SEQUENCES, both, async |p, s| {
+        switchover::sequences_behind(case, p, s, &lists.both()?).await
+    })
+    .await?;
+    on_both(sheet, switchover::LOST, both, async |p, s| switchover::lost(case, p, s, &lists.both()?).await).await
+}
+
+/// The structure of the tables on both sides.
+async fn structure(
+    case: &Case<'_>,
+    config: &config::Londiste,
+    sheet: &mut Sheet,
+    both: [&Reach; 2],
+    lists: &Lists,
+) -> Result<()> {
+    let read = async |p: &Side, s: &Side| {
+        let names = lists.here()?.names();
+        Ok::<_, Error>((Structures::read(&p.db, &s.db, &config.pgq_queue_name, &names).await?, names))
+    };
+    on_both(sheet, columns::COLUMNS, both, async |p, s| {
+        let (structures, names) = read(p, s).await?;
+        columns::columns(case, s, &structures, &names).await
+    })
+    .await?;
+    on_both(sheet, indexes::INDEXES, both, async |p, s| {
+        let (structures, names) = read(p, s).await?;
+        indexes::compare(p, s, &structures, &names).await
+    })
+    .await?;
+    on_both(sheet, indexes::EXTENSIONS, both, async |p, s| indexes::extensions(p, s, &lists.both()?.common()).await)
+        .await
+}
+
+/// The tables of the queue as the sides have them, or why a side's cannot be read.
+struct Lists {
+    offered: Result<Vec<FqName>, String>,
+    subscribed: Result<Vec<SubscribedTable>, String>,
+}
+
+impl Lists {
+    async fn read(config: &config::Londiste, [provider, subscriber]: [&Reach; 2]) -> Lists {
+        let queue = &config.pgq_queue_name;
+        let offered = async |side: &Side| {
+            let _look = side.look().await?;
+            londiste::provider_queue::tables(&side.db, queue).await
+        };
+        let subscribed = async |side: &Side| {
+            let _look = side.look().await?;
+            londiste::tables::load(&side.db, queue).await
+        };
+        let cut = |cut: &Unreachable| format!("no connection to {}", cut.role);
+        let why = |error: Error| Report(&error).message();
+        Lists {
+            offered: match provider {
+                Ok(side) => offered(side).await.map_err(why),
+                Err(unreachable) => Err(cut(unreachable)),
+            },
+            subscribed: match subscriber {
+                Ok(side) => subscribed(side).await.map_err(why),
+                Err(unreachable) => Err(cut(unreachable)),
+            },
+        }
+    }
+
+    /// The tables of the provider alone.
+    fn there(&self) -> Result<Tables> {
+        let offered = self.offered.clone().map_err(|why| unread(&why))?;
+        Ok(Tables { offered, subscribed: Vec::new() })
+    }
+
+    /// The tables of the subscriber alone.
+    fn here(&self) -> Result<Tables> {
+        let subscribed = self.subscribed.clone().map_err(|why| unread(&why))?;
+        Ok(Tables { offered: Vec::new(), subscribed })
+    }
+
+    fn both(&self) -> Result<Tables> {
+        Ok(Tables { subscribed: self.here()?.subscribed, ..self.there()? })
+    }
+}
+
+/// The error that makes a group of checks unknown.
+fn unread(why: &str) -> Error {
+    Error::missing(format!("the tables of the queue cannot be read: {why}"), "")
+}
