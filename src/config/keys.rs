@@ -149,6 +149,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Time after which a server that owes an answer, sends nothing and does not answer on a new connection either is given up; also the default of TCP keepalive and of `tcp_user_timeout`. 0 means never."),
     key("http_listen", ALL, Text, None("off"),
         "Address and port at which ticker and replay serve their metrics and state over HTTP, such as `127.0.0.1:9187`; a port alone means loopback. See [Metrics](#metrics)."),
+    key("on_event", ALL, Text, None("none"),
+        "Command that ticker and replay run when something begins that an operator should know of, and when it is over. See [Events](#events)."),
     // Group: ticker
     key("db", PGQADM, Connection, Required("dbname=shop host=127.0.0.1"),
         "Database with the queues."),
@@ -171,6 +173,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Queue on the provider that carries the changes."),
     key("pgq_consumer_id", LONDISTE, Text, None("`job_name`"),
         "Name under which this job reads the queue; copies add `_copy` to it."),
+    key("lag_warn", LONDISTE, Seconds, Is("0"),
+        "Lag of the subscriber above which `on_event` is told; 0 means never."),
     key("lock_timeout", LONDISTE, Seconds, Is("10"),
         "Longest wait for a table lock when tables are added or compared, or a foreign key is restored; 0 means no limit."),
     key("capture", LONDISTE, Choice(&["auto", "statement", "row"]), Is("auto"),

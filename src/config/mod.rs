@@ -48,6 +48,7 @@ pub(crate) struct Common {
     pub(crate) connection_lifetime: Option<Duration>,
     pub(crate) connection_check: Option<Duration>,
     pub(crate) http_listen: Option<Listen>,
+    pub(crate) on_event: Option<String>,
 }
 
 impl Common {
@@ -95,6 +96,7 @@ pub(crate) struct Londiste {
     #[serde(default)]
     pub(crate) pgq_consumer_id: String,
     pub(crate) lock_timeout: Option<Duration>,
+    pub(crate) lag_warn: Option<Duration>,
     pub(crate) capture: Capture,
     pub(crate) event_format: EventFormat,
     pub(crate) apply: Apply,

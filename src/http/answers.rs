@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use super::history::History;
 use super::samples::Samples;
-use super::site::{Readiness, Site};
+use super::site::{Condition, Readiness, Site};
 use crate::error::{Report, Result};
 use crate::job::{self, LastError};
 
@@ -149,6 +149,11 @@ impl<S: Site> Answers<S> {
         answer
     }
 
+    pub(super) async fn conditions(&self) -> Answer<Vec<Condition>> {
+        let _kept = self.kept.lock().await;
+        recent(&mut None, self.site.conditions()).await
+    }
+
     pub(super) async fn readiness(&self) -> Answer<Readiness> {
         let mut kept = self.kept.lock().await;
         recent(&mut kept.readiness, self.site.readiness()).await
@@ -194,6 +199,10 @@ mod tests {
 
         async fn metrics(&self) -> Result<Samples> {
             Err(Error::Aborted)
+        }
+
+        async fn conditions(&self) -> Result<Vec<Condition>> {
+            Ok(Vec::new())
         }
 
         async fn figures(&self) -> Result<Samples> {

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::answers::Answers;
+use super::hook::Hook;
 use super::listener::Listener;
 use super::pages;
 use super::site::Site;
@@ -73,11 +74,13 @@ async fn run(
     let mut connections = JoinSet::new();
     let (mut address, mut socket) = (listener.as_ref().map(|listener| listener.address), into_socket(listener));
     let mut answers = Arc::new(Answers::of(site));
+    let mut hook = Hook::default();
     loop {
         let router = pages::router(answers.clone(), health.clone());
         seen = tokio::select! {
             never = accept(socket.as_ref(), &router, &mut connections) => match never {},
             never = answers.sample(), if socket.is_some() => match never {},
+            never = hook.watch(&answers, &health) => match never {},
             generation = control.reloaded(seen) => generation,
         };
         // The job itself logs what is wrong with the ini file.

@@ -25,11 +25,27 @@ pub(crate) trait Site: Send + Sync + Sized + 'static {
     /// The document of the program's status command.
     fn status(&self) -> impl Future<Output = Result<Value>> + Send;
 
+    /// What an operator should know of now: see `on_event`.
+    fn conditions(&self) -> impl Future<Output = Result<Vec<Condition>>> + Send;
+
     /// How far behind the program is.
     fn readiness(&self) -> impl Future<Output = Result<Readiness>> + Send;
 
     /// Reads the ini file again: the site by the new settings, and where to listen.
     fn reload(&self) -> Result<(Self, Option<Listen>)>;
+}
+
+/// Something that goes on and that an operator should know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Condition {
+    /// Its name, in kebab case.
+    pub(crate) kind: &'static str,
+    /// The table, queue or consumer.
+    pub(crate) object: String,
+    /// What it is, on one line.
+    pub(crate) fact: String,
+    /// What mends it, if it is known.
+    pub(crate) fix: Option<String>,
 }
 
 /// How far behind a program is.

@@ -7,13 +7,14 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::database_settings::DatabaseSettings;
-use super::{figures, status};
+use super::{figures, rotation, status};
 use crate::config::{self, Common, Listen};
 use crate::error::{Report, Result};
 use crate::http::metrics::{self, Program};
-use crate::http::{Readiness, Samples, Site};
+use crate::http::{Condition, Readiness, Samples, Site};
 use crate::job::{self, Control};
 use crate::pg::Db;
+use crate::text::one_line;
 
 /// How long a statement of a scrape may run.
 const STATEMENT_TIME: Duration = Duration::from_secs(2);
@@ -166,6 +167,20 @@ impl Figure for Value {
     }
 }
 
+/// The queues whose rotation is blocked.
+impl Figure for Vec<Condition> {
+    async fn read(db: &Db, name: &str) -> Result<Vec<Condition>> {
+        let late = rotation::late(db, &rotation::due(db).await?).await?;
+        let condition = |late: &rotation::Late| Condition {
+            kind: "rotation-blocked",
+            object: format!("queue {} in database {name}", late.queue),
+            fact: one_line(&late.describe()),
+            fix: None,
+        };
+        Ok(late.iter().map(condition).collect())
+    }
+}
+
 impl Figure for Readiness {
     async fn read(db: &Db, name: &str) -> Result<Readiness> {
         let lags = status::ticker_lags(db).await?;
@@ -211,6 +226,10 @@ impl Site for Monitor {
                 job::document(&serde_json::json!({ "databases": databases })).unwrap_or_default()
             }
         })
+    }
+
+    async fn conditions(&self) -> Result<Vec<Condition>> {
+        Ok(self.ask::<Vec<Condition>>().await?.answers.into_iter().flat_map(|(_, conditions)| conditions).collect())
     }
 
     async fn readiness(&self) -> Result<Readiness> {

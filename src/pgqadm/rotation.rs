@@ -62,15 +62,17 @@ pub(super) async fn blocked(db: &Db, due: &[String]) -> Result<Vec<Warning>> {
 impl Late {
     fn warning(&self) -> Warning {
         let ids: Vec<_> = self.blockers.iter().map(Blocker::id).collect();
+        Warning { about: format!("rotation {} {}", self.queue, ids.join(" ")), text: self.describe() }
+    }
+
+    /// How late it is, and who blocks it.
+    pub(super) fn describe(&self) -> String {
         let texts: Vec<_> = self.blockers.iter().map(|blocker| blocker.text.as_str()).collect();
         let who = if texts.is_empty() { "something that this user cannot see".to_owned() } else { texts.join("; ") };
-        Warning {
-            about: format!("rotation {} {}", self.queue, ids.join(" ")),
-            text: format!(
-                "Rotation of queue {} is {:.0} s late, its event tables grow. It is blocked by {who}. The queue takes {} bytes",
-                self.queue, self.seconds, self.size
-            ),
-        }
+        format!(
+            "Rotation of queue {} is {:.0} s late, its event tables grow. It is blocked by {who}. The queue takes {} bytes",
+            self.queue, self.seconds, self.size
+        )
     }
 }
 

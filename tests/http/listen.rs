@@ -55,7 +55,7 @@ fn assert_refused(http: &Client) {
 
 #[test]
 fn address_is_read_again() {
-    let Ticking { mut job, http, database: _database, _scratch } = Ticking::on(Cluster::provider());
+    let Ticking { mut job, http, database: _database, scratch: _scratch } = Ticking::on(Cluster::provider());
     job.start();
     assert_eq!(http.get("/health").ok(), "ok\n");
 

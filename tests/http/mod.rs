@@ -5,6 +5,7 @@ mod browser;
 mod catching_up;
 mod client;
 mod examples;
+mod hook;
 mod limits;
 mod listen;
 mod open_metrics;
@@ -25,7 +26,7 @@ struct Ticking {
     job: Job,
     http: Client,
     database: Database,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl Ticking {
@@ -37,7 +38,7 @@ impl Ticking {
         job.run("install");
         job.run("create q");
         database.sql("update pgq.queue set queue_ticker_max_lag = '100 ms', queue_ticker_idle_period = '200 ms'");
-        Ticking { job, http, database, _scratch: scratch }
+        Ticking { job, http, database, scratch }
     }
 
     /// The name of the database, which is a label of each metric of the ticker.

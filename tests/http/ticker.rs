@@ -134,7 +134,7 @@ fn role_that_may_not_read_the_retry_queue_gets_all_other_figures() {
     ticking.database.sql(&format!("create role {role} login"));
     ticking.job.run(&format!("grant {role} admin"));
     ticking.database.sql(&format!("revoke all on pgq.retry_queue from {role}"));
-    let Ticking { job, http, database, _scratch } = ticking;
+    let Ticking { job, http, database, scratch: _scratch } = ticking;
     let job = job.set("db", &database.conninfo_as(&role));
     job.start();
     let metrics = Metrics::parse(&http.get("/metrics").ok());
@@ -233,7 +233,7 @@ fn server_that_does_not_answer_is_given_up() {
     let proxy = Proxy::to_cluster(&cluster);
     let ticking = Ticking::on(&cluster);
     let conninfo = proxy.conninfo(ticking.name());
-    let Ticking { job, http, database: _database, _scratch } = ticking;
+    let Ticking { job, http, database: _database, scratch: _scratch } = ticking;
     let job = job.set("db", &conninfo);
     job.start();
     wait_for_status(&http, "/metrics", 200);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::super::context::Job;
 use super::super::copy::read_progress;
 use super::super::replay::{self, Tally};
+use super::super::state::parking::Parked;
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::catch_up;
@@ -15,9 +16,10 @@ use super::status::{self, Position};
 use crate::config::{self, Common, Listen};
 use crate::error::{Result, Role};
 use crate::http::metrics::{self, Program};
-use crate::http::{Listener, Readiness, Samples, Server, Site};
+use crate::http::{Condition, Listener, Readiness, Samples, Server, Site};
 use crate::job::{self, Control, Health, Output};
 use crate::pg::Db;
+use crate::text::one_line;
 
 /// How long a statement of a scrape may run.
 const STATEMENT_TIME: Duration = Duration::from_secs(2);
@@ -139,6 +141,32 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// The lag, where it is more than `lag_warn`. Without anything to come, the age of the tick is that of an idle queue.
+    fn lag(&self, position: &Position) -> Option<Condition> {
+        let limit = self.config.lag_warn?.as_secs_f64();
+        let lag = position.lag_seconds.filter(|lag| *lag > limit && position.has_more())?;
+        Some(Condition {
+            kind: "lag",
+            object: self.job.consumer.clone(),
+            fact: format!("the subscriber is {lag:.0} s behind, more than lag_warn ({limit} s)"),
+            fix: Some("rlondiste INI subscriber status".to_owned()),
+        })
+    }
+}
+
+/// The tables that wait for an operator.
+fn parked(tables: &[SubscribedTable]) -> Vec<Condition> {
+    let parked = tables.iter().filter_map(|table| Some((table, table.parked.as_ref()?)));
+    let condition = |(table, parked): (&SubscribedTable, &Parked)| Condition {
+        kind: "table-parked",
+        object: table.name.to_string(),
+        fact: one_line(&parked.reason),
+        fix: parked.mend.clone(),
+    };
+    parked.map(condition).collect()
+}
+
 impl Site for Monitor {
     const PROGRAM: Program = Program::Replay;
 
@@ -172,6 +200,16 @@ impl Site for Monitor {
         let status = status::read(&self.config, &sides.provider, &sides.subscriber).await?;
         self.give_back(sides);
         Ok(job::document(&status).unwrap_or_default())
+    }
+
+    async fn conditions(&self) -> Result<Vec<Condition>> {
+        let sides = self.sides().await?;
+        let position = status::position(&self.config, &sides.provider).await?;
+        let tables = tables::load(&sides.subscriber, &self.job.queue).await?;
+        self.give_back(sides);
+        let mut conditions = parked(&tables);
+        conditions.extend(position.and_then(|position| self.lag(&position)));
+        Ok(conditions)
     }
 
     async fn readiness(&self) -> Result<Readiness> {

@@ -116,6 +116,13 @@ pub(crate) struct Position {
     pub(super) reached: Option<Reached>,
 }
 
+impl Position {
+    /// Whether there are ticks or events that the consumer has not finished.
+    pub(super) fn has_more(&self) -> bool {
+        self.newest_tick > self.finished_tick || self.pending_events.is_some_and(|events| events > 0)
+    }
+}
+
 /// A table with its state.
 #[derive(Serialize)]
 struct TableStatus {
