@@ -256,6 +256,8 @@ fn server_that_does_not_answer_is_given_up() {
     proxy.set_traffic(Traffic::Stall);
     let line = wait_for_status(&http, "/metrics", 503);
     assert_eq!(line, "the database did not answer within 5 s\n");
+    let page = http.get("/").ok();
+    assert!(page.contains("<p>the database did not answer within 5 s</p>"), "{page}");
     assert_eq!(http.get("/nowhere").status, 404);
     proxy.set_traffic(Traffic::Forward);
     wait_for_status(&http, "/metrics", 200);
