@@ -76,13 +76,13 @@ python_consumers() {
         { without "could not install ${python_packages[*]}" "Python consumers and Londiste 3"; return; }
 }
 
-browser() {
+install_browser() {
     command -v chromium > /dev/null && return 0
     { command -v apt-get > /dev/null && can_be_root && install_packages chromium; } ||
         without "could not install chromium" "a browser"
 }
 
-promtool() {
+fetch_promtool() {
     local dir=target/promtool
     if command -v promtool > /dev/null || [ -x "$dir/usr/bin/promtool" ]; then
         return 0
@@ -95,5 +95,5 @@ promtool() {
 
 packages
 python_consumers
-browser
-promtool
+install_browser
+fetch_promtool

@@ -65,7 +65,10 @@ impl History {
             course.add(now, values.remove(key));
         }
         self.courses.retain(|_, course| !course.is_void());
-        for (key, value) in values {
+        // All metrics of one queue before those of the next one.
+        let mut new: Vec<_> = values.into_iter().collect();
+        new.sort_by(|((_, one), _), ((_, other), _)| one.cmp(other));
+        for (key, value) in new {
             if self.courses.len() < MOST {
                 self.courses.entry(key).or_default().add(now, Some(value));
             }
@@ -99,6 +102,7 @@ mod tests {
         let mut samples = Samples::of(Program::Ticker);
         for (queue, value) in values {
             samples.add(&metrics::TICKER_LAG, ["db", queue], *value);
+            samples.add(&metrics::SIZE, ["db", queue], *value);
             samples.add(&metrics::EVENTS_NEW, ["db", queue], *value);
         }
         samples
@@ -134,7 +138,9 @@ mod tests {
         let all: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), 1.0)).collect();
         history.record_at(0.0, Some(&lags(&all)));
         history.record_at(5.0, Some(&lags(&all)));
-        assert_eq!(history.courses(&metrics::TICKER_LAG).count(), MOST);
+        for metric in [&metrics::TICKER_LAG, &metrics::SIZE] {
+            assert_eq!(history.courses(metric).count(), MOST / 2, "{}", metric.name);
+        }
         history.record_at(100_000.0, Some(&lags(&[("new", 1.0)])));
         assert_eq!(lines(&history), [("new".to_owned(), vec![vec![(100_000.0, 1.0)]])]);
     }

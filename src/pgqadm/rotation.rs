@@ -230,13 +230,16 @@ limit 3";
 
 /// Sessions that have a lock on the table to be emptied.
 async fn lock_holders(db: &Db, overdue: &Overdue) -> Result<Vec<Blocker>> {
-    const SQL: &str = "select distinct a.pid, coalesce(a.usename, '?')::text, coalesce(a.application_name, ''),
+    // A session may have several locks on the table.
+    const SQL: &str = "select a.pid, coalesce(a.usename, '?')::text, coalesce(a.application_name, ''),
        extract(epoch from clock_timestamp() - a.xact_start)::float8,
        to_char(a.query_start, 'YYYY-MM-DD HH24:MI:SS')
-from pg_catalog.pg_locks l
-join pg_catalog.pg_stat_activity a on a.pid = l.pid
-where l.granted and l.locktype = 'relation' and l.relation = pg_catalog.to_regclass($1)
-  and a.pid <> pg_catalog.pg_backend_pid()
+from pg_catalog.pg_stat_activity a
+where a.pid <> pg_catalog.pg_backend_pid() and a.pid in (
+    select l.pid from pg_catalog.pg_locks l
+    where l.granted and l.locktype = 'relation' and l.relation = pg_catalog.to_regclass($1)
+)
+order by a.xact_start
 limit 3";
     let table = format!("{}_{}", overdue.data_pfx, overdue.next_table);
     Ok(db.query(ACTION, SQL, &[text(&table)]).await?.iter().map(session).collect())

@@ -118,6 +118,22 @@ fn session_that_blocks_rotation_is_named_with_its_pid() {
 }
 
 #[test]
+fn session_with_several_locks_on_the_next_table_is_named_once() {
+    let (_cluster, ticking) = rotating();
+    let holder = ticking.database.session();
+    holder.sql("set application_name = 'holder'; begin");
+    for mode in ["access share", "row share", "row exclusive"] {
+        holder.sql(&format!("lock table pgq.event_1_0, pgq.event_1_1, pgq.event_1_2 in {mode} mode"));
+    }
+    let pid = holder.backend_pid().to_string();
+    ticking.job.start();
+    let labels =
+        [("database", ticking.name()), ("queue", "q"), ("kind", "session"), ("blocker", "holder"), ("pid", &pid)];
+    ticking.wait_for_metrics("the session is named", |metrics| is_blocked(metrics, &labels));
+    holder.sql("commit");
+}
+
+#[test]
 fn consumer_that_blocks_rotation_is_named() {
     let (_cluster, ticking) = rotating();
     ticking.job.run("register q late");
@@ -240,6 +256,8 @@ fn server_that_does_not_answer_is_given_up() {
     proxy.set_traffic(Traffic::Stall);
     let line = wait_for_status(&http, "/metrics", 503);
     assert_eq!(line, "the database did not answer within 5 s\n");
+    let page = http.get("/").ok();
+    assert!(page.contains("<p>the database did not answer within 5 s</p>"), "{page}");
     assert_eq!(http.get("/nowhere").status, 404);
     proxy.set_traffic(Traffic::Forward);
     wait_for_status(&http, "/metrics", 200);

@@ -19,7 +19,7 @@ pub(super) const SPANS: [(&str, &str, f64); 4] =
 /// The time that the plots of a page show.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::http) enum Span {
-    /// As long as there is history, up to a day.
+    /// The longest of [`SPANS`] of which half has a history.
     Fitting,
     /// One of [`SPANS`].
     Chosen(usize),
@@ -38,7 +38,7 @@ impl Span {
     pub(super) fn place(self, age: f64) -> usize {
         match self {
             Span::Chosen(place) => place,
-            Span::Fitting => SPANS.iter().position(|(.., seconds)| age <= *seconds).unwrap_or(SPANS.len() - 1),
+            Span::Fitting => SPANS.iter().rposition(|(.., seconds)| age >= 0.5 * seconds).unwrap_or(0),
         }
     }
 }
@@ -113,7 +113,7 @@ mod tests {
         for query in ["span=", "span=1d", "span=1h&span=6h", "lag=1h", "SPAN=1h"] {
             assert!(Span::of(Some(query)).is_err(), "{query}");
         }
-        let fitting = [0.0, 600.0, 601.0, 20_000.0, 80_000.0, 90_000.0].map(|age| Span::Fitting.place(age));
-        assert_eq!(fitting, [0, 0, 1, 2, 3, 3]);
+        let fitting = [0.0, 600.0, 1799.0, 1800.0, 10_800.0, 43_200.0, 1e6].map(|age| Span::Fitting.place(age));
+        assert_eq!(fitting, [0, 0, 0, 1, 2, 3, 3]);
     }
 }

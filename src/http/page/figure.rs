@@ -2,7 +2,8 @@
 
 /// A duration: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 pub(super) fn duration(seconds: f64) -> String {
-    let negative = if seconds < 0.0 { "\u{2212}" } else { "" };
+    // Of two clocks one may be ahead by a little.
+    let negative = if seconds <= -0.05 { "\u{2212}" } else { "" };
     let seconds = seconds.abs();
     let text = if seconds < 9.95 {
         if seconds < 0.05 { "0 s".to_owned() } else { format!("{seconds:.1} s") }
@@ -86,6 +87,7 @@ mod tests {
         for (seconds, text) in [
             (0.0, "0 s"),
             (0.04, "0 s"),
+            (-0.04, "0 s"),
             (0.44, "0.4 s"),
             (9.94, "9.9 s"),
             (9.96, "10 s"),

@@ -97,7 +97,7 @@ impl Table {
     pub(super) fn write(&self, html: &mut Html) {
         html.raw("<div class=\"card scroll\" role=\"region\" tabindex=\"0\" id=\"").text(self.id);
         html.raw("\" aria-labelledby=\"").text(self.id).raw("-caption\"><table><caption id=\"").text(self.id);
-        html.raw("-caption\">").text(&self.caption).raw("</caption><thead><tr>");
+        html.raw("-caption\"><span>").text(&self.caption).raw("</span></caption><thead><tr>");
         for (number, column) in self.columns.iter().enumerate() {
             let is_number =
                 self.rows.first().and_then(|row| row.get(number)).is_some_and(|cell| matches!(cell, Cell::Number(_)));

@@ -109,13 +109,17 @@ fn verdict(moment: &Moment<'_>, status: Option<&Status>) -> Verdict {
     if doubtful > 0 || !status.sequence_problems.is_empty() {
         return say(Mood::Doubtful, "Something may differ from the provider".to_owned(), details);
     }
+    let catching_up = value(moment, &metrics::CATCH_UP)
+        .filter(|seconds| *seconds > 0.0)
+        .map(|seconds| format!("Catching up: about {} left", duration(seconds)));
     if unfinished > 0 {
+        details.extend(catching_up);
         return say(Mood::Busy, format!("{unfinished} of {} still to be copied", counted(all, "table")), details);
     }
+    if let Some(sentence) = catching_up {
+        return say(Mood::Busy, sentence, details);
+    }
     match value(moment, &metrics::CATCH_UP) {
-        Some(seconds) if seconds > 0.0 => {
-            say(Mood::Busy, format!("Catching up: about {} left", duration(seconds)), details)
-        }
         Some(_) => say(Mood::Good, "Up to date".to_owned(), details),
         None if value(moment, &metrics::REPLAY_PENDING).is_some_and(|events| events > 0.0) => {
             say(Mood::Doubtful, "Behind, and it cannot be told for how long yet".to_owned(), details)
