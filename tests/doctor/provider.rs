@@ -159,7 +159,9 @@ fn schema_that_is_open_full_or_of_another_server_is_named_and_mended() {
         (bloat.object.as_str(), bloat.fact.as_str()),
         ("pgq.retry_queue", "has 30000 dead rows and 0 live ones")
     );
-    found.iter().for_each(|finding| clinic.mend(finding));
+    for finding in &found {
+        clinic.mend(finding);
+    }
     clinic.wait_for(&[]);
 
     provider.sql("update pgq.queue set queue_switch_step1 = queue_switch_step1 + 1000000");
