@@ -25,7 +25,7 @@ pub(super) async fn transactions(case: &Case<'_>, side: &Side) -> Result<Finding
         "select a.pid, coalesce(a.usename, '?')::text, coalesce(a.application_name, ''), coalesce(a.state, '?'),
        extract(epoch from pg_catalog.clock_timestamp() - a.xact_start)::float8, coalesce(a.datname, '?')::text
   from pg_catalog.pg_stat_activity a
- where a.xact_start < pg_catalog.clock_timestamp() - $1 * interval '1 second' and a.pid <> pg_catalog.pg_backend_pid()
+ where a.xact_start < pg_catalog.clock_timestamp() - $1 * interval '1 second' and a.application_name <> $2
    and (a.backend_xid is not null or pg_catalog.strpos(a.state, 'idle in transaction') = 1)
  order by a.xact_start limit 20";
     const PREPARED: &str = "select p.gid, p.database::text, p.owner::text,
@@ -36,7 +36,9 @@ pub(super) async fn transactions(case: &Case<'_>, side: &Side) -> Result<Finding
     const ACTION: &str = "look for open transactions";
     let mut found = Findings::default();
     let longest = rotation_period(case, side).await?.map_or(LONG, |period| period.min(LONG));
-    for row in side.db.query(ACTION, SESSIONS, &[int8(&longest)]).await? {
+    // The copy of a big table is one long transaction of the job.
+    let params = [int8(&longest), text(&case.common.job_name)];
+    for row in side.db.query(ACTION, SESSIONS, &params).await? {
         let (pid, age): (i32, f64) = (row.get(0), row.get(4));
         let [user, application, state, database]: [String; 4] = [row.get(1), row.get(2), row.get(3), row.get(5)];
         let fact = format!(

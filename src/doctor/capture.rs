@@ -6,6 +6,7 @@ use super::case::{Case, Side, fq_name, shell_word};
 use super::check::{self, Check};
 use super::finding::{Findings, count, names};
 use crate::error::Result;
+use crate::londiste::provider_queue;
 use crate::pg::FqName;
 use crate::pg::catalog;
 
@@ -34,15 +35,20 @@ pub(super) async fn writes(case: &Case<'_>, side: &Side, offered: &[FqName]) -> 
     let all: BTreeSet<FqName> = catalog::tables(&side.db).await?.into_iter().map(|entry| entry.name).collect();
     let written = written(side).await?;
     let is_captured = |written: &Written| written.family.iter().any(|name| set.contains(name));
+    // Several queues may share the tables of a database.
+    let others = provider_queue::all_captured(&side.db).await?;
+    let of_any_queue: BTreeSet<FqName> = others.iter().map(|(_, table)| FqName::parse(table)).collect();
+    let is_captured_anywhere = |written: &Written| written.family.iter().any(|name| of_any_queue.contains(name));
     let outside: Vec<&FqName> =
-        written.iter().filter(|w| !is_captured(w) && all.contains(&w.name)).map(|w| &w.name).collect();
+        written.iter().filter(|w| !is_captured_anywhere(w) && all.contains(&w.name)).map(|w| &w.name).collect();
     if !outside.is_empty() {
         let words: Vec<String> = outside.iter().map(|name| shell_word(&name.to_string())).collect();
-        let fact = format!("{} written to and not in the set: {}", count(outside.len(), "table"), names(&outside));
+        let fact =
+            format!("{} written to and not in the set of a queue: {}", count(outside.len(), "table"), names(&outside));
         let fix = case.command(format_args!("provider add {}", words.join(" ")));
         found.warning(&check::WRITTEN_OUTSIDE, side.role, fact, fix);
     }
-    found.rest_of_all(&check::WRITTEN_OUTSIDE, side.role, "all tables that are written to are in the set");
+    found.rest_of_all(&check::WRITTEN_OUTSIDE, side.role, "all tables that are written to are in the set of a queue");
     cost(side, written.iter().filter(|w| is_captured(w)), &mut found).await?;
     similar_names(&set, &all, &mut found);
     Ok(found)

@@ -92,7 +92,7 @@ checks! {
     CAPTURE = of_replication("capture", "all changes of the tables are captured: triggers are there, enabled, and those that were made");
     CAPTURE_ORDER = of_replication("capture-order", "capture triggers fire in the right order with triggers of users");
     CAPTURE_FUNCTIONS = of_replication("capture-functions", "capture functions are up to date with their tables");
-    WRITTEN_OUTSIDE = of_replication("written-outside", "no table outside of the set is written to");
+    WRITTEN_OUTSIDE = of_replication("written-outside", "no table that is in the set of no queue is written to");
     CAPTURE_COST = of_replication("capture-cost", "what capture costs the writers, by the statistics of the tables, as a fact");
     TABLE_MISSING = of_replication("table-missing", "each table exists on both sides");
     TABLE_KEY = of_replication("table-key", "each table has a key, the same on both sides");

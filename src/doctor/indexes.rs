@@ -9,6 +9,7 @@ use crate::config::ApplyRole;
 use crate::error::Result;
 use crate::londiste::Structures;
 use crate::pg::FqName;
+use crate::pg::catalog::RelationKind;
 use crate::pg::name::quote_ident;
 
 /// An index over columns alone, without a condition.
@@ -59,7 +60,10 @@ pub(super) async fn compare(
         let is_missing = |index: &&Index| !ours.iter().any(|other| other.columns == index.columns);
         missing.extend(theirs.iter().filter(is_missing).map(|index| index.name.clone()));
         let key = structures.key(table);
-        if !ours.iter().any(|index| index.columns.first().is_some_and(|first| key.contains(first))) {
+        // Before PostgreSQL 11 a partitioned table has no indexes of its own.
+        let kind = structures.subscriber.get(table).map(|table| table.kind);
+        let has_indexes = kind != Some(RelationKind::Partitioned) || subscriber.version >= 110_000;
+        if has_indexes && !ours.iter().any(|index| index.columns.first().is_some_and(|first| key.contains(first))) {
             let columns: Vec<String> = key.iter().map(|column| quote_ident(column)).collect();
             let fact =
                 format!("has no index on its key ({}): each update and delete reads the whole table", key.join(", "));

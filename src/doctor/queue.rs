@@ -22,6 +22,9 @@ const SLOW: f64 = 300.0;
 /// Seconds after which a consumer that is behind counts as gone.
 const GONE: f64 = 600.0;
 
+/// The same for the consumer of a copy, which stays at its tick until all rows are copied.
+const GONE_COPY: f64 = 86_400.0;
+
 /// Bytes above which a queue that takes most of its database is big.
 const BIG_QUEUE: i64 = 1 << 30;
 
@@ -155,6 +158,11 @@ fn unblock(case: &Case<'_>, side: &Side, queue: &str, blocker: &Blocker) -> Stri
     }
 }
 
+/// Whether a consumer has the name of one that londiste makes for a copy.
+fn is_of_copy(consumer: &str) -> bool {
+    consumer.contains("_copy")
+}
+
 /// What helps with a consumer that does not come: to start the own one, to unregister another.
 fn leave(case: &Case<'_>, queue: &str, consumer: &str) -> String {
     let is_job = case.londiste.is_some_and(|config| config.pgq_consumer_id == consumer);
@@ -176,10 +184,11 @@ pub(super) async fn consumers(case: &Case<'_>, side: &Side, copying: &[String]) 
         let object = format!("consumer {consumer}");
         let seen_text = seen.map_or_else(|| "never seen".to_owned(), |seen| format!("last seen {seen:.0} s ago"));
         let fact = format!("is {lag:.0} s behind in queue {queue}, {seen_text}");
-        if lag > GONE && seen.is_none_or(|seen| seen > GONE) {
+        let gone = if is_of_copy(&consumer) { GONE_COPY } else { GONE };
+        if lag > gone && seen.is_none_or(|seen| seen > gone) {
             let fact = format!("{fact}: its events are kept, and the queue grows");
             found.warning(&check::CONSUMER_DEAD, object, fact, leave(case, &queue, &consumer));
-        } else if lag > SLOW {
+        } else if lag > SLOW && !is_of_copy(&consumer) {
             let fix = case.ticker_command("status");
             found.warning(&check::CONSUMER_LAG, object, fact, fix);
         } else {

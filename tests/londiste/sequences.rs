@@ -155,6 +155,21 @@ fn twenty_sequences_cost_as_many_statements_as_one() {
     assert_eq!(statements_of_a_batch(servers, 20), one);
 }
 
+/// A select list of the server has at most 1664 columns.
+#[test]
+fn more_sequences_than_a_select_list_has_columns_are_replicated() {
+    let sequences =
+        "do $$ begin for i in 1 .. 2000 loop execute format('create sequence many_%s', i); end loop; end $$";
+    let r = Replication::new().with_table("t", "id int primary key").with_schema(sequences).up();
+    for (side, function) in [(&r.provider, "provider_add_seq"), (&r.subscriber, "subscriber_add_seq")] {
+        side.sql(&format!(
+            "select londiste.{function}('{QUEUE}', 'public.many_' || i) from generate_series(1, 2000) i"
+        ));
+    }
+    r.provider.sql("select setval('many_' || i, 10000000000 * (i % 2) + i) from generate_series(1, 2000) i");
+    r.assert_sequences_in_sync();
+}
+
 /// A sequence that the subscriber cannot set holds up nothing.
 #[test]
 fn sequence_that_cannot_be_set_is_reported_once_with_what_mends_it() {

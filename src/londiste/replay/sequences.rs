@@ -86,11 +86,14 @@ impl Sequences {
     }
 }
 
-/// The statement that sets the values, of which there must be some.
+/// The statement that sets the values, of which there must be some. A row for each: a select list has at most 1664 columns.
 pub(super) fn set_sql(values: &[Setting]) -> Sql {
-    let set = |(name, (value, called)): &Setting| {
+    let row = |(name, (value, called)): &Setting| {
         let name = Sql::literal(&name.quoted());
-        sql!("pg_catalog.setval({name}, {value}, {called})", name = name, value = *value, called = *called)
+        sql!("({name}, {value}::int8, {called})", name = name, value = *value, called = *called)
     };
-    sql!("select {sets}", sets = Sql::join(values.iter().map(set), ", "))
+    sql!(
+        "select pg_catalog.setval(v.name::pg_catalog.regclass, v.value, v.called) from (values {rows}) v(name, value, called)",
+        rows = Sql::join(values.iter().map(row), ", ")
+    )
 }
