@@ -112,11 +112,7 @@ fn document(notice: &Notice, job: &str, program: &str) -> Value {
 
 /// Runs a command of the shell. Fails with a line when it cannot be run, fails, or takes too long.
 async fn run(command: &str, document: &Value, time: Duration) -> Result<(), String> {
-    let child = Command::new("/bin/sh")
-        .args(["-c", command])
-        .stdin(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn();
+    let child = Command::new("/bin/sh").args(["-c", command]).stdin(Stdio::piped()).kill_on_drop(true).spawn();
     let mut child = child.map_err(|error| error.to_string())?;
     let work = async {
         if let Some(mut input) = child.stdin.take() {
