@@ -153,6 +153,31 @@ fn page_of_the_ticker_shows_queues_consumers_and_what_blocks() {
     wait_for_page(&ticking.http, "2 queues, nothing is blocked");
 }
 
+#[test]
+fn page_says_what_is_waited_for_and_what_came() {
+    let http = Client::new();
+    let mut r = Replication::new().with_table("t", "id int primary key, v text");
+    r.londiste.configure("http_listen", &http.port_text());
+    let r = r.up();
+    let other = r.subscriber.session();
+    other.sql("set application_name = 'reports'; begin; lock table t in share mode");
+    r.provider.sql("insert into t values (1, 'x'), (2, 'x'), (3, 'x'); update t set v = 'y' where id < 3");
+    let page = wait_for_page(&http, "Why it is behind");
+    let behind = between(&page, "Why it is behind", "</table>");
+    let holder = format!("held by pid {} (reports, ", other.backend_pid());
+    assert!(behind.contains(">lock, 100 % of the time<") && behind.contains(&holder), "{behind}");
+    if let Some(mut browser) = Browser::start() {
+        look_at(&mut browser, &http, "lock", 4);
+    }
+    other.sql("commit");
+    r.assert_in_sync();
+    let page = wait_for_page(&http, "<h2 id=\"verdict\">Up to date</h2>");
+    let tables = between(&page, "with their events since the copy", "</table>");
+    let numbers = ["3", "2", "0"].map(|number| format!("<td class=\"number\">{number}</td>")).concat();
+    assert!(tables.contains(&numbers), "{tables}");
+    assert!(!page.contains("Why it is behind"), "{page}");
+}
+
 /// Names as anybody may choose them.
 const HOSTILE: &str = "<script>alert(1)</script>\"' onload=x & \u{202e}";
 

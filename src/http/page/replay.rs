@@ -17,6 +17,7 @@ struct Status {
     provider: String,
     subscriber: String,
     position: Option<Position>,
+    lag_causes: Vec<LagCause>,
     problem: Option<String>,
     events_to_skip: Vec<i64>,
     tables: Vec<Subscribed>,
@@ -30,6 +31,14 @@ struct Position {
 }
 
 #[derive(Deserialize)]
+struct LagCause {
+    cause: String,
+    share: Option<f64>,
+    fact: String,
+    fix: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Subscribed {
     table: String,
     state: Option<String>,
@@ -37,6 +46,15 @@ struct Subscribed {
     parked: Option<String>,
     mend: Option<String>,
     problem: Option<String>,
+    ledger: Option<Ledger>,
+}
+
+/// The events of a table since its copy.
+#[derive(Deserialize)]
+struct Ledger {
+    inserts: f64,
+    updates: f64,
+    deletes: f64,
 }
 
 #[derive(Deserialize)]
@@ -188,14 +206,27 @@ fn tables(status: &Status) -> Vec<Table> {
             rows: attention,
         });
     }
+    if !status.lag_causes.is_empty() {
+        found.push(Table {
+            id: "behind",
+            caption: "Why it is behind".to_owned(),
+            columns: vec!["Cause", "What", "What mends it"],
+            rows: status.lag_causes.iter().map(LagCause::row).collect(),
+        });
+    }
     let mut subscribed: Vec<&Subscribed> = status.tables.iter().collect();
     subscribed.sort_by_key(|table| table.rank());
     let ok = subscribed.iter().filter(|table| table.is_ok()).count();
     let has_copies = subscribed.iter().any(|table| table.progress.is_some());
+    let mut columns = vec!["Table", "State"];
+    if has_copies {
+        columns.extend(["Copy", "Time left"]);
+    }
+    columns.extend(["Inserts", "Updates", "Deletes"]);
     found.push(Table {
         id: "tables",
-        caption: format!("Tables: {ok} of {} ok", subscribed.len()),
-        columns: if has_copies { vec!["Table", "State", "Copy", "Time left"] } else { vec!["Table", "State"] },
+        caption: format!("Tables: {ok} of {} ok, with their events since the copy", subscribed.len()),
+        columns,
         rows: subscribed.iter().map(|table| table.row(has_copies)).collect(),
     });
     found.push(Table {
@@ -260,7 +291,17 @@ impl Subscribed {
             row.push(progress.map_or_else(|| Cell::Text(String::new()), Progress::cell));
             row.push(Cell::Number(left));
         }
+        let numbers = self.ledger.as_ref().map_or([0.0; 3], |ledger| [ledger.inserts, ledger.updates, ledger.deletes]);
+        row.extend(numbers.map(|number| Cell::Number(count(number))));
         row
+    }
+}
+
+impl LagCause {
+    fn row(&self) -> Vec<Cell> {
+        let share = self.share.map(|share| format!(", {:.0} % of the time", 100.0 * share)).unwrap_or_default();
+        let fix = self.fix.clone().unwrap_or_default();
+        vec![Cell::Name(format!("{}{share}", self.cause)), Cell::Text(self.fact.clone()), Cell::Text(fix)]
     }
 }
 
