@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
@@ -137,6 +138,9 @@ fn free_bytes(path: &Path) -> Option<u64> {
     Some(if has_no_files { 0 } else { disk.blocks_available().saturating_mul(disk.fragment_size()) })
 }
 
+/// How long a session of the job stays at least that is not of a command.
+const STAYS: Duration = Duration::from_millis(500);
+
 pub(super) const PROCESS: &[&Check] = &[&check::PROCESS];
 
 /// Whether the daemon runs: by its pidfile, else by sessions that have its name, of any machine. `side` is the database that the
@@ -169,7 +173,14 @@ pub(super) async fn process(case: &Case<'_>, side: &Reach) -> Result<Findings> {
     };
     // A server keeps 63 bytes of a name.
     let name = &job[..job.floor_char_boundary(63)];
-    let session = side.db.query_opt("look for sessions of the job", SESSIONS, &[text(&name)]).await?;
+    let look = async || side.db.query_opt("look for sessions of the job", SESSIONS, &[text(&name)]).await;
+    let mut session = look().await?;
+    if let Some(first) = &session {
+        // Commands have the same name for a moment; a daemon's session stays.
+        case.control.sleep(STAYS).await;
+        let pid: i32 = first.get(0);
+        session = look().await?.filter(|again| again.get::<_, i32>(0) == pid);
+    }
     match (session, status) {
         (Some(row), Status::Stale) => {
             let fact = format!(
