@@ -175,10 +175,16 @@ $$;
 
 -- When the last applied tick of a consumer was made, in UTC. The time identifies the tick: a provider that lost its last
 -- transactions gives the number to another tick. The row is valid only while its tick_id is the last_tick_id in londiste.completed.
+--     past_tick, past_at    where the consumer stood at some time within the last minute of its work, for the rate of its work
+--     older_tick, older_at  the same, a minute or more before that
 create table if not exists londiste.completed_tick (
     consumer_id     text not null,
     tick_id         bigint not null,
     tick_time       text not null,
+    past_tick       bigint,
+    past_at         timestamptz,
+    older_tick      bigint,
+    older_at        timestamptz,
     primary key (consumer_id)
 );
 

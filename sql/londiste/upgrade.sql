@@ -74,6 +74,14 @@ begin
     then
         alter table londiste.skipped_events add column done_tick bigint;
     end if;
+    if to_regclass('londiste.completed_tick') is not null
+        and not exists (select from pg_catalog.pg_attribute a
+                        where a.attrelid = to_regclass('londiste.completed_tick') and a.attname = 'past_tick')
+    then
+        alter table londiste.completed_tick
+            add column past_tick bigint, add column past_at timestamptz,
+            add column older_tick bigint, add column older_at timestamptz;
+    end if;
     if to_regclass('londiste.capture') is not null
         and not exists (select from pg_catalog.pg_attribute a
                         where a.attrelid = to_regclass('londiste.capture') and a.attname = 'is_small')

@@ -76,6 +76,46 @@ fn status_tells_lag_and_parked_tables() {
     r.londiste.program(["subscriber", "resync", "a"]).stderr(resync).run();
 }
 
+/// The positions of the past are moved on the clock, so that a minute need not pass.
+#[test]
+fn status_tells_the_pace_and_when_the_subscriber_will_be_up_to_date() {
+    let r = Replication::new().with_table("t", "id int primary key").up();
+    let insert = |from: u32, to: u32| r.provider.sql(&format!("insert into t select generate_series({from}, {to})"));
+    let status =
+        || -> serde_json::Value { serde_json::from_str(&r.londiste.run("subscriber status --json").stdout).unwrap() };
+    insert(1, 10);
+    r.assert_in_sync();
+    insert(11, 20);
+    r.assert_in_sync();
+    assert_eq!(status()["pace"]["seconds_to_catch_up"], 0.0);
+    r.londiste.stop();
+    let aged = |age: &str| {
+        let (newest, moved) = ("(select max(tick_id) from pgq.tick)", format!("now() - interval '{age}'"));
+        r.provider.sql(&format!("update pgq.tick set tick_time = {moved} where tick_id = {newest}"));
+        moved
+    };
+    let moved = aged("10 minutes");
+    r.subscriber.sql(&format!(
+        "update londiste.completed_tick set past_tick = tick_id, past_at = {moved} + interval '9 minutes'"
+    ));
+    insert(21, 6020);
+    r.londiste.start();
+    r.assert_in_sync();
+    r.londiste.stop();
+    insert(6021, 9020);
+    super::original::tick(&r.provider);
+    // 6000 events in a minute are applied, 9000 in ten minutes are written; a forced tick moves the sequence by 2000 more.
+    let json = status();
+    let number = |field: &str| json["pace"][field].as_f64().unwrap_or_else(|| panic!("{json}"));
+    let (written, applied) = (number("written_per_second"), number("applied_per_second"));
+    assert!(written > 5.0 && written <= 11_100.0 / 600.0, "{json}");
+    assert!(applied > 30.0 && applied <= 8_100.0 / 60.0, "{json}");
+    let backlog = json["position"]["pending_events"].as_f64().unwrap();
+    assert!((number("seconds_to_catch_up") - backlog / (applied - written)).abs() < 1.0, "{json}");
+    let text = r.londiste.run("subscriber status").stdout;
+    assert!(text.contains(" events/s come in, ") && text.contains("\nUp to date:  in about "), "{text}");
+}
+
 #[test]
 fn status_tells_the_last_error_of_the_log() {
     let r = added();

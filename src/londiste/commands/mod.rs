@@ -7,6 +7,7 @@ pub(super) mod copy;
 mod install;
 mod lag;
 mod listing;
+mod pace;
 pub(super) mod position;
 pub(super) mod provider;
 mod put_aside;

@@ -17,6 +17,7 @@ use super::super::state::{completed, skips, tables};
 use super::catch_up::Reached;
 use super::lag::{self, LagCause};
 use super::listing::as_text;
+use super::pace::Pace;
 use crate::config;
 use crate::error::{Report, Result};
 use crate::job::{self, LastError, Output};
@@ -34,6 +35,8 @@ pub(super) struct Status {
     subscriber: String,
     /// Null when the schemas or the queue do not exist, or the consumer is not registered.
     position: Option<Position>,
+    /// How fast events are written and applied; null where the provider does not count them.
+    pace: Option<Pace>,
     /// Why the subscriber is behind.
     lag_causes: Vec<LagCause>,
     /// Last tick that is applied on the subscriber.
@@ -197,6 +200,10 @@ pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &
     } else {
         Vec::new()
     };
+    let pace = match position.as_ref().and_then(|position| position.reached) {
+        Some(reached) => Some(Pace::read(provider, subscriber, &Job::of(config), reached).await?),
+        None => None,
+    };
     let mut copies = read_progress(subscriber, Some(provider)).await?;
     let table = |table: SubscribedTable| {
         let (problem, copy) = (problems.remove(&table.name), copies.remove(&table.name));
@@ -209,6 +216,7 @@ pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &
         provider: provider.target().to_owned(),
         subscriber: subscriber.target().to_owned(),
         position,
+        pace,
         lag_causes,
         applied_tick: applied.map(|TickId(tick)| tick),
         problem,
@@ -265,6 +273,14 @@ impl fmt::Display for Status {
             None => writeln!(f, "Lag:         - (consumer is not registered on the queue)")?,
             Some(position) => position.fmt(f)?,
         }
+        if let Some(Pace { written_per_second: written, applied_per_second: applied, seconds_to_catch_up }) = self.pace
+        {
+            let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
+            writeln!(f, "Rate:        {} events/s come in, {} are applied", rate(written), rate(applied))?;
+            if let Some(seconds) = seconds_to_catch_up.filter(|seconds| *seconds > 0.0) {
+                writeln!(f, "Up to date:  in about {seconds:.0} s at this rate")?;
+            }
+        }
         for cause in &self.lag_causes {
             write!(f, "Behind:      {cause}")?;
         }
@@ -310,9 +326,6 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |s| format!("{s:.1} s"));
         writeln!(f, "Lag:         {}, {} events", seconds(self.lag_seconds), or_dash(self.pending_events))?;
-        if let Some(rate) = self.events_per_second {
-            writeln!(f, "Rate:        {rate:.1} events/s come in")?;
-        }
         writeln!(f, "Last seen:   {} ago", seconds(self.last_seen_seconds))?;
         writeln!(
             f,

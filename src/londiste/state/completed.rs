@@ -85,6 +85,24 @@ pub(crate) async fn position(subscriber: &Db, consumer: &str) -> Result<Option<P
     }
 }
 
+/// Where a consumer stood before, with how many seconds ago, the latest first. Empty on a schema of Londiste 2.1 or of an older rlondiste.
+pub(crate) async fn past(subscriber: &Db, consumer: &str) -> Result<Vec<(TickId, f64)>> {
+    const ACTION: &str = "read where the consumer stood";
+    let sql = "select pg_catalog.to_regclass('londiste.completed_tick') is not null";
+    if !subscriber.query_one(ACTION, sql, &[]).await?.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let sql = "select p.tick, extract(epoch from pg_catalog.now() - p.at)::float8
+                 from londiste.completed_tick k
+                      cross join lateral (values
+                          ((to_jsonb(k) ->> 'past_tick')::bigint, (to_jsonb(k) ->> 'past_at')::timestamptz),
+                          ((to_jsonb(k) ->> 'older_tick')::bigint, (to_jsonb(k) ->> 'older_at')::timestamptz)) p (tick, at)
+                where k.consumer_id = $1 and p.tick is not null
+                order by p.at desc";
+    let rows = subscriber.query(ACTION, sql, &[text(&consumer)]).await?;
+    Ok(rows.iter().map(|row| (TickId(row.get(0)), row.get(1))).collect())
+}
+
 /// The consumers that have a position on this subscriber, other than `job` and the consumers of its copies; sorted.
 pub(crate) async fn consumers(subscriber: &Db, job: &str) -> Result<Vec<String>> {
     let sql = "select c.consumer_id from londiste.completed c
@@ -112,11 +130,16 @@ const NEXT: &str = "with moved as (
               and ($5 is null or pg_catalog.current_setting('rlondiste.batch', true) = $5)
            returning last_tick_id)";
 
-/// After [`FIRST`] or [`NEXT`]: stores the tick's time.
+/// After [`FIRST`] or [`NEXT`]: stores the tick's time, and once a minute where the consumer stood until then.
 const TIMED: &str = ", timed as (
-           insert into londiste.completed_tick (consumer_id, tick_id, tick_time)
+           insert into londiste.completed_tick as k (consumer_id, tick_id, tick_time)
            select $1, m.last_tick_id, $4 from moved m where $4 is not null
-           on conflict (consumer_id) do update set tick_id = excluded.tick_id, tick_time = excluded.tick_time)";
+           on conflict (consumer_id) do update
+               set tick_id = excluded.tick_id, tick_time = excluded.tick_time,
+                   past_tick = case when k.past_at > pg_catalog.now() - interval '1 minute' then k.past_tick else k.tick_id end,
+                   past_at = case when k.past_at > pg_catalog.now() - interval '1 minute' then k.past_at else pg_catalog.now() end,
+                   older_tick = case when k.past_at > pg_catalog.now() - interval '1 minute' then k.older_tick else k.past_tick end,
+                   older_at = case when k.past_at > pg_catalog.now() - interval '1 minute' then k.older_at else k.past_at end)";
 
 /// Behind all: counts the rows that were moved.
 const COUNT: &str = " select pg_catalog.count(*) from moved";
