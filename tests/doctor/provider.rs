@@ -148,9 +148,12 @@ fn schema_that_is_open_full_or_of_another_server_is_named_and_mended() {
     assert!(finding.fact.starts_with("Every role may put events into the queues of this database"), "{finding:?}");
 
     provider.sql("select pgq.create_queue('second'), londiste.provider_add_table('second', 'public.plain')");
-    provider
-        .sql("delete from pgq.tick where tick_queue = (select queue_id from pgq.queue where queue_name = 'second')");
-    provider.sql("delete from pgq.queue where queue_name = 'second'");
+    // The ticker may make a tick of it at any time.
+    provider.sql(
+        "lock table pgq.tick in share row exclusive mode;
+         delete from pgq.tick where tick_queue = (select queue_id from pgq.queue where queue_name = 'second');
+         delete from pgq.queue where queue_name = 'second'",
+    );
     let finding = clinic.finds_and_mends("lost-queue");
     assert_eq!((finding.object.as_str(), finding.level.as_str()), ("queue second", "error"));
 
