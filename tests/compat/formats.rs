@@ -190,6 +190,13 @@ fn classic_events_of_pgq_2_arrive() {
         ));
     }
     r.londiste.run("subscriber install");
+    // A consumer can be registered only where there is a tick.
+    r.ticker.start();
+    wait_until("there is a tick", || match r.provider.value("select count(*) from pgq.tick") {
+        count if count == "0" => Err(count),
+        _ => Ok(()),
+    });
+    r.ticker.stop();
     // The classic trigger does not see TRUNCATE: whoever truncates writes the event.
     let with_event = |table: &str| {
         format!("truncate {table}; select pgq.insert_event('{QUEUE}', 'R', '', 'public.{table}', null, null, null)")
