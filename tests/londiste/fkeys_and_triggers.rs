@@ -190,12 +190,16 @@ fn statements_that_change_both_ends_of_a_foreign_key() {
         // Two rows come that refer to each other.
         "insert into tree values (1, 2), (2, 1)",
         "with gone as (delete from tree returning *) insert into tree select id, above from gone",
+        // A row goes while another comes that refers to it: the foreign key acts on that one too.
+        "insert into person values (1, null, 'a'), (2, 1, 'b')",
+        "with gone as (delete from person where id = 1 returning *) insert into person select 3, id, 'c' from gone",
     ];
     for apply in ["set", "row"] {
         let mut r = Replication::new()
             .with_table("parent", "id int primary key, v text, u text unique")
             .with_table("child", "id int primary key, parent int not null references parent")
-            .with_table("tree", "id int primary key, above int not null references tree");
+            .with_table("tree", "id int primary key, above int not null references tree")
+            .with_table("person", "id int primary key, by int references person on delete set null, nick text unique");
         r.londiste.configure("apply", apply);
         let r = r.up();
         r.provider
@@ -207,7 +211,7 @@ fn statements_that_change_both_ends_of_a_foreign_key() {
         }
         // All of that again, in one batch.
         r.londiste.stop();
-        r.provider.sql("delete from child; delete from parent; delete from tree");
+        r.provider.sql("delete from child; delete from parent; delete from tree; delete from person");
         r.provider
             .sql("insert into parent values (1, 'a', 'a'), (2, 'b', 'b'); insert into child values (1, 1), (2, 2)");
         for sql in statements {

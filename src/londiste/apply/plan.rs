@@ -378,7 +378,10 @@ impl Steps {
         if set_by_updates {
             self.edge((child, Verb::Update), (parent, Verb::Delete), edges);
         }
-        if set_by_updates && direct {
+        // Where rows of one table refer to each other and some go, this would be a circle with the rules above. Without it a foreign key
+        // may refuse the updates, and no row is lost.
+        let is_circle = child == parent && tables[child].has(Verb::Delete);
+        if set_by_updates && direct && !is_circle {
             self.edge((parent, Verb::Insert), (child, Verb::Update), edges);
         }
     }
