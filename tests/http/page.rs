@@ -166,6 +166,7 @@ fn page_says_what_is_waited_for_and_what_came() {
     let behind = between(&page, "Why it is behind", "</table>");
     let holder = format!("held by pid {} (reports, ", other.backend_pid());
     assert!(behind.contains(">lock, 100 % of the time<") && behind.contains(&holder), "{behind}");
+    assert!(!http.get("/status.json").body.contains("lock table") && !page.contains("lock table"), "{page}");
     if let Some(mut browser) = Browser::start() {
         look_at(&mut browser, &http, "lock", 4);
     }

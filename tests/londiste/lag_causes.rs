@@ -71,7 +71,7 @@ fn ticker_that_does_not_run() {
     r.provider.sql("insert into t values (2, 'x')");
     let [fact, fix] = wait_for(&r, "ticker-down");
     assert!(fact.starts_with("no ticker works: events wait, and the newest tick is "), "{fact}");
-    assert_eq!(fix, "rlondiste TICKER_INI ticker -d");
+    assert_eq!(fix, "rlondiste TICKER-INI ticker -d");
     r.ticker.start();
     assert_gone(&r);
 }

@@ -160,13 +160,19 @@ impl TableStatus {
 /// The command. The text has the ledger only when it is asked for.
 pub(super) async fn show(context: &Context<'_>, with_ledger: bool) -> Result<Output> {
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
-    let mut status = read(context.config, &provider, &subscriber).await?;
+    let mut status = read(context.config, &provider, &subscriber, true).await?;
     status.with_ledger = with_ledger;
     Ok(Output::of(&status))
 }
 
-/// Reads the status from both sides, one query after the other.
-pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &Db) -> Result<Status> {
+/// Reads the status from both sides, one query after the other. With `shows_queries` it has statements of the sessions that hold
+/// replay up.
+pub(super) async fn read(
+    config: &config::Londiste,
+    provider: &Db,
+    subscriber: &Db,
+    shows_queries: bool,
+) -> Result<Status> {
     let (queue, consumer) = (&config.pgq_queue_name, &config.pgq_consumer_id);
     let applied = completed::last_tick(subscriber, consumer).await?;
     let tables = tables::load(subscriber, queue).await?;
@@ -195,6 +201,7 @@ pub(super) async fn read(config: &config::Londiste, provider: &Db, subscriber: &
             tables: &tables,
             applied: applied.map(|TickId(tick)| tick),
             error: last_error.as_ref().filter(|error| error.stands).map(|error| error.message.as_str()),
+            shows_queries,
         };
         lag::causes(&Job::of(config), provider, subscriber, &known).await?
     } else {

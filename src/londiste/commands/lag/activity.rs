@@ -38,6 +38,7 @@ pub(super) async fn look(db: &Db, tables: &[SubscribedTable]) -> Result<Vec<Caus
             application: row.get::<_, Option<String>>(7).unwrap_or_default(),
             user: row.get(8),
             idle: row.get::<_, Option<&str>>(9).is_some_and(|state| state.starts_with("idle")),
+            is_autovacuum: row.get::<_, Option<&str>>(11).is_some_and(|query| query.starts_with("autovacuum:")),
             since: row.get(10),
             query: row.get(11),
         }),

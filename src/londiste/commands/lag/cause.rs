@@ -41,8 +41,9 @@ pub(super) struct Blocker {
     pub(super) user: Option<String>,
     /// It is in a transaction and waits for its client.
     pub(super) idle: bool,
+    pub(super) is_autovacuum: bool,
     pub(super) since: Option<String>,
-    /// `None` and its like where this role may not see it.
+    /// The server gives a remark in its place where this role may not see it.
     pub(super) query: Option<String>,
 }
 
@@ -52,7 +53,7 @@ pub(super) struct Writer {
     pub(super) pid: Option<i32>,
     pub(super) application: String,
     pub(super) seconds: Option<f64>,
-    pub(super) query: String,
+    pub(super) query: Option<String>,
 }
 
 /// A cause of the lag. Ages are in seconds.
@@ -117,6 +118,16 @@ impl Cause {
         }
     }
 
+    /// The same without the statement of another session.
+    pub(super) fn without_query(mut self) -> Cause {
+        match &mut self {
+            Cause::Lock { blocker, .. } => blocker.query = None,
+            Cause::OpenTransaction(writer) => writer.query = None,
+            _ => {}
+        }
+        self
+    }
+
     pub(super) fn found(&self, share: Option<f64>) -> LagCause {
         LagCause { cause: self.name(), share, fact: one_line(&self.fact()), fix: self.fix() }
     }
@@ -174,8 +185,8 @@ impl Cause {
 
     fn fix(&self) -> Option<String> {
         match self {
-            Cause::TickerDown { paused: true, .. } => Some("rlondiste TICKER_INI config QUEUE ticker_paused=0".to_owned()),
-            Cause::TickerDown { .. } => Some("rlondiste TICKER_INI ticker -d".to_owned()),
+            Cause::TickerDown { paused: true, .. } => Some("rlondiste TICKER-INI config QUEUE ticker_paused=0".to_owned()),
+            Cause::TickerDown { .. } => Some("rlondiste TICKER-INI ticker -d".to_owned()),
             Cause::ReplayDown { .. } => Some("rlondiste INI replay -d".to_owned()),
             Cause::StandsStill { .. } => Some(
                 "look at the process of the pidfile: is it stopped (kill -CONT), or is its connection cut? Else restart it"
@@ -209,6 +220,10 @@ fn seen(last_seen: Option<f64>) -> String {
 /// The longest part of a query that is shown, in characters.
 const QUERY: usize = 80;
 
+fn beginning(query: &str) -> String {
+    one_line(query).chars().take(QUERY).collect()
+}
+
 impl Blocker {
     fn describe(&self) -> String {
         if self.pid == 0 {
@@ -227,17 +242,17 @@ impl Blocker {
             text.push_str(&format!(", in a transaction since {since}"));
         }
         if let Some(query) = &self.query {
-            let query: String = one_line(query).chars().take(QUERY).collect();
-            text.push_str(&format!(", {}: {query}", if self.idle { "idle after" } else { "running" }));
+            let doing = if self.idle { "idle after" } else { "running" };
+            text.push_str(&format!(", {doing}: {}", beginning(query)));
         }
         text
     }
 
     fn fix(&self) -> Option<String> {
-        match &self.query {
-            _ if self.pid == 0 => Some("commit prepared or rollback prepared".to_owned()),
-            Some(query) if query.starts_with("autovacuum:") => None,
-            _ => Some(format!("let it end, or: select pg_terminate_backend({})", self.pid)),
+        match self.pid {
+            0 => Some("commit prepared or rollback prepared".to_owned()),
+            _ if self.is_autovacuum => None,
+            pid => Some(format!("let it end, or: select pg_terminate_backend({pid})")),
         }
     }
 }
@@ -248,10 +263,9 @@ impl Writer {
             return "a prepared transaction on provider has written events, which come after its end".to_owned();
         };
         let seconds = self.seconds.unwrap_or(0.0);
-        let query: String = one_line(&self.query).chars().take(80).collect();
+        let query = self.query.as_ref().map(|query| format!(", last query: {}", beginning(query))).unwrap_or_default();
         format!(
-            "a transaction on provider is open since {seconds:.0} s, and its events come after its end: pid {pid} ({}), last \
-             query: {query}",
+            "a transaction on provider is open since {seconds:.0} s, and its events come after its end: pid {pid} ({}){query}",
             self.application
         )
     }

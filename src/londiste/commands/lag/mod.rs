@@ -1,7 +1,7 @@
 //! Where the time goes while the subscriber is behind: `subscriber status` and `/status.json`.
 //!
 //! What stands still for good (no ticker, no replay, an error that comes again) shows in the queue and the log. What takes
-//! time shows in the sessions of the job on both sides: they are looked at several times, and each look has one cause. The
+//! time shows in the sessions of the job on both sides: they are looked at several times. The
 //! sessions of copies count too: their application is the same, and replay waits for a copy at the hand-over.
 //!
 //! The functions of this room change nothing and lock nothing.
@@ -40,6 +40,8 @@ pub(super) struct Known<'a> {
     pub(super) applied: Option<i64>,
     /// The error of the job's log since which no batch was applied.
     pub(super) error: Option<&'a str>,
+    /// Whether the statements of other sessions may be shown. They may have values of rows, and passwords.
+    pub(super) shows_queries: bool,
 }
 
 /// Why the subscriber is behind; empty when it is not. What takes the sessions' time comes last.
@@ -65,8 +67,9 @@ pub(super) async fn causes(job: &Job, provider: &Db, subscriber: &Db, known: &Kn
             }
         }
     }
-    let causes = causes.iter().map(|cause| cause.found(None));
-    Ok(causes.chain(shown.iter().map(|(share, cause)| cause.found(Some(*share)))).collect())
+    let causes = causes.into_iter().map(|cause| (None, cause));
+    let all = causes.chain(shown.into_iter().map(|(share, cause)| (Some(share), cause)));
+    Ok(all.map(|(share, cause)| if known.shows_queries { cause } else { cause.without_query() }.found(share)).collect())
 }
 
 /// What several looks at the sessions of both sides show.

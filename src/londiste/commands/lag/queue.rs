@@ -95,7 +95,7 @@ impl Queue {
 /// The oldest open transaction that has written into the queue. It holds the lock of a writer on one of the event tables.
 pub(super) async fn open_writer(provider: &Db, queue: &str) -> Result<Option<Writer>> {
     let sql = "select l.pid, coalesce(a.application_name, ''),
-                      extract(epoch from pg_catalog.clock_timestamp() - a.xact_start)::float8, coalesce(a.query, '')
+                      extract(epoch from pg_catalog.clock_timestamp() - a.xact_start)::float8, a.query
                  from pgq.queue q
                       join pg_catalog.pg_inherits i on i.inhparent = pg_catalog.to_regclass(q.queue_data_pfx)
                       join pg_catalog.pg_locks l on l.relation = i.inhrelid and l.mode = 'RowExclusiveLock' and l.granted
