@@ -55,41 +55,20 @@ pub(crate) enum Patient<'a> {
 /// Makes all checks that the ini file has. Returns an error only when a stop was requested.
 pub(crate) async fn run(view: View, patient: Patient<'_>, control: &Control) -> Result<Output> {
     let mut sheet = Sheet::default();
+    let (path, common, warnings) = match patient {
+        Patient::Pgqadm(config) => (&config.path, &config.common, &config.warnings),
+        Patient::Pgqd(config) => (&config.path, &config.common, &config.warnings),
+        Patient::Londiste(config) => (&config.path, &config.common, &config.warnings),
+    };
+    let case = Case { path, common, warnings, daemon: "ticker", londiste: None, queue_size_warn: None, control };
     match patient {
         Patient::Pgqadm(config) => {
-            let case = Case {
-                path: &config.path,
-                common: &config.common,
-                warnings: &config.warnings,
-                daemon: "ticker",
-                londiste: None,
-                queue_size_warn: Some(config.queue_size_warn).filter(|bytes| *bytes > 0),
-                control,
-            };
-            Box::pin(ticker(&case, &config.db, &mut sheet)).await?;
+            let queue_size_warn = Some(config.queue_size_warn).filter(|bytes| *bytes > 0);
+            Box::pin(ticker(&Case { queue_size_warn, ..case }, &config.db, &mut sheet)).await?;
         }
-        Patient::Pgqd(config) => {
-            let case = Case {
-                path: &config.path,
-                common: &config.common,
-                warnings: &config.warnings,
-                daemon: "ticker",
-                londiste: None,
-                queue_size_warn: None,
-                control,
-            };
-            Box::pin(tickers(&case, config, &mut sheet)).await?;
-        }
+        Patient::Pgqd(config) => Box::pin(tickers(&case, config, &mut sheet)).await?,
         Patient::Londiste(config) => {
-            let case = Case {
-                path: &config.path,
-                common: &config.common,
-                warnings: &config.warnings,
-                daemon: "replay",
-                londiste: Some(config),
-                queue_size_warn: None,
-                control,
-            };
+            let case = Case { daemon: "replay", londiste: Some(config), ..case };
             Box::pin(replication(&case, config, &mut sheet)).await?;
         }
     }
