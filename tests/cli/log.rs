@@ -103,6 +103,8 @@ fn processes_that_rotate_one_file_at_once_lose_no_line() {
 #[test]
 fn reload_reopens_a_log_file_that_was_moved_away() {
     let r = Replication::new().with_table("t", "id int primary key").up();
+    // A table is ok before the line of its batch is written.
+    r.londiste.wait_for_log("{count: ");
     let moved = r.londiste.log_path().with_extension("old");
     fs::rename(r.londiste.log_path(), &moved).unwrap();
     r.londiste.reload();

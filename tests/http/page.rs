@@ -11,9 +11,15 @@ use crate::support::{Cluster, Replication, Shutdown, wait_until};
 /// Waits until the page has this text; returns the page.
 #[track_caller]
 fn wait_for_page(http: &Client, text: &str) -> String {
-    wait_until(&format!("the page has {text:?}"), || {
+    wait_for_page_with(http, &[text])
+}
+
+/// Its parts are read one after the other, and each is kept for a moment: what is asserted of two of them is waited for together.
+#[track_caller]
+fn wait_for_page_with(http: &Client, texts: &[&str]) -> String {
+    wait_until(&format!("the page has {texts:?}"), || {
         let page = http.get("/").ok();
-        if page.contains(text) { Ok(page) } else { Err(page) }
+        if texts.iter().all(|text| page.contains(text)) { Ok(page) } else { Err(page) }
     })
 }
 
@@ -78,7 +84,7 @@ fn page_of_replay_at_three_moments() {
     let mut browser = Browser::start();
 
     // Copying
-    let page = wait_for_page(&http, "1 of 2 tables still to be copied");
+    let page = wait_for_page_with(&http, &["1 of 2 tables still to be copied", "in-copy<"]);
     let page = if r.subscriber.major() >= 14 { wait_for_page(&http, "<progress ") } else { page };
     let tables = between(&page, "Tables: 1 of 2 ok", "</table>");
     assert!(tables.find("public.big") < tables.find("public.small"), "{tables}");
@@ -98,8 +104,8 @@ fn page_of_replay_at_three_moments() {
     r.wait_until_ok();
     r.provider.sql("insert into small select i, 'x' from generate_series(1, 1000) i");
     r.replay_until_in_sync();
-    let page = wait_for_page(&http, "<h2 id=\"verdict\">Up to date</h2>");
-    assert!(page.contains("Tables: 2 of 2 ok") && page.contains("<dd>2 of 2<"), "{page}");
+    let texts = ["<h2 id=\"verdict\">Up to date</h2>", "Tables: 2 of 2 ok", "<dd>2 of 2<"];
+    let page = wait_for_page_with(&http, &texts);
     assert!(!page.contains("<progress ") && !page.contains("What needs somebody"), "{page}");
     wait_until("the rows are in the plot", || {
         let page = http.get("/").ok();
@@ -172,11 +178,13 @@ fn page_says_what_is_waited_for_and_what_came() {
     }
     other.sql("commit");
     r.assert_in_sync();
-    let page = wait_for_page(&http, "<h2 id=\"verdict\">Up to date</h2>");
-    let tables = between(&page, "with their events since the copy", "</table>");
     let numbers = ["3", "2", "0"].map(|number| format!("<td class=\"number\">{number}</td>")).concat();
-    assert!(tables.contains(&numbers), "{tables}");
-    assert!(!page.contains("Why it is behind"), "{page}");
+    let page = wait_for_page_with(&http, &["<h2 id=\"verdict\">Up to date</h2>", &numbers]);
+    assert!(between(&page, "with their events since the copy", "</table>").contains(&numbers), "{page}");
+    wait_until("nothing is behind", || {
+        let page = http.get("/").ok();
+        if page.contains("Why it is behind") { Err(page) } else { Ok(()) }
+    });
 }
 
 /// Names as anybody may choose them.
@@ -191,7 +199,7 @@ fn names_stay_text() {
     let r = r.up();
     r.subscriber.sql(&format!("alter table {quoted} drop column v"));
     r.provider.sql(&format!("insert into {quoted} values (1, 'x')"));
-    let page = wait_for_page(&http, "1 table is parked and waits for somebody");
+    let page = wait_for_page_with(&http, &["1 table is parked and waits for somebody", "What needs somebody"]);
     let escaped = "public.&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39; onload=x &amp; \\u{202e}";
     let attention = between(&page, "What needs somebody", "</table>");
     assert!(attention.contains(escaped) && attention.contains(">parked: "), "{attention}");
