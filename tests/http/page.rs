@@ -14,7 +14,8 @@ fn wait_for_page(http: &Client, text: &str) -> String {
     wait_for_page_with(http, &[text])
 }
 
-/// Its parts are read one after the other, and each is kept for a moment: what is asserted of two of them is waited for together.
+/// Waits until the page has all of these texts. The program reads its parts one after the other, and keeps each for a moment: what is
+/// asserted of two of them is waited for together.
 #[track_caller]
 fn wait_for_page_with(http: &Client, texts: &[&str]) -> String {
     wait_until(&format!("the page has {texts:?}"), || {

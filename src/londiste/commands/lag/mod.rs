@@ -1,8 +1,8 @@
 //! Where the time goes while the subscriber is behind: `subscriber status` and `/status.json`.
 //!
 //! What stands still for good (no ticker, no replay, an error that comes again) shows in the queue and the log. What takes
-//! time shows in the sessions of the job on both sides: they are looked at several times. The
-//! sessions of copies count too: their application is the same, and replay waits for a copy at the hand-over.
+//! time shows in the sessions of the job on both sides: they are looked at several times. The sessions of copies count too: their
+//! application is the same, and replay waits for a copy at the hand-over.
 //!
 //! The functions of this room change nothing and lock nothing.
 
