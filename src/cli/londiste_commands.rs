@@ -181,10 +181,10 @@ pub(super) static SPECS: [Spec; 31] = [
         subscriber(Subscriber::SkipEvent(id))
     }),
     Spec {
-        options: &["checksum", "force", "json"],
+        options: &["checksum", "exact", "force", "json"],
         ..comparison("compare", "compare the contents of tables on both sides", |args, options| {
-            let (tables, checksum) = (tables(args, options), options.checksum);
-            Ok(Command::Londiste(Londiste::Compare(Compare { tables, checksum })))
+            let (tables, checksum, exact) = (tables(args, options), options.checksum, options.exact);
+            Ok(Command::Londiste(Londiste::Compare(Compare { tables, checksum, exact })))
         })
     },
     Spec {

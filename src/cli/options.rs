@@ -99,6 +99,9 @@ pub(super) struct Options {
     /// compare: compare every row, list the ranges of keys that differ
     #[arg(long, help_heading = "Options of commands")]
     pub(super) checksum: bool,
+    /// compare --checksum: values are equal when their text is
+    #[arg(long, requires = "checksum", help_heading = "Options of commands")]
+    pub(super) exact: bool,
     /// repair: execute the statements on the subscriber
     #[arg(long, help_heading = "Options of commands")]
     pub(super) apply: bool,

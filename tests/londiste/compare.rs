@@ -299,3 +299,39 @@ fn partitioned_tables_are_compared_with_their_partitions() {
     r.londiste.run("repair --apply");
     r.assert_in_sync();
 }
+
+#[test]
+fn values_are_equal_whatever_their_text() {
+    let r = Replication::new().with_table("t", "id int primary key, n numeric, f float8, g float4, c text");
+    r.provider.sql(
+        "insert into t values (1, 1.50, '-0', '-0', 'a'), (2, 'NaN', 'NaN', 'NaN', null), (3, 100, 0.1, 0.1, ''),
+                              (4, 0.00, 'Infinity', '-Infinity', 'b')",
+    );
+    let r = r.up();
+    let text = "update t set n = 1.5, f = 0, g = 0 where id = 1; update t set n = 0 where id = 4";
+    r.subscriber.sql(text);
+    r.londiste.program(["compare", "--checksum"]).stdout("").run();
+    let fix = r.londiste.program(["repair"]).run();
+    assert!(fix.stderr.contains("missed: 0 inserts, 0 updates, 0 deletes"), "{}", fix.stderr);
+    let range = "public.t (id) from (1) to (4): provider 4 rows, subscriber 4 rows, 2 differ\n";
+    r.londiste.program(["compare", "--checksum", "--exact"]).stdout(range).status(1).run();
+    let range = "public.t (id) from (1) to (4): provider 4 rows, subscriber 4 rows, 1 differ\n";
+    for (spoil, mend) in [
+        ("n = 10 where id = 3", "n = 100 where id = 3"),
+        ("n = 0.01 where id = 4", "n = 0 where id = 4"),
+        ("f = 0.1::float4 where id = 3", "f = 0.1 where id = 3"),
+        ("f = 'Infinity' where id = 2", "f = 'NaN' where id = 2"),
+        ("g = 'Infinity' where id = 4", "g = '-Infinity' where id = 4"),
+        ("g = null where id = 1", "g = 0 where id = 1"),
+        ("c = null where id = 3", "c = '' where id = 3"),
+    ] {
+        r.subscriber.sql(&format!("update t set {spoil}"));
+        r.londiste.program(["compare", "--checksum"]).stdout(range).status(1).run();
+        let fix = r.londiste.program(["repair"]).run();
+        assert!(fix.stderr.contains("missed: 0 inserts, 1 updates, 0 deletes"), "{spoil}: {}", fix.stderr);
+        r.subscriber.sql(&format!("update t set {mend}"));
+    }
+    r.subscriber.sql("update t set n = 10 where id = 3");
+    r.londiste.run("repair --apply");
+    r.londiste.program(["compare", "--checksum"]).stdout("").run();
+}

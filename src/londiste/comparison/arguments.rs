@@ -28,6 +28,8 @@ pub(crate) struct Compare {
     pub(crate) tables: Tables,
     /// `--checksum`: compare every row, in place of `compare_sql`.
     pub(crate) checksum: bool,
+    /// `--exact`: values are equal when their text is.
+    pub(crate) exact: bool,
 }
 
 /// The arguments of `repair`.

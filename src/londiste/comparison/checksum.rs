@@ -11,8 +11,8 @@ use crate::job::Output;
 use crate::pg::RawText;
 
 use super::super::context::Context;
-use super::arguments::Tables;
-use super::compared_table::ComparedTable;
+use super::arguments::Compare;
+use super::compared_table::{By, ComparedTable};
 use super::row::RowText;
 use super::subject::{Subject, subjects};
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
@@ -23,7 +23,9 @@ const RANGE: u64 = 1000;
 
 /// Compares the tables. The output has the ranges that differ, and is failed when a table differs or could not be
 /// compared.
-pub(super) async fn run(wanted: &Tables, context: Context<'_>) -> Result<Output> {
+pub(super) async fn run(wanted: &Compare, context: Context<'_>) -> Result<Output> {
+    let by = if wanted.exact { By::Text } else { By::Value };
+    let wanted = &wanted.tables;
     let points = SyncPoints::open(context, wanted.lag).await?;
     if !points.is_close().await? {
         return Ok(Output::none().failed(true));
@@ -39,7 +41,7 @@ pub(super) async fn run(wanted: &Tables, context: Context<'_>) -> Result<Output>
             }
             Reached::Lagging => return Ok(Output::of(&differing).failed(true)),
         };
-        let found = compare(&table, context, &point).await;
+        let found = compare(&table, by, context, &point).await;
         match failed.take(found, [&point.provider, &point.subscriber])? {
             Some(ranges) if !ranges.is_empty() => {
                 failed.because(format_args!("{}: Results do not match!", table.name));
@@ -51,9 +53,9 @@ pub(super) async fn run(wanted: &Tables, context: Context<'_>) -> Result<Output>
     Ok(Output::of(&differing).failed(failed.0))
 }
 
-async fn compare(table: &Subject, context: Context<'_>, point: &SyncPoint<'_>) -> Result<Vec<Range>> {
+async fn compare(table: &Subject, by: By, context: Context<'_>, point: &SyncPoint<'_>) -> Result<Vec<Range>> {
     tracing::info!("Checking {}", table.name);
-    let compared = ComparedTable::of(&point.provider, &point.subscriber, table, context.queue()).await?;
+    let compared = ComparedTable::of(&point.provider, &point.subscriber, table, context.queue(), by).await?;
     let provider = (&*point.provider, compared.provider.hashes_sql());
     let subscriber = (&*point.subscriber, compared.subscriber.hashes_sql());
     let mut merge = Merge::start(&compared, provider, subscriber).await?;

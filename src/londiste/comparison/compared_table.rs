@@ -11,6 +11,7 @@ use crate::pg::catalog::{self, Column, Identity, Table};
 use crate::pg::{Db, FqName, RawText, Sql, sql, text_array};
 
 use super::super::state::provider_queue;
+use super::equality::Equality;
 use super::row::RowText;
 use super::subject::{Subject, source};
 
@@ -24,6 +25,15 @@ enum Order {
     Text,
 }
 
+/// What makes two values of a column equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// What they stand for.
+    Value,
+    /// Their text.
+    Text,
+}
+
 /// One of the two sides of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Side {
@@ -31,6 +41,8 @@ pub(super) struct Side {
     source: Sql,
     /// The values of the columns as text.
     values: Vec<Sql>,
+    /// Expressions that have the same text on both sides for equal values of the columns.
+    canonical: Vec<Sql>,
     /// The expressions that the key's columns are ordered by.
     order: Vec<Sql>,
     /// The types of the key's columns.
@@ -59,6 +71,7 @@ pub(super) struct ComparedTable {
     pub(super) provider: Side,
     pub(super) subscriber: Side,
     orders: Vec<Order>,
+    equalities: Vec<Equality>,
 }
 
 impl ComparedTable {
@@ -67,6 +80,7 @@ impl ComparedTable {
         subscriber_db: &Db,
         table: &Subject,
         queue: &str,
+        by: By,
     ) -> Result<ComparedTable> {
         let gone = || Error::missing(format!("{}: the table is gone", table.name), "");
         let theirs = catalog::structure(provider_db, &table.name).await?.ok_or_else(gone)?;
@@ -81,11 +95,20 @@ impl ComparedTable {
         let key_len = pairs.iter().filter(|pair| pair.in_key).count();
         let columns: Vec<String> = pairs.iter().map(|pair| pair.theirs.name.clone()).collect();
         let orders: Vec<Order> = pairs[..key_len].iter().map(Pair::order).collect();
+        let equality = |pair: &Pair<'_>| match by {
+            By::Value => Equality::of(pair.theirs, pair.ours),
+            By::Text => Equality::Text,
+        };
+        let equalities: Vec<Equality> = pairs.iter().map(equality).collect();
         let side = |kind, column: fn(&Pair<'_>) -> Column| {
             let columns: Vec<Column> = pairs.iter().map(column).collect();
+            let canonical = |(column, equality): (&Column, &Equality)| {
+                equality.canonical(&sql!("t.{name}", name = Sql::ident(&column.name)), &value_sql(column))
+            };
             Side {
                 source: source(&table.name, kind),
                 values: columns.iter().map(value_sql).collect(),
+                canonical: columns.iter().zip(&equalities).map(canonical).collect(),
                 order: columns.iter().zip(&orders).map(|(column, order)| order_sql(column, *order)).collect(),
                 key_types: columns[..key_len].iter().map(|c| Sql::from_server(c.type_name.clone())).collect(),
             }
@@ -104,7 +127,14 @@ impl ComparedTable {
             generated,
             key_len,
             orders,
+            equalities,
         })
+    }
+
+    /// The numbers of the columns in which two rows differ.
+    pub(super) fn differing<'a>(&'a self, a: &'a RowText, b: &'a RowText) -> impl Iterator<Item = usize> + 'a {
+        let equal = |i: usize| self.equalities[i].holds(a[i].as_ref(), b[i].as_ref());
+        (0..self.columns.len()).filter(move |i| !equal(*i))
     }
 
     /// Compares two rows by their keys, in the order of [`Side::rows_sql`].
@@ -132,7 +162,7 @@ impl Side {
         sql!(
             "select {key}, pg_catalog.md5(row({row})::text) from {source} t order by {order}",
             key = Sql::join(self.values[..self.order.len()].iter().cloned(), ", "),
-            row = Sql::join(self.values.iter().cloned(), ", "),
+            row = Sql::join(self.canonical.iter().cloned(), ", "),
             source = &self.source,
             order = Sql::join(self.order.iter().cloned(), ", ")
         )

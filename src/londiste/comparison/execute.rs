@@ -104,7 +104,7 @@ impl<'a> Executor<'a> {
             .iter()
             .filter_map(|key| match (theirs.remove(key), ours.remove(key)) {
                 (Some(provider), Some(subscriber)) => {
-                    RowFix::of(Pair::Both { provider, subscriber }, &self.compared.generated).fix()
+                    RowFix::of(Pair::Both { provider, subscriber }, self.compared).fix()
                 }
                 (Some(row), None) => Some(RowFix::Insert(row)),
                 (None, Some(row)) => Some(RowFix::Delete(row)),

@@ -40,18 +40,20 @@ impl Compared {
 }
 
 impl RowFix {
-    /// Compares the two sides of a pair. `generated` tells which columns the subscriber generates.
-    pub(super) fn of(pair: Pair, generated: &[bool]) -> Compared {
+    /// Compares the two sides of a pair.
+    pub(super) fn of(pair: Pair, compared: &ComparedTable) -> Compared {
         match pair {
             Pair::Provider(row) => Compared::Differ(RowFix::Insert(row)),
             Pair::Subscriber(row) => Compared::Differ(RowFix::Delete(row)),
-            Pair::Both { provider, subscriber } if provider == subscriber => Compared::Equal,
             Pair::Both { provider, subscriber } => {
-                let mut columns = provider.iter().zip(&subscriber).zip(generated);
-                if columns.any(|((a, b), generated)| !generated && a != b) {
-                    Compared::Differ(RowFix::Update { provider, subscriber })
-                } else {
+                let mut differing = compared.differing(&provider, &subscriber).peekable();
+                if differing.peek().is_none() {
+                    Compared::Equal
+                } else if differing.all(|i| compared.generated[i]) {
                     Compared::GeneratedDiffer
+                } else {
+                    drop(differing);
+                    Compared::Differ(RowFix::Update { provider, subscriber })
                 }
             }
         }
@@ -95,8 +97,9 @@ fn insert_sql(compared: &ComparedTable, row: &RowText) -> Sql {
 /// Sets the columns that differ; the condition names their old values too, so that the statement does nothing when the
 /// row has changed meanwhile.
 fn update_sql(compared: &ComparedTable, provider: &RowText, subscriber: &RowText) -> Sql {
-    let changed: Vec<usize> = (compared.key_len..compared.columns.len())
-        .filter(|i| !compared.generated[*i] && provider[*i] != subscriber[*i])
+    let changed: Vec<usize> = compared
+        .differing(provider, subscriber)
+        .filter(|i| *i >= compared.key_len && !compared.generated[*i])
         .collect();
     let set = changed
         .iter()

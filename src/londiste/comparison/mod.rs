@@ -2,7 +2,7 @@
 //!
 //! * [`sync_point`] waits for a moment at which both sides must have the same rows, and takes a snapshot of each.
 //! * [`compared_table`] has the queries that read both tables in one order, [`walk`] reads both and pairs their rows by
-//!   key.
+//!   key. [`equality`] knows equal values by whatever text.
 //! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements of
 //!   [`fix`], and [`execute`] executes them.
 //!
@@ -12,6 +12,7 @@ mod arguments;
 mod checksum;
 mod compare;
 mod compared_table;
+mod equality;
 mod execute;
 mod fix;
 mod repair;
@@ -28,11 +29,7 @@ use crate::job::Output;
 
 /// Runs `compare`, with the locks and snapshots of [`sync_point`].
 pub(super) async fn compare(wanted: &Compare, context: Context<'_>) -> Result<Output> {
-    if wanted.checksum {
-        checksum::run(&wanted.tables, context).await
-    } else {
-        compare::run(&wanted.tables, context).await
-    }
+    if wanted.checksum { checksum::run(wanted, context).await } else { compare::run(&wanted.tables, context).await }
 }
 
 /// Runs `repair`, with the locks and snapshots of [`sync_point`] and [`execute`].

@@ -8,7 +8,7 @@ use crate::job::Output;
 
 use super::super::context::Context;
 use super::arguments::Repair;
-use super::compared_table::ComparedTable;
+use super::compared_table::{By, ComparedTable};
 use super::execute::{Executed, Executor};
 use super::fix::{Compared, Counts, FixFile, RowFix};
 use super::subject::{Subject, subjects};
@@ -52,7 +52,7 @@ async fn repair(
 ) -> Result<Executed> {
     let name = &table.name;
     tracing::info!("Checking {name}");
-    let compared = ComparedTable::of(&point.provider, &point.subscriber, table, context.queue()).await?;
+    let compared = ComparedTable::of(&point.provider, &point.subscriber, table, context.queue(), By::Value).await?;
     let mut file = FixFile::new(dir, name)?;
     let mut apply = applying.map(|points| Executor::new(context, points, table, &compared));
     let provider = (&*point.provider, compared.provider.rows_sql());
@@ -62,7 +62,7 @@ async fn repair(
     while let Some(pair) = merge.next().await? {
         theirs += u64::from(!matches!(pair, Pair::Subscriber(_)));
         ours += u64::from(!matches!(pair, Pair::Provider(_)));
-        let change = match RowFix::of(pair, &compared.generated) {
+        let change = match RowFix::of(pair, &compared) {
             Compared::Equal => continue,
             Compared::GeneratedDiffer => {
                 generated += 1;
