@@ -181,10 +181,15 @@ pub(super) static SPECS: [Spec; 31] = [
         subscriber(Subscriber::SkipEvent(id))
     }),
     Spec {
-        options: &["checksum", "exact", "force", "json"],
+        options: &["checksum", "exact", "force", "jobs", "json", "online"],
         ..comparison("compare", "compare the contents of tables on both sides", |args, options| {
-            let (tables, checksum, exact) = (tables(args, options), options.checksum, options.exact);
-            Ok(Command::Londiste(Londiste::Compare(Compare { tables, checksum, exact })))
+            Ok(Command::Londiste(Londiste::Compare(Compare {
+                tables: tables(args, options),
+                checksum: options.checksum,
+                online: options.online,
+                jobs: options.jobs.unwrap_or(2),
+                exact: options.exact,
+            })))
         })
     },
     Spec {

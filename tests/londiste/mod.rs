@@ -5,6 +5,7 @@ mod broken_events;
 mod catalog;
 mod chain;
 mod compare;
+mod compare_online;
 mod copy_controls;
 mod copy_disk_full;
 mod copy_lines;

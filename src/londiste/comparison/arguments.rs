@@ -28,6 +28,10 @@ pub(crate) struct Compare {
     pub(crate) tables: Tables,
     /// `--checksum`: compare every row, in place of `compare_sql`.
     pub(crate) checksum: bool,
+    /// `--online`: compare every row without a lock.
+    pub(crate) online: bool,
+    /// `--jobs`: how many ranges `--online` hashes at a time.
+    pub(crate) jobs: u32,
     /// `--exact`: values are equal when their text is.
     pub(crate) exact: bool,
 }

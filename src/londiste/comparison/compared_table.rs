@@ -38,15 +38,17 @@ pub(super) enum By {
 #[derive(Clone, Debug)]
 pub(super) struct Side {
     /// The table as `from` takes it.
-    source: Sql,
+    pub(super) source: Sql,
+    /// The key's columns.
+    pub(super) keys: Vec<Sql>,
     /// The values of the columns as text.
-    values: Vec<Sql>,
+    pub(super) values: Vec<Sql>,
     /// Expressions that have the same text on both sides for equal values of the columns.
     canonical: Vec<Sql>,
     /// The expressions that the key's columns are ordered by.
     order: Vec<Sql>,
     /// The types of the key's columns.
-    key_types: Vec<Sql>,
+    pub(super) key_types: Vec<Sql>,
 }
 
 /// The columns that are compared, and how they are read and written.
@@ -107,6 +109,7 @@ impl ComparedTable {
             };
             Side {
                 source: source(&table.name, kind),
+                keys: columns[..key_len].iter().map(|c| sql!("t.{name}", name = Sql::ident(&c.name))).collect(),
                 values: columns.iter().map(value_sql).collect(),
                 canonical: columns.iter().zip(&equalities).map(canonical).collect(),
                 order: columns.iter().zip(&orders).map(|(column, order)| order_sql(column, *order)).collect(),
@@ -160,12 +163,17 @@ impl Side {
     /// The query for all keys in their order, each with an MD5 hash of its row.
     pub(super) fn hashes_sql(&self) -> Sql {
         sql!(
-            "select {key}, pg_catalog.md5(row({row})::text) from {source} t order by {order}",
+            "select {key}, {hash} from {source} t order by {order}",
             key = Sql::join(self.values[..self.order.len()].iter().cloned(), ", "),
-            row = Sql::join(self.canonical.iter().cloned(), ", "),
+            hash = self.hash(),
             source = &self.source,
             order = Sql::join(self.order.iter().cloned(), ", ")
         )
+    }
+
+    /// The MD5 hash of a row.
+    pub(super) fn hash(&self) -> Sql {
+        sql!("pg_catalog.md5(row({row})::text)", row = Sql::join(self.canonical.iter().cloned(), ", "))
     }
 
     /// The query for the rows of given keys. Its parameters are one array of text for each column of the key.

@@ -3,6 +3,8 @@
 //! * [`sync_point`] waits for a moment at which both sides must have the same rows, and takes a snapshot of each.
 //! * [`compared_table`] has the queries that read both tables in one order, [`walk`] reads both and pairs their rows by
 //!   key. [`equality`] knows equal values by whatever text.
+//! * [`online`] needs neither: it hashes ranges of keys ([`key_range`]) whenever, and looks again at those that differ
+//!   ([`report`] is what it prints).
 //! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements of
 //!   [`fix`], and [`execute`] executes them.
 //!
@@ -15,7 +17,10 @@ mod compared_table;
 mod equality;
 mod execute;
 mod fix;
+mod key_range;
+mod online;
 mod repair;
+mod report;
 mod row;
 mod subject;
 mod sync_point;
@@ -29,7 +34,13 @@ use crate::job::Output;
 
 /// Runs `compare`, with the locks and snapshots of [`sync_point`].
 pub(super) async fn compare(wanted: &Compare, context: Context<'_>) -> Result<Output> {
-    if wanted.checksum { checksum::run(wanted, context).await } else { compare::run(&wanted.tables, context).await }
+    if wanted.online {
+        online::run(wanted, context).await
+    } else if wanted.checksum {
+        checksum::run(wanted, context).await
+    } else {
+        compare::run(&wanted.tables, context).await
+    }
 }
 
 /// Runs `repair`, with the locks and snapshots of [`sync_point`] and [`execute`].

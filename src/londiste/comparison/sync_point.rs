@@ -140,6 +140,13 @@ impl<'a> SyncPoints<'a> {
         Ok(if self.replay_reaches(table, tick).await? { Reached::Now(lock) } else { Reached::Lagging })
     }
 
+    /// Waits until replay has passed a tick that is made after this call; `false` when it does not get there in time, which is
+    /// logged. Takes no lock.
+    pub(super) async fn pass(&self, table: &Subject) -> Result<bool> {
+        let tick = self.tick_after_now(table).await?;
+        self.replay_reaches(table, tick).await
+    }
+
     /// Bounds a statement on the provider while the table is locked. Behind a pooler it may have to wait for a server
     /// connection: writers that wait for our lock may have them all, and would wait for each other and us.
     async fn soon<T>(&self, table: &Subject, statement: impl Future<Output = Result<T>>) -> Result<T> {

@@ -17,7 +17,7 @@ use super::row::{RowText, values};
 
 /// Makes reading in key order use an index if there is one: a sort of a big table writes temporary files. Queries of the
 /// catalog must come before: without sorts they read it whole.
-const WALK: &str = "set local enable_sort = off";
+pub(super) const WALK: &str = "set local enable_sort = off";
 
 /// About how many bytes are fetched at a time. Less than any usual work_mem: the server writes the result of a bigger
 /// FETCH to a temporary file.

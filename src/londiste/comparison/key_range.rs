@@ -1,0 +1,91 @@
+//! Ranges of keys, and the queries that read the rows of one on either side.
+//!
+//! Each side takes the order of its own key's index. Where the two orders differ (collations), a row may be in one range here and
+//! in another there: the sums of both then differ, and the rows are compared by key. Every row is in exactly one range of its side,
+//! since ranges have open ends: equal sums of all ranges mean equal rows in any case.
+
+use crate::pg::{RawText, Sql, sql};
+
+use super::compared_table::Side;
+use super::row::RowText;
+
+/// The keys after `after` up to and with `to`; without an end where one is `None`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KeyRange {
+    pub(super) after: Option<RowText>,
+    pub(super) to: Option<RowText>,
+}
+
+impl Side {
+    /// The query for the number of rows of a range, and the sums of the two halves of their hashes as text. Sums, since two equal
+    /// rows would be nothing where bits are taken against each other.
+    pub(super) fn sums_sql(&self, range: &KeyRange) -> Sql {
+        let half =
+            |from: u32| sql!("pg_catalog.sum(('x' || pg_catalog.substr(h, {from}, 16))::bit(64)::bigint)", from = from);
+        sql!(
+            "select pg_catalog.count(*), pg_catalog.concat({high}, ' ', {low}) \
+             from (select {hash} as h from {source} t{condition}) hashed",
+            high = half(1),
+            low = half(17),
+            hash = self.hash(),
+            source = &self.source,
+            condition = self.condition(range)
+        )
+    }
+
+    /// The query for the keys of a range in their order, each with the hash of its row and the row's version, which every change
+    /// of the row makes another.
+    pub(super) fn versions_sql(&self, range: &KeyRange, limit: usize) -> Sql {
+        sql!(
+            "select {key}, {hash}, pg_catalog.concat(t.xmin, ' ', t.tableoid::oid, ' ', t.ctid) from {source} t{condition} \
+             order by {order} limit {limit}",
+            key = self.key_text(),
+            hash = self.hash(),
+            source = &self.source,
+            condition = self.condition(range),
+            order = self.key_row(),
+            limit = limit
+        )
+    }
+
+    /// The query for the key that has so many keys of the range up to it; no row when the range has fewer.
+    pub(super) fn cut_sql(&self, range: &KeyRange, rows: usize) -> Sql {
+        sql!(
+            "select {key} from {source} t{condition} order by {order} offset {before} limit 1",
+            key = self.key_text(),
+            source = &self.source,
+            condition = self.condition(range),
+            order = self.key_row(),
+            before = rows - 1
+        )
+    }
+
+    fn key_text(&self) -> Sql {
+        Sql::join(self.values[..self.keys.len()].iter().cloned(), ", ")
+    }
+
+    fn key_row(&self) -> Sql {
+        Sql::join(self.keys.iter().cloned(), ", ")
+    }
+
+    fn condition(&self, range: &KeyRange) -> Sql {
+        let bound = |operator: &'static str, key: &RowText| {
+            let values = key.iter().zip(&self.key_types).map(|(value, type_name)| {
+                let value = value.as_ref().map_or_else(|| Sql::from("null"), RawText::literal);
+                sql!("{value}::{type}", value = value, type = type_name)
+            });
+            sql!(
+                "({columns}) {operator} ({values})",
+                columns = self.key_row(),
+                operator = operator,
+                values = Sql::join(values, ", ")
+            )
+        };
+        let bounds: Vec<Sql> =
+            [range.after.as_ref().map(|key| bound(">", key)), range.to.as_ref().map(|key| bound("<=", key))]
+                .into_iter()
+                .flatten()
+                .collect();
+        if bounds.is_empty() { Sql::from("") } else { sql!(" where {all}", all = Sql::join(bounds, " and ")) }
+    }
+}
