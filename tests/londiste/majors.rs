@@ -60,6 +60,7 @@ fn replicates_under_load(from: u32, to: u32) {
     assert_eq!(r.provider.rows(FLOATS), r.subscriber.rows(FLOATS));
     // Arrays of numbers and JSON have their text, floats their value.
     r.londiste.program(["compare", "--checksum"]).stdout("").run();
+    r.londiste.program(["compare", "--online"]).stdout("").run();
     // Then the two columns can have the same text.
     for side in [&r.provider, &r.subscriber] {
         side.sql(

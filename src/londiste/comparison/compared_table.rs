@@ -163,17 +163,17 @@ impl Side {
     /// The query for all keys in their order, each with an MD5 hash of its row.
     pub(super) fn hashes_sql(&self) -> Sql {
         sql!(
-            "select {key}, {hash} from {source} t order by {order}",
+            "select {key}, pg_catalog.md5({row}) from {source} t order by {order}",
             key = Sql::join(self.values[..self.order.len()].iter().cloned(), ", "),
-            hash = self.hash(),
+            row = self.row_text(),
             source = &self.source,
             order = Sql::join(self.order.iter().cloned(), ", ")
         )
     }
 
-    /// The MD5 hash of a row.
-    pub(super) fn hash(&self) -> Sql {
-        sql!("pg_catalog.md5(row({row})::text)", row = Sql::join(self.canonical.iter().cloned(), ", "))
+    /// The text of a row, the same for equal rows.
+    pub(super) fn row_text(&self) -> Sql {
+        sql!("row({row})::text", row = Sql::join(self.canonical.iter().cloned(), ", "))
     }
 
     /// The query for the rows of given keys. Its parameters are one array of text for each column of the key.

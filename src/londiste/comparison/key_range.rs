@@ -7,6 +7,7 @@
 use crate::pg::{RawText, Sql, sql};
 
 use super::compared_table::Side;
+use super::fingerprint::Fingerprint;
 use super::row::RowText;
 
 /// The keys after `after` up to and with `to`; without an end where one is `None`.
@@ -19,15 +20,15 @@ pub(super) struct KeyRange {
 impl Side {
     /// The query for the number of rows of a range, and the sums of the two halves of their hashes as text. Sums, since two equal
     /// rows would be nothing where bits are taken against each other.
-    pub(super) fn sums_sql(&self, range: &KeyRange) -> Sql {
-        let half =
-            |from: u32| sql!("pg_catalog.sum(('x' || pg_catalog.substr(h, {from}, 16))::bit(64)::bigint)", from = from);
+    pub(super) fn sums_sql(&self, range: &KeyRange, fingerprint: Fingerprint) -> Sql {
+        let [high, low] = fingerprint.halves(&Sql::from("h"));
         sql!(
-            "select pg_catalog.count(*), pg_catalog.concat({high}, ' ', {low}) \
-             from (select {hash} as h from {source} t{condition}) hashed",
-            high = half(1),
-            low = half(17),
-            hash = self.hash(),
+            "select pg_catalog.count(*), pg_catalog.concat(pg_catalog.sum({high}), ' ', pg_catalog.sum({low})) \
+             from (select {material} as h from {source} t{condition} offset 0) hashed",
+            high = high,
+            low = low,
+            // Without "offset 0" the text would be made for each half.
+            material = fingerprint.material(&self.row_text()),
             source = &self.source,
             condition = self.condition(range)
         )
@@ -35,12 +36,12 @@ impl Side {
 
     /// The query for the keys of a range in their order, each with the hash of its row and the row's version, which every change
     /// of the row makes another.
-    pub(super) fn versions_sql(&self, range: &KeyRange, limit: usize) -> Sql {
+    pub(super) fn versions_sql(&self, range: &KeyRange, fingerprint: Fingerprint, limit: usize) -> Sql {
         sql!(
             "select {key}, {hash}, pg_catalog.concat(t.xmin, ' ', t.tableoid::oid, ' ', t.ctid) from {source} t{condition} \
              order by {order} limit {limit}",
             key = self.key_text(),
-            hash = self.hash(),
+            hash = fingerprint.of_row(&self.row_text()),
             source = &self.source,
             condition = self.condition(range),
             order = self.key_row(),

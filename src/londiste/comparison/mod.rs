@@ -3,7 +3,7 @@
 //! * [`sync_point`] waits for a moment at which both sides must have the same rows, and takes a snapshot of each.
 //! * [`compared_table`] has the queries that read both tables in one order, [`walk`] reads both and pairs their rows by
 //!   key. [`equality`] knows equal values by whatever text.
-//! * [`online`] needs neither: it hashes ranges of keys ([`key_range`]) whenever, and looks again at those that differ
+//! * [`online`] needs neither: it hashes ranges of keys ([`key_range`], [`fingerprint`]) whenever, and looks again at those that differ
 //!   ([`report`] is what it prints).
 //! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements of
 //!   [`fix`], and [`execute`] executes them.
@@ -16,6 +16,7 @@ mod compare;
 mod compared_table;
 mod equality;
 mod execute;
+mod fingerprint;
 mod fix;
 mod key_range;
 mod online;

@@ -21,6 +21,7 @@ use crate::pg::{Db, RawText, Sql};
 use super::super::context::Context;
 use super::arguments::Compare;
 use super::compared_table::{By, ComparedTable, Side};
+use super::fingerprint::Fingerprint;
 use super::key_range::KeyRange;
 use super::report::{Report, TableReport};
 use super::row::{RowText, values};
@@ -92,9 +93,10 @@ async fn compare(
     pairs: &[Sessions],
 ) -> Result<TableReport> {
     let compared = ComparedTable::of(points.provider(), points.subscriber(), table, context.queue(), by).await?;
+    let fingerprint = Fingerprint::of(points.provider(), points.subscriber()).await?;
     let cutter = Mutex::new(Some(KeyRange::default()));
     let done = try_join_all(pairs.iter().map(async |sessions| {
-        let walk = Walk { sessions, compared: &compared };
+        let walk = Walk { sessions, compared: &compared, fingerprint };
         let (mut sums, mut suspects) = ([0, 0], Vec::new());
         while let Some(range) = walk.next_range(&cutter).await? {
             let rows = walk.sort_out(range, &mut suspects).await?;
@@ -111,7 +113,7 @@ async fn compare(
         report.subscriber_rows += rows[1];
         suspects.extend(found);
     }
-    let walk = Walk { sessions: &pairs[0], compared: &compared };
+    let walk = Walk { sessions: &pairs[0], compared: &compared, fingerprint };
     while !suspects.is_empty() {
         context.proceed()?;
         walk.look(table, points, &mut suspects, &mut report).await?;
@@ -127,6 +129,7 @@ type Sides = [Option<(Option<RawText>, Option<RawText>)>; 2];
 struct Walk<'a> {
     sessions: &'a Sessions,
     compared: &'a ComparedTable,
+    fingerprint: Fingerprint,
 }
 
 impl Walk<'_> {
@@ -187,7 +190,7 @@ impl Walk<'_> {
         let sum = async |db: &Db, side: &Side| {
             let tx = begin(db).await?;
             let row = tx
-                .query_one("hash a range of a table", side.sums_sql(range), &[])
+                .query_one("hash a range of a table", side.sums_sql(range, self.fingerprint), &[])
                 .await
                 .map_err(|e| e.about(format!("table {}", self.compared.name)))?;
             tx.rollback("end the snapshot").await?;
@@ -269,7 +272,7 @@ impl Walk<'_> {
             _ => (&self.sessions.subscriber, &self.compared.subscriber),
         };
         let most = 20 * SUSPECT;
-        let rows = self.read(db, side.versions_sql(range, most)).await?;
+        let rows = self.read(db, side.versions_sql(range, self.fingerprint, most)).await?;
         let is_whole = rows.len() < most;
         for mut row in rows {
             let (version, hash) = (row.pop().flatten(), row.pop().flatten());
