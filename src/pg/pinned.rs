@@ -52,7 +52,7 @@ const fn pin(name: &'static str, value: &'static str, when: When) -> Setting {
 /// Not pinned, of the settings that a role or a database may have (`pg_settings` of PostgreSQL 10 to 18):
 ///
 /// * `TimeZone`: the text of a `timestamptz` has its offset from UTC. Code of users (defaults, triggers, checks) finds the zone of
-///   the role, as it does in all other sessions. What is compared as text gets the zone UTC in `comparison/sync_point.rs`, what is
+///   the role, as it does in all other sessions. What is compared as text gets the zone UTC in `comparison/rows/mend.rs`, what is
 ///   captured in `capture_pins`. The same holds for
 ///   `default_text_search_config`, `lc_time` and `lc_numeric`.
 /// * `row_security`: with `off`, code of users would fail where a policy is meant to filter. The copy and comparisons switch it off

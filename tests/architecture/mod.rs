@@ -28,7 +28,8 @@ const CRATE: &Rows = &[
 const LONDISTE: &Rows = &[
     &["mod"],
     &["commands"],
-    &["comparison", "replay"],
+    &["replay"],
+    &["comparison"],
     &["copy"],
     &["batch"],
     &["apply", "foreign_keys", "table_lock", "schema"],

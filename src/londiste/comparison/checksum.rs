@@ -12,11 +12,10 @@ use crate::pg::RawText;
 
 use super::super::context::Context;
 use super::arguments::Compare;
-use super::compared_table::{By, ComparedTable};
-use super::row::RowText;
-use super::subject::{Subject, subjects};
+use super::rows::{By, ComparedTable, Pair, RowText, Subject};
+use super::subject::subjects;
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
-use super::walk::{Merge, Pair};
+use super::walk::Merge;
 
 /// The number of keys in a range.
 const RANGE: u64 = 1000;

@@ -8,7 +8,8 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::super::context::Context;
 use super::arguments::Tables;
-use super::subject::{Subject, subjects};
+use super::rows::Subject;
+use super::subject::subjects;
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
 
 /// The place of the table's name in `compare_sql`.

@@ -8,22 +8,14 @@
 //! writers and replay has applied every change. The rows of the batch are read again on both sides, and only those that
 //! still differ are changed, before the lock is released.
 
-use std::collections::HashMap;
-
-use futures_util::future::try_join_all;
-use tokio_postgres::Row;
-
 use crate::config::ApplyRole;
 use crate::error::Result;
-use crate::pg::{Db, Param, RawText, sql, text_array};
+use crate::pg::Db;
 
 use super::super::context::Context;
-use super::compared_table::{ComparedTable, Side};
-use super::fix::{Counts, FixFile, RowFix};
-use super::row::{RowText, values};
-use super::subject::Subject;
-use super::sync_point::{PIN, Reached, SyncPoints};
-use super::walk::Pair;
+use super::fix_file::FixFile;
+use super::rows::{self, ComparedTable, Counts, RowFix, RowText, Subject};
+use super::sync_point::{Reached, SyncPoints};
 
 /// Rows of a batch. On the provider, writers of the table wait while a batch is executed.
 const BATCH: usize = 1000;
@@ -98,66 +90,11 @@ impl<'a> Executor<'a> {
         if self.context.config.apply_role == ApplyRole::Replica {
             tx.batch("switch off foreign keys and triggers", "set local session_replication_role = replica").await?;
         }
-        let mut theirs = self.rows(provider, &self.compared.provider, "", keys).await?;
-        let mut ours = self.rows(&tx, &self.compared.subscriber, " for update of t", keys).await?;
-        let changes: Vec<RowFix> = keys
-            .iter()
-            .filter_map(|key| match (theirs.remove(key), ours.remove(key)) {
-                (Some(provider), Some(subscriber)) => {
-                    RowFix::of(Pair::Both { provider, subscriber }, self.compared).fix()
-                }
-                (Some(row), None) => Some(RowFix::Insert(row)),
-                (None, Some(row)) => Some(RowFix::Delete(row)),
-                (None, None) => None,
-            })
-            .collect();
-        // Deletes go first: they free the unique values that other rows take.
-        let order = |change: &&RowFix| match change {
-            RowFix::Delete(_) => 0,
-            RowFix::Update { .. } => 1,
-            RowFix::Insert(_) => 2,
-        };
-        let mut ordered: Vec<&RowFix> = changes.iter().collect();
-        ordered.sort_by_key(order);
-        // The statements are sent without waiting for the answer of the one before.
-        tx.with_users_path(try_join_all(ordered.into_iter().map(async |change| {
-            tx.batch("repair a row", change.sql(self.compared)).await.map_err(|e| e.about(self.describe(change)))
-        })))
-        .await?;
+        let theirs = rows::by_key(provider, self.compared, &self.compared.provider, "", keys).await?;
+        let ours = rows::by_key(&tx, self.compared, &self.compared.subscriber, " for update of t", keys).await?;
+        let changes = rows::fixes(self.compared, keys, theirs, ours);
+        rows::mend(&tx, self.compared, &changes).await?;
         self.context.end(tx).await?;
         Ok(changes)
-    }
-
-    /// The rows of one side that have these keys, by key. `lock` is the end of the query.
-    async fn rows(
-        &self,
-        db: &Db,
-        side: &Side,
-        lock: &'static str,
-        keys: &[RowText],
-    ) -> Result<HashMap<RowText, RowText>> {
-        let key_len = self.compared.key_len;
-        db.batch("read a table", PIN).await?;
-        let columns: Vec<Vec<Option<&RawText>>> =
-            (0..key_len).map(|i| keys.iter().map(|key| key[i].as_ref()).collect()).collect();
-        let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
-        let sql = sql!("{rows}{lock}", rows = side.rows_by_key_sql(&self.compared.columns), lock = lock);
-        let rows =
-            db.query("read a table", &sql, &params).await.map_err(|e| e.about(format!("table {}", self.table.name)))?;
-        let entry = |row: &Row| values(db, row).map(|values| (values[..key_len].to_vec(), values));
-        rows.iter().map(entry).collect()
-    }
-
-    /// The table, the kind of change and the key, for messages.
-    fn describe(&self, change: &RowFix) -> String {
-        let verb = match change {
-            RowFix::Insert(_) => "insert",
-            RowFix::Update { .. } => "update",
-            RowFix::Delete(_) => "delete",
-        };
-        let key = self.compared.columns.iter().zip(change.row()).take(self.compared.key_len);
-        let shown = |value: &Option<RawText>| value.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
-        let key: Vec<String> = key.map(|(column, value)| format!("{column}={}", shown(value))).collect();
-        format!("table {}, {verb} of key {}", self.table.name, key.join(", "))
     }
 }

@@ -6,9 +6,8 @@
 
 use crate::pg::{RawText, Sql, sql};
 
-use super::compared_table::Side;
 use super::fingerprint::Fingerprint;
-use super::row::RowText;
+use super::rows::{RowText, Side};
 
 /// The keys after `after` up to and with `to`; without an end where one is `None`.
 #[derive(Clone, Debug, Default)]

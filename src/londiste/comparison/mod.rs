@@ -1,28 +1,25 @@
 //! `compare` and `repair`: find rows that differ between the two sides of a table, and make them equal.
 //!
 //! * [`sync_point`] waits for a moment at which both sides must have the same rows, and takes a snapshot of each.
-//! * [`compared_table`] has the queries that read both tables in one order, [`walk`] reads both and pairs their rows by
-//!   key. [`equality`] knows equal values by whatever text.
+//! * [`rows`] has the queries that read both tables in one order, [`walk`] reads both and pairs their rows by key.
 //! * [`online`] needs neither: it hashes ranges of keys ([`key_range`], [`fingerprint`]) whenever, and looks again at those that differ
 //!   ([`report`] is what it prints).
-//! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements of
-//!   [`fix`], and [`execute`] executes them.
+//! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements that make the
+//!   sides equal, and [`execute`] executes them.
 //!
 //! A table that cannot be compared is logged, and the next table is compared.
 
 mod arguments;
 mod checksum;
 mod compare;
-mod compared_table;
-mod equality;
 mod execute;
 mod fingerprint;
-mod fix;
+mod fix_file;
 mod key_range;
 mod online;
 mod repair;
 mod report;
-mod row;
+pub(super) mod rows;
 mod subject;
 mod sync_point;
 mod walk;

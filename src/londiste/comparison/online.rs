@@ -20,13 +20,12 @@ use crate::pg::{Db, RawText, Sql};
 
 use super::super::context::Context;
 use super::arguments::Compare;
-use super::compared_table::{By, ComparedTable, Side};
 use super::fingerprint::Fingerprint;
 use super::key_range::KeyRange;
 use super::report::{Report, TableReport};
-use super::row::{RowText, values};
-use super::subject::{Subject, subjects};
-use super::sync_point::{PIN, SyncPoints};
+use super::rows::{By, ComparedTable, PIN, RowText, Side, Subject, values};
+use super::subject::subjects;
+use super::sync_point::SyncPoints;
 use super::walk::WALK;
 
 /// Rows of a range that is hashed at once: a second or so for rows of usual width.

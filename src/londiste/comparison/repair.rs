@@ -8,12 +8,12 @@ use crate::job::Output;
 
 use super::super::context::Context;
 use super::arguments::Repair;
-use super::compared_table::{By, ComparedTable};
 use super::execute::{Executed, Executor};
-use super::fix::{Compared, Counts, FixFile, RowFix};
-use super::subject::{Subject, subjects};
+use super::fix_file::FixFile;
+use super::rows::{By, Compared, ComparedTable, Counts, Pair, RowFix, Subject};
+use super::subject::subjects;
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
-use super::walk::{Merge, Pair};
+use super::walk::Merge;
 
 /// Repairs the tables. The output is failed when a table could not be compared, or a statement could not be executed.
 pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output> {

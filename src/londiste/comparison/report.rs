@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use crate::pg::RawText;
 
-use super::compared_table::ComparedTable;
-use super::row::RowText;
+use super::rows::{ComparedTable, RowText};
 
 /// The output of the command.
 #[derive(Debug, Default, Serialize)]

@@ -4,24 +4,10 @@ use super::super::context::{Context, Outcome};
 use super::super::state::table_state::TableState;
 use super::super::state::tables;
 use super::arguments::Tables;
+use super::rows::Subject;
 use crate::error::Result;
-use crate::pg::catalog::{self, RelationKind};
-use crate::pg::{Db, FqName, Sql, sql};
-
-/// A table that exists on both sides.
-#[derive(Clone, Debug)]
-pub(super) struct Subject {
-    pub(super) name: FqName,
-    pub(super) on_provider: RelationKind,
-    pub(super) on_subscriber: RelationKind,
-}
-
-/// The table as `from` and `lock table` take it: with `only`, except for a partitioned table, whose rows are all in its
-/// partitions.
-pub(super) fn source(name: &FqName, kind: RelationKind) -> Sql {
-    let only = if kind == RelationKind::Partitioned { "" } else { "only " };
-    sql!("{only}{name}", only = only, name = name)
-}
+use crate::pg::catalog;
+use crate::pg::{Db, FqName};
 
 /// The tables that can be compared now. Logs each wanted table that is left out; a table that is `ok` but does not
 /// exist on one of the sides counts as failed.

@@ -20,18 +20,13 @@ use crate::text::{Lines, shown};
 use super::super::context::{Context, Outcome};
 use super::super::table_lock::TableLock;
 use super::arguments::Lag;
-use super::subject::{Subject, source};
+use super::rows::{PIN, Subject, source};
 
 /// The pause between two looks for the tick, or for replay's position.
 const POLL: Duration = Duration::from_millis(10);
 
 /// After this time without a tick, although ticks are forced, the comparison fails: the ticker seems dead.
 const TICKER_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Makes equal values have the same text on both sides, and raises an error where a policy would hide rows.
-pub(super) const PIN: &str =
-    "set local row_security = off; set local datestyle = 'ISO, YMD'; set local timezone = 'UTC';
-     set local intervalstyle = postgres; set local extra_float_digits = 3; set local bytea_output = hex";
 
 /// How long a table stays locked while no server connection of a pool is free.
 const POOL_PATIENCE: Duration = Duration::from_secs(10);

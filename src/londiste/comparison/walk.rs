@@ -12,8 +12,7 @@ use tokio_postgres::Row;
 use crate::error::Result;
 use crate::pg::{Db, Sql, sql};
 
-use super::compared_table::ComparedTable;
-use super::row::{RowText, values};
+use super::rows::{ComparedTable, Pair, RowText, values};
 
 /// Makes reading in key order use an index if there is one: a sort of a big table writes temporary files. Queries of the
 /// catalog must come before: without sorts they read it whole.
@@ -25,13 +24,6 @@ const PORTION: usize = 1024 * 1024;
 /// Rows of the first portion, and the most rows of any portion.
 const FIRST_ROWS: usize = 100;
 const MOST_ROWS: usize = 10_000;
-
-/// The rows of both sides that have the same key, or a row that only one side has.
-pub(super) enum Pair {
-    Provider(RowText),
-    Subscriber(RowText),
-    Both { provider: RowText, subscriber: RowText },
-}
 
 /// Reads both sides in step.
 pub(super) struct Merge<'a> {

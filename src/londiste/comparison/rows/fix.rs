@@ -1,26 +1,28 @@
-//! The statements that make the subscriber's rows equal to the provider's, and the file of these statements.
+//! The statements that make the subscriber's rows equal to the provider's.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
-use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
-use crate::pg::{FqName, RawText, Sql, sql};
+use crate::pg::{RawText, Sql, sql};
 
 use super::compared_table::ComparedTable;
 use super::row::RowText;
-use super::walk::Pair;
+
+/// The rows of both sides that have the same key, or a row that only one side has.
+pub(crate) enum Pair {
+    Provider(RowText),
+    Subscriber(RowText),
+    Both { provider: RowText, subscriber: RowText },
+}
 
 /// The change that makes one row of the subscriber equal to the provider's.
-pub(super) enum RowFix {
+pub(crate) enum RowFix {
     Insert(RowText),
     Update { provider: RowText, subscriber: RowText },
     Delete(RowText),
 }
 
 /// The result of comparing a pair.
-pub(super) enum Compared {
+pub(crate) enum Compared {
     /// The two sides are equal.
     Equal,
     /// The two sides differ only in columns that the subscriber generates: no statement sets these.
@@ -31,7 +33,7 @@ pub(super) enum Compared {
 
 impl Compared {
     /// The change, if there is one.
-    pub(super) fn fix(self) -> Option<RowFix> {
+    pub(crate) fn fix(self) -> Option<RowFix> {
         match self {
             Compared::Differ(fix) => Some(fix),
             Compared::Equal | Compared::GeneratedDiffer => None,
@@ -41,7 +43,7 @@ impl Compared {
 
 impl RowFix {
     /// Compares the two sides of a pair.
-    pub(super) fn of(pair: Pair, compared: &ComparedTable) -> Compared {
+    pub(crate) fn of(pair: Pair, compared: &ComparedTable) -> Compared {
         match pair {
             Pair::Provider(row) => Compared::Differ(RowFix::Insert(row)),
             Pair::Subscriber(row) => Compared::Differ(RowFix::Delete(row)),
@@ -60,14 +62,14 @@ impl RowFix {
     }
 
     /// A row that has the key: the provider's if there is one.
-    pub(super) fn row(&self) -> &RowText {
+    pub(crate) fn row(&self) -> &RowText {
         match self {
             RowFix::Insert(row) | RowFix::Delete(row) | RowFix::Update { provider: row, .. } => row,
         }
     }
 
     /// The statement that makes the change on the subscriber.
-    pub(super) fn sql(&self, compared: &ComparedTable) -> Sql {
+    pub(crate) fn sql(&self, compared: &ComparedTable) -> Sql {
         match self {
             RowFix::Insert(row) => insert_sql(compared, row),
             RowFix::Update { provider, subscriber } => update_sql(compared, provider, subscriber),
@@ -127,14 +129,14 @@ fn literal(value: Option<&RawText>) -> Sql {
 
 /// How many rows are to be changed, or were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     inserts: u64,
     updates: u64,
     deletes: u64,
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, change: &RowFix) {
+    pub(crate) fn add(&mut self, change: &RowFix) {
         match change {
             RowFix::Insert(_) => self.inserts += 1,
             RowFix::Update { .. } => self.updates += 1,
@@ -146,39 +148,5 @@ impl Counts {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} inserts, {} updates, {} deletes", self.inserts, self.updates, self.deletes)
-    }
-}
-
-/// The file of the statements for one table, which is created with the first statement. An old file of the same table
-/// is removed first, so that a file exists only if there are differences.
-pub(super) struct FixFile {
-    path: PathBuf,
-    file: Option<BufWriter<File>>,
-}
-
-impl FixFile {
-    pub(super) fn new(dir: &Path, table: &FqName) -> Result<FixFile> {
-        // A slash in the name must not start another directory.
-        let path = dir.join(format!("fix.{}.sql", table.to_string().replace('/', "%2F")));
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Io { action: "remove the old file of fixes", path, source })
-            }
-            _ => Ok(FixFile { path, file: None }),
-        }
-    }
-
-    pub(super) fn write(&mut self, sql: &Sql) -> Result<()> {
-        let failed = |source| Error::Io { action: "write the file of fixes", path: self.path.clone(), source };
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self.file.insert(BufWriter::new(File::create(&self.path).map_err(failed)?)),
-        };
-        writeln!(file, "{sql}").map_err(failed)
-    }
-
-    pub(super) fn close(self) -> Result<()> {
-        let Some(mut file) = self.file else { return Ok(()) };
-        file.flush().map_err(|source| Error::Io { action: "write the file of fixes", path: self.path, source })
     }
 }

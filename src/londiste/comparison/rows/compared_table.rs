@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::pg::catalog::{self, Column, Identity, Table};
 use crate::pg::{Db, FqName, RawText, Sql, sql, text_array};
 
-use super::super::state::provider_queue;
+use super::super::super::state::provider_queue;
 use super::equality::Equality;
 use super::row::RowText;
 use super::subject::{Subject, source};
@@ -27,7 +27,7 @@ enum Order {
 
 /// What makes two values of a column equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
+pub(crate) enum By {
     /// What they stand for.
     Value,
     /// Their text.
@@ -36,48 +36,48 @@ pub(super) enum By {
 
 /// One of the two sides of a table.
 #[derive(Clone, Debug)]
-pub(super) struct Side {
+pub(crate) struct Side {
     /// The table as `from` takes it.
-    pub(super) source: Sql,
+    pub(crate) source: Sql,
     /// The key's columns.
-    pub(super) keys: Vec<Sql>,
+    pub(crate) keys: Vec<Sql>,
     /// The values of the columns as text.
-    pub(super) values: Vec<Sql>,
+    pub(crate) values: Vec<Sql>,
     /// Expressions that have the same text on both sides for equal values of the columns.
     canonical: Vec<Sql>,
     /// The expressions that the key's columns are ordered by.
     order: Vec<Sql>,
     /// The types of the key's columns.
-    pub(super) key_types: Vec<Sql>,
+    pub(crate) key_types: Vec<Sql>,
 }
 
 /// The columns that are compared, and how they are read and written.
 #[derive(Clone, Debug)]
-pub(super) struct ComparedTable {
-    pub(super) name: FqName,
+pub(crate) struct ComparedTable {
+    pub(crate) name: FqName,
     /// The key's columns, then all other columns that both sides have and at most one of them generates, in the provider's
     /// order.
-    pub(super) columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// Which of the columns the subscriber generates, so that they cannot be set.
-    pub(super) generated: Vec<bool>,
+    pub(crate) generated: Vec<bool>,
     /// `columns` as they are written in SQL: quoted only where needed.
-    pub(super) quoted: Vec<Sql>,
+    pub(crate) quoted: Vec<Sql>,
     /// The table as it is written in SQL.
-    pub(super) quoted_table: Sql,
+    pub(crate) quoted_table: Sql,
     /// `only `, unless the subscriber's table is partitioned.
-    pub(super) only: &'static str,
-    pub(super) key_len: usize,
+    pub(crate) only: &'static str,
+    pub(crate) key_len: usize,
     /// Whether inserts need `overriding system value`: the subscriber has a column that is `generated always as
     /// identity`.
-    pub(super) overrides_identity: bool,
-    pub(super) provider: Side,
-    pub(super) subscriber: Side,
+    pub(crate) overrides_identity: bool,
+    pub(crate) provider: Side,
+    pub(crate) subscriber: Side,
     orders: Vec<Order>,
     equalities: Vec<Equality>,
 }
 
 impl ComparedTable {
-    pub(super) async fn of(
+    pub(crate) async fn of(
         provider_db: &Db,
         subscriber_db: &Db,
         table: &Subject,
@@ -141,7 +141,7 @@ impl ComparedTable {
     }
 
     /// Compares two rows by their keys, in the order of [`Side::rows_sql`].
-    pub(super) fn order(&self, a: &RowText, b: &RowText) -> Ordering {
+    pub(crate) fn order(&self, a: &RowText, b: &RowText) -> Ordering {
         let keys = a.iter().zip(b).zip(&self.orders);
         keys.map(|((a, b), order)| order.compare(a.as_ref(), b.as_ref()))
             .find(|ordering| ordering.is_ne())
@@ -151,7 +151,7 @@ impl ComparedTable {
 
 impl Side {
     /// The query for all rows in the order of the key.
-    pub(super) fn rows_sql(&self) -> Sql {
+    pub(crate) fn rows_sql(&self) -> Sql {
         sql!(
             "select {values} from {source} t order by {order}",
             values = Sql::join(self.values.iter().cloned(), ", "),
@@ -161,7 +161,7 @@ impl Side {
     }
 
     /// The query for all keys in their order, each with an MD5 hash of its row.
-    pub(super) fn hashes_sql(&self) -> Sql {
+    pub(crate) fn hashes_sql(&self) -> Sql {
         sql!(
             "select {key}, pg_catalog.md5({row}) from {source} t order by {order}",
             key = Sql::join(self.values[..self.order.len()].iter().cloned(), ", "),
@@ -172,12 +172,12 @@ impl Side {
     }
 
     /// The text of a row, the same for equal rows.
-    pub(super) fn row_text(&self) -> Sql {
+    pub(crate) fn row_text(&self) -> Sql {
         sql!("row({row})::text", row = Sql::join(self.canonical.iter().cloned(), ", "))
     }
 
     /// The query for the rows of given keys. Its parameters are one array of text for each column of the key.
-    pub(super) fn rows_by_key_sql(&self, columns: &[String]) -> Sql {
+    pub(crate) fn rows_by_key_sql(&self, columns: &[String]) -> Sql {
         let numbers = 1..=self.order.len();
         let name = |n: usize| sql!("k{n}", n = n);
         let on = columns.iter().zip(numbers.clone()).zip(&self.key_types).map(|((column, n), type_name)| {

@@ -1,0 +1,90 @@
+//! Given rows of a table are read on both sides, and those that differ are changed on the subscriber.
+
+use std::collections::HashMap;
+
+use futures_util::future::try_join_all;
+use tokio_postgres::Row;
+
+use crate::error::Result;
+use crate::pg::{Db, Param, RawText, sql, text_array};
+
+use super::compared_table::{ComparedTable, Side};
+use super::fix::{Pair, RowFix};
+use super::row::{RowText, values};
+
+/// Makes equal values have the same text on both sides, and raises an error where a policy would hide rows.
+pub(crate) const PIN: &str =
+    "set local row_security = off; set local datestyle = 'ISO, YMD'; set local timezone = 'UTC';
+     set local intervalstyle = postgres; set local extra_float_digits = 3; set local bytea_output = hex";
+
+/// The rows of one side that have these keys, by key. `lock` is the end of the query. The settings of [`PIN`] hold until the end
+/// of the open transaction.
+pub(crate) async fn by_key(
+    tx: &Db,
+    compared: &ComparedTable,
+    side: &Side,
+    lock: &'static str,
+    keys: &[RowText],
+) -> Result<HashMap<RowText, RowText>> {
+    let key_len = compared.key_len;
+    tx.batch("read a table", PIN).await?;
+    let columns: Vec<Vec<Option<&RawText>>> =
+        (0..key_len).map(|i| keys.iter().map(|key| key[i].as_ref()).collect()).collect();
+    let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
+    let sql = sql!("{rows}{lock}", rows = side.rows_by_key_sql(&compared.columns), lock = lock);
+    let rows =
+        tx.query("read a table", &sql, &params).await.map_err(|e| e.about(format!("table {}", compared.name)))?;
+    let entry = |row: &Row| values(tx, row).map(|values| (values[..key_len].to_vec(), values));
+    rows.iter().map(entry).collect()
+}
+
+/// The changes that make the subscriber's rows of these keys equal to the provider's, in the order of `keys`.
+pub(crate) fn fixes(
+    compared: &ComparedTable,
+    keys: &[RowText],
+    mut theirs: HashMap<RowText, RowText>,
+    mut ours: HashMap<RowText, RowText>,
+) -> Vec<RowFix> {
+    keys.iter()
+        .filter_map(|key| {
+            let pair = match (theirs.remove(key), ours.remove(key)) {
+                (Some(provider), Some(subscriber)) => Pair::Both { provider, subscriber },
+                (Some(row), None) => Pair::Provider(row),
+                (None, Some(row)) => Pair::Subscriber(row),
+                (None, None) => return None,
+            };
+            RowFix::of(pair, compared).fix()
+        })
+        .collect()
+}
+
+/// Makes the changes in a transaction of the subscriber.
+pub(crate) async fn mend(tx: &Db, compared: &ComparedTable, changes: &[RowFix]) -> Result<()> {
+    // Deletes go first: they free the unique values that other rows take.
+    let order = |change: &&RowFix| match change {
+        RowFix::Delete(_) => 0,
+        RowFix::Update { .. } => 1,
+        RowFix::Insert(_) => 2,
+    };
+    let mut ordered: Vec<&RowFix> = changes.iter().collect();
+    ordered.sort_by_key(order);
+    // The statements are sent without waiting for the answer of the one before.
+    tx.with_users_path(try_join_all(ordered.into_iter().map(async |change| {
+        tx.batch("repair a row", change.sql(compared)).await.map_err(|e| e.about(describe(compared, change)))
+    })))
+    .await?;
+    Ok(())
+}
+
+/// The table, the kind of change and the key, for messages.
+fn describe(compared: &ComparedTable, change: &RowFix) -> String {
+    let verb = match change {
+        RowFix::Insert(_) => "insert",
+        RowFix::Update { .. } => "update",
+        RowFix::Delete(_) => "delete",
+    };
+    let key = compared.columns.iter().zip(change.row()).take(compared.key_len);
+    let shown = |value: &Option<RawText>| value.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
+    let key: Vec<String> = key.map(|(column, value)| format!("{column}={}", shown(value))).collect();
+    format!("table {}, {verb} of key {}", compared.name, key.join(", "))
+}
