@@ -187,16 +187,21 @@ pub(super) static SPECS: [Spec; 31] = [
                 tables: tables(args, options),
                 checksum: options.checksum,
                 online: options.online,
-                jobs: options.jobs.unwrap_or(2),
+                jobs: options.jobs.unwrap_or(JOBS),
                 exact: options.exact,
             })))
         })
     },
     Spec {
-        options: &["apply", "force", "output-dir"],
+        options: &["apply", "force", "jobs", "online", "output-dir"],
         ..comparison("repair", "write, or execute, what makes the subscriber's tables equal", |args, options| {
-            let (tables, output_dir) = (tables(args, options), options.output_dir.clone());
-            Ok(Command::Londiste(Londiste::Repair(Repair { tables, apply: options.apply, output_dir })))
+            Ok(Command::Londiste(Londiste::Repair(Repair {
+                tables: tables(args, options),
+                apply: options.apply,
+                online: options.online,
+                jobs: options.jobs.unwrap_or(JOBS),
+                output_dir: options.output_dir.clone(),
+            })))
         })
     },
     Spec {
@@ -208,6 +213,9 @@ pub(super) static SPECS: [Spec; 31] = [
     },
     DOCTOR,
 ];
+
+/// How many ranges are hashed at a time where `--jobs` does not say.
+const JOBS: u32 = 2;
 
 const fn comparison(words: &'static str, about: &'static str, build: Build) -> Spec {
     Spec { pidfile: Suffix::Text(".repair"), kind: Kind::Step, ..setup(words, "[TBL ...]", about, build) }

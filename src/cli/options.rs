@@ -99,10 +99,10 @@ pub(super) struct Options {
     /// compare: compare every row, list the ranges of keys that differ
     #[arg(long, help_heading = "Options of commands")]
     pub(super) checksum: bool,
-    /// compare: compare every row without a lock, while writers and replay go on
+    /// compare, repair: every row without a lock, while writers and replay go on
     #[arg(long, conflicts_with = "checksum", help_heading = "Options of commands")]
     pub(super) online: bool,
-    /// compare --online: how many ranges of keys are hashed at a time
+    /// compare, repair --online: how many ranges of keys are hashed at a time
     #[arg(long, value_name = "N", requires = "online", help_heading = "Options of commands")]
     pub(super) jobs: Option<u32>,
     /// compare --checksum, --online: values are equal when their text is

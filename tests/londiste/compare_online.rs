@@ -8,7 +8,7 @@ use pretty_assertions::assert_eq;
 use crate::support::Replication;
 
 /// Tables whose ranges are cut, in sync.
-fn in_sync() -> Replication {
+pub(super) fn in_sync() -> Replication {
     let r = Replication::new().with_schema(
         "create table big (id bigint primary key, v text);
          create table pair (a text, b date, v numeric, primary key (a, b))",
@@ -59,12 +59,11 @@ fn every_row_that_differs_is_named_and_no_other() {
     );
 }
 
-#[test]
-fn writers_make_no_difference_and_wait_for_nothing() {
-    let r = in_sync();
+/// Runs `block` while two sessions write to table `big` as fast as they can.
+pub(super) fn under_writers<R>(r: &Replication, block: impl FnOnce() -> R) -> R {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        for nr in 0..3 {
+        for nr in 0..2 {
             let (stop, provider) = (&stop, &r.provider);
             scope.spawn(move || {
                 let session = provider.session();
@@ -76,17 +75,36 @@ fn writers_make_no_difference_and_wait_for_nothing() {
                         "begin; delete from big where id = {key}; insert into big values ({key}, 'n{i}');
                          update big set v = v || 'x' where id between {key} - 20 and {key} - 10; commit;
                          insert into big values ({}, 'new')",
-                        1_000_000 + i * 3 + nr
+                        1_000_000 + i * 2 + nr
                     ));
                 }
             });
         }
-        for _ in 0..3 {
+        let stopping = StopOnDrop(&stop);
+        let result = block();
+        drop(stopping);
+        result
+    })
+}
+
+/// Ends the writers, also where the block panics.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn writers_make_no_difference_and_wait_for_nothing() {
+    let r = in_sync();
+    under_writers(&r, || {
+        for _ in 0..2 {
             r.londiste.program(["compare", "--online", "big"]).stdout("").run();
         }
         r.subscriber.sql("update big set v = 'spoiled' where id = -50");
         let output = r.londiste.program(["compare", "--online", "big"]).status(1).run();
-        stop.store(true, Ordering::Relaxed);
         assert!(output.stdout.contains("public.big (id) = (-50): changed\n"), "{}", output.stdout);
         assert_eq!(output.stdout.matches(" = (").count(), 1, "{}", output.stdout);
     });

@@ -50,6 +50,7 @@ mod provider;
 mod reactions;
 mod registration;
 mod repair;
+mod repair_online;
 mod replaced;
 mod replay;
 mod replay_lines;

@@ -163,7 +163,9 @@ pub(crate) async fn process<E: BatchExtras>(
         if provider.is_pooled() { Some(provider.begin("read the events of the batch", "begin").await?) } else { None };
     let start = async {
         let tx = subscriber.begin("start the batch's transaction", "begin").await?;
-        let turn = extras.before(&tx, &found).await?;
+        // A row that somebody else inserts before this batch is committed would be missed by its updates: who makes rows equal
+        // keeps the position, and one of the two waits for the other.
+        let (_, turn) = tokio::try_join!(completed::hold(&tx, &consumer.name), extras.before(&tx, &found))?;
         if turn == Turn::Ours {
             applier.prepare(&tx).await?;
         }

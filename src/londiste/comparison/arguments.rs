@@ -43,6 +43,10 @@ pub(crate) struct Repair {
     pub(crate) tables: Tables,
     /// `--apply`: execute the statements on the subscriber.
     pub(crate) apply: bool,
+    /// `--online`: without a lock.
+    pub(crate) online: bool,
+    /// `--jobs`: how many ranges `--online` hashes at a time.
+    pub(crate) jobs: u32,
     /// `--output-dir`: the directory of the files of statements; `None`: the current directory.
     pub(crate) output_dir: Option<PathBuf>,
 }

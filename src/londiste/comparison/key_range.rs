@@ -33,18 +33,29 @@ impl Side {
         )
     }
 
-    /// The query for the keys of a range in their order, each with the hash of its row and the row's version, which every change
-    /// of the row makes another.
+    /// The query for the keys of a range in their order, each with the hash of its row and the row's version.
     pub(super) fn versions_sql(&self, range: &KeyRange, fingerprint: Fingerprint, limit: usize) -> Sql {
         sql!(
-            "select {key}, {hash}, pg_catalog.concat(t.xmin, ' ', t.tableoid::oid, ' ', t.ctid) from {source} t{condition} \
-             order by {order} limit {limit}",
-            key = self.key_text(),
-            hash = fingerprint.of_row(&self.row_text()),
+            "{select} from {source} t{condition} order by {order} limit {limit}",
+            select = self.select_versions(fingerprint),
             source = &self.source,
             condition = self.condition(range),
             order = self.key_row(),
             limit = limit
+        )
+    }
+
+    /// The query for the same of given keys. Its parameters are those of [`Side::keyed_rows`].
+    pub(super) fn versions_by_key_sql(&self, columns: &[String], fingerprint: Fingerprint) -> Sql {
+        sql!("{select} {from}", select = self.select_versions(fingerprint), from = self.keyed_rows(columns))
+    }
+
+    fn select_versions(&self, fingerprint: Fingerprint) -> Sql {
+        sql!(
+            "select {key}, {hash}, {version}",
+            key = self.key_text(),
+            hash = fingerprint.of_row(&self.row_text()),
+            version = Side::version()
         )
     }
 

@@ -2,8 +2,8 @@
 //!
 //! * [`sync_point`] waits for a moment at which both sides must have the same rows, and takes a snapshot of each.
 //! * [`rows`] has the queries that read both tables in one order, [`walk`] reads both and pairs their rows by key.
-//! * [`online`] needs neither: it hashes ranges of keys ([`key_range`], [`fingerprint`]) whenever, and looks again at those that differ
-//!   ([`report`] is what it prints).
+//! * [`online`] needs no such moment: it hashes ranges of keys ([`key_range`], [`fingerprint`]) whenever, and looks again at those
+//!   that differ. [`compare_online`] prints what it finds, [`repair_online`] mends it.
 //! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements that make the
 //!   sides equal, and [`execute`] executes them.
 //!
@@ -12,13 +12,14 @@
 mod arguments;
 mod checksum;
 mod compare;
+mod compare_online;
 mod execute;
 mod fingerprint;
 mod fix_file;
 mod key_range;
 mod online;
 mod repair;
-mod report;
+mod repair_online;
 pub(super) mod rows;
 mod subject;
 mod sync_point;
@@ -33,7 +34,7 @@ use crate::job::Output;
 /// Runs `compare`, with the locks and snapshots of [`sync_point`].
 pub(super) async fn compare(wanted: &Compare, context: Context<'_>) -> Result<Output> {
     if wanted.online {
-        online::run(wanted, context).await
+        compare_online::run(wanted, context).await
     } else if wanted.checksum {
         checksum::run(wanted, context).await
     } else {
@@ -43,5 +44,5 @@ pub(super) async fn compare(wanted: &Compare, context: Context<'_>) -> Result<Ou
 
 /// Runs `repair`, with the locks and snapshots of [`sync_point`] and [`execute`].
 pub(super) async fn repair(wanted: &Repair, context: Context<'_>) -> Result<Output> {
-    repair::run(wanted, context).await
+    if wanted.online { repair_online::run(wanted, context).await } else { repair::run(wanted, context).await }
 }

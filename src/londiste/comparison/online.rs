@@ -1,10 +1,10 @@
-//! `compare --online`: proof that both sides are equal while writers and replay go on, without a lock.
+//! Proof that both sides of a table are equal, or which rows are not, while writers and replay go on, without a lock.
 //!
 //! 1. The keys are cut into ranges, and the servers hash the rows of each, both sides at once. Ranges with equal sums are done;
 //!    the others are cut until they have at most [`SUSPECT`] rows.
-//! 2. What is left is looked at key by key: the rows of the provider are read, replay is waited for until it has passed a tick
-//!    made after that, and the rows of the subscriber are read.
-//! 3. A key with equal rows is done. One with different rows is looked at again, and differs for good when both rows are the same
+//! 2. What is left is looked at: the rows of the provider are read, replay is waited for until it has passed a tick made after that,
+//!    and the rows of the subscriber are read.
+//! 3. A key with equal rows is done. One with different rows is looked at again, alone, and differs for good when both rows are the same
 //!    versions as at the look before: the provider's row did not change between its two looks, so the subscriber's, which has every
 //!    change before the first of them and did not change either, is not what replay would have made.
 //! 4. A key whose rows change between any two looks is not verified, which is never counted as equal.
@@ -12,19 +12,18 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::{join, try_join_all};
+use serde::Serialize;
 use tokio::sync::Mutex;
 
 use crate::error::Result;
-use crate::job::Output;
-use crate::pg::{Db, RawText, Sql};
+use crate::pg::{Db, Param, RawText, Sql, text_array};
+use crate::pgq::TickId;
 
 use super::super::context::Context;
-use super::arguments::Compare;
+use super::arguments::Lag;
 use super::fingerprint::Fingerprint;
 use super::key_range::KeyRange;
-use super::report::{Report, TableReport};
-use super::rows::{By, ComparedTable, PIN, RowText, Side, Subject, values};
-use super::subject::subjects;
+use super::rows::{ComparedTable, PIN, RowText, Side, Subject, key_columns, values};
 use super::sync_point::SyncPoints;
 use super::walk::WALK;
 
@@ -40,42 +39,26 @@ const GROUP: usize = 50;
 /// After so many looks a key that changes each time is not verified.
 const LOOKS: usize = 30;
 
-/// Compares the tables. The output has the keys that differ. Exit status 1 when a table differs or could not be compared, else 3
-/// when a row could not be verified.
-pub(super) async fn run(wanted: &Compare, context: Context<'_>) -> Result<Output> {
-    let by = if wanted.exact { By::Text } else { By::Value };
-    let points = SyncPoints::open(context, wanted.tables.lag).await?;
-    if !points.is_close().await? {
-        return Ok(Output::none().with_code(3));
-    }
-    let pairs =
-        try_join_all((0..wanted.jobs.max(1)).map(async |_| {
-            Ok(Sessions { provider: context.provider().await?, subscriber: context.subscriber().await? })
-        }))
-        .await?;
-    let (tables, mut failed) = subjects(&wanted.tables, context, points.provider(), points.subscriber()).await?;
-    let mut report = Report::default();
-    for table in tables {
-        tracing::info!("Checking {}", table.name);
-        let found = compare(&table, by, context, &points, &pairs).await;
-        let Some(found) = failed.take(found, [points.provider(), points.subscriber()])? else { continue };
-        tracing::info!("srcdb: res = {} rows", found.provider_rows);
-        tracing::info!("dstdb: res = {} rows", found.subscriber_rows);
-        if found.differs() {
-            failed.because(format_args!("{}: Results do not match!", table.name));
-        } else if found.unverified > 0 {
-            tracing::warn!("{}: {} rows could not be verified", table.name, found.unverified);
-        }
-        report.tables.push(found);
-    }
-    let code = if failed.0 {
-        1
-    } else if report.tables.iter().any(|table| table.unverified > 0) {
-        3
-    } else {
-        0
-    };
-    Ok(Output::of(&report).with_code(code))
+/// What is done with rows that differ.
+pub(super) trait Settle {
+    /// Takes rows that differ for good: replay has passed the tick, which was made after the first of two looks at which both sides
+    /// were what they are. Returns those that are to be looked at again.
+    async fn settle(&mut self, rows: Looks, passed: TickId) -> Result<Looks>;
+}
+
+/// How many rows a table has, and how many of them changed each time they were looked at.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Totals {
+    pub(super) provider_rows: u64,
+    pub(super) subscriber_rows: u64,
+    pub(super) unverified: u64,
+}
+
+/// The sessions by which tables are compared.
+pub(super) struct Online<'a> {
+    context: Context<'a>,
+    points: SyncPoints<'a>,
+    pairs: Vec<Sessions>,
 }
 
 /// One session on each side.
@@ -84,45 +67,70 @@ struct Sessions {
     subscriber: Db,
 }
 
-async fn compare(
-    table: &Subject,
-    by: By,
-    context: Context<'_>,
-    points: &SyncPoints<'_>,
-    pairs: &[Sessions],
-) -> Result<TableReport> {
-    let compared = ComparedTable::of(points.provider(), points.subscriber(), table, context.queue(), by).await?;
-    let fingerprint = Fingerprint::of(points.provider(), points.subscriber()).await?;
-    let cutter = Mutex::new(Some(KeyRange::default()));
-    let done = try_join_all(pairs.iter().map(async |sessions| {
-        let walk = Walk { sessions, compared: &compared, fingerprint };
-        let (mut sums, mut suspects) = ([0, 0], Vec::new());
-        while let Some(range) = walk.next_range(&cutter).await? {
-            let rows = walk.sort_out(range, &mut suspects).await?;
-            sums = [sums[0] + rows[0], sums[1] + rows[1]];
-            context.proceed()?;
+impl<'a> Online<'a> {
+    /// Opens `jobs` pairs of sessions, and one more for the looks; `None` when the consumer is not registered, which is logged.
+    pub(super) async fn open(context: Context<'a>, lag: Lag, jobs: u32) -> Result<Option<Online<'a>>> {
+        let points = SyncPoints::open(context, lag).await?;
+        if !points.is_registered().await? {
+            return Ok(None);
         }
-        Ok((sums, suspects))
-    }))
-    .await?;
-    let mut report = TableReport::of(&compared);
-    let mut suspects = Vec::new();
-    for (rows, found) in done {
-        report.provider_rows += rows[0];
-        report.subscriber_rows += rows[1];
-        suspects.extend(found);
+        let sessions =
+            async |_| Ok(Sessions { provider: context.provider().await?, subscriber: context.subscriber().await? });
+        let pairs = try_join_all((0..jobs.max(1)).map(sessions)).await?;
+        Ok(Some(Online { context, points, pairs }))
     }
-    let walk = Walk { sessions: &pairs[0], compared: &compared, fingerprint };
-    while !suspects.is_empty() {
-        context.proceed()?;
-        walk.look(table, points, &mut suspects, &mut report).await?;
+
+    /// The sessions that no look uses, provider and subscriber.
+    pub(super) fn sessions(&self) -> (&Db, &Db) {
+        (self.points.provider(), self.points.subscriber())
     }
-    Ok(report)
+
+    /// Goes through a table, and has those rows settled that differ.
+    pub(super) async fn examine(
+        &self,
+        table: &Subject,
+        compared: &ComparedTable,
+        settle: &mut impl Settle,
+    ) -> Result<Totals> {
+        let fingerprint = Fingerprint::of(self.points.provider(), self.points.subscriber()).await?;
+        let cutter = Mutex::new(Some(KeyRange::default()));
+        let done = try_join_all(self.pairs.iter().map(async |sessions| {
+            let walk = Walk { sessions, compared, fingerprint };
+            let (mut sums, mut suspects) = ([0, 0], Vec::new());
+            while let Some(range) = walk.next_range(&cutter).await? {
+                let rows = walk.sort_out(range, &mut suspects).await?;
+                sums = [sums[0] + rows[0], sums[1] + rows[1]];
+                self.context.proceed()?;
+            }
+            Ok((sums, suspects))
+        }))
+        .await?;
+        let mut totals = Totals::default();
+        let mut suspects = Vec::new();
+        for (rows, found) in done {
+            totals.provider_rows += rows[0];
+            totals.subscriber_rows += rows[1];
+            suspects.extend(found);
+        }
+        let walk = Walk { sessions: &self.pairs[0], compared, fingerprint };
+        while !suspects.is_empty() {
+            self.context.proceed()?;
+            totals.unverified += walk.look(table, &self.points, &mut suspects, settle).await?;
+        }
+        Ok(totals)
+    }
 }
 
-/// A key with what both sides have of it: the hash and the version of the row.
-type Looks = BTreeMap<RowText, Sides>;
-type Sides = [Option<(Option<RawText>, Option<RawText>)>; 2];
+/// Rows by their keys, as both sides have them.
+pub(super) type Looks = BTreeMap<RowText, [Option<Seen>; 2]>;
+
+/// A row at a look.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    hash: Option<RawText>,
+    /// What every change of the row makes another.
+    pub(super) version: Option<RawText>,
+}
 
 /// The work of one pair of sessions on one table.
 struct Walk<'a> {
@@ -143,7 +151,7 @@ impl Walk<'_> {
 
     /// The part of the range with its first `rows` rows, and the rest if there is one.
     async fn cut(&self, db: &Db, side: &Side, range: KeyRange, rows: usize) -> Result<(KeyRange, Option<KeyRange>)> {
-        let found = self.read(db, side.cut_sql(&range, rows)).await?;
+        let found = self.read(db, side.cut_sql(&range, rows), &[]).await?;
         let Some(key) = found.into_iter().next() else { return Ok((range, None)) };
         let first = KeyRange { after: range.after, to: Some(key.clone()) };
         Ok((first, Some(KeyRange { after: Some(key), to: range.to })))
@@ -205,88 +213,107 @@ impl Walk<'_> {
         Ok(([theirs.0, ours.0], theirs == ours))
     }
 
-    async fn read(&self, db: &Db, sql: Sql) -> Result<Vec<RowText>> {
+    async fn read(&self, db: &Db, sql: Sql, params: &[Param<'_>]) -> Result<Vec<RowText>> {
         let tx = begin(db).await?;
-        let rows =
-            tx.query("read a table", sql, &[]).await.map_err(|e| e.about(format!("table {}", self.compared.name)))?;
+        let rows = tx
+            .query("read a table", sql, params)
+            .await
+            .map_err(|e| e.about(format!("table {}", self.compared.name)))?;
         tx.rollback("end the snapshot").await?;
         rows.iter().map(|row| values(db, row)).collect()
     }
 
-    /// Steps 2 to 4 for some ranges. What has grown too big for a look meanwhile goes back to `suspects`.
+    /// Steps 2 to 4 for some ranges. What has grown too big for a look meanwhile goes back to `suspects`. Returns the number of rows
+    /// that are not verified.
     async fn look(
         &self,
         table: &Subject,
         points: &SyncPoints<'_>,
         suspects: &mut Vec<KeyRange>,
-        report: &mut TableReport,
-    ) -> Result<()> {
-        let ranges = suspects.split_off(suspects.len().saturating_sub(GROUP));
-        let mut open: Vec<(KeyRange, Option<Looks>)> = ranges.into_iter().map(|range| (range, None)).collect();
-        let mut looks_left = LOOKS;
-        while !open.is_empty() && looks_left > 0 {
-            looks_left -= 1;
-            let mut looked = Vec::with_capacity(open.len());
-            for (range, before) in open {
-                let mut look = Looks::new();
-                if self.add(&mut look, 0, &range).await? {
-                    looked.push((range, before, look));
-                } else {
-                    self.sort_out(range, suspects).await?;
-                }
-            }
-            let has_passed = points.pass(table).await?;
-            open = Vec::new();
-            for (range, before, mut look) in looked {
-                if !self.add(&mut look, 1, &range).await? {
-                    self.sort_out(range, suspects).await?;
-                    continue;
-                }
-                // Rows that came after the first look are not what was asked for.
-                look.retain(|key, [theirs, ours]| {
-                    hash(theirs.as_ref()) != hash(ours.as_ref())
-                        && before.as_ref().is_none_or(|before| before.contains_key(key))
-                });
-                if has_passed && let Some(before) = before {
-                    let stays = |key: &RowText, sides: &mut Sides| before.get(key) == Some(&*sides);
-                    report.add(look.extract_if(.., stays).map(|(key, sides)| (key, sides.map(|side| side.is_some()))));
-                }
-                if !look.is_empty() {
-                    open.push((range, Some(look)));
-                }
-            }
-            if !has_passed {
-                break;
+        settle: &mut impl Settle,
+    ) -> Result<u64> {
+        let mut looked = Vec::new();
+        for range in suspects.split_off(suspects.len().saturating_sub(GROUP)) {
+            let mut look = Looks::new();
+            if self.add_range(&mut look, 0, &range).await? {
+                looked.push((range, look));
+            } else {
+                self.sort_out(range, suspects).await?;
             }
         }
-        report.unverified +=
-            open.iter().map(|(_, look)| look.as_ref().map_or(1, |look| look.len() as u64)).sum::<u64>();
-        Ok(())
+        let mut is_passed = points.pass(table).await?.is_some();
+        let mut open = Looks::new();
+        for (range, mut look) in looked {
+            if self.add_range(&mut look, 1, &range).await? {
+                open.extend(look.extract_if(.., |_, sides| differ(sides)));
+            } else {
+                self.sort_out(range, suspects).await?;
+            }
+        }
+        for _ in 0..LOOKS {
+            if open.is_empty() || !is_passed {
+                break;
+            }
+            let keys: Vec<RowText> = open.keys().cloned().collect();
+            let mut look = Looks::new();
+            self.add_keys(&mut look, 0, &keys).await?;
+            let passed = points.pass(table).await?;
+            self.add_keys(&mut look, 1, &keys).await?;
+            look.retain(|_, sides| differ(sides));
+            if let Some(tick) = passed {
+                let stay: Looks = look.extract_if(.., |key, sides| open.get(key) == Some(&*sides)).collect();
+                look.append(&mut settle.settle(stay, tick).await?);
+            }
+            (open, is_passed) = (look, passed.is_some());
+        }
+        Ok(open.len() as u64)
     }
 
     /// Reads one side of the range; `false` when it has too many rows.
-    async fn add(&self, look: &mut Looks, nr: usize, range: &KeyRange) -> Result<bool> {
-        let (db, side) = match nr {
+    async fn add_range(&self, look: &mut Looks, nr: usize, range: &KeyRange) -> Result<bool> {
+        let (db, side) = self.side(nr);
+        let most = 20 * SUSPECT;
+        let rows = self.read(db, side.versions_sql(range, self.fingerprint, most), &[]).await?;
+        let is_whole = rows.len() < most;
+        add(look, nr, rows);
+        Ok(is_whole)
+    }
+
+    /// Reads the rows of these keys on one side.
+    async fn add_keys(&self, look: &mut Looks, nr: usize, keys: &[RowText]) -> Result<()> {
+        let (db, side) = self.side(nr);
+        for keys in keys.chunks(SUSPECT) {
+            let columns = key_columns(self.compared, keys);
+            let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
+            let sql = side.versions_by_key_sql(&self.compared.columns, self.fingerprint);
+            add(look, nr, self.read(db, sql, &params).await?);
+        }
+        Ok(())
+    }
+
+    /// Provider or subscriber.
+    fn side(&self, nr: usize) -> (&Db, &Side) {
+        match nr {
             0 => (&self.sessions.provider, &self.compared.provider),
             _ => (&self.sessions.subscriber, &self.compared.subscriber),
-        };
-        let most = 20 * SUSPECT;
-        let rows = self.read(db, side.versions_sql(range, self.fingerprint, most)).await?;
-        let is_whole = rows.len() < most;
-        for mut row in rows {
-            let (version, hash) = (row.pop().flatten(), row.pop().flatten());
-            look.entry(row).or_default()[nr] = Some((hash, version));
         }
-        Ok(is_whole)
     }
 }
 
-fn hash(side: Option<&(Option<RawText>, Option<RawText>)>) -> Option<&RawText> {
-    side.and_then(|(hash, _)| hash.as_ref())
+/// Adds rows of [`Side::versions_sql`] of one side.
+fn add(look: &mut Looks, nr: usize, rows: Vec<RowText>) {
+    for mut row in rows {
+        let (version, hash) = (row.pop().flatten(), row.pop().flatten());
+        look.entry(row).or_default()[nr] = Some(Seen { hash, version });
+    }
+}
+
+fn differ([theirs, ours]: &[Option<Seen>; 2]) -> bool {
+    theirs.as_ref().map(|seen| &seen.hash) != ours.as_ref().map(|seen| &seen.hash)
 }
 
 /// A snapshot for one query.
-async fn begin(db: &Db) -> Result<crate::pg::Tx<'_>> {
+pub(super) async fn begin(db: &Db) -> Result<crate::pg::Tx<'_>> {
     let tx = db.begin("take a snapshot", "begin isolation level repeatable read read only").await?;
     tx.batch("take a snapshot", PIN).await?;
     tx.batch("read a table", WALK).await?;

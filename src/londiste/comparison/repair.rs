@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::job::Output;
+use crate::pg::FqName;
 
 use super::super::context::Context;
 use super::arguments::Repair;
@@ -89,10 +90,13 @@ async fn repair(
         tracing::info!("applied {name}: {}", apply.done());
     }
     if generated > 0 {
-        tracing::error!(
-            "{name}: {generated} rows differ in columns that the subscriber generates, which no statement can set"
-        );
+        tracing::error!("{}", generated_differ(name, generated));
         return Ok(Executed::NotThis);
     }
     Ok(applied)
+}
+
+/// What is said of rows that differ only in columns that the subscriber generates.
+pub(super) fn generated_differ(table: &FqName, rows: u64) -> String {
+    format!("{table}: {rows} rows differ in columns that the subscriber generates, which no statement can set")
 }

@@ -37,6 +37,9 @@ const MOST_LAG: f64 = 10.0;
 const LAG_HINT: &str = "HINT: Wait until replay has caught up, or use --force to wait here without a limit (writers of the \
                         table wait too).";
 
+/// For how long replay may stand still where nobody waits for the comparison.
+const REPLAY_PATIENCE: Duration = Duration::from_mins(1);
+
 /// The sessions and settings of a comparison.
 pub(super) struct SyncPoints<'a> {
     context: Context<'a>,
@@ -135,11 +138,32 @@ impl<'a> SyncPoints<'a> {
         Ok(if self.replay_reaches(table, tick).await? { Reached::Now(lock) } else { Reached::Lagging })
     }
 
-    /// Waits until replay has passed a tick that is made after this call; `false` when it does not get there in time, which is
-    /// logged. Takes no lock.
-    pub(super) async fn pass(&self, table: &Subject) -> Result<bool> {
+    /// Waits until replay has passed a tick that is made after this call, and returns the tick. Takes no lock, so nobody waits for
+    /// it: without `--force` gives up only when replay stands still for [`REPLAY_PATIENCE`], which is logged, and returns `None`.
+    pub(super) async fn pass(&self, table: &Subject) -> Result<Option<TickId>> {
         let tick = self.tick_after_now(table).await?;
-        self.replay_reaches(table, tick).await
+        let (mut stood_at, mut since) = (None, Instant::now());
+        loop {
+            let position = self.consumer.position(&self.provider).await?;
+            if position.is_some_and(|position| position >= tick) {
+                return Ok(Some(tick));
+            }
+            if position != stood_at {
+                (stood_at, since) = (position, Instant::now());
+            } else if self.lag == Lag::Limited && since.elapsed() > REPLAY_PATIENCE {
+                tracing::error!(
+                    "{}",
+                    Lines(format!(
+                        "Consumer {} has made no progress for {} s, exiting\nHINT: Look into replay's log whether it runs and what it \
+                         waits for, or use --force to wait here without a limit.",
+                        self.consumer,
+                        REPLAY_PATIENCE.as_secs()
+                    ))
+                );
+                return Ok(None);
+            }
+            self.context.pause(POLL).await?;
+        }
     }
 
     /// Bounds a statement on the provider while the table is locked. Behind a pooler it may have to wait for a server
@@ -166,6 +190,21 @@ impl<'a> SyncPoints<'a> {
     /// Whether the consumer is registered, and its lag is small enough (whatever the lag when replay is waited for). If not, the
     /// reason is logged.
     pub(super) async fn is_close(&self) -> Result<bool> {
+        let Some((lag, ticker_lag)) = self.lags().await? else { return Ok(false) };
+        let close = self.lag == Lag::WaitedFor || lag <= ticker_lag.unwrap_or(0.0) + MOST_LAG;
+        if !close {
+            tracing::error!("{}", Lines(format!("Consumer lagging too much, cannot proceed\n{LAG_HINT}")));
+        }
+        Ok(close)
+    }
+
+    /// Whether the consumer is registered. If not, the reason is logged.
+    pub(super) async fn is_registered(&self) -> Result<bool> {
+        Ok(self.lags().await?.is_some())
+    }
+
+    /// By how many seconds the consumer and the ticker are behind; `None` when the consumer is not registered, which is logged.
+    async fn lags(&self) -> Result<Option<(f64, Option<f64>)>> {
         let row = self
             .provider
             .query_opt(
@@ -179,14 +218,9 @@ impl<'a> SyncPoints<'a> {
             let text = format!("No such consumer: {} on provider ({})", self.consumer, self.provider.target());
             let hint = "HINT: Run \"subscriber register\", or start replay once.";
             tracing::error!("{}", Lines(format!("{}\n{hint}", shown(text))));
-            return Ok(false);
+            return Ok(None);
         };
-        let (lag, ticker_lag): (f64, Option<f64>) = (row.get(0), row.get(1));
-        let close = self.lag == Lag::WaitedFor || lag <= ticker_lag.unwrap_or(0.0) + MOST_LAG;
-        if !close {
-            tracing::error!("{}", Lines(format!("Consumer lagging too much, cannot proceed\n{LAG_HINT}")));
-        }
-        Ok(close)
+        Ok(Some((row.get(0), row.get(1))))
     }
 
     /// A tick that was begun after this call. Forces ticks until there are two new ones.

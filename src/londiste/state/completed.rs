@@ -103,6 +103,13 @@ pub(crate) async fn past(subscriber: &Db, consumer: &str) -> Result<Vec<(TickId,
     Ok(rows.iter().map(|row| (TickId(row.get(0)), row.get(1))).collect())
 }
 
+/// The number of a consumer's stored tick, whose row is locked until the transaction ends: no batch is committed meanwhile.
+pub(crate) async fn hold(tx: &Db, consumer: &str) -> Result<Option<TickId>> {
+    let sql = "select last_tick_id from londiste.completed where consumer_id = $1 for no key update";
+    let rows = tx.query_kept("keep the last applied tick", sql, &[text(&consumer)]).await?;
+    Ok(rows.first().map(|row| TickId(row.get(0))))
+}
+
 /// The consumers that have a position on this subscriber, other than `job` and the consumers of its copies; sorted.
 pub(crate) async fn consumers(subscriber: &Db, job: &str) -> Result<Vec<String>> {
     let sql = "select c.consumer_id from londiste.completed c

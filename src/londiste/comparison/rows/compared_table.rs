@@ -176,8 +176,23 @@ impl Side {
         sql!("row({row})::text", row = Sql::join(self.canonical.iter().cloned(), ", "))
     }
 
-    /// The query for the rows of given keys. Its parameters are one array of text for each column of the key.
+    /// What every change of a row makes another.
+    pub(crate) fn version() -> Sql {
+        Sql::from("pg_catalog.concat(t.xmin, ' ', t.tableoid::oid, ' ', t.ctid)")
+    }
+
+    /// The query for the rows of given keys, each with its version. Its parameters are those of [`Side::keyed_rows`].
     pub(crate) fn rows_by_key_sql(&self, columns: &[String]) -> Sql {
+        sql!(
+            "select {values}, {version} {from}",
+            values = Sql::join(self.values.iter().cloned(), ", "),
+            version = Side::version(),
+            from = self.keyed_rows(columns)
+        )
+    }
+
+    /// The rows of given keys, as `from` takes them: one array of text for each column of the key is a parameter.
+    pub(crate) fn keyed_rows(&self, columns: &[String]) -> Sql {
         let numbers = 1..=self.order.len();
         let name = |n: usize| sql!("k{n}", n = n);
         let on = columns.iter().zip(numbers.clone()).zip(&self.key_types).map(|((column, n), type_name)| {
@@ -185,8 +200,7 @@ impl Side {
             sql!("t.{column} = wanted.{name}::{type}", column = column, name = name(n), type = type_name)
         });
         sql!(
-            "select {values} from rows from ({arrays}) wanted({names}) join {source} t on {on}",
-            values = Sql::join(self.values.iter().cloned(), ", "),
+            "from rows from ({arrays}) wanted({names}) join {source} t on {on}",
             // With a qualified name, unnest takes one array only.
             arrays = Sql::join(numbers.clone().map(|n| sql!("pg_catalog.unnest(${n})", n = n)), ", "),
             names = Sql::join(numbers.map(name), ", "),

@@ -25,29 +25,45 @@ pub(crate) async fn by_key(
     side: &Side,
     lock: &'static str,
     keys: &[RowText],
-) -> Result<HashMap<RowText, RowText>> {
+) -> Result<HashMap<RowText, Versioned>> {
     let key_len = compared.key_len;
     tx.batch("read a table", PIN).await?;
-    let columns: Vec<Vec<Option<&RawText>>> =
-        (0..key_len).map(|i| keys.iter().map(|key| key[i].as_ref()).collect()).collect();
+    let columns = key_columns(compared, keys);
     let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
     let sql = sql!("{rows}{lock}", rows = side.rows_by_key_sql(&compared.columns), lock = lock);
     let rows =
         tx.query("read a table", &sql, &params).await.map_err(|e| e.about(format!("table {}", compared.name)))?;
-    let entry = |row: &Row| values(tx, row).map(|values| (values[..key_len].to_vec(), values));
+    let entry = |row: &Row| {
+        values(tx, row).map(|mut row| {
+            let version = row.pop().flatten();
+            (row[..key_len].to_vec(), Versioned { row, version })
+        })
+    };
     rows.iter().map(entry).collect()
+}
+
+/// The keys as [`Side::keyed_rows`] takes them.
+pub(crate) fn key_columns<'a>(compared: &ComparedTable, keys: &'a [RowText]) -> Vec<Vec<Option<&'a RawText>>> {
+    (0..compared.key_len).map(|i| keys.iter().map(|key| key[i].as_ref()).collect()).collect()
+}
+
+/// A row, and what every change of it makes another.
+pub(crate) struct Versioned {
+    pub(crate) row: RowText,
+    pub(crate) version: Option<RawText>,
 }
 
 /// The changes that make the subscriber's rows of these keys equal to the provider's, in the order of `keys`.
 pub(crate) fn fixes(
     compared: &ComparedTable,
     keys: &[RowText],
-    mut theirs: HashMap<RowText, RowText>,
-    mut ours: HashMap<RowText, RowText>,
+    mut theirs: HashMap<RowText, Versioned>,
+    mut ours: HashMap<RowText, Versioned>,
 ) -> Vec<RowFix> {
     keys.iter()
         .filter_map(|key| {
-            let pair = match (theirs.remove(key), ours.remove(key)) {
+            let row = |rows: &mut HashMap<RowText, Versioned>| rows.remove(key).map(|versioned| versioned.row);
+            let pair = match (row(&mut theirs), row(&mut ours)) {
                 (Some(provider), Some(subscriber)) => Pair::Both { provider, subscriber },
                 (Some(row), None) => Pair::Provider(row),
                 (None, Some(row)) => Pair::Subscriber(row),

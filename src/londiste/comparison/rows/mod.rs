@@ -12,6 +12,6 @@ mod subject;
 
 pub(crate) use compared_table::{By, ComparedTable, Side};
 pub(crate) use fix::{Compared, Counts, Pair, RowFix};
-pub(crate) use mend::{PIN, by_key, fixes, mend};
+pub(crate) use mend::{PIN, by_key, fixes, key_columns, mend};
 pub(crate) use row::{RowText, values};
 pub(crate) use subject::{Subject, source};
