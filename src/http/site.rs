@@ -48,6 +48,13 @@ pub(crate) struct Condition {
     pub(crate) fix: Option<String>,
 }
 
+impl Condition {
+    /// Kind and object, for a line of the log.
+    pub(super) fn name(&self) -> String {
+        [self.kind, &self.object].join(" ").trim_end().to_owned()
+    }
+}
+
 /// How far behind a program is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Readiness {

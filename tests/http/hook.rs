@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::Ticking;
-use crate::support::{Cluster, Job, Replication, Shutdown, wait_until};
+use crate::support::{Cluster, Job, Replication, Scratch, Shutdown, is_alive, wait_until};
 
 /// A command that appends its input to a file.
 fn tell(job: &mut Job, dir: &std::path::Path) -> std::path::PathBuf {
@@ -72,7 +72,7 @@ fn command_that_fails_is_logged_and_another_one_is_read_again() {
     let mut r = r.up();
     r.subscriber.sql("alter table t drop column v");
     r.provider.sql("insert into t values (2, 'x')");
-    r.londiste.wait_for_log("on_event: the command failed for table-parked: exit status: 3");
+    r.londiste.wait_for_log("on_event: the command failed for table-parked public.t: exit status: 3");
     let scratch = r.scratch().path().to_owned();
     let file = tell(&mut r.londiste, &scratch);
     r.londiste.reload();
@@ -100,4 +100,92 @@ fn ticker_tells_of_a_blocked_rotation_and_of_a_server_that_is_away() {
     assert_eq!(wait_for(&file, 3)[2].1, "failed over ");
     t.database.sql("select pgq.unregister_consumer('q', 'dead')");
     assert_eq!(wait_for(&file, 4)[3].1, format!("rotation-blocked over queue q in database {}", t.database.name()));
+}
+
+/// A table that is parked, which is what the job's `on_event` is told of.
+#[track_caller]
+fn parked(on_event: &str) -> Replication {
+    let mut r = Replication::new().with_table("t", "id int primary key, v text");
+    r = r.with_table("u", "id int primary key");
+    r.londiste.configure("on_event", on_event);
+    let r = r.up();
+    r.subscriber.sql("alter table t drop column v");
+    r.provider.sql("insert into t values (2, 'x')");
+    r
+}
+
+#[test]
+fn command_that_hangs_holds_up_nothing_and_ends_with_the_program() {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("started");
+    let mut r = parked(&format!("sleep 1000 & echo $! >> {}; wait", file.display()));
+    let started = wait_until("the command has begun", || match fs::read_to_string(&file) {
+        Ok(text) if text.ends_with('\n') => Ok(text),
+        other => Err(format!("{other:?}")),
+    });
+    let process: i32 = started.trim().parse().unwrap();
+    r.provider.sql("insert into u values (1)");
+    r.replay_until_in_sync();
+    // A command that runs is not ended by a reload, and not begun again.
+    r.londiste.configure("lag_warn", "3");
+    r.londiste.reload();
+    r.provider.sql("insert into u values (2)");
+    r.replay_until_in_sync();
+    assert!(is_alive(process));
+    r.londiste.stop();
+    wait_until("what the command has started is gone", || if is_alive(process) { Err("it runs") } else { Ok(()) });
+    assert_eq!(fs::read_to_string(&file).unwrap(), started);
+}
+
+#[test]
+fn command_has_no_file_of_the_program_and_no_signal_of_it() {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("told");
+    let _r = parked(&format!("ls -l /proc/self/fd > {0}.open; ps -o pid=,pgid= -p $$ > {0}", file.display()));
+    let groups = wait_until("the command has run", || match fs::read_to_string(&file) {
+        Ok(text) if text.ends_with('\n') => Ok(text),
+        other => Err(format!("{other:?}")),
+    });
+    let numbers: Vec<&str> = groups.split_whitespace().collect();
+    assert_eq!(numbers[0], numbers[1], "the command has no process group of its own");
+    let open = fs::read_to_string(format!("{}.open", file.display())).unwrap();
+    let file =
+        |number: &str| open.lines().find_map(|line| line.split_once(&format!(" {number} -> ")).map(|(_, file)| file));
+    assert!(file("0").is_some_and(|file| file.starts_with("pipe:")) && file("2") == Some("/dev/null"), "{open}");
+    // What the shell that runs the tests has open may reach the command too.
+    assert!(!["socket:", "anon_inode:", "db1-londiste."].iter().any(|file| open.contains(file)), "{open}");
+}
+
+#[test]
+fn each_way_to_fail_is_one_line_of_the_log() {
+    let mut r = parked("/nonexistent/command --now");
+    let line = |why: &str| format!(" WARNING on_event: the command failed for table-parked public.t: {why}\n");
+    r.londiste.wait_for_log(&line("exit status: 127: the shell did not find a command"));
+    let ways = [
+        ("/etc/passwd", "exit status: 126: the shell may not run a command"),
+        ("kill -9 $$", "signal: 9 (SIGKILL)"),
+        ("exec 0<&-; yes | head -c 10000000; exit 4", "exit status: 4"),
+    ];
+    for (command, why) in ways {
+        r.londiste.configure("on_event", command);
+        r.londiste.reload();
+        let ((), logged) = r.londiste.logged_during(|| {
+            let start = r.londiste.log().len();
+            // The condition is over, or begins again.
+            let has_column = r
+                .subscriber
+                .value("select count(*) from pg_attribute where attrelid = 't'::regclass and attname = 'v'")
+                == "1";
+            if has_column {
+                r.subscriber.sql("alter table t drop column v");
+                r.provider.sql("insert into t values ((random() * 1e9)::int, 'x')");
+            } else {
+                r.subscriber.sql("alter table t add column v text");
+            }
+            r.londiste.wait_for_log_after(start, &line(why));
+        });
+        assert_eq!(logged.matches("on_event").count(), 1, "{logged}");
+    }
+    r.provider.sql("insert into u values (1)");
+    r.replay_until_in_sync();
 }

@@ -203,7 +203,8 @@ impl Drop for Job {
     }
 }
 
-fn is_alive(pid: i32) -> bool {
+/// Whether there is a process with this id.
+pub fn is_alive(pid: i32) -> bool {
     signal::kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
 }
 

@@ -41,7 +41,7 @@ pub use cluster::{Cluster, Shutdown, StartError};
 pub use compare::{assert_same_rows, compare, compare_tables};
 pub use database::Database;
 pub use dump::{client, client_at, dump_and_restore, use_up_transactions};
-pub use job::Job;
+pub use job::{Job, is_alive};
 pub use load::Load;
 pub use pooler::{LoginOptions, PoolMode, Pooler};
 pub use port::PortLock;
