@@ -209,14 +209,11 @@ async fn replication(case: &Case<'_>, config: &config::Londiste, sheet: &mut She
         .await?;
     on(sheet, capture::WRITES, &provider, async |p| capture::writes(case, p, &lists.there()?.offered).await).await?;
     on(sheet, rights::PROVIDER, &provider, async |p| rights::provider(p, &lists.both()?.common()).await).await?;
-    on(sheet, rights::SUBSCRIBER, &subscriber, async |s| rights::subscriber(case, s, &lists.here()?.names()).await)
-        .await?;
-    for (side, tables) in [(&provider, lists.there()), (&subscriber, lists.here())] {
-        let names = tables.map(|tables| [tables.offered.clone(), tables.names()].concat());
-        let names = &names;
-        let known = || names.as_ref().map_err(|error| unread(&error.to_string()));
-        on(sheet, rights::ROW_SECURITY, side, async |side| rights::row_security(side, known()?).await).await?;
-        on(sheet, indexes::KINDS, side, async |side| indexes::kinds(side, known()?).await).await?;
+    on(sheet, rights::SUBSCRIBER, &subscriber, async |s| rights::subscriber(s, &lists.here()?.names()).await).await?;
+    on(sheet, rights::SCHEMA, &subscriber, async |s| rights::schema(case, s).await).await?;
+    for side in both {
+        on(sheet, rights::ROW_SECURITY, side, async |s| rights::row_security(s, &lists.of(s.role)?).await).await?;
+        on(sheet, indexes::KINDS, side, async |s| indexes::kinds(s, &lists.of(s.role)?).await).await?;
     }
     on(sheet, replication::TABLES, &subscriber, async |_| Ok(replication::states(case, &lists.here()?))).await?;
     on(sheet, replication::PUT_ASIDE, &subscriber, async |s| replication::put_aside(case, s, &lists.here()?).await)
@@ -269,8 +266,31 @@ async fn structure(
 
 /// The tables of the queue as the sides have them, or why a side's cannot be read.
 struct Lists {
-    offered: Result<Vec<FqName>, String>,
-    subscribed: Result<Vec<SubscribedTable>, String>,
+    offered: Result<Vec<FqName>, Unread>,
+    subscribed: Result<Vec<SubscribedTable>, Unread>,
+}
+
+/// Why the tables of a side cannot be read.
+#[derive(Clone)]
+struct Unread {
+    why: String,
+    /// What helps; may be empty.
+    fix: String,
+}
+
+impl Unread {
+    fn of(error: &Error) -> Unread {
+        Unread { why: Report(error).message(), fix: error.hint().unwrap_or_default() }
+    }
+
+    fn without(cut: &Unreachable) -> Unread {
+        Unread { why: format!("no connection to {}", cut.role), fix: cut.fix.clone() }
+    }
+
+    /// The error that makes a group of checks unknown.
+    fn error(&self) -> Error {
+        Error::missing(format!("the tables of the queue cannot be read: {}", self.why), &*self.fix)
+    }
 }
 
 impl Lists {
@@ -284,38 +304,39 @@ impl Lists {
             let _look = side.look().await?;
             londiste::tables::load(&side.db, queue).await
         };
-        let cut = |cut: &Unreachable| format!("no connection to {}", cut.role);
-        let why = |error: Error| Report(&error).message();
         Lists {
             offered: match provider {
-                Ok(side) => offered(side).await.map_err(why),
-                Err(unreachable) => Err(cut(unreachable)),
+                Ok(side) => offered(side).await.map_err(|error| Unread::of(&error)),
+                Err(cut) => Err(Unread::without(cut)),
             },
             subscribed: match subscriber {
-                Ok(side) => subscribed(side).await.map_err(why),
-                Err(unreachable) => Err(cut(unreachable)),
+                Ok(side) => subscribed(side).await.map_err(|error| Unread::of(&error)),
+                Err(cut) => Err(Unread::without(cut)),
             },
         }
     }
 
     /// The tables of the provider alone.
     fn there(&self) -> Result<Tables> {
-        let offered = self.offered.clone().map_err(|why| unread(&why))?;
+        let offered = self.offered.clone().map_err(|unread| unread.error())?;
         Ok(Tables { offered, subscribed: Vec::new() })
     }
 
     /// The tables of the subscriber alone.
     fn here(&self) -> Result<Tables> {
-        let subscribed = self.subscribed.clone().map_err(|why| unread(&why))?;
+        let subscribed = self.subscribed.clone().map_err(|unread| unread.error())?;
         Ok(Tables { offered: Vec::new(), subscribed })
     }
 
     fn both(&self) -> Result<Tables> {
         Ok(Tables { subscribed: self.here()?.subscribed, ..self.there()? })
     }
-}
 
-/// The error that makes a group of checks unknown.
-fn unread(why: &str) -> Error {
-    Error::missing(format!("the tables of the queue cannot be read: {why}"), "")
+    /// The names of the tables of one side.
+    fn of(&self, role: Role) -> Result<Vec<FqName>> {
+        match role {
+            Role::Provider => Ok(self.there()?.offered),
+            Role::Subscriber => Ok(self.here()?.names()),
+        }
+    }
 }

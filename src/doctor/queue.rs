@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::case::{Case, Side, shell_word};
 use super::check::{self, Check};
 use super::finding::{Findings, names};
+use super::rights;
 use crate::error::Result;
 use crate::pg::{Db, Sql, int8, text};
 use crate::pgq::install;
@@ -247,7 +248,9 @@ pub(super) const FAILED: &[&Check] = &[&check::FAILED_EVENTS];
 /// The events that consumers have given up.
 pub(super) async fn failed(case: &Case<'_>, side: &Side) -> Result<Findings> {
     const ACTION: &str = "count the failed events";
-    const KNOWN: &str = "select pg_catalog.to_regprocedure('pgq.failed_event_count(text, text)') is not null";
+    const MAY_COUNT: &str = "select pg_catalog.has_function_privilege(p.oid, 'execute')
+  from pg_catalog.pg_proc p
+ where p.oid = pg_catalog.to_regprocedure('pgq.failed_event_count(text, text)')";
     const COUNTS: &str = "select q.queue_name, c.co_name, f.count
   from pgq.subscription s
        join pgq.queue q on q.queue_id = s.sub_queue
@@ -256,7 +259,12 @@ pub(super) async fn failed(case: &Case<'_>, side: &Side) -> Result<Findings> {
  where ($1 is null or q.queue_name = $1) and f.count > 0
  order by 1, 2";
     let mut found = Findings::default();
-    if side.db.query_one(ACTION, KNOWN, &[]).await?.get(0) {
+    let may_count = side.db.query(ACTION, MAY_COUNT, &[]).await?.first().map(|row| row.get::<_, bool>(0));
+    if may_count == Some(false) {
+        let fix = rights::grant(case, side).await?;
+        found.unknown(&check::FAILED_EVENTS, side.role, format_args!("{} may not count them", side.user), fix);
+    }
+    if may_count == Some(true) {
         for row in side.db.query(ACTION, COUNTS, &[text(&case.queue())]).await? {
             let [queue, consumer]: [String; 2] = [row.get(0), row.get(1)];
             let fact = format!("has given up {} events of queue {queue}", row.get::<_, i32>(2));

@@ -18,30 +18,39 @@ pub(super) const QUEUE: &[&Check] = &[&check::QUEUE_RIGHTS];
 /// Whether the user may consume (replay) or tick (the ticker).
 pub(super) async fn queue(case: &Case<'_>, side: &Side) -> Result<Findings> {
     const RIGHTS: &str = "select coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure($1)::oid, 'execute'), false),
-       pg_catalog.to_regprocedure('pgq.grant_right(text, text)') is not null,
        not exists (select from pg_catalog.pg_inherits i
                      join pgq.queue q on i.inhparent = pg_catalog.to_regclass(q.queue_data_pfx)
                     where ($2 is null or q.queue_name = $2) and not pg_catalog.has_table_privilege(i.inhrelid, 'select'))";
-    let (function, right) = match case.londiste {
-        Some(_) => ("pgq.next_batch(text, text)", "reader"),
-        None => ("pgq.ticker(text)", "admin"),
-    };
+    let function = if case.londiste.is_some() { "pgq.next_batch(text, text)" } else { "pgq.ticker(text)" };
+    let right = right(case);
     let mut found = Findings::default();
     let row =
         side.db.query_one("look at the rights in schema pgq", RIGHTS, &[text(&function), text(&case.queue())]).await?;
-    let (may, is_own, reads): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    let (may, reads): (bool, bool) = (row.get(0), row.get(1));
     if may && (reads || case.londiste.is_none()) {
         found.ok(&check::QUEUE_RIGHTS, side.role, format_args!("{} has the right \"{right}\"", side.user));
         return Ok(found);
     }
-    let statement = if is_own {
+    let fact = format!("{} lacks the right \"{right}\" in schema pgq", side.user);
+    found.error(&check::QUEUE_RIGHTS, side.role, fact, grant(case, side).await?);
+    Ok(found)
+}
+
+/// The right in schema pgq that the daemon of the ini file needs.
+fn right(case: &Case<'_>) -> &'static str {
+    if case.londiste.is_some() { "reader" } else { "admin" }
+}
+
+/// The statement that gives the user the right of the daemon in schema pgq.
+pub(super) async fn grant(case: &Case<'_>, side: &Side) -> Result<String> {
+    const IS_OWN: &str = "select pg_catalog.to_regprocedure('pgq.grant_right(text, text)') is not null";
+    let right = right(case);
+    let is_own: bool = side.db.query_one("look for pgq.grant_right", IS_OWN, &[]).await?.get(0);
+    Ok(side.sql(if is_own {
         format!("select pgq.grant_right({}, '{right}');", quote_literal(&side.user))
     } else {
         format!("grant pgq_{right} to {};", side.quoted_user())
-    };
-    let fact = format!("{} lacks the right \"{right}\" in schema pgq", side.user);
-    found.error(&check::QUEUE_RIGHTS, side.role, fact, side.sql(statement));
-    Ok(found)
+    }))
 }
 
 /// A right on a table that the user does not have.
@@ -128,11 +137,10 @@ pub(super) async fn provider(side: &Side, tables: &[FqName]) -> Result<Findings>
     Ok(found)
 }
 
-pub(super) const SUBSCRIBER: &[&Check] =
-    &[&check::SUBSCRIBER_RIGHTS, &check::TABLE_OWNER, &check::SCHEMA_RIGHTS, &check::REPLICATION_ROLE];
+pub(super) const SUBSCRIBER: &[&Check] = &[&check::SUBSCRIBER_RIGHTS, &check::TABLE_OWNER];
 
 /// Whether the subscriber's user may apply changes, and copy.
-pub(super) async fn subscriber(case: &Case<'_>, side: &Side, tables: &[FqName]) -> Result<Findings> {
+pub(super) async fn subscriber(side: &Side, tables: &[FqName]) -> Result<Findings> {
     let mut found = Findings::default();
     let lacks = lacks(side, tables, "select, insert, update, delete, truncate").await?;
     missing_rights(&mut found, &check::SUBSCRIBER_RIGHTS, side, &lacks, "changes cannot be applied");
@@ -152,12 +160,21 @@ pub(super) async fn subscriber(case: &Case<'_>, side: &Side, tables: &[FqName]) 
         side.role,
         format_args!("{} has the rights of the tables' owners", side.user),
     );
-    schema(side, &mut found).await?;
+    Ok(found)
+}
+
+pub(super) const SCHEMA: &[&Check] = &[&check::SCHEMA_RIGHTS, &check::REPLICATION_ROLE];
+
+/// Whether the subscriber's user may store positions, and set what `apply_role` says. Reads no table of schema londiste, which the user may
+/// not be allowed to read.
+pub(super) async fn schema(case: &Case<'_>, side: &Side) -> Result<Findings> {
+    let mut found = Findings::default();
+    schema_rights(case, side, &mut found).await?;
     replication_role(case, side, &mut found).await?;
     Ok(found)
 }
 
-async fn schema(side: &Side, found: &mut Findings) -> Result<()> {
+async fn schema_rights(case: &Case<'_>, side: &Side, found: &mut Findings) -> Result<()> {
     const RIGHTS: &str = "select pg_catalog.pg_get_userbyid(n.nspowner)::text,
        pg_catalog.pg_has_role(n.nspowner, 'usage')
          or not exists (select from pg_catalog.pg_class c
@@ -166,7 +183,12 @@ async fn schema(side: &Side, found: &mut Findings) -> Result<()> {
                                     and pg_catalog.has_table_privilege(c.oid, 'update')
                                     and pg_catalog.has_table_privilege(c.oid, 'delete')))
   from pg_catalog.pg_namespace n where n.nspname = 'londiste'";
-    let row = side.db.query_one("look at the rights in schema londiste", RIGHTS, &[]).await?;
+    let rows = side.db.query("look at the rights in schema londiste", RIGHTS, &[]).await?;
+    let Some(row) = rows.first() else {
+        let fix = case.install_command(side.role);
+        found.unknown(&check::SCHEMA_RIGHTS, side.role, "schema londiste is missing", fix);
+        return Ok(());
+    };
     let owner: String = row.get(0);
     if row.get(1) {
         found.ok(&check::SCHEMA_RIGHTS, side.role, format_args!("{} may change schema londiste", side.user));

@@ -1,6 +1,6 @@
 //! Roles that lack a right.
 
-use super::Clinic;
+use super::{Clinic, bad, examine};
 
 #[test]
 fn missing_rights_are_named_with_the_statement_that_gives_them() {
@@ -73,4 +73,38 @@ fn subscriber_that_may_not_write_or_see_all_rows_is_named() {
     );
     clinic.wait_for(&["table-owner"]);
     clinic.finds_and_mends("table-owner");
+}
+
+/// What cannot be looked at is unknown, with what gives the right; what is advised gives all rights, in as many turns as need be.
+#[test]
+fn role_without_any_right_is_led_to_all_that_it_needs() {
+    let mut clinic = Clinic::open();
+    let conninfos = [&clinic.r.provider, &clinic.r.subscriber].map(|database| {
+        database.sql("create role stranger login");
+        database.conninfo_as("stranger")
+    });
+    clinic.r.londiste.configure("provider_db", &conninfos[0]);
+    clinic.r.londiste.configure("subscriber_db", &conninfos[1]);
+    for turn in 0..3 {
+        let found = bad(&examine(&clinic.r.londiste));
+        let mut errors: Vec<_> =
+            found.iter().filter(|finding| finding.level == "error").map(|f| f.check.as_str()).collect();
+        errors.dedup();
+        let expected: &[&str] = match turn {
+            0 => &["queue-rights", "schema-rights"],
+            1 => &["table-rights", "sequence-values"],
+            _ => &[],
+        };
+        assert_eq!(errors, expected, "turn {turn}: {found:#?}");
+        let mut fixes = Vec::new();
+        for finding in &found {
+            let fix = finding.fix.as_deref().unwrap_or_else(|| panic!("no fix: {finding:#?}"));
+            assert!(finding.fact.matches("cannot be read").count() < 2, "{finding:#?}");
+            if fix.starts_with("on ") && !fixes.contains(&fix) {
+                fixes.push(fix);
+                clinic.mend(finding);
+            }
+        }
+    }
+    clinic.wait_for(&[]);
 }
