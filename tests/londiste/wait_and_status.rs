@@ -151,3 +151,17 @@ fn status_is_shown_again_until_a_signal() {
         r.londiste.program(args.split(' ')).stdout("").status(2).run();
     }
 }
+
+#[test]
+fn name_of_a_table_begins_no_line_of_the_status() {
+    let forger = "\"x\nForged:      all is well\"";
+    let r = Replication::new().with_table(forger, "id int primary key, v text").up();
+    r.subscriber.sql(&format!("alter table {forger} drop column v"));
+    r.provider.sql(&format!("insert into {forger} values (1, 'x')"));
+    let status = wait_until("the table is parked", || {
+        let status = r.londiste.run("subscriber status").stdout;
+        if status.contains("parked: ") { Ok(status) } else { Err(status) }
+    });
+    assert!(status.lines().any(|line| line.starts_with("public.x\\nForged: ")), "{status}");
+    assert!(status.contains("HINT: ") && !status.lines().any(|line| line.starts_with("Forged")), "{status}");
+}

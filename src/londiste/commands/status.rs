@@ -24,7 +24,7 @@ use crate::job::{self, LastError, Output};
 use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
 use crate::pgq::consumer_lag::{self, ConsumerLag};
-use crate::text::one_line;
+use crate::text::{one_line, shown};
 
 /// What the command shows.
 #[derive(Serialize)]
@@ -308,9 +308,9 @@ impl fmt::Display for Status {
         for table in &self.tables {
             let state = table.state.to_string();
             let parked = table.parked.as_ref().map(|reason| format!("   parked: {reason}")).unwrap_or_default();
-            writeln!(f, "{:<30}   {state:>20}{parked}", table.table.to_string())?;
+            writeln!(f, "{:<30}   {state:>20}{parked}", shown(&table.table))?;
             if let Some(mend) = &table.mend {
-                writeln!(f, "    HINT: {mend}")?;
+                writeln!(f, "    HINT: {}", shown(mend))?;
             }
             if self.with_ledger {
                 match &table.ledger {
