@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 
 use pretty_assertions::assert_eq;
 use rlondiste::http::metrics;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Client, Ticking, wait_for_metrics};
-use crate::support::{Cluster, Replication};
+use crate::support::{Cluster, Replication, Scratch};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
@@ -156,6 +156,27 @@ fn promtool_likes_the_rules_and_they_do_what_their_tests_say() {
     let text = check(&promtool, &["check", "rules", "rlondiste.rules.yml"], "");
     assert!(text.contains("14 rules found"), "{text}");
     let text = check(&promtool, &["test", "rules", "rlondiste.test.yml"], "");
+    assert!(text.contains("SUCCESS"), "{text}");
+}
+
+/// A program that does not answer has no values. No panel may show a number then: 0 tables that are not ok would be a lie.
+#[test]
+fn dashboard_shows_nothing_where_nothing_is_known() {
+    let Some(promtool) = promtool() else { return };
+    let dashboard: Value = serde_json::from_str(&read("grafana/rlondiste.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let expressions: Vec<Value> = targets
+        .map(|target| {
+            let expression = target["expr"].as_str().unwrap().replace("$__rate_interval", "1m");
+            json!({"expr": expression, "eval_time": "0m", "exp_samples": []})
+        })
+        .collect();
+    assert!(expressions.len() > 20, "{expressions:?}");
+    let (scratch, tests) = (Scratch::new(), json!({"tests": [{"input_series": [], "promql_expr_test": expressions}]}));
+    let file = scratch.path().join("dashboard.test.yml");
+    fs::write(&file, tests.to_string()).unwrap();
+    let text = check(&promtool, &["test", "rules", file.to_str().unwrap()], "");
     assert!(text.contains("SUCCESS"), "{text}");
 }
 
