@@ -8,7 +8,9 @@ pub(super) fn limit(query: Option<&str>) -> Result<Option<f64>, String> {
             return Err("the only parameter is lag, as in /ready?lag=30s".to_owned());
         };
         let seconds = seconds(value).ok_or("lag is a time such as 500ms, 30s, 5m or 1h")?;
-        limit = Some(seconds);
+        if limit.replace(seconds).is_some() {
+            return Err("lag is given twice".to_owned());
+        }
     }
     Ok(limit)
 }
@@ -46,7 +48,9 @@ mod tests {
         ] {
             assert_eq!(limit(query), expected, "{query:?}");
         }
-        for query in ["lag", "lag=", "lag=-1s", "lag=1d", "lag=s", "lag=1..2s", "max=3s", "lag=inf", "lag=nan"] {
+        for query in
+            ["lag", "lag=", "lag=-1s", "lag=1d", "lag=s", "lag=1..2s", "max=3s", "lag=inf", "lag=nan", "lag=1s&lag=1h"]
+        {
             assert!(limit(Some(query)).is_err(), "{query}");
         }
     }
