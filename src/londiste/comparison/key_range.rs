@@ -17,17 +17,20 @@ pub(super) struct KeyRange {
 }
 
 impl Side {
-    /// The query for the number of rows of a range, and the sums of the two halves of their hashes as text. Sums, since two equal
-    /// rows would be nothing where bits are taken against each other.
+    /// The query for the number of rows of a range, the sums of the two halves of their hashes as text, and the bytes of their text.
+    /// Sums, since two equal rows would be nothing where bits are taken against each other.
     pub(super) fn sums_sql(&self, range: &KeyRange, fingerprint: Fingerprint) -> Sql {
         let [high, low] = fingerprint.halves(&Sql::from("h"));
         sql!(
-            "select pg_catalog.count(*), pg_catalog.concat(pg_catalog.sum({high}), ' ', pg_catalog.sum({low})) \
-             from (select {material} as h from {source} t{condition} offset 0) hashed",
+            "select pg_catalog.count(*), pg_catalog.concat(pg_catalog.sum({high}), ' ', pg_catalog.sum({low})), \
+                    coalesce(pg_catalog.sum(bytes), 0)::bigint \
+             from (select {material} as h, pg_catalog.octet_length(line) as bytes \
+                   from (select {row} as line from {source} t{condition} offset 0) read offset 0) hashed",
             high = high,
             low = low,
-            // Without "offset 0" the text would be made for each half.
-            material = fingerprint.material(&self.row_text()),
+            // Without "offset 0" the text would be made for each use.
+            material = fingerprint.material(&Sql::from("line")),
+            row = self.row_text(),
             source = &self.source,
             condition = self.condition(range)
         )

@@ -2,8 +2,9 @@
 //!
 //! * [`sync_point`] waits for a moment at which both sides must have the same rows, and takes a snapshot of each.
 //! * [`rows`] has the queries that read both tables in one order, [`walk`] reads both and pairs their rows by key.
-//! * [`online`] needs no such moment: it hashes ranges of keys ([`key_range`], [`fingerprint`]) whenever, and looks again at those
-//!   that differ. [`compare_online`] prints what it finds, [`repair_online`] mends it.
+//! * [`range_walk`] needs no such moment: it hashes ranges of keys ([`key_range`], [`fingerprint`]) whenever, and looks again at those
+//!   that differ. [`online`] does that for the commands: [`compare_online`] prints what is found ([`report`]), [`repair_online`]
+//!   mends it.
 //! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements that make the
 //!   sides equal, and [`execute`] executes them.
 //!
@@ -18,8 +19,10 @@ mod fingerprint;
 mod fix_file;
 mod key_range;
 mod online;
+mod range_walk;
 mod repair;
 mod repair_online;
+mod report;
 pub(super) mod rows;
 mod subject;
 mod sync_point;

@@ -1,4 +1,4 @@
-//! `repair --online`: rows that [`super::online`] has found to differ are read again from the provider and made equal on the
+//! `repair --online`: rows that [`super::range_walk`] has found to differ are read again from the provider and made equal on the
 //! subscriber, without a lock on the provider.
 //!
 //! 1. A row is read on the provider, to be written to the subscriber.
@@ -29,7 +29,8 @@ use super::super::state::table_state::TableState;
 use super::super::state::tables;
 use super::arguments::Repair;
 use super::fix_file::FixFile;
-use super::online::{self, Looks, Online, Settle};
+use super::online::Online;
+use super::range_walk::{self, Looks, Settle};
 use super::repair::generated_differ;
 use super::rows::{self, By, ComparedTable, Counts, RowFix, RowText, Subject};
 use super::subject::subjects;
@@ -182,7 +183,7 @@ impl Mending<'_> {
             subscriber.limit_lock_wait(Some(LOCK_PATIENCE)).await?;
         }
         let theirs = tokio::time::timeout(PATIENCE, async {
-            let snapshot = online::begin(&self.provider).await?;
+            let snapshot = range_walk::snapshot(&self.provider, Some(PATIENCE)).await?;
             let rows = rows::by_key(&snapshot, self.compared, &self.compared.provider, "", &keys).await?;
             snapshot.rollback("end the snapshot").await?;
             Ok(rows)

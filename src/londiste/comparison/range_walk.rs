@@ -1,0 +1,294 @@
+//! Proof that both sides of a table are equal, or which rows are not, while writers and replay go on, without a lock.
+//!
+//! 1. The keys are cut into ranges, and the servers hash the rows of each, both sides at once. Ranges with equal sums are done;
+//!    the others are cut until they have at most [`SUSPECT`] rows.
+//! 2. What is left is looked at: the rows of the provider are read, replay is waited for until it has passed a tick made after that,
+//!    and the rows of the subscriber are read.
+//! 3. A key with equal rows is done. One with different rows is looked at again, alone, and differs for good when both rows are the same
+//!    versions as at the look before: the provider's row did not change between its two looks, so the subscriber's, which has every
+//!    change before the first of them and did not change either, is not what replay would have made.
+//! 4. A key whose rows change between any two looks is not verified, which is never counted as equal.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::pg::{Db, Param, RawText, Sql, Tx, text_array};
+use crate::pgq::TickId;
+
+use super::fingerprint::Fingerprint;
+use super::key_range::KeyRange;
+use super::rows::{ComparedTable, PIN, RowText, Side, key_columns, values};
+use super::walk::WALK;
+
+/// Rows of a range that is looked at key by key.
+const SUSPECT: usize = 1000;
+
+/// Suspect ranges of one look: their keys are in memory, and replay is waited for once for all.
+const GROUP: usize = 50;
+
+/// Knows when replay has applied what the provider had.
+pub(super) trait Passing {
+    /// Waits until replay has passed a tick that is made after this call, and returns the tick; `None` when it does not get there in
+    /// time.
+    fn pass(&self) -> impl Future<Output = Result<Option<TickId>>> + Send;
+}
+
+/// One session on each side.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    pub(super) provider: Db,
+    pub(super) subscriber: Db,
+}
+
+/// How much was read: of the two sides the one that had more counts.
+#[derive(Debug, Default)]
+pub(super) struct Amount {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Amount {
+    /// The rows, and the bytes of their text.
+    pub(super) fn get(&self) -> [u64; 2] {
+        [&self.rows, &self.bytes].map(|number| number.load(Ordering::Relaxed))
+    }
+
+    fn add(&self, rows: u64, bytes: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Adds rows of which only the number is known.
+    fn add_rows(&self, rows: u64) {
+        let [all, bytes] = self.get();
+        self.add(rows, bytes.checked_div(all).unwrap_or(0).saturating_mul(rows));
+    }
+}
+
+/// What is done with rows that differ.
+pub(super) trait Settle {
+    /// Takes rows that differ for good: replay has passed the tick, which was made after the first of two looks at which both sides
+    /// were what they are. Returns those that are to be looked at again.
+    async fn settle(&mut self, rows: Looks, passed: TickId) -> Result<Looks>;
+}
+
+/// How many rows a table has, and how many of them changed each time they were looked at.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Totals {
+    pub(super) provider_rows: u64,
+    pub(super) subscriber_rows: u64,
+    pub(super) unverified: u64,
+}
+
+/// Rows by their keys, as both sides have them.
+pub(super) type Looks = BTreeMap<RowText, [Option<Seen>; 2]>;
+
+/// A row at a look.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    hash: Option<RawText>,
+    /// What every change of the row makes another.
+    pub(super) version: Option<RawText>,
+}
+
+/// The work of one pair of sessions on one table.
+pub(super) struct RangeWalk<'a> {
+    pub(super) sessions: &'a Sessions,
+    pub(super) compared: &'a ComparedTable,
+    pub(super) fingerprint: Fingerprint,
+    /// How long to wait for a lock of the table; `None`: without a limit.
+    pub(super) lock_wait: Option<Duration>,
+    pub(super) read: &'a Amount,
+}
+
+impl RangeWalk<'_> {
+    /// The part of the range with the provider's first `rows` rows, and the rest if there is one.
+    pub(super) async fn cut(&self, range: KeyRange, rows: usize) -> Result<(KeyRange, Option<KeyRange>)> {
+        self.cut_on(&self.sessions.provider, &self.compared.provider, range, rows).await
+    }
+
+    async fn cut_on(&self, db: &Db, side: &Side, range: KeyRange, rows: usize) -> Result<(KeyRange, Option<KeyRange>)> {
+        let found = self.read(db, side.cut_sql(&range, rows), &[]).await?;
+        let Some(key) = found.into_iter().next() else { return Ok((range, None)) };
+        let first = KeyRange { after: range.after, to: Some(key.clone()) };
+        Ok((first, Some(KeyRange { after: Some(key), to: range.to })))
+    }
+
+    /// Hashes the range on both sides; what differs in it goes to `suspects`, in ranges of at most about [`SUSPECT`] rows. Returns the
+    /// number of rows on both sides.
+    pub(super) async fn sort_out(&self, range: KeyRange, suspects: &mut Vec<KeyRange>) -> Result<[u64; 2]> {
+        let (rows, equal) = self.hash(&range).await?;
+        if equal {
+            return Ok(rows);
+        }
+        let mut open = vec![(range, rows)];
+        while let Some((range, rows)) = open.pop() {
+            if rows[0].max(rows[1]) <= SUSPECT as u64 {
+                suspects.push(range);
+                continue;
+            }
+            // The side that has more rows makes the cuts.
+            let (db, side) = if rows[0] >= rows[1] {
+                (&self.sessions.provider, &self.compared.provider)
+            } else {
+                (&self.sessions.subscriber, &self.compared.subscriber)
+            };
+            let mut rest = Some(range);
+            while let Some(range) = rest.take() {
+                let (first, more) = self.cut_on(db, side, range, SUSPECT).await?;
+                let (rows, equal) = self.hash(&first).await?;
+                match (equal, &more) {
+                    (true, _) => {}
+                    // The rest of a range that cannot be cut: rows came meanwhile.
+                    (false, None) if rows[0].max(rows[1]) <= 4 * SUSPECT as u64 => suspects.push(first),
+                    (false, _) => open.push((first, rows)),
+                }
+                rest = more;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The number of rows of the range on both sides, and whether their sums are equal.
+    async fn hash(&self, range: &KeyRange) -> Result<([u64; 2], bool)> {
+        let sum = async |db: &Db, side: &Side| {
+            let tx = snapshot(db, self.lock_wait).await?;
+            let row = tx
+                .query_one("hash a range of a table", side.sums_sql(range, self.fingerprint), &[])
+                .await
+                .map_err(|e| e.about(format!("table {}", self.compared.name)))?;
+            tx.rollback("end the snapshot").await?;
+            let (rows, sums, bytes): (i64, String, i64) = (row.get(0), row.get(1), row.get(2));
+            Ok((rows.unsigned_abs(), sums, bytes.unsigned_abs()))
+        };
+        let (theirs, ours) = join(
+            sum(&self.sessions.provider, &self.compared.provider),
+            sum(&self.sessions.subscriber, &self.compared.subscriber),
+        )
+        .await;
+        let (theirs, ours): ((u64, String, u64), (u64, String, u64)) = (theirs?, ours?);
+        self.read.add(theirs.0.max(ours.0), theirs.2.max(ours.2));
+        Ok(([theirs.0, ours.0], theirs.0 == ours.0 && theirs.1 == ours.1))
+    }
+
+    async fn read(&self, db: &Db, sql: Sql, params: &[Param<'_>]) -> Result<Vec<RowText>> {
+        let tx = snapshot(db, self.lock_wait).await?;
+        let rows = tx
+            .query("read a table", sql, params)
+            .await
+            .map_err(|e| e.about(format!("table {}", self.compared.name)))?;
+        tx.rollback("end the snapshot").await?;
+        rows.iter().map(|row| values(db, row)).collect()
+    }
+
+    /// Steps 2 to 4 for some ranges, with at most so many looks at a key. What has grown too big for a look meanwhile goes back to `suspects`. Returns the number of rows
+    /// that are not verified.
+    pub(super) async fn look(
+        &self,
+        replay: &impl Passing,
+        looks: usize,
+        suspects: &mut Vec<KeyRange>,
+        settle: &mut impl Settle,
+    ) -> Result<u64> {
+        let mut looked = Vec::new();
+        for range in suspects.split_off(suspects.len().saturating_sub(GROUP)) {
+            let mut look = Looks::new();
+            if self.add_range(&mut look, 0, &range).await? {
+                looked.push((range, look));
+            } else {
+                self.sort_out(range, suspects).await?;
+            }
+        }
+        let mut is_passed = replay.pass().await?.is_some();
+        let mut open = Looks::new();
+        for (range, mut look) in looked {
+            if self.add_range(&mut look, 1, &range).await? {
+                open.extend(look.extract_if(.., |_, sides| differ(sides)));
+            } else {
+                self.sort_out(range, suspects).await?;
+            }
+        }
+        for _ in 0..looks {
+            if open.is_empty() || !is_passed {
+                break;
+            }
+            let keys: Vec<RowText> = open.keys().cloned().collect();
+            let mut look = Looks::new();
+            self.add_keys(&mut look, 0, &keys).await?;
+            let passed = replay.pass().await?;
+            self.add_keys(&mut look, 1, &keys).await?;
+            look.retain(|_, sides| differ(sides));
+            if let Some(tick) = passed {
+                let stay: Looks = look.extract_if(.., |key, sides| open.get(key) == Some(&*sides)).collect();
+                look.append(&mut settle.settle(stay, tick).await?);
+            }
+            (open, is_passed) = (look, passed.is_some());
+        }
+        Ok(open.len() as u64)
+    }
+
+    /// Reads one side of the range; `false` when it has too many rows.
+    async fn add_range(&self, look: &mut Looks, nr: usize, range: &KeyRange) -> Result<bool> {
+        let (db, side) = self.side(nr);
+        let most = 20 * SUSPECT;
+        let rows = self.read(db, side.versions_sql(range, self.fingerprint, most), &[]).await?;
+        let is_whole = rows.len() < most;
+        if nr == 0 {
+            self.read.add_rows(rows.len() as u64);
+        }
+        add(look, nr, rows);
+        Ok(is_whole)
+    }
+
+    /// Reads the rows of these keys on one side.
+    async fn add_keys(&self, look: &mut Looks, nr: usize, keys: &[RowText]) -> Result<()> {
+        let (db, side) = self.side(nr);
+        for keys in keys.chunks(SUSPECT) {
+            let columns = key_columns(self.compared, keys);
+            let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
+            let sql = side.versions_by_key_sql(&self.compared.columns, self.fingerprint);
+            let rows = self.read(db, sql, &params).await?;
+            if nr == 0 {
+                self.read.add_rows(rows.len() as u64);
+            }
+            add(look, nr, rows);
+        }
+        Ok(())
+    }
+
+    /// Provider or subscriber.
+    fn side(&self, nr: usize) -> (&Db, &Side) {
+        match nr {
+            0 => (&self.sessions.provider, &self.compared.provider),
+            _ => (&self.sessions.subscriber, &self.compared.subscriber),
+        }
+    }
+}
+
+/// Adds rows of [`Side::versions_sql`] of one side.
+fn add(look: &mut Looks, nr: usize, rows: Vec<RowText>) {
+    for mut row in rows {
+        let (version, hash) = (row.pop().flatten(), row.pop().flatten());
+        look.entry(row).or_default()[nr] = Some(Seen { hash, version });
+    }
+}
+
+fn differ([theirs, ours]: &[Option<Seen>; 2]) -> bool {
+    theirs.as_ref().map(|seen| &seen.hash) != ours.as_ref().map(|seen| &seen.hash)
+}
+
+/// A snapshot for one query, which waits for a lock of the table no longer than `lock_wait`.
+pub(super) async fn snapshot(db: &Db, lock_wait: Option<Duration>) -> Result<Tx<'_>> {
+    let tx = db.begin("take a snapshot", "begin isolation level repeatable read read only").await?;
+    tx.batch("take a snapshot", PIN).await?;
+    tx.batch("read a table", WALK).await?;
+    if lock_wait.is_some() {
+        tx.limit_lock_wait(lock_wait).await?;
+    }
+    Ok(tx)
+}
