@@ -203,6 +203,32 @@ create table if not exists londiste.ledger (
     primary key (queue_name, table_name)
 ) with (fillfactor = 50);
 
+-- Ranges of keys of each table, in their order, and when both sides were last found equal in each (verify_interval). A copy of the
+-- table begins them anew.
+--     from_key, to_key      the keys after from_key up to and with to_key, as text; null: without an end
+--     rows, bytes           what the provider's range had at the last look, before the first one by its statistics; bytes of text
+--     looked_at             when the last look began; null: there was none
+--     equal_at              when the last look began that found no row that differs
+--     unverified            rows that changed too often to be compared at the last look
+--     differing, examples   rows that differed at the last look, and the first of them
+--     problem               in the first range: why the last look at the table failed
+create table if not exists londiste.verification (
+    queue_name      text not null,
+    table_name      text not null,
+    range_nr        integer not null,
+    from_key        text[],
+    to_key          text[],
+    rows            bigint not null default 0,
+    bytes           bigint not null default 0,
+    looked_at       timestamptz,
+    equal_at        timestamptz,
+    unverified      bigint not null default 0,
+    differing       bigint not null default 0,
+    examples        text[] not null default '{}',
+    problem         text,
+    primary key (queue_name, table_name, range_nr)
+) with (fillfactor = 50);
+
 -- The consumer that applies the events of a queue: the tables in state ok are up to date with its position.
 create table if not exists londiste.queue_consumer (
     queue_name      text not null,

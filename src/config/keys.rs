@@ -46,7 +46,7 @@ pub(crate) enum Kind {
     File,
     /// A libpq connection string or URI.
     Connection,
-    /// Seconds, fractions allowed.
+    /// Seconds, fractions allowed; also as `500ms`, `30s`, `5min`, `1h`, `1d`.
     Seconds,
     /// Minutes, fractions allowed.
     Minutes,
@@ -67,7 +67,7 @@ impl Kind {
             Kind::Text => "text".to_owned(),
             Kind::File => "file".to_owned(),
             Kind::Connection => "connection string".to_owned(),
-            Kind::Seconds => "seconds".to_owned(),
+            Kind::Seconds => "seconds (`5min`)".to_owned(),
             Kind::Minutes => "minutes".to_owned(),
             Kind::Number => "number".to_owned(),
             Kind::Bytes => "bytes (`64MB`)".to_owned(),
@@ -207,6 +207,10 @@ pub(crate) const KEYS: &[Key] = &[
         "Accepted and not needed: events are always streamed."),
     key("compare_sql", LONDISTE, Text, Is("select count(1) from only _TABLE_"),
         "Query of `compare`, run on both sides; `_TABLE_` stands for the quoted table name."),
+    key("verify_interval", LONDISTE, Seconds, Is("0"),
+        "Time within which replay looks at all rows of both sides again, to find those that differ; 0 means never. See [Verification](#verification)."),
+    key("verify_rate", LONDISTE, Bytes, Is("10MB"),
+        "Bytes of rows a second that this looking reads at most, on each side; 0 means no limit."),
     key("fake", LONDISTE, Flag, Is("0"),
         "1: commands that change something roll back what they did, `repair --apply` too."),
     key("method", LONDISTE, Choice(&["direct"]), Is("direct"),

@@ -115,6 +115,9 @@ pub(crate) struct Londiste {
     pub(crate) copy_condition: BTreeMap<String, String>,
     pub(crate) pgq_lazy_fetch: u64,
     pub(crate) compare_sql: String,
+    pub(crate) verify_interval: Option<Duration>,
+    /// Bytes a second, 0 for no limit.
+    pub(crate) verify_rate: u64,
     pub(crate) fake: bool,
     pub(crate) method: Method,
     pub(crate) mirror_queue: Option<String>,

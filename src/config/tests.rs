@@ -111,10 +111,10 @@ fn the_old_spelling_of_maint_delay_counts_minutes() {
 #[test]
 fn wrong_values_name_their_place_and_what_is_allowed() {
     for (line, expected) in [
-        ("loop_delay = abc", "\"abc\" is not a number of seconds; write for example 30 or 0.5"),
-        ("loop_delay = -1", "\"-1\" is not a number of seconds; write for example 30 or 0.5"),
-        ("loop_delay = nan", "\"nan\" is not a number of seconds; write for example 30 or 0.5"),
-        ("loop_delay =", "\"\" is not a number of seconds; write for example 30 or 0.5"),
+        ("loop_delay = abc", "\"abc\" is not a number of seconds; write for example 30, 0.5 or 5min"),
+        ("loop_delay = -1", "\"-1\" is not a number of seconds; write for example 30, 0.5 or 5min"),
+        ("loop_delay = nan", "\"nan\" is not a number of seconds; write for example 30, 0.5 or 5min"),
+        ("loop_delay =", "\"\" is not a number of seconds; write for example 30, 0.5 or 5min"),
         ("log_count = 1.5", "\"1.5\" is not a whole number, 0 or greater"),
         ("parallel_copies = 5000000000", "\"5000000000\" is not a number in the allowed range"),
         ("log_size = big", "\"big\" is not a number of bytes; write for example 65536, 512kB, 64MB or 1GB"),

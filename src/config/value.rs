@@ -141,12 +141,14 @@ impl Found {
     }
 
     fn seconds(&self) -> Result<Duration, Wrong> {
-        let (unit, expected) = match self.key.kind {
-            Kind::Minutes => (60.0, "a number of minutes; write for example 5 or 0.5"),
-            _ => (1.0, "a number of seconds; write for example 30 or 0.5"),
+        let (seconds, expected) = match self.key.kind {
+            Kind::Minutes => (
+                self.trimmed().parse().ok().map(|minutes: f64| minutes * 60.0),
+                "a number of minutes; write for example 5 or 0.5",
+            ),
+            _ => (seconds(self.trimmed()), "a number of seconds; write for example 30, 0.5 or 5min"),
         };
-        let number: f64 = self.trimmed().parse().map_err(|_| self.wrong(expected))?;
-        Duration::try_from_secs_f64(number * unit).map_err(|_| self.wrong(expected))
+        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| self.wrong(expected))
     }
 
     fn number(&self) -> Result<u64, Wrong> {
@@ -295,6 +297,21 @@ impl<'de> VariantAccess<'de> for UnitOnly {
     }
 }
 
+/// A time in PostgreSQL's spelling, in seconds; without a unit, seconds.
+fn seconds(text: &str) -> Option<f64> {
+    let letters = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e').unwrap_or(text.len());
+    let (number, unit) = text.split_at(letters);
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return None,
+    };
+    number.trim_end().parse::<f64>().ok().map(|number| number * factor)
+}
+
 /// A size in PostgreSQL's spelling; units are powers of 1024.
 fn bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -361,6 +378,27 @@ mod tests {
         ] {
             assert_eq!(bytes(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "the products are exact")]
+    fn times_are_read_in_postgres_spelling() {
+        for (text, expected) in [
+            ("0", Some(0.0)),
+            ("0.5", Some(0.5)),
+            ("1e3", Some(1000.0)),
+            ("30s", Some(30.0)),
+            ("5 min", Some(300.0)),
+            ("1h", Some(3600.0)),
+            ("2d", Some(172_800.0)),
+            ("1m", None),
+            ("h", None),
+            ("", None),
+            ("1h30min", None),
+        ] {
+            assert_eq!(seconds(text), expected, "{text:?}");
+        }
+        assert_eq!(seconds("500ms"), Some(0.5));
     }
 
     #[test]

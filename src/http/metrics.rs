@@ -202,8 +202,45 @@ pub(crate) static COPY_START: Metric = replay(
     "When the running copy of the table began to write rows.",
 );
 
+pub(crate) static VERIFIED_ROWS: Metric = replay(
+    "londiste_verified_rows",
+    Gauge,
+    TABLE,
+    "Rows of the table that were equal on both sides when they were last looked at (`verify_interval`).",
+);
+pub(crate) static VERIFIED_AGE: Metric = replay(
+    "londiste_verification_age_seconds",
+    Gauge,
+    TABLE,
+    "Time within which every row of the table was looked at; absent before the first round has ended.",
+);
+pub(crate) static DIFFERING_ROWS: Metric = replay(
+    "londiste_differing_rows",
+    Gauge,
+    TABLE,
+    "Rows of the table that differed from the provider's when they were last looked at.",
+);
+pub(crate) static UNVERIFIED_ROWS: Metric = replay(
+    "londiste_unverified_rows",
+    Gauge,
+    TABLE,
+    "Rows of the table that changed each time they were last looked at, so that they could not be compared.",
+);
+pub(crate) static VERIFICATION_READ_ROWS: Metric = replay(
+    "londiste_verification_read_rows_total",
+    Counter,
+    &[],
+    "Rows that this process has read to verify them, of the side that had more.",
+);
+pub(crate) static VERIFICATION_READ_BYTES: Metric = replay(
+    "londiste_verification_read_bytes_total",
+    Counter,
+    &[],
+    "Bytes of the text of these rows, which `verify_rate` bounds.",
+);
+
 /// Every metric, in the order of the reference.
-pub(super) static METRICS: [&Metric; 28] = [
+pub(super) static METRICS: [&Metric; 34] = [
     &BUILD_INFO,
     &DATABASE_UP,
     &TICKER_LAG,
@@ -232,6 +269,12 @@ pub(super) static METRICS: [&Metric; 28] = [
     &COPY_ROWS,
     &COPY_EXPECTED,
     &COPY_START,
+    &VERIFIED_ROWS,
+    &VERIFIED_AGE,
+    &DIFFERING_ROWS,
+    &UNVERIFIED_ROWS,
+    &VERIFICATION_READ_ROWS,
+    &VERIFICATION_READ_BYTES,
 ];
 
 /// The table as Markdown, for the README.

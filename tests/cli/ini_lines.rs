@@ -42,7 +42,7 @@ fn assert_refused(scratch: &Scratch, commands: &[&str], message: &str) {
 fn values_that_cannot_be_used_are_refused_with_what_is_allowed() {
     let scratch = Scratch::new();
     for (key, value, message) in [
-        ("loop_delay", "abc", "\"abc\" is not a number of seconds; write for example 30 or 0.5"),
+        ("loop_delay", "abc", "\"abc\" is not a number of seconds; write for example 30, 0.5 or 5min"),
         ("log_count", "x", "\"x\" is not a whole number, 0 or greater"),
         ("fake", "maybe", "\"maybe\" is not 0 or 1"),
         ("method", "file_write", "\"file_write\" is not allowed here; write \"direct\""),

@@ -14,6 +14,7 @@ mod pages;
 mod replay;
 mod server;
 mod ticker;
+mod verification;
 
 use crate::support::{Cluster, Database, Job, PortLock, Scratch, wait_until};
 

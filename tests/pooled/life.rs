@@ -166,6 +166,29 @@ fn tables_live_behind_poolers() {
     }
 }
 
+/// Nothing is remembered by the sessions of the verification.
+#[test]
+fn verification_goes_on_behind_poolers() {
+    if !Pooler::is_installed() {
+        return;
+    }
+    let mut r = Replication::new().with_table("t", "id int primary key, v text");
+    r.provider.sql("insert into t select i, 'x' from generate_series(1, 3000) i");
+    r.londiste.configure("verify_interval", "2s");
+    let p = Pooled::new(r, Side::Both, PoolMode::Transaction, 4, LoginOptions::Ignored);
+    p.r.install();
+    p.r.start();
+    p.r.add("t");
+    p.r.wait_until_ok();
+    p.r.subscriber.sql("update t set v = 'y' where id = 2999");
+    p.r.londiste.wait_for_log("public.t: 1 rows differ from the provider's: (id) = (2999): changed");
+    p.r.subscriber.sql("update t set v = 'x' where id = 2999");
+    p.r.londiste.wait_for_log("public.t: no rows differ from the provider's any more");
+    p.r.londiste.stop();
+    p.r.ticker.stop();
+    p.assert_nothing_kept();
+}
+
 /// Writers that wait for the lock on the table have all server connections of the pool, so that nothing goes on.
 #[test]
 fn comparison_gives_up_when_the_pool_is_full_of_writers_that_wait_for_it() {

@@ -7,7 +7,7 @@ as $$
 --     and then deletes the row.
 -- Returns: 1
 -- Raises: as londiste.check_subscriber_queue; undefined_object when the table is not subscribed
--- Writes: londiste.subscriber_table, ledger
+-- Writes: londiste.subscriber_table, ledger, verification
 -- ----------------------------------------------------------------------
 declare
     v_table_name text := londiste.full_name(i_table_name);
@@ -22,6 +22,7 @@ begin
             detail = format('Table %s is not subscribed to queue "%s".', v_table_name, i_queue_name);
     end if;
     delete from londiste.ledger l where l.queue_name = i_queue_name and l.table_name = v_table_name;
+    delete from londiste.verification v where v.queue_name = i_queue_name and v.table_name = v_table_name;
     return 1;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

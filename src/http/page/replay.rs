@@ -23,6 +23,15 @@ struct Status {
     tables: Vec<Subscribed>,
     consumers: Vec<Consumer>,
     sequence_problems: Vec<SequenceProblem>,
+    verification: Option<Verification>,
+}
+
+/// How far the tables together are verified.
+#[derive(Deserialize)]
+struct Verification {
+    rows: f64,
+    equal_rows: f64,
+    age_seconds: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +56,15 @@ struct Subscribed {
     mend: Option<String>,
     problem: Option<String>,
     ledger: Option<Ledger>,
+    verification: Option<Verified>,
+}
+
+/// What the last look at a table found.
+#[derive(Deserialize)]
+struct Verified {
+    differing_rows: f64,
+    last_equal: Option<String>,
+    problem: Option<String>,
 }
 
 /// The events of a table since its copy.
@@ -124,6 +142,10 @@ fn verdict(moment: &Moment<'_>, status: Option<&Status>) -> Verdict {
         let wait = if parked == 1 { "is parked and waits" } else { "are parked and wait" };
         return say(Mood::Bad, format!("{} {wait} for somebody", counted(parked, "table")), details);
     }
+    let differing = number(&|table| table.verification.as_ref().is_some_and(|verified| verified.differing_rows > 0.0));
+    if differing > 0 {
+        return say(Mood::Bad, format!("Rows of {} differ from the provider's", counted(differing, "table")), details);
+    }
     if doubtful > 0 || !status.sequence_problems.is_empty() {
         return say(Mood::Doubtful, "Something may differ from the provider".to_owned(), details);
     }
@@ -168,6 +190,14 @@ fn tiles(moment: &Moment<'_>, status: Option<&Status>) -> Vec<Tile> {
     if let Some(Status { tables, .. }) = status {
         let ok = tables.iter().filter(|table| table.is_ok()).count();
         tiles.push(Tile::of("Tables", Some(format!("{ok} of {}", tables.len())), "ok"));
+    }
+    if let Some(Status { verification: Some(Verification { rows, equal_rows, age_seconds }), .. }) = status {
+        let share = if equal_rows < rows { (1000.0 * equal_rows / rows).floor() / 10.0 } else { 100.0 };
+        let within = age_seconds.map_or_else(
+            || "of the rows; first round".to_owned(),
+            |age| format!("of the rows within {}", duration(age)),
+        );
+        tiles.push(Tile::of("Verified", Some(format!("{share} %")), within));
     }
     tiles
 }
@@ -250,6 +280,16 @@ fn attention(status: &Status) -> Vec<Vec<Cell>> {
         }
         if let Some(why) = &table.problem {
             rows.push(row(&table.table, why, "Compare the table; repair or resync it if it differs."));
+        }
+        if let Some(verified) = &table.verification {
+            if verified.differing_rows > 0.0 {
+                let since = verified.last_equal.as_ref().map(|time| format!("; equal at {time} UTC still"));
+                let why = format!("{} rows differ{}", count(verified.differing_rows), since.unwrap_or_default());
+                rows.push(row(&table.table, &why, &format!("rlondiste INI repair --apply {}", table.table)));
+            }
+            if let Some(why) = &verified.problem {
+                rows.push(row(&table.table, &format!("not verified: {why}"), ""));
+            }
         }
     }
     rows.extend(

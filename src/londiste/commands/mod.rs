@@ -20,4 +20,5 @@ pub(super) mod status;
 pub(super) mod structure;
 mod subscribe;
 pub(super) mod subscriber;
+mod verified;
 mod wait;

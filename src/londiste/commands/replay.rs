@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
+use super::super::comparison::{ReadAmount, Verification};
 use super::super::context::Job;
 use super::super::copy::read_progress;
 use super::super::replay::{self, Tally};
@@ -13,6 +14,7 @@ use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
 use super::catch_up;
 use super::status::{self, Position};
+use super::verified;
 use crate::config::{self, Common, Listen};
 use crate::error::{Result, Role};
 use crate::http::metrics::{self, Program};
@@ -27,8 +29,10 @@ const STATEMENT_TIME: Duration = Duration::from_secs(2);
 /// Applies batches until a stop is requested, and answers on `listener`.
 pub(crate) async fn run(config: &config::Londiste, control: &Control, listener: Option<Listener>) -> Result<Output> {
     let (health, tally) = (Health::default(), Tally::default());
-    let monitor = Monitor::of(config.clone(), tally.clone(), Pace::default(), control);
+    let verified = ReadAmount::default();
+    let monitor = Monitor::of(config.clone(), tally.clone(), verified.clone(), Pace::default(), control);
     let _server = Server::start(monitor, listener, health.clone(), control);
+    let _verification = Verification::start(config, verified, control);
     replay::run(config, control, &health, tally).await
 }
 
@@ -37,6 +41,8 @@ struct Monitor {
     config: config::Londiste,
     job: Job,
     tally: Tally,
+    /// What was read to verify it.
+    verified: ReadAmount,
     pace: Pace,
     control: Control,
     /// The sessions of the last answers.
@@ -77,8 +83,9 @@ struct Sides {
 }
 
 impl Monitor {
-    fn of(config: config::Londiste, tally: Tally, pace: Pace, control: &Control) -> Monitor {
-        Monitor { job: Job::of(&config), config, tally, pace, control: control.clone(), sessions: Mutex::default() }
+    fn of(config: config::Londiste, tally: Tally, verified: ReadAmount, pace: Pace, control: &Control) -> Monitor {
+        let (job, control) = (Job::of(&config), control.clone());
+        Monitor { job, config, tally, verified, pace, control, sessions: Mutex::default() }
     }
 
     /// Sessions that only look: those of the last answers, or new ones. The caller gives them back after its last statement;
@@ -126,6 +133,9 @@ impl Monitor {
         ] {
             samples.add(&metrics::ROWS, [op], count as f64);
         }
+        let [rows, bytes] = self.verified.get();
+        samples.add(&metrics::VERIFICATION_READ_ROWS, [], rows as f64);
+        samples.add(&metrics::VERIFICATION_READ_BYTES, [], bytes as f64);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "figures that are far from 2^53")]
@@ -191,6 +201,7 @@ impl Site for Monitor {
         let sides = self.sides().await?;
         self.add_position(status::position(&self.config, &sides.provider).await?.as_ref(), &mut samples);
         add_tables(&sides, &self.job.queue, &mut samples).await?;
+        verified::add(&verified::read(&self.config, &sides.subscriber, false).await?, &mut samples);
         self.give_back(sides);
         Ok(samples)
     }
@@ -207,8 +218,10 @@ impl Site for Monitor {
         let sides = self.sides().await?;
         let position = status::position(&self.config, &sides.provider).await?;
         let tables = tables::load(&sides.subscriber, &self.job.queue).await?;
+        let verified = verified::read(&self.config, &sides.subscriber, true).await?;
         self.give_back(sides);
         let mut conditions = parked(&tables);
+        conditions.extend(verified.iter().filter_map(|(table, verified)| verified::condition(table, verified)));
         conditions.extend(position.and_then(|position| self.lag(&position)));
         Ok(conditions)
     }
@@ -230,7 +243,7 @@ impl Site for Monitor {
         let config = self.config.reload()?;
         self.job.check_reload(&config)?;
         let listen = config.common.http_listen;
-        Ok((Monitor::of(config, self.tally.clone(), self.pace.clone(), &self.control), listen))
+        Ok((Monitor::of(config, self.tally.clone(), self.verified.clone(), self.pace.clone(), &self.control), listen))
     }
 }
 

@@ -13,11 +13,13 @@ use super::super::state::parking::Parked;
 use super::super::state::sequences::{self, Subscribed};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::SubscribedTable;
+use super::super::state::verification::Verified;
 use super::super::state::{completed, skips, tables};
 use super::catch_up::Reached;
 use super::lag::{self, LagCause};
 use super::listing::as_text;
 use super::pace::Pace;
+use super::verified::{self, Verification};
 use crate::config;
 use crate::error::{Report, Result};
 use crate::job::{self, LastError, Output};
@@ -53,6 +55,8 @@ pub(super) struct Status {
     consumers: Vec<ConsumerStatus>,
     /// Sequences whose values the subscriber does not get.
     sequence_problems: Vec<SequenceProblem>,
+    /// How far the tables together are verified; null where `verify_interval` is off.
+    verification: Option<Verification>,
     /// The text tells the events of each table.
     #[serde(skip)]
     with_ledger: bool,
@@ -142,6 +146,8 @@ struct TableStatus {
     problem: Option<String>,
     /// Its events since the copy; null when none came.
     ledger: Option<Entry>,
+    /// How far it is verified; null where `verify_interval` is off, and before the first look.
+    verification: Option<Verified>,
 }
 
 impl TableStatus {
@@ -150,10 +156,11 @@ impl TableStatus {
         problem: Option<Problem>,
         progress: Option<Progress>,
         ledger: Option<Entry>,
+        verification: Option<Verified>,
     ) -> TableStatus {
         let (parked, mend) = table.parked.map_or((None, None), |Parked { reason, mend }| (Some(reason), mend));
         let problem = problem.map(|problem| problem.to_string());
-        TableStatus { table: table.name, state: table.state, progress, parked, mend, problem, ledger }
+        TableStatus { table: table.name, state: table.state, progress, parked, mend, problem, ledger, verification }
     }
 }
 
@@ -166,7 +173,7 @@ pub(super) async fn show(context: &Context<'_>, with_ledger: bool) -> Result<Out
 }
 
 /// Reads the status from both sides, one query after the other. With `shows_queries` it has statements of the sessions that hold
-/// replay up.
+/// replay up, and keys of rows that differ.
 pub(super) async fn read(
     config: &config::Londiste,
     provider: &Db,
@@ -212,10 +219,13 @@ pub(super) async fn read(
         None => None,
     };
     let mut copies = read_progress(subscriber, Some(provider)).await?;
+    let mut verified = verified::read(config, subscriber, shows_queries).await?;
+    let verification = config.verify_interval.map(|interval| Verification::of(interval, &tables, &verified));
     let table = |table: SubscribedTable| {
         let (problem, copy) = (problems.remove(&table.name), copies.remove(&table.name));
         let entry = ledger.remove(&table.name);
-        TableStatus::of(table, problem, copy, entry)
+        let verified = verified.remove(&table.name);
+        TableStatus::of(table, problem, copy, entry, verified)
     };
     Ok(Status {
         queue: queue.clone(),
@@ -232,6 +242,7 @@ pub(super) async fn read(
         tables: tables.into_iter().map(table).collect(),
         consumers,
         sequence_problems,
+        verification,
         with_ledger: false,
     })
 }
@@ -304,6 +315,9 @@ impl fmt::Display for Status {
         }
         let ok = self.tables.iter().filter(|t| matches!(t.state, TableState::Ok)).count();
         writeln!(f, "Tables:      {ok} of {} ok", self.tables.len())?;
+        if let Some(verification) = &self.verification {
+            writeln!(f, "Verified:    {verification}")?;
+        }
         writeln!(f, "\n{:<30}   {:>20}", "Table", "State")?;
         for table in &self.tables {
             let state = table.state.to_string();
@@ -320,6 +334,9 @@ impl fmt::Display for Status {
             }
             if let Some(problem) = &table.problem {
                 writeln!(f, "    Changes may be missing: {problem}")?;
+            }
+            if let Some(verified) = &table.verification {
+                verified::write(f, &table.table, verified, self.with_ledger)?;
             }
         }
         for SequenceProblem { problem, .. } in &self.sequence_problems {

@@ -8,6 +8,8 @@
 //! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements that make the
 //!   sides equal, and [`execute`] executes them.
 //!
+//! [`verification`] does what [`online`] does all the time, beside replay.
+//!
 //! A table that cannot be compared is logged, and the next table is compared.
 
 mod arguments;
@@ -26,9 +28,11 @@ mod report;
 pub(super) mod rows;
 mod subject;
 mod sync_point;
+mod verification;
 mod walk;
 
 pub(crate) use arguments::{Compare, Lag, Repair, Tables};
+pub(super) use verification::{ReadAmount, Verification};
 
 use super::context::Context;
 use crate::error::Result;

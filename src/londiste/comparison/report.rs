@@ -65,7 +65,25 @@ impl TableReport {
     }
 
     pub(super) fn differs(&self) -> bool {
-        self.missing + self.extra + self.changed > 0
+        self.differing_rows() > 0
+    }
+
+    pub(super) fn differing_rows(&self) -> u64 {
+        self.missing + self.extra + self.changed
+    }
+
+    /// The first rows that differ, without the name of the table.
+    pub(super) fn named(&self, most: usize) -> Vec<String> {
+        self.differing.iter().take(most).map(|row| self.describe(row)).collect()
+    }
+
+    fn describe(&self, DifferingRow { key, difference }: &DifferingRow) -> String {
+        let word = match difference {
+            Difference::Missing => "missing",
+            Difference::Extra => "extra",
+            Difference::Changed => "changed",
+        };
+        format!("({}) = ({}): {word}", self.key.join(", "), key.join(", "))
     }
 }
 
@@ -96,26 +114,21 @@ impl Settle for TableReport {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for table in &self.tables {
-            let TableReport { table: name, key, totals, missing, extra, changed, differing } = table;
+            let TableReport { table: name, totals, missing, extra, changed, differing, .. } = table;
             if table.differs() {
                 writeln!(
                     f,
                     "{name}: {} rows differ ({missing} missing, {extra} extra, {changed} changed)",
-                    missing + extra + changed
+                    table.differing_rows()
                 )?;
             }
             if totals.unverified > 0 {
                 writeln!(f, "{name}: {} rows could not be verified", totals.unverified)?;
             }
-            for DifferingRow { key: values, difference } in differing {
-                let word = match difference {
-                    Difference::Missing => "missing",
-                    Difference::Extra => "extra",
-                    Difference::Changed => "changed",
-                };
-                writeln!(f, "{name} ({}) = ({}): {word}", key.join(", "), values.join(", "))?;
+            for row in differing {
+                writeln!(f, "{name} {}", table.describe(row))?;
             }
-            let more = missing + extra + changed - differing.len() as u64;
+            let more = table.differing_rows() - differing.len() as u64;
             if more > 0 {
                 writeln!(f, "{name}: {more} more")?;
             }

@@ -190,8 +190,8 @@ impl<'a> SyncPoints<'a> {
     /// Whether the consumer is registered, and its lag is small enough (whatever the lag when replay is waited for). If not, the
     /// reason is logged.
     pub(super) async fn is_close(&self) -> Result<bool> {
-        let Some((lag, ticker_lag)) = self.lags().await? else { return Ok(false) };
-        let close = self.lag == Lag::WaitedFor || lag <= ticker_lag.unwrap_or(0.0) + MOST_LAG;
+        let Some(near) = self.is_near().await? else { return Ok(false) };
+        let close = self.lag == Lag::WaitedFor || near;
         if !close {
             tracing::error!("{}", Lines(format!("Consumer lagging too much, cannot proceed\n{LAG_HINT}")));
         }
@@ -200,27 +200,18 @@ impl<'a> SyncPoints<'a> {
 
     /// Whether the consumer is registered. If not, the reason is logged.
     pub(super) async fn is_registered(&self) -> Result<bool> {
-        Ok(self.lags().await?.is_some())
+        Ok(self.is_near().await?.is_some())
     }
 
-    /// By how many seconds the consumer and the ticker are behind; `None` when the consumer is not registered, which is logged.
-    async fn lags(&self) -> Result<Option<(f64, Option<f64>)>> {
-        let row = self
-            .provider
-            .query_opt(
-                "read the consumer's lag",
-                "select extract(epoch from c.lag)::float8, extract(epoch from q.ticker_lag)::float8
-                   from pgq.get_consumer_info($1, $2) c, pgq.get_queue_info($1) q where c.lag is not null",
-                &[text(&self.consumer.queue), text(&self.consumer.name)],
-            )
-            .await?;
-        let Some(row) = row else {
+    /// As the function [`is_near`]; that the consumer is not registered is logged.
+    async fn is_near(&self) -> Result<Option<bool>> {
+        let near = is_near(&self.provider, &self.consumer).await?;
+        if near.is_none() {
             let text = format!("No such consumer: {} on provider ({})", self.consumer, self.provider.target());
             let hint = "HINT: Run \"subscriber register\", or start replay once.";
             tracing::error!("{}", Lines(format!("{}\n{hint}", shown(text))));
-            return Ok(None);
-        };
-        Ok(Some((row.get(0), row.get(1))))
+        }
+        Ok(near)
     }
 
     /// A tick that was begun after this call. Forces ticks until there are two new ones.
@@ -264,6 +255,18 @@ impl<'a> SyncPoints<'a> {
         }
         Ok(true)
     }
+}
+
+/// Whether the consumer is not far behind the ticker; `None` when it is not registered.
+pub(super) async fn is_near(provider: &Db, consumer: &Consumer) -> Result<Option<bool>> {
+    let sql = "select extract(epoch from c.lag)::float8, extract(epoch from q.ticker_lag)::float8
+                 from pgq.get_consumer_info($1, $2) c, pgq.get_queue_info($1) q where c.lag is not null";
+    let params = [text(&consumer.queue), text(&consumer.name)];
+    let row = provider.query_opt("read the consumer's lag", sql, &params).await?;
+    Ok(row.map(|row| {
+        let (lag, ticker_lag): (f64, Option<f64>) = (row.get(0), row.get(1));
+        lag <= ticker_lag.unwrap_or(0.0) + MOST_LAG
+    }))
 }
 
 /// Locks the table in ACCESS SHARE mode, and returns whether the snapshot of the open transaction shows its rows. For a snapshot

@@ -35,4 +35,5 @@ pub(super) use copies::Copies;
 pub(super) use mend::find as find_mend;
 pub(super) use progress::{Progress, read as read_progress};
 pub(super) use shared::Goal;
+pub(super) use throttle::Throttle;
 pub(super) use void::copy_void_again;

@@ -1,5 +1,5 @@
 //! `copy_rate_limit`: the limit on the rate of all copies of a process together. A reload may change it while copies
-//! run.
+//! run. `verify_rate` is such a limit too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Throttle {
     }
 
     /// Waits until so many bytes may be sent; later calls wait behind earlier ones.
-    pub(super) async fn spend(&self, bytes: usize) {
+    pub(in crate::londiste) async fn spend(&self, bytes: usize) {
         let mut changes = self.limit.subscribe();
         #[expect(clippy::cast_precision_loss, reason = "a time to the microsecond is exact enough")]
         let mut left = bytes as f64;

@@ -23,3 +23,4 @@ pub(crate) mod strange_snapshot;
 pub(crate) mod table_state;
 pub(crate) mod tables;
 pub(crate) mod triggers;
+pub(crate) mod verification;
