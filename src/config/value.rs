@@ -381,7 +381,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "the products are exact")]
     fn times_are_read_in_postgres_spelling() {
         for (text, expected) in [
             ("0", Some(0.0)),

@@ -93,7 +93,9 @@ pub(super) async fn read(
     }
     let mut verified = verification::read(subscriber, &config.pgq_queue_name).await?;
     if !with_keys {
-        verified.values_mut().for_each(|table| table.differing.clear());
+        for table in verified.values_mut() {
+            table.differing.clear();
+        }
     }
     Ok(verified)
 }

@@ -185,6 +185,7 @@ pub(crate) async fn forget(tx: &Db, queue: &str, table: &FqName) -> Result<()> {
 
 /// How far a table is verified.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the fields of the JSON document")]
 pub(crate) struct Verified {
     /// Rows on the provider; an estimate until all were looked at.
     pub(crate) rows: i64,

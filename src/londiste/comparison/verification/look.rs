@@ -43,7 +43,7 @@ pub(super) struct Look<'a> {
 /// What a look found.
 pub(super) enum Looked {
     /// The range, and the rest of it that was not looked at: it had grown too big.
-    At(VerifiedRange, Option<VerifiedRange>),
+    At(Box<VerifiedRange>, Option<VerifiedRange>),
     /// Replay is behind.
     Later,
 }
@@ -99,7 +99,7 @@ impl Look<'_> {
             examples: Vec::new(),
             ..before.clone()
         });
-        Ok(Looked::At(found, rest))
+        Ok(Looked::At(Box::new(found), rest))
     }
 
     /// Waits until what was read since there were `before` bytes may have been read. Returns their number.

@@ -152,7 +152,7 @@ mod tests {
         let mut plan = plan(vec![("a", vec![new(big), new(small)]), ("b", vec![new(small)])]);
         assert_eq!(plan.next(HOUR, start), look("a", 0));
         let set = |plan: &mut Plan, name: &str, nr: usize, looked: Instant| {
-            plan.tables.get_mut(&FqName::parse(name)).unwrap().ranges[nr].looked = Some(looked);
+            plan.tables.get_mut(&FqName::parse(name)).expect("a table").ranges[nr].looked = Some(looked);
         };
         set(&mut plan, "a", 0, start);
         // The half of 45 minutes.
@@ -164,7 +164,7 @@ mod tests {
         set(&mut plan, "b", 0, start + seconds(2025));
         assert_eq!(plan.next(HOUR, start + seconds(2700)), look("a", 0));
         // However big the last range: the first one is due after 54 minutes.
-        plan.tables.get_mut(&FqName::parse("b")).unwrap().ranges[0].bytes = u64::from(u32::MAX) << 10;
+        plan.tables.get_mut(&FqName::parse("b")).expect("a table").ranges[0].bytes = u64::from(u32::MAX) << 10;
         set(&mut plan, "b", 0, start + seconds(2700));
         assert_eq!(plan.next(HOUR, start + seconds(2700)), Next::Wait(seconds(540)));
     }
@@ -174,11 +174,11 @@ mod tests {
         let start = Instant::now() + HOUR;
         let mut plan =
             plan(vec![("a", vec![range(100, Some(start))]), ("b", vec![range(100, Some(start + seconds(1)))])]);
-        plan.tables.get_mut(&FqName::parse("b")).unwrap().ranges[0].differing = 1;
+        plan.tables.get_mut(&FqName::parse("b")).expect("a table").ranges[0].differing = 1;
         assert_eq!(plan.next(HOUR, start + seconds(1)), Next::Wait(seconds(60)));
         assert_eq!(plan.next(HOUR, start + seconds(61)), look("b", 0));
         assert_eq!(plan.next(seconds(100), start + seconds(11)), look("b", 0));
-        plan.tables.get_mut(&FqName::parse("b")).unwrap().retry_at = Some(start + seconds(100));
+        plan.tables.get_mut(&FqName::parse("b")).expect("a table").retry_at = Some(start + seconds(100));
         assert_eq!(plan.next(HOUR, start), Next::Wait(seconds(2700)));
         assert_eq!(plan.next(HOUR, start + seconds(100)), look("b", 0));
     }

@@ -99,16 +99,15 @@ impl<'a> Round<'a> {
         // A copy has begun the others anew.
         known.retain(|name, _| begun.contains(name));
         for name in ok.map(|table| table.name) {
-            let table = match known.remove(&name) {
-                Some(table) => table,
-                None => {
-                    let [rows, bytes] = estimate::size(&sessions.provider, &name).await?;
-                    let whole = VerifiedRange { rows, bytes, ..VerifiedRange::default() };
-                    verification::begin(db, queue, &name, &whole).await?;
-                    let stored = verification::load(db, queue, &name).await?;
-                    self.logged.extend(stored.problem.map(|problem| (name.clone(), problem)));
-                    Table { ranges: stored.ranges, retry_at: None }
-                }
+            let table = if let Some(table) = known.remove(&name) {
+                table
+            } else {
+                let [rows, bytes] = estimate::size(&sessions.provider, &name).await?;
+                let whole = VerifiedRange { rows, bytes, ..VerifiedRange::default() };
+                verification::begin(db, queue, &name, &whole).await?;
+                let stored = verification::load(db, queue, &name).await?;
+                self.logged.extend(stored.problem.map(|problem| (name.clone(), problem)));
+                Table { ranges: stored.ranges, retry_at: None }
             };
             self.plan.tables.insert(name, table);
         }
@@ -120,7 +119,7 @@ impl<'a> Round<'a> {
         let Some(before) = table.ranges.get(nr).cloned() else { return Ok(()) };
         let retry = (self.interval / 10).clamp(RETRY[0], RETRY[1]);
         let (retry_at, problem) = match self.look_at(sessions, name, &before).await {
-            Ok(Looked::At(found, rest)) => return self.store(sessions, name, nr, (&before, found, rest)).await,
+            Ok(Looked::At(found, rest)) => return self.store(sessions, name, nr, (&before, *found, rest)).await,
             Ok(Looked::Later) => (Instant::now() + retry, None),
             Err(error) if matches!(error, Error::Aborted) => return Err(error),
             Err(error) if sessions.provider.is_closed() || sessions.subscriber.is_closed() => return Err(error),
