@@ -12,7 +12,7 @@ use crate::config::{self, Common};
 use crate::error::{Error, Report, Result, Role};
 use crate::job::Control;
 use crate::londiste::Job;
-use crate::pg::name::quote_ident;
+use crate::pg::name::{quote_ident, quote_literal};
 use crate::pg::{ClientSettings, Db, FqName, Param, Tx, sql, text_array};
 
 /// How long a statement of a check may run. It waits for a lock for a quarter of that.
@@ -52,6 +52,11 @@ impl Case<'_> {
     /// The one queue that matters; `None` for all queues of the database.
     pub(super) fn queue(&self) -> Option<&str> {
         self.londiste.map(|config| config.pgq_queue_name.as_str())
+    }
+
+    /// The right in schema pgq that the daemon needs.
+    pub(super) fn queue_right(&self) -> &'static str {
+        if self.londiste.is_some() { "reader" } else { "admin" }
     }
 
     /// Queue and consumer of replication. For groups of checks that only an ini file with section `[londiste]` has.
@@ -161,6 +166,18 @@ impl Side {
             );
         }
         Ok(())
+    }
+
+    /// The statement that gives the user the daemon's right in schema pgq.
+    pub(super) async fn queue_grant(&self, case: &Case<'_>) -> Result<String> {
+        const IS_OWN: &str = "select pg_catalog.to_regprocedure('pgq.grant_right(text, text)') is not null";
+        let right = case.queue_right();
+        let is_own: bool = self.db.query_one("look for pgq.grant_right", IS_OWN, &[]).await?.get(0);
+        Ok(self.sql(if is_own {
+            format!("select pgq.grant_right({}, '{right}');", quote_literal(&self.user))
+        } else {
+            format!("grant pgq_{right} to {};", self.quoted_user())
+        }))
     }
 
     /// A statement that mends something here, with the side that it is for.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::case::{Case, Side, shell_word};
 use super::check::{self, Check};
 use super::finding::{Findings, names};
-use super::rights;
 use crate::error::Result;
 use crate::pg::{Db, Sql, int8, text};
 use crate::pgq::install;
@@ -261,7 +260,7 @@ pub(super) async fn failed(case: &Case<'_>, side: &Side) -> Result<Findings> {
     let mut found = Findings::default();
     let may_count = side.db.query(ACTION, MAY_COUNT, &[]).await?.first().map(|row| row.get::<_, bool>(0));
     if may_count == Some(false) {
-        let fix = rights::grant(case, side).await?;
+        let fix = side.queue_grant(case).await?;
         found.unknown(&check::FAILED_EVENTS, side.role, format_args!("{} may not count them", side.user), fix);
     }
     if may_count == Some(true) {

@@ -7,7 +7,7 @@ use super::check::{self, Check};
 use super::finding::{Findings, count, names};
 use crate::config::ApplyRole;
 use crate::error::Result;
-use crate::pg::name::{quote_ident, quote_literal};
+use crate::pg::name::quote_ident;
 use crate::pg::{FqName, text};
 
 /// Tables up to which a statement names each of them.
@@ -22,7 +22,7 @@ pub(super) async fn queue(case: &Case<'_>, side: &Side) -> Result<Findings> {
                      join pgq.queue q on i.inhparent = pg_catalog.to_regclass(q.queue_data_pfx)
                     where ($2 is null or q.queue_name = $2) and not pg_catalog.has_table_privilege(i.inhrelid, 'select'))";
     let function = if case.londiste.is_some() { "pgq.next_batch(text, text)" } else { "pgq.ticker(text)" };
-    let right = right(case);
+    let right = case.queue_right();
     let mut found = Findings::default();
     let row =
         side.db.query_one("look at the rights in schema pgq", RIGHTS, &[text(&function), text(&case.queue())]).await?;
@@ -32,25 +32,8 @@ pub(super) async fn queue(case: &Case<'_>, side: &Side) -> Result<Findings> {
         return Ok(found);
     }
     let fact = format!("{} lacks the right \"{right}\" in schema pgq", side.user);
-    found.error(&check::QUEUE_RIGHTS, side.role, fact, grant(case, side).await?);
+    found.error(&check::QUEUE_RIGHTS, side.role, fact, side.queue_grant(case).await?);
     Ok(found)
-}
-
-/// The right in schema pgq that the daemon of the ini file needs.
-fn right(case: &Case<'_>) -> &'static str {
-    if case.londiste.is_some() { "reader" } else { "admin" }
-}
-
-/// The statement that gives the user the right of the daemon in schema pgq.
-pub(super) async fn grant(case: &Case<'_>, side: &Side) -> Result<String> {
-    const IS_OWN: &str = "select pg_catalog.to_regprocedure('pgq.grant_right(text, text)') is not null";
-    let right = right(case);
-    let is_own: bool = side.db.query_one("look for pgq.grant_right", IS_OWN, &[]).await?.get(0);
-    Ok(side.sql(if is_own {
-        format!("select pgq.grant_right({}, '{right}');", quote_literal(&side.user))
-    } else {
-        format!("grant pgq_{right} to {};", side.quoted_user())
-    }))
 }
 
 /// A right on a table that the user does not have.
