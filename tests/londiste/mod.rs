@@ -6,6 +6,7 @@ mod catalog;
 mod chain;
 mod compare;
 mod compare_online;
+mod compare_types;
 mod copy_controls;
 mod copy_disk_full;
 mod copy_lines;

@@ -174,6 +174,12 @@ impl Cluster {
         Database::create(self, "encoding 'SQL_ASCII'")
     }
 
+    /// Creates a database with options of `create database`.
+    #[track_caller]
+    pub fn database_with(&self, options: &str) -> Database {
+        Database::create(self, options)
+    }
+
     /// The connection string of a database, as an ini file would have it.
     pub fn conninfo(&self, dbname: &str) -> String {
         format!("host={} port={} user=postgres dbname={dbname}", self.host, self.port.number())

@@ -57,7 +57,7 @@ impl<'a> Executor<'a> {
 
     /// Adds a row that differs to the batch, and executes the batch with [`Executor::flush`] when it is full.
     pub(super) async fn push(&mut self, change: &RowFix, file: &mut FixFile) -> Result<Executed> {
-        self.keys.push(change.row()[..self.compared.key_len].to_vec());
+        self.keys.push(self.compared.normal_key(change.row().clone()));
         if self.keys.len() < BATCH { Ok(Executed::All) } else { self.flush(file).await }
     }
 

@@ -238,10 +238,7 @@ impl RangeWalk<'_> {
         let most = 20 * SUSPECT;
         let rows = self.read(db, side.versions_sql(range, self.fingerprint, most), &[]).await?;
         let is_whole = rows.len() < most;
-        if nr == 0 {
-            self.read.add_rows(rows.len() as u64);
-        }
-        add(look, nr, rows);
+        self.add(look, nr, rows);
         Ok(is_whole)
     }
 
@@ -252,13 +249,20 @@ impl RangeWalk<'_> {
             let columns = key_columns(self.compared, keys);
             let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
             let sql = side.versions_by_key_sql(&self.compared.columns, self.fingerprint);
-            let rows = self.read(db, sql, &params).await?;
-            if nr == 0 {
-                self.read.add_rows(rows.len() as u64);
-            }
-            add(look, nr, rows);
+            self.add(look, nr, self.read(db, sql, &params).await?);
         }
         Ok(())
+    }
+
+    /// Adds rows of one side, which end with hash and version.
+    fn add(&self, look: &mut Looks, nr: usize, rows: Vec<RowText>) {
+        if nr == 0 {
+            self.read.add_rows(rows.len() as u64);
+        }
+        for mut row in rows {
+            let (version, hash) = (row.pop().flatten(), row.pop().flatten());
+            look.entry(self.compared.normal_key(row)).or_default()[nr] = Some(Seen { hash, version });
+        }
     }
 
     /// Provider or subscriber.
@@ -267,14 +271,6 @@ impl RangeWalk<'_> {
             0 => (&self.sessions.provider, &self.compared.provider),
             _ => (&self.sessions.subscriber, &self.compared.subscriber),
         }
-    }
-}
-
-/// Adds rows of [`Side::versions_sql`] of one side.
-fn add(look: &mut Looks, nr: usize, rows: Vec<RowText>) {
-    for mut row in rows {
-        let (version, hash) = (row.pop().flatten(), row.pop().flatten());
-        look.entry(row).or_default()[nr] = Some(Seen { hash, version });
     }
 }
 

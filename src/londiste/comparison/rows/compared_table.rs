@@ -13,6 +13,7 @@ use crate::pg::{Db, FqName, RawText, Sql, sql, text_array};
 use super::super::super::state::provider_queue;
 use super::equality::Equality;
 use super::row::RowText;
+use super::shape::{Shape, shapes};
 use super::subject::{Subject, source};
 
 /// How values of a key's column are ordered.
@@ -45,6 +46,8 @@ pub(crate) struct Side {
     pub(crate) values: Vec<Sql>,
     /// Expressions that have the same text on both sides for equal values of the columns.
     canonical: Vec<Sql>,
+    /// Those of them by which columns with [`Equality::Shape`] are compared; rows have them behind their values.
+    shaped: Vec<Sql>,
     /// The expressions that the key's columns are ordered by.
     order: Vec<Sql>,
     /// The types of the key's columns.
@@ -97,21 +100,32 @@ impl ComparedTable {
         let key_len = pairs.iter().filter(|pair| pair.in_key).count();
         let columns: Vec<String> = pairs.iter().map(|pair| pair.theirs.name.clone()).collect();
         let orders: Vec<Order> = pairs[..key_len].iter().map(Pair::order).collect();
-        let equality = |pair: &Pair<'_>| match by {
-            By::Value => Equality::of(pair.theirs, pair.ours),
+        let types: Vec<[&Column; 2]> = pairs.iter().map(|pair| [pair.theirs, pair.ours]).collect();
+        let shapes = shapes([provider_db, subscriber_db], &types).await?;
+        let equality = |(pair, shapes): (&Pair<'_>, &Option<_>)| match by {
+            By::Value => Equality::of(pair.theirs, pair.ours, shapes.is_some()),
             By::Text => Equality::Text,
         };
-        let equalities: Vec<Equality> = pairs.iter().map(equality).collect();
-        let side = |kind, column: fn(&Pair<'_>) -> Column| {
-            let columns: Vec<Column> = pairs.iter().map(column).collect();
-            let canonical = |(column, equality): (&Column, &Equality)| {
-                equality.canonical(&sql!("t.{name}", name = Sql::ident(&column.name)), &value_sql(column))
+        let equalities: Vec<Equality> = pairs.iter().zip(&shapes).map(equality).collect();
+        let side = |kind, nr: usize| {
+            let columns: Vec<Column> = types.iter().map(|pair| pair[nr].clone()).collect();
+            let canonical = |((column, equality), shapes): ((&Column, &Equality), &Option<[Shape; 2]>)| {
+                let value = sql!("t.{name}", name = Sql::ident(&column.name));
+                match shapes {
+                    Some(shapes) if *equality == Equality::Shape => shapes[nr].canonical(&value),
+                    _ => equality.canonical(&value, &value_sql(column)),
+                }
+            };
+            let canonical: Vec<Sql> = columns.iter().zip(&equalities).zip(&shapes).map(canonical).collect();
+            let is_shaped = |(expression, equality): (&Sql, &Equality)| {
+                (*equality == Equality::Shape).then(|| sql!("({expression})::text", expression = expression))
             };
             Side {
                 source: source(&table.name, kind),
                 keys: columns[..key_len].iter().map(|c| sql!("t.{name}", name = Sql::ident(&c.name))).collect(),
                 values: columns.iter().map(value_sql).collect(),
-                canonical: columns.iter().zip(&equalities).map(canonical).collect(),
+                shaped: canonical.iter().zip(&equalities).filter_map(is_shaped).collect(),
+                canonical,
                 order: columns.iter().zip(&orders).map(|(column, order)| order_sql(column, *order)).collect(),
                 key_types: columns[..key_len].iter().map(|c| Sql::from_server(c.type_name.clone())).collect(),
             }
@@ -124,8 +138,8 @@ impl ComparedTable {
             quoted_table,
             only: if table.on_subscriber == catalog::RelationKind::Partitioned { "" } else { "only " },
             overrides_identity: pairs.iter().any(|pair| pair.ours.identity == Some(Identity::Always)),
-            provider: side(table.on_provider, |pair| pair.theirs.clone()),
-            subscriber: side(table.on_subscriber, |pair| pair.ours.clone()),
+            provider: side(table.on_provider, 0),
+            subscriber: side(table.on_subscriber, 1),
             columns,
             generated,
             key_len,
@@ -136,8 +150,21 @@ impl ComparedTable {
 
     /// The numbers of the columns in which two rows differ.
     pub(super) fn differing<'a>(&'a self, a: &'a RowText, b: &'a RowText) -> impl Iterator<Item = usize> + 'a {
-        let equal = |i: usize| self.equalities[i].holds(a[i].as_ref(), b[i].as_ref());
+        let shaped = move |i: usize| {
+            let before = self.equalities[..i].iter().filter(|equality| **equality == Equality::Shape).count();
+            self.columns.len() + before
+        };
+        let equal = move |i: usize| match (self.equalities[i], a.get(shaped(i)), b.get(shaped(i))) {
+            (Equality::Shape, Some(a), Some(b)) => a == b,
+            (equality, ..) => equality.holds(a[i].as_ref(), b[i].as_ref()),
+        };
         (0..self.columns.len()).filter(move |i| !equal(*i))
+    }
+
+    /// The key of a row with the texts that equal values have in common.
+    pub(crate) fn normal_key(&self, key: RowText) -> RowText {
+        let normal = |(value, equality): (Option<_>, &Equality)| value.map(|value| equality.normal(value));
+        key.into_iter().take(self.key_len).zip(&self.equalities).map(normal).collect()
     }
 
     /// Compares two rows by their keys, in the order of [`Side::rows_sql`].
@@ -154,10 +181,14 @@ impl Side {
     pub(crate) fn rows_sql(&self) -> Sql {
         sql!(
             "select {values} from {source} t order by {order}",
-            values = Sql::join(self.values.iter().cloned(), ", "),
+            values = self.row_values(),
             source = &self.source,
             order = Sql::join(self.order.iter().cloned(), ", ")
         )
+    }
+
+    fn row_values(&self) -> Sql {
+        Sql::join(self.values.iter().chain(&self.shaped).cloned(), ", ")
     }
 
     /// The query for all keys in their order, each with an MD5 hash of its row.
@@ -185,7 +216,7 @@ impl Side {
     pub(crate) fn rows_by_key_sql(&self, columns: &[String]) -> Sql {
         sql!(
             "select {values}, {version} {from}",
-            values = Sql::join(self.values.iter().cloned(), ", "),
+            values = self.row_values(),
             version = Side::version(),
             from = self.keyed_rows(columns)
         )
@@ -293,14 +324,16 @@ const DATE: u32 = 1082;
 const TIMESTAMP: u32 = 1114;
 const TIMESTAMPTZ: u32 = 1184;
 const UUID: u32 = 2950;
+const XML: u32 = 142;
 
-/// The value as COPY writes it; a cast makes `true` where the type's own output is `t`.
+/// The value as COPY writes it; a cast makes `true` where the type's own output is `t`, and leaves the encoding in an XML
+/// declaration, which says what the text was written in when it came to the server.
 fn value_sql(column: &Column) -> Sql {
     let name = Sql::ident(&column.name);
-    if column.type_oid == BOOL {
-        sql!("pg_catalog.left(t.{name}::text, 1)", name = name)
-    } else {
-        sql!("t.{name}::text", name = name)
+    match column.type_oid {
+        BOOL => sql!("pg_catalog.left(t.{name}::text, 1)", name = name),
+        XML => sql!("pg_catalog.textin(pg_catalog.xml_out(t.{name}))", name = name),
+        _ => sql!("t.{name}::text", name = name),
     }
 }
 

@@ -1,6 +1,8 @@
 //! When two values of a column are equal. Servers of other versions write a float with other digits, and a number may be written
 //! with more zeros or as `-0`, without being another value.
 
+use std::fmt;
+
 use crate::pg::catalog::Column;
 use crate::pg::{RawText, Sql, sql};
 
@@ -18,17 +20,28 @@ pub(super) enum Equality {
     /// By the number that the digits stand for; `-0` is `0`. The text of a `float4` has other digits than that of a `float8`.
     Float4,
     Float8,
+    /// By an expression that both servers compute: see [`Shape`](super::shape::Shape).
+    Shape,
 }
 
 impl Equality {
-    /// How values of these two columns are compared: where the types differ, by text.
-    pub(super) fn of(theirs: &Column, ours: &Column) -> Equality {
-        match theirs.type_oid {
-            same if same != ours.type_oid => Equality::Text,
-            FLOAT4 => Equality::Float4,
-            FLOAT8 => Equality::Float8,
-            NUMERIC => Equality::Numeric,
+    /// How values of these two columns are compared: where the types differ, by text. `has_shapes`: whether the two servers write
+    /// values of the types differently.
+    pub(super) fn of(theirs: &Column, ours: &Column, has_shapes: bool) -> Equality {
+        match (Equality::of_float(theirs.type_oid), theirs.type_oid) {
+            (Some(float), same) if same == ours.type_oid => float,
+            (None, NUMERIC) if ours.type_oid == NUMERIC => Equality::Numeric,
+            _ if has_shapes => Equality::Shape,
             _ => Equality::Text,
+        }
+    }
+
+    /// How values of this type are compared, if it is a float.
+    pub(super) fn of_float(type_oid: u32) -> Option<Equality> {
+        match type_oid {
+            FLOAT4 => Some(Equality::Float4),
+            FLOAT8 => Some(Equality::Float8),
+            _ => None,
         }
     }
 
@@ -42,7 +55,7 @@ impl Equality {
             )
         };
         match self {
-            Equality::Text => text.clone(),
+            Equality::Text | Equality::Shape => text.clone(),
             Equality::Float4 => float("float4send"),
             Equality::Float8 => float("float8send"),
             // The scale of NaN and of the infinities is null.
@@ -55,6 +68,24 @@ impl Equality {
         }
     }
 
+    /// One text for all texts of a value.
+    pub(super) fn normal(self, value: RawText) -> RawText {
+        fn number<F: std::str::FromStr + fmt::Debug>(text: &str) -> Option<String> {
+            let number = text.parse::<F>().ok()?;
+            let text = format!("{number:?}");
+            let text = text.strip_suffix(".0").unwrap_or(&text);
+            Some(if text == "-0" { "0".to_owned() } else { text.to_owned() })
+        }
+        let Some(text) = value.as_str() else { return value };
+        let normal = match self {
+            Equality::Text | Equality::Shape => None,
+            Equality::Numeric => Some(without_zeros(text).to_owned()),
+            Equality::Float4 => number::<f32>(text),
+            Equality::Float8 => number::<f64>(text),
+        };
+        normal.map_or(value, |text| RawText::from(text.as_str()))
+    }
+
     /// Whether two values are equal, by their text.
     pub(super) fn holds(self, a: Option<&RawText>, b: Option<&RawText>) -> bool {
         if a == b {
@@ -62,7 +93,7 @@ impl Equality {
         }
         let (Some(Some(a)), Some(Some(b))) = (a.map(RawText::as_str), b.map(RawText::as_str)) else { return false };
         match self {
-            Equality::Text => false,
+            Equality::Text | Equality::Shape => false,
             Equality::Numeric => without_zeros(a) == without_zeros(b),
             Equality::Float4 => is_same_number::<f32>(a, b),
             Equality::Float8 => is_same_number::<f64>(a, b),
@@ -104,6 +135,7 @@ mod tests {
         ] {
             let (a, b) = (RawText::from(a), RawText::from(b));
             assert_eq!(equality.holds(Some(&a), Some(&b)), expected, "{equality:?} {a} {b}");
+            assert_eq!(equality.normal(a.clone()) == equality.normal(b.clone()), expected, "{equality:?} {a} {b}");
             assert!(!equality.holds(Some(&a), None), "{equality:?} {a}");
         }
         assert!(Equality::Numeric.holds(None, None));

@@ -26,7 +26,6 @@ pub(crate) async fn by_key(
     lock: &'static str,
     keys: &[RowText],
 ) -> Result<HashMap<RowText, Versioned>> {
-    let key_len = compared.key_len;
     tx.batch("read a table", PIN).await?;
     let columns = key_columns(compared, keys);
     let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
@@ -36,7 +35,7 @@ pub(crate) async fn by_key(
     let entry = |row: &Row| {
         values(tx, row).map(|mut row| {
             let version = row.pop().flatten();
-            (row[..key_len].to_vec(), Versioned { row, version })
+            (compared.normal_key(row.clone()), Versioned { row, version })
         })
     };
     rows.iter().map(entry).collect()
