@@ -48,9 +48,9 @@ fn wait_for_rounds(r: &Replication) {
 
 #[track_caller]
 fn wait_for_line(r: &Replication, sql: &str, line: &str) {
-    wait_until(line, || match r.subscriber.value(sql) {
-        found if found == line => Ok(()),
-        found => Err(found),
+    wait_until(line, || match r.subscriber.column(sql) {
+        found if found == [line] => Ok(()),
+        found => Err(found.join(", ")),
     });
 }
 
@@ -195,7 +195,7 @@ fn table_that_cannot_be_looked_at_is_told_and_others_go_on() {
     row.sql("begin; lock table t in access exclusive mode");
     wait_for_line(&r, &format!("{problem}keyless'"), "it has no primary key");
     wait_until("the table is locked", || {
-        let found = r.subscriber.value(&format!("{problem}t'"));
+        let found = r.subscriber.column(&format!("{problem}t'")).concat();
         if found.contains("lock timeout") { Ok(()) } else { Err(found) }
     });
     let now = r.subscriber.value("select now()");
