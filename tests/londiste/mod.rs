@@ -5,6 +5,7 @@ mod broken_events;
 mod catalog;
 mod chain;
 mod compare;
+mod compare_keyless;
 mod compare_online;
 mod compare_types;
 mod copy_controls;

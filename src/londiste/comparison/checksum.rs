@@ -1,5 +1,7 @@
-//! `compare --checksum`: compares a hash of every row, and lists the ranges of keys in which rows differ. The servers
-//! send only keys and hashes.
+//! `compare --checksum`: compares a hash of every row, and lists the ranges of keys in which rows differ.
+//!
+//! The servers hash ranges of keys, as `compare --online` does ([`range_walk`](super::range_walk)), in the snapshots of a sync point.
+//! Rows are compared one by one only in ranges of a thousand or so whose sums differ.
 
 use std::fmt;
 
@@ -8,17 +10,20 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::job::Output;
 
-use crate::pg::RawText;
+use crate::pg::{Db, RawText};
 
 use super::super::context::Context;
 use super::arguments::Compare;
-use super::rows::{By, ComparedTable, Pair, RowText, Subject};
+use super::fingerprint::Fingerprint;
+use super::key_range::KeyRange;
+use super::range_walk::{Amount, Looks, RangeWalk, Sessions, Sums};
+use super::rows::{By, ComparedTable, RowText, Subject};
 use super::subject::subjects;
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
-use super::walk::Merge;
+use super::whole_rows::WholeRows;
 
-/// The number of keys in a range.
-const RANGE: u64 = 1000;
+/// Rows of a range that is hashed at once: a second or so for rows of usual width.
+const HASHED: usize = 50_000;
 
 /// Compares the tables. The output has the ranges that differ, and is failed when a table differs or could not be
 /// compared.
@@ -30,6 +35,8 @@ pub(super) async fn run(wanted: &Compare, context: Context<'_>) -> Result<Output
         return Ok(Output::none().failed(true));
     }
     let (tables, mut failed) = subjects(wanted, context, points.provider(), points.subscriber()).await?;
+    let mut sessions =
+        Sessions { provider: context.provider().await?, subscriber: context.subscriber().await?, snapshots: None };
     let mut differing = Ranges::default();
     for table in tables {
         let point = match points.reach(&table).await? {
@@ -40,7 +47,7 @@ pub(super) async fn run(wanted: &Compare, context: Context<'_>) -> Result<Output
             }
             Reached::Lagging => return Ok(Output::of(&differing).failed(true)),
         };
-        let found = compare(&table, by, context, &point).await;
+        let found = compare(&table, by, context, &point, &mut sessions).await;
         match failed.take(found, [&point.provider, &point.subscriber])? {
             Some(ranges) if !ranges.is_empty() => {
                 failed.because(format_args!("{}: Results do not match!", table.name));
@@ -52,62 +59,57 @@ pub(super) async fn run(wanted: &Compare, context: Context<'_>) -> Result<Output
     Ok(Output::of(&differing).failed(failed.0))
 }
 
-async fn compare(table: &Subject, by: By, context: Context<'_>, point: &SyncPoint<'_>) -> Result<Vec<Range>> {
+async fn compare(
+    table: &Subject,
+    by: By,
+    context: Context<'_>,
+    point: &SyncPoint<'_>,
+    sessions: &mut Sessions,
+) -> Result<Vec<Range>> {
     tracing::info!("Checking {}", table.name);
-    let compared = ComparedTable::of(&point.provider, &point.subscriber, table, context.queue(), by).await?;
-    let provider = (&*point.provider, compared.provider.hashes_sql());
-    let subscriber = (&*point.subscriber, compared.subscriber.hashes_sql());
-    let mut merge = Merge::start(&compared, provider, subscriber).await?;
-    let (mut theirs, mut ours) = (Sum::default(), Sum::default());
-    let mut list = Vec::new();
-    let mut range = Range::of(&compared);
-    while let Some(pair) = merge.next().await? {
-        range.add(&pair);
-        match &pair {
-            Pair::Provider(row) => theirs.add(row),
-            Pair::Subscriber(row) => ours.add(row),
-            Pair::Both { provider, subscriber } => {
-                theirs.add(provider);
-                ours.add(subscriber);
-            }
+    let sides: [&Db; 2] = [&point.provider, &point.subscriber];
+    let compared = ComparedTable::keyed_or_not(sides, table, context.queue(), by).await?;
+    sessions.snapshots = Some([export(sides[0]).await?, export(sides[1]).await?]);
+    let fingerprint = Fingerprint::of(sides[0], sides[1]).await?;
+    let read = Amount::default();
+    let walk = RangeWalk { sessions, compared: &compared, fingerprint, lock_wait: None, read: &read };
+    let (mut totals, mut list) = (Sums::default(), Vec::new());
+    let is_keyed = compared.key_len > 0;
+    let mut rest = is_keyed.then(KeyRange::default);
+    while let Some(range) = rest.take() {
+        context.proceed()?;
+        let (first, more) = walk.cut(range, HASHED).await?;
+        let mut suspects = Vec::new();
+        totals += walk.hash_and_sort_out(first, &mut suspects).await?;
+        for suspect in suspects {
+            let (look, rows, differing_rows) = walk.differing(&suspect).await?;
+            list.extend(Range::of(&compared, &look, rows, differing_rows));
         }
-        if range.keys == RANGE {
-            let full = std::mem::replace(&mut range, Range::of(&compared));
-            list.extend(full.if_differing());
-        }
+        rest = more;
     }
-    list.extend(range.if_differing());
-    tracing::info!("srcdb: res = {theirs}");
-    tracing::info!("dstdb: res = {ours}");
+    list.sort_by(|a, b| compared.order(&a.first, &b.first));
+    if !is_keyed {
+        let (rows, mut suspects) = (WholeRows { walk }, Vec::new());
+        totals = rows.hash(&mut suspects).await?;
+        let differing = rows.differing(suspects).await?;
+        list = differing.into_iter().map(|(row, copies)| Range::of_copies(&compared, row, copies)).collect();
+    }
+    for (side, nr) in [("srcdb", 0), ("dstdb", 1)] {
+        tracing::info!("{side}: res = {}, {:016x}", totals.rows[nr], totals.sums[nr]);
+    }
     Ok(list)
 }
 
-/// The number of rows, and the sum of their hashes modulo 2^64, which does not depend on the order of the rows.
-#[derive(Default)]
-struct Sum {
-    rows: u64,
-    hash: u64,
+/// Lets other sessions have the snapshot of an open transaction, until it ends.
+async fn export(tx: &Db) -> Result<String> {
+    Ok(tx.query_one("take a snapshot", "select pg_catalog.pg_export_snapshot()", &[]).await?.get(0))
 }
 
-impl Sum {
-    fn add(&mut self, row: &RowText) {
-        let hash = row.last().and_then(Option::as_ref).and_then(RawText::as_str).and_then(|hash| hash.get(..16));
-        self.rows += 1;
-        self.hash = self.hash.wrapping_add(hash.and_then(|h| u64::from_str_radix(h, 16).ok()).unwrap_or_default());
-    }
-}
-
-impl fmt::Display for Sum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {:016x}", self.rows, self.hash)
-    }
-}
-
-/// Up to [`RANGE`] neighbouring keys, each on one side or on both.
+/// Neighbouring keys, a thousand or so, some of which differ; or the copies of one row of a table without a key.
 #[derive(Serialize)]
 struct Range {
     table: String,
-    /// The columns of the key.
+    /// The columns of the key; none where rows are told by all columns.
     key: Vec<String>,
     from: Vec<String>,
     to: Vec<String>,
@@ -115,42 +117,48 @@ struct Range {
     subscriber_rows: u64,
     /// Keys whose row only one side has, or whose rows differ.
     differing_rows: u64,
+    /// The first key.
     #[serde(skip)]
-    keys: u64,
+    first: RowText,
 }
 
 impl Range {
-    fn of(compared: &ComparedTable) -> Range {
-        Range {
+    /// What was found in a range, with the number of rows of each side and of those that differ; `None` where all rows are equal.
+    fn of(
+        compared: &ComparedTable,
+        look: &Looks,
+        [provider_rows, subscriber_rows]: [u64; 2],
+        differing_rows: u64,
+    ) -> Option<Range> {
+        let first = look.keys().min_by(|a, b| compared.order(a, b))?;
+        let last = look.keys().max_by(|a, b| compared.order(a, b))?;
+        let text = |value: &Option<RawText>| value.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
+        let [from, to] = [first, last].map(|key| key.iter().map(text).collect());
+        (differing_rows > 0).then(|| Range {
             table: compared.name.to_string(),
             key: compared.columns[..compared.key_len].to_vec(),
-            from: Vec::new(),
-            to: Vec::new(),
-            provider_rows: 0,
-            subscriber_rows: 0,
-            differing_rows: 0,
-            keys: 0,
-        }
+            from,
+            to,
+            provider_rows,
+            subscriber_rows,
+            differing_rows,
+            first: first.clone(),
+        })
     }
 
-    fn if_differing(self) -> Option<Range> {
-        (self.differing_rows > 0).then_some(self)
-    }
-
-    fn add(&mut self, pair: &Pair) {
-        let (row, differs) = match pair {
-            Pair::Provider(row) | Pair::Subscriber(row) => (row, true),
-            Pair::Both { provider, subscriber } => (provider, provider.last() != subscriber.last()),
-        };
-        let text = |value: &Option<RawText>| value.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
-        self.to = row[..self.key.len()].iter().map(text).collect();
-        if self.keys == 0 {
-            self.from.clone_from(&self.to);
+    /// A row of a table without a key.
+    fn of_copies(compared: &ComparedTable, row: RowText, [provider_rows, subscriber_rows]: [u64; 2]) -> Range {
+        let text: Vec<String> = row.iter().flatten().map(ToString::to_string).collect();
+        Range {
+            table: compared.name.to_string(),
+            key: Vec::new(),
+            from: text.clone(),
+            to: text,
+            provider_rows,
+            subscriber_rows,
+            differing_rows: provider_rows.abs_diff(subscriber_rows),
+            first: row,
         }
-        self.keys += 1;
-        self.provider_rows += u64::from(!matches!(pair, Pair::Subscriber(_)));
-        self.subscriber_rows += u64::from(!matches!(pair, Pair::Provider(_)));
-        self.differing_rows += u64::from(differs);
     }
 }
 
@@ -162,6 +170,11 @@ struct Ranges(Vec<Range>);
 impl fmt::Display for Ranges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Range { table, key, from, to, provider_rows, subscriber_rows, differing_rows, .. } in &self.0 {
+            if key.is_empty() {
+                let row = from.join(", ");
+                writeln!(f, "{table} row {row}: {provider_rows} on the provider, {subscriber_rows} on the subscriber")?;
+                continue;
+            }
             let [key, from, to] = [key, from, to].map(|values| values.join(", "));
             writeln!(
                 f,

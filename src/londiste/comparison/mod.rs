@@ -30,6 +30,7 @@ mod subject;
 mod sync_point;
 mod verification;
 mod walk;
+mod whole_rows;
 
 pub(crate) use arguments::{Compare, Lag, Repair, Tables};
 pub(super) use verification::{ReadAmount, Verification};

@@ -12,8 +12,10 @@ use super::arguments::Lag;
 use super::fingerprint::Fingerprint;
 use super::key_range::KeyRange;
 use super::range_walk::{Amount, Passing, RangeWalk, Sessions, Settle, Totals};
+use super::report::TableReport;
 use super::rows::{ComparedTable, Subject};
 use super::sync_point::SyncPoints;
+use super::whole_rows::WholeRows;
 
 /// Rows of a range that is hashed at once: a second or so for rows of usual width.
 const RANGE: usize = 50_000;
@@ -47,8 +49,10 @@ impl<'a> Online<'a> {
         if !points.is_registered().await? {
             return Ok(None);
         }
-        let sessions =
-            async |_| Ok(Sessions { provider: context.provider().await?, subscriber: context.subscriber().await? });
+        let sessions = async |_| {
+            let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
+            Ok(Sessions { provider, subscriber, snapshots: None })
+        };
         let pairs = try_join_all((0..jobs.max(1)).map(sessions)).await?;
         Ok(Some(Online { context, points, pairs }))
     }
@@ -91,6 +95,27 @@ impl<'a> Online<'a> {
         while !suspects.is_empty() {
             self.context.proceed()?;
             totals.unverified += walk.look(&replay, LOOKS, &mut suspects, settle).await?;
+        }
+        Ok(totals)
+    }
+
+    /// Goes through a table without a key.
+    pub(super) async fn examine_whole_rows(
+        &self,
+        table: &Subject,
+        compared: &ComparedTable,
+        report: &mut TableReport,
+    ) -> Result<Totals> {
+        let fingerprint = Fingerprint::of(self.points.provider(), self.points.subscriber()).await?;
+        let read = Amount::default();
+        let walk = RangeWalk { sessions: &self.pairs[0], compared, fingerprint, lock_wait: None, read: &read };
+        let (rows, mut suspects) = (WholeRows { walk }, Vec::new());
+        let [provider_rows, subscriber_rows] = rows.hash(&mut suspects).await?.rows;
+        let mut totals = Totals { provider_rows, subscriber_rows, unverified: 0 };
+        let replay = Reached { points: &self.points, table };
+        while !suspects.is_empty() {
+            self.context.proceed()?;
+            totals.unverified += rows.look(&replay, LOOKS, &mut suspects, report).await?;
         }
         Ok(totals)
     }

@@ -17,7 +17,7 @@ use futures_util::future::join;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::pg::{Db, Param, RawText, Sql, Tx, text_array};
+use crate::pg::{Db, Param, RawText, Sql, Tx, sql, text_array};
 use crate::pgq::TickId;
 
 use super::fingerprint::Fingerprint;
@@ -43,6 +43,33 @@ pub(super) trait Passing {
 pub(super) struct Sessions {
     pub(super) provider: Db,
     pub(super) subscriber: Db,
+    /// Exported snapshots that all queries have; `None`: each query has a snapshot of its own.
+    pub(super) snapshots: Option<[String; 2]>,
+}
+
+/// What both sides have: rows, and the sums of one half of their hashes modulo 2^64.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    pub(super) rows: [u64; 2],
+    pub(super) sums: [u64; 2],
+}
+
+impl Sums {
+    /// The totals of one part, by what its query says of each side.
+    pub(super) fn of(rows: [u64; 2], sums: [&str; 2]) -> Sums {
+        let half = |sums: &str| sums.split(' ').next().and_then(|sum| sum.parse::<i128>().ok()).unwrap_or(0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "modulo 2^64")]
+        Sums { rows, sums: sums.map(|sums| half(sums) as u64) }
+    }
+}
+
+impl std::ops::AddAssign for Sums {
+    fn add_assign(&mut self, more: Sums) {
+        for nr in [0, 1] {
+            self.rows[nr] += more.rows[nr];
+            self.sums[nr] = self.sums[nr].wrapping_add(more.sums[nr]);
+        }
+    }
 }
 
 /// How much was read: of the two sides the one that had more counts.
@@ -91,7 +118,7 @@ pub(super) type Looks = BTreeMap<RowText, [Option<Seen>; 2]>;
 /// A row at a look.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Seen {
-    hash: Option<RawText>,
+    pub(super) hash: Option<RawText>,
     /// What every change of the row makes another.
     pub(super) version: Option<RawText>,
 }
@@ -109,11 +136,11 @@ pub(super) struct RangeWalk<'a> {
 impl RangeWalk<'_> {
     /// The part of the range with the provider's first `rows` rows, and the rest if there is one.
     pub(super) async fn cut(&self, range: KeyRange, rows: usize) -> Result<(KeyRange, Option<KeyRange>)> {
-        self.cut_on(&self.sessions.provider, &self.compared.provider, range, rows).await
+        self.cut_on(0, range, rows).await
     }
 
-    async fn cut_on(&self, db: &Db, side: &Side, range: KeyRange, rows: usize) -> Result<(KeyRange, Option<KeyRange>)> {
-        let found = self.read(db, side.cut_sql(&range, rows), &[]).await?;
+    async fn cut_on(&self, nr: usize, range: KeyRange, rows: usize) -> Result<(KeyRange, Option<KeyRange>)> {
+        let found = self.read(nr, self.side(nr).1.cut_sql(&range, rows), &[]).await?;
         let Some(key) = found.into_iter().next() else { return Ok((range, None)) };
         let first = KeyRange { after: range.after, to: Some(key.clone()) };
         Ok((first, Some(KeyRange { after: Some(key), to: range.to })))
@@ -122,10 +149,16 @@ impl RangeWalk<'_> {
     /// Hashes the range on both sides; what differs in it goes to `suspects`, in ranges of at most about [`SUSPECT`] rows. Returns the
     /// number of rows on both sides.
     pub(super) async fn sort_out(&self, range: KeyRange, suspects: &mut Vec<KeyRange>) -> Result<[u64; 2]> {
-        let (rows, equal) = self.hash(&range).await?;
+        Ok(self.hash_and_sort_out(range, suspects).await?.rows)
+    }
+
+    /// As [`RangeWalk::sort_out`], with the sums of the range.
+    pub(super) async fn hash_and_sort_out(&self, range: KeyRange, suspects: &mut Vec<KeyRange>) -> Result<Sums> {
+        let (totals, equal) = self.hash(&range).await?;
         if equal {
-            return Ok(rows);
+            return Ok(totals);
         }
+        let rows = totals.rows;
         let mut open = vec![(range, rows)];
         while let Some((range, rows)) = open.pop() {
             if rows[0].max(rows[1]) <= SUSPECT as u64 {
@@ -133,15 +166,11 @@ impl RangeWalk<'_> {
                 continue;
             }
             // The side that has more rows makes the cuts.
-            let (db, side) = if rows[0] >= rows[1] {
-                (&self.sessions.provider, &self.compared.provider)
-            } else {
-                (&self.sessions.subscriber, &self.compared.subscriber)
-            };
+            let nr = usize::from(rows[0] < rows[1]);
             let mut rest = Some(range);
             while let Some(range) = rest.take() {
-                let (first, more) = self.cut_on(db, side, range, SUSPECT).await?;
-                let (rows, equal) = self.hash(&first).await?;
+                let (first, more) = self.cut_on(nr, range, SUSPECT).await?;
+                let (Sums { rows, .. }, equal) = self.hash(&first).await?;
                 match (equal, &more) {
                     (true, _) => {}
                     // The rest of a range that cannot be cut: rows came meanwhile.
@@ -151,13 +180,13 @@ impl RangeWalk<'_> {
                 rest = more;
             }
         }
-        Ok(rows)
+        Ok(totals)
     }
 
-    /// The number of rows of the range on both sides, and whether their sums are equal.
-    async fn hash(&self, range: &KeyRange) -> Result<([u64; 2], bool)> {
-        let sum = async |db: &Db, side: &Side| {
-            let tx = snapshot(db, self.lock_wait).await?;
+    /// The totals of the range, and whether they are equal.
+    async fn hash(&self, range: &KeyRange) -> Result<(Sums, bool)> {
+        let sum = async |nr: usize| {
+            let (side, tx) = (self.side(nr).1, self.snapshot(nr).await?);
             let row = tx
                 .query_one("hash a range of a table", side.sums_sql(range, self.fingerprint), &[])
                 .await
@@ -166,24 +195,39 @@ impl RangeWalk<'_> {
             let (rows, sums, bytes): (i64, String, i64) = (row.get(0), row.get(1), row.get(2));
             Ok((rows.unsigned_abs(), sums, bytes.unsigned_abs()))
         };
-        let (theirs, ours) = join(
-            sum(&self.sessions.provider, &self.compared.provider),
-            sum(&self.sessions.subscriber, &self.compared.subscriber),
-        )
-        .await;
+        let (theirs, ours) = join(sum(0), sum(1)).await;
         let (theirs, ours): ((u64, String, u64), (u64, String, u64)) = (theirs?, ours?);
         self.read.add(theirs.0.max(ours.0), theirs.2.max(ours.2));
-        Ok(([theirs.0, ours.0], theirs.0 == ours.0 && theirs.1 == ours.1))
+        let equal = theirs.0 == ours.0 && theirs.1 == ours.1;
+        Ok((Sums::of([theirs.0, ours.0], [&theirs.1, &ours.1]), equal))
     }
 
-    async fn read(&self, db: &Db, sql: Sql, params: &[Param<'_>]) -> Result<Vec<RowText>> {
-        let tx = snapshot(db, self.lock_wait).await?;
+    /// The rows of a query on one side, the provider if `nr` is 0.
+    pub(super) async fn read(&self, nr: usize, sql: Sql, params: &[Param<'_>]) -> Result<Vec<RowText>> {
+        let tx = self.snapshot(nr).await?;
         let rows = tx
             .query("read a table", sql, params)
             .await
             .map_err(|e| e.about(format!("table {}", self.compared.name)))?;
         tx.rollback("end the snapshot").await?;
-        rows.iter().map(|row| values(db, row)).collect()
+        rows.iter().map(|row| values(self.side(nr).0, row)).collect()
+    }
+
+    /// The keys of a range, while both sides have one snapshot for all queries, the number of rows that each side has there, and how
+    /// many keys differ.
+    pub(super) async fn differing(&self, range: &KeyRange) -> Result<(Looks, [u64; 2], u64)> {
+        let mut all = Looks::new();
+        for nr in [0, 1] {
+            self.add_range(&mut all, nr, range).await?;
+        }
+        let rows = [0, 1].map(|nr| all.values().filter(|sides| sides[nr].is_some()).count() as u64);
+        let keys: Vec<RowText> = all.iter().filter(|(_, sides)| differ(sides)).map(|(key, _)| key.clone()).collect();
+        let mut look = Looks::new();
+        for nr in [0, 1] {
+            self.add_keys(&mut look, nr, &keys).await?;
+        }
+        let differing = look.iter().filter(|(key, sides)| differ(sides) && is_of_range(all.get(*key), sides)).count();
+        Ok((all, rows, differing as u64))
     }
 
     /// Steps 2 to 4 for some ranges, with at most so many looks at a key. What has grown too big for a look meanwhile goes back to `suspects`. Returns the number of rows
@@ -222,7 +266,7 @@ impl RangeWalk<'_> {
             self.add_keys(&mut look, 0, &keys).await?;
             let passed = replay.pass().await?;
             self.add_keys(&mut look, 1, &keys).await?;
-            look.retain(|_, sides| differ(sides));
+            look.retain(|key, sides| differ(sides) && is_of_range(open.get(key), sides));
             if let Some(tick) = passed {
                 let stay: Looks = look.extract_if(.., |key, sides| open.get(key) == Some(&*sides)).collect();
                 look.append(&mut settle.settle(stay, tick).await?);
@@ -234,9 +278,9 @@ impl RangeWalk<'_> {
 
     /// Reads one side of the range; `false` when it has too many rows.
     async fn add_range(&self, look: &mut Looks, nr: usize, range: &KeyRange) -> Result<bool> {
-        let (db, side) = self.side(nr);
+        let side = self.side(nr).1;
         let most = 20 * SUSPECT;
-        let rows = self.read(db, side.versions_sql(range, self.fingerprint, most), &[]).await?;
+        let rows = self.read(nr, side.versions_sql(range, self.fingerprint, most), &[]).await?;
         let is_whole = rows.len() < most;
         self.add(look, nr, rows);
         Ok(is_whole)
@@ -244,12 +288,12 @@ impl RangeWalk<'_> {
 
     /// Reads the rows of these keys on one side.
     async fn add_keys(&self, look: &mut Looks, nr: usize, keys: &[RowText]) -> Result<()> {
-        let (db, side) = self.side(nr);
+        let side = self.side(nr).1;
         for keys in keys.chunks(SUSPECT) {
             let columns = key_columns(self.compared, keys);
             let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
             let sql = side.versions_by_key_sql(&self.compared.columns, self.fingerprint);
-            self.add(look, nr, self.read(db, sql, &params).await?);
+            self.add(look, nr, self.read(nr, sql, &params).await?);
         }
         Ok(())
     }
@@ -265,6 +309,21 @@ impl RangeWalk<'_> {
         }
     }
 
+    /// A snapshot for one query on one side.
+    async fn snapshot(&self, nr: usize) -> Result<Tx<'_>> {
+        let tx = self.side(nr).0.begin("take a snapshot", "begin isolation level repeatable read read only").await?;
+        if let Some(snapshots) = &self.sessions.snapshots {
+            let sql = sql!("set transaction snapshot {id}", id = Sql::literal(&snapshots[nr]));
+            tx.batch("take a snapshot", sql).await?;
+        }
+        tx.batch("take a snapshot", PIN).await?;
+        tx.batch("read a table", WALK).await?;
+        if self.lock_wait.is_some() {
+            tx.limit_lock_wait(self.lock_wait).await?;
+        }
+        Ok(tx)
+    }
+
     /// Provider or subscriber.
     fn side(&self, nr: usize) -> (&Db, &Side) {
         match nr {
@@ -274,17 +333,12 @@ impl RangeWalk<'_> {
     }
 }
 
-fn differ([theirs, ours]: &[Option<Seen>; 2]) -> bool {
+pub(super) fn differ([theirs, ours]: &[Option<Seen>; 2]) -> bool {
     theirs.as_ref().map(|seen| &seen.hash) != ours.as_ref().map(|seen| &seen.hash)
 }
 
-/// A snapshot for one query, which waits for a lock of the table no longer than `lock_wait`.
-pub(super) async fn snapshot(db: &Db, lock_wait: Option<Duration>) -> Result<Tx<'_>> {
-    let tx = db.begin("take a snapshot", "begin isolation level repeatable read read only").await?;
-    tx.batch("take a snapshot", PIN).await?;
-    tx.batch("read a table", WALK).await?;
-    if lock_wait.is_some() {
-        tx.limit_lock_wait(lock_wait).await?;
-    }
-    Ok(tx)
+/// Whether a key is looked at where it was found. Where the orders of the two sides differ, a key may be in one range here and in
+/// another there: the range in which the provider has it has to do with it.
+fn is_of_range(found: Option<&[Option<Seen>; 2]>, now: &[Option<Seen>; 2]) -> bool {
+    found.is_some_and(|found| found[0].is_some() || now[0].is_none())
 }

@@ -30,7 +30,7 @@ use super::super::state::tables;
 use super::arguments::Repair;
 use super::fix_file::FixFile;
 use super::online::Online;
-use super::range_walk::{self, Looks, Settle};
+use super::range_walk::{Looks, Settle};
 use super::repair::generated_differ;
 use super::rows::{self, By, ComparedTable, Counts, RowFix, RowText, Subject};
 use super::subject::subjects;
@@ -183,7 +183,9 @@ impl Mending<'_> {
             subscriber.limit_lock_wait(Some(LOCK_PATIENCE)).await?;
         }
         let theirs = tokio::time::timeout(PATIENCE, async {
-            let snapshot = range_walk::snapshot(&self.provider, Some(PATIENCE)).await?;
+            let snapshot =
+                self.provider.begin("take a snapshot", "begin isolation level repeatable read read only").await?;
+            snapshot.limit_lock_wait(Some(PATIENCE)).await?;
             let rows = rows::by_key(&snapshot, self.compared, &self.compared.provider, "", &keys).await?;
             snapshot.rollback("end the snapshot").await?;
             Ok(rows)

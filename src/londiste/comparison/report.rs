@@ -9,7 +9,7 @@ use crate::pg::RawText;
 use crate::pgq::TickId;
 
 use super::range_walk::{Looks, Settle, Totals};
-use super::rows::ComparedTable;
+use super::rows::{ComparedTable, RowText};
 
 /// The output of the command.
 #[derive(Debug, Default, Serialize)]
@@ -21,7 +21,7 @@ pub(super) struct Report {
 #[derive(Debug, Serialize)]
 pub(super) struct TableReport {
     table: String,
-    /// The columns of the key.
+    /// The columns of the key; none where rows are told by all columns.
     key: Vec<String>,
     #[serde(flatten)]
     pub(super) totals: Totals,
@@ -36,8 +36,12 @@ pub(super) struct TableReport {
 /// A row that differs.
 #[derive(Debug, Serialize)]
 struct DifferingRow {
+    /// The key; the whole row where the table has none.
     key: Vec<String>,
     difference: Difference,
+    /// How often provider and subscriber have the row, where the table has no key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copies: Option<[u64; 2]>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -77,13 +81,33 @@ impl TableReport {
         self.differing.iter().take(most).map(|row| self.describe(row)).collect()
     }
 
-    fn describe(&self, DifferingRow { key, difference }: &DifferingRow) -> String {
+    fn describe(&self, DifferingRow { key, difference, copies }: &DifferingRow) -> String {
+        if let Some([theirs, ours]) = copies {
+            return format!("row {}: {theirs} on the provider, {ours} on the subscriber", key.join(", "));
+        }
         let word = match difference {
             Difference::Missing => "missing",
             Difference::Extra => "extra",
             Difference::Changed => "changed",
         };
         format!("({}) = ({}): {word}", self.key.join(", "), key.join(", "))
+    }
+
+    /// Adds rows of a table without a key, each with the number of its copies on the provider and on the subscriber.
+    pub(super) fn add_copies(&mut self, rows: impl Iterator<Item = (RowText, [u64; 2])>) {
+        for (row, copies @ [theirs, ours]) in rows {
+            self.missing += theirs.saturating_sub(ours);
+            self.extra += ours.saturating_sub(theirs);
+            let difference = if theirs > ours { Difference::Missing } else { Difference::Extra };
+            self.list(&row, difference, Some(copies));
+        }
+    }
+
+    fn list(&mut self, key: &RowText, difference: Difference, copies: Option<[u64; 2]>) {
+        if self.differing.len() < LISTED {
+            let text = |value: &Option<RawText>| value.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
+            self.differing.push(DifferingRow { key: key.iter().map(text).collect(), difference, copies });
+        }
     }
 }
 
@@ -101,11 +125,7 @@ impl Settle for TableReport {
                 Difference::Extra => &mut self.extra,
                 Difference::Changed => &mut self.changed,
             } += 1;
-            if self.differing.len() < LISTED {
-                let text =
-                    |value: &Option<RawText>| value.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
-                self.differing.push(DifferingRow { key: key.iter().map(text).collect(), difference });
-            }
+            self.list(&key, difference, None);
         }
         Ok(Looks::new())
     }
@@ -128,7 +148,8 @@ impl fmt::Display for Report {
             for row in differing {
                 writeln!(f, "{name} {}", table.describe(row))?;
             }
-            let more = table.differing_rows() - differing.len() as u64;
+            let listed = |row: &DifferingRow| row.copies.map_or(1, |[theirs, ours]| theirs.abs_diff(ours));
+            let more = table.differing_rows() - differing.iter().map(listed).sum::<u64>();
             if more > 0 {
                 writeln!(f, "{name}: {more} more")?;
             }

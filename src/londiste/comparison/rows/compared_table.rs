@@ -87,11 +87,26 @@ impl ComparedTable {
         queue: &str,
         by: By,
     ) -> Result<ComparedTable> {
+        Self::with_key([provider_db, subscriber_db], table, queue, by, Key::Needed).await
+    }
+
+    /// As [`ComparedTable::of`], for any table: without a key that is unique on both sides, the key has no columns.
+    pub(crate) async fn keyed_or_not(sides: [&Db; 2], table: &Subject, queue: &str, by: By) -> Result<ComparedTable> {
+        Self::with_key(sides, table, queue, by, Key::WhereUnique).await
+    }
+
+    async fn with_key(
+        [provider_db, subscriber_db]: [&Db; 2],
+        table: &Subject,
+        queue: &str,
+        by: By,
+        key: Key,
+    ) -> Result<ComparedTable> {
         let gone = || Error::missing(format!("{}: the table is gone", table.name), "");
         let theirs = catalog::structure(provider_db, &table.name).await?.ok_or_else(gone)?;
         let ours = catalog::structure(subscriber_db, &table.name).await?.ok_or_else(gone)?;
         let chosen = provider_queue::chosen_keys(provider_db, queue).await?.remove(&table.name);
-        let pairs = pairs(&theirs, &ours, chosen.as_deref()).ok_or_else(|| {
+        let pairs = pairs(&theirs, &ours, chosen.as_deref(), key).ok_or_else(|| {
             Error::mismatch(
                 format!("{}: pkeys do not match", table.name),
                 "Give the table the same primary key on both sides.",
@@ -191,17 +206,6 @@ impl Side {
         Sql::join(self.values.iter().chain(&self.shaped).cloned(), ", ")
     }
 
-    /// The query for all keys in their order, each with an MD5 hash of its row.
-    pub(crate) fn hashes_sql(&self) -> Sql {
-        sql!(
-            "select {key}, pg_catalog.md5({row}) from {source} t order by {order}",
-            key = Sql::join(self.values[..self.order.len()].iter().cloned(), ", "),
-            row = self.row_text(),
-            source = &self.source,
-            order = Sql::join(self.order.iter().cloned(), ", ")
-        )
-    }
-
     /// The text of a row, the same for equal rows.
     pub(crate) fn row_text(&self) -> Sql {
         sql!("row({row})::text", row = Sql::join(self.canonical.iter().cloned(), ", "))
@@ -293,23 +297,46 @@ impl Pair<'_> {
     }
 }
 
+/// What is asked of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    Needed,
+    /// Without a key that is unique on both sides, the table is compared without one.
+    WhereUnique,
+}
+
 /// The columns that both sides have, the key's first; `None` when there is no common key.
-fn pairs<'a>(theirs: &'a Table, ours: &'a Table, chosen: Option<&[String]>) -> Option<Vec<Pair<'a>>> {
-    let key: Vec<&str> = match chosen {
+fn pairs<'a>(theirs: &'a Table, ours: &'a Table, chosen: Option<&[String]>, wanted: Key) -> Option<Vec<Pair<'a>>> {
+    let mut key: Vec<&str> = match chosen {
         Some(chosen) => chosen.iter().map(String::as_str).collect(),
         None => theirs.key().iter().map(|c| c.name.as_str()).collect(),
     };
+    let is_keyless = |table: &Table| table.key().is_empty();
+    let is_unique = |table: &Table| !is_keyless(table) && table.key().iter().all(|c| key.contains(&c.name.as_str()));
+    let may_repeat = match chosen {
+        Some(_) => !(is_unique(theirs) && is_unique(ours)),
+        None => is_keyless(theirs) || is_keyless(ours),
+    };
+    if wanted == Key::WhereUnique && may_repeat {
+        key.clear();
+        return Some(columns_of_both(theirs, ours, &key));
+    }
     let same = ours.key().len() == key.len() && ours.key().iter().all(|c| key.contains(&c.name.as_str()));
     if key.is_empty() || chosen.is_none() && !same {
         return None;
     }
     let pair = |name: &str, in_key| Some(Pair { theirs: theirs.column(name)?, ours: ours.column(name)?, in_key });
     let mut pairs = key.iter().map(|name| pair(name, true)).collect::<Option<Vec<_>>>()?;
-    let others = theirs.columns.iter().filter(|c| !key.contains(&c.name.as_str()));
-    // What both sides generate is not replicated.
-    let replicated = |pair: &Pair<'_>| !(pair.theirs.is_generated() && pair.ours.is_generated());
-    pairs.extend(others.filter_map(|c| pair(&c.name, false)).filter(replicated));
+    pairs.extend(columns_of_both(theirs, ours, &key));
     Some(pairs)
+}
+
+/// The columns that both sides have, without those of the key.
+fn columns_of_both<'a>(theirs: &'a Table, ours: &'a Table, key: &[&str]) -> Vec<Pair<'a>> {
+    let others = theirs.columns.iter().filter(|c| !key.contains(&c.name.as_str()));
+    let pairs = others.filter_map(|theirs| Some(Pair { theirs, ours: ours.column(&theirs.name)?, in_key: false }));
+    // What both sides generate is not replicated.
+    pairs.filter(|pair| !(pair.theirs.is_generated() && pair.ours.is_generated())).collect()
 }
 
 const BOOL: u32 = 16;

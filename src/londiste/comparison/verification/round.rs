@@ -61,6 +61,7 @@ impl<'a> Round<'a> {
         let sessions = Sessions {
             provider: self.open(Role::Provider, &self.config.provider_db).await?,
             subscriber: self.open(Role::Subscriber, &self.config.subscriber_db).await?,
+            snapshots: None,
         };
         self.plan = Plan::default();
         let pause = REFRESH.min(self.interval / 10);
@@ -139,7 +140,7 @@ impl<'a> Round<'a> {
     }
 
     async fn look_at(&self, sessions: &Sessions, name: &FqName, before: &VerifiedRange) -> Result<Looked> {
-        let Sessions { provider, subscriber } = sessions;
+        let Sessions { provider, subscriber, .. } = sessions;
         if self.config.copy_condition.contains_key(&name.to_string()) {
             return Err(Error::mismatch("it was copied with copy_condition, so some rows are not here", ""));
         }
