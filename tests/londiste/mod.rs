@@ -7,6 +7,7 @@ mod chain;
 mod compare;
 mod compare_keyless;
 mod compare_online;
+mod compare_sequences;
 mod compare_types;
 mod copy_controls;
 mod copy_disk_full;

@@ -18,6 +18,7 @@ use super::fingerprint::Fingerprint;
 use super::key_range::KeyRange;
 use super::range_walk::{Amount, Looks, RangeWalk, Sessions, Sums};
 use super::rows::{By, ComparedTable, RowText, Subject};
+use super::sequences;
 use super::subject::subjects;
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
 use super::whole_rows::WholeRows;
@@ -56,6 +57,7 @@ pub(super) async fn run(wanted: &Compare, context: Context<'_>) -> Result<Output
             _ => {}
         }
     }
+    sequences::compare(wanted, context, &points, &mut failed).await?;
     Ok(Output::of(&differing).failed(failed.0))
 }
 

@@ -9,6 +9,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::super::context::Context;
 use super::arguments::Tables;
 use super::rows::Subject;
+use super::sequences;
 use super::subject::subjects;
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
 
@@ -36,6 +37,7 @@ pub(super) async fn run(wanted: &Tables, context: Context<'_>) -> Result<Output>
             failed.because(format_args!("{}: Results do not match!", table.name));
         }
     }
+    sequences::compare(wanted, context, &points, &mut failed).await?;
     Ok(Output::none().failed(failed.0))
 }
 

@@ -8,6 +8,7 @@ use super::arguments::Compare;
 use super::online::Online;
 use super::report::{Report, TableReport};
 use super::rows::{By, ComparedTable};
+use super::sequences;
 use super::subject::subjects;
 
 /// Compares the tables. The output has the keys that differ. Exit status 1 when a table differs or could not be compared, else 3
@@ -42,6 +43,7 @@ pub(super) async fn run(wanted: &Compare, context: Context<'_>) -> Result<Output
         }
         report.tables.push(found);
     }
+    report.sequences = sequences::compare(&wanted.tables, context, online.points(), &mut failed).await?;
     let code = if failed.0 {
         1
     } else if report.tables.iter().any(|table| table.totals.unverified > 0) {

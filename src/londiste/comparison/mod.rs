@@ -26,6 +26,7 @@ mod repair;
 mod repair_online;
 mod report;
 pub(super) mod rows;
+mod sequences;
 mod subject;
 mod sync_point;
 mod verification;

@@ -57,6 +57,10 @@ impl<'a> Online<'a> {
         Ok(Some(Online { context, points, pairs }))
     }
 
+    pub(super) fn points(&self) -> &SyncPoints<'a> {
+        &self.points
+    }
+
     /// The sessions that no look uses, provider and subscriber.
     pub(super) fn sessions(&self) -> (&Db, &Db) {
         (self.points.provider(), self.points.subscriber())

@@ -10,11 +10,14 @@ use crate::pgq::TickId;
 
 use super::range_walk::{Looks, Settle, Totals};
 use super::rows::{ComparedTable, RowText};
+use super::sequences::DifferingSequence;
 
 /// The output of the command.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     pub(super) tables: Vec<TableReport>,
+    /// The sequences whose values differ.
+    pub(super) sequences: Vec<DifferingSequence>,
 }
 
 /// What was found in one table.

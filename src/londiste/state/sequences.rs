@@ -166,6 +166,12 @@ pub(crate) async fn subscribed(provider: &Db, subscriber: &Db, queue: &str) -> R
     Ok(found.into_iter().map(join).collect())
 }
 
+/// The values of those of the sequences that are there and may be read on the side of the session.
+pub(crate) async fn values(db: &Db, names: &[&FqName]) -> Result<HashMap<FqName, Value>> {
+    let read = on_provider(db, names).await?.into_iter().zip(names);
+    Ok(read.filter_map(|(found, name)| Some(((*name).clone(), found.ok()?.value))).collect())
+}
+
 /// The subscribed sequences with the subscriber's bounds.
 async fn on_subscriber(subscriber: &Db, queue: &str) -> Result<Vec<(FqName, Result<Bounds, Objection>)>> {
     // Not by to_regclass, which fails where the user may not look into the schema.
