@@ -13,7 +13,7 @@ use crate::pgq::consumer::{self, Consumer};
 const POLL: Duration = Duration::from_millis(50);
 
 /// A tick is forced after this time without one. Where events come, ticks come without that.
-const NUDGE: Duration = Duration::from_secs(1);
+const NUDGE: Duration = Duration::from_millis(100);
 
 /// Replay that takes longer is behind: the look is made later.
 const PATIENCE: Duration = Duration::from_mins(1);
