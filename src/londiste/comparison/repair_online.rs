@@ -51,7 +51,7 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
     let (provider, subscriber) = online.sessions();
     let dir = wanted.output_dir.as_deref().unwrap_or(Path::new(""));
     let (tables, mut failed) = subjects(&wanted.tables, context, provider, subscriber).await?;
-    let (mut unverified, mut failed_in_columns) = (0, false);
+    let mut unverified = 0;
     for table in tables {
         let name = &table.name;
         tracing::info!("Checking {name}");
@@ -61,8 +61,8 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
                 context,
                 table: &table,
                 compared: &compared,
-                provider: context.provider().await?,
-                subscriber: context.subscriber().await?,
+                provider,
+                subscriber,
                 is_applied: wanted.apply,
                 file: FixFile::new(dir, name)?,
                 missed: Counts::default(),
@@ -77,19 +77,20 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
             if wanted.apply {
                 tracing::info!("applied {name}: {missed}");
             }
-            if generated > 0 {
-                tracing::error!("{}", generated_differ(name, generated));
-                failed_in_columns = true;
-            }
-            Ok((totals.unverified, refused))
+            Ok((generated, totals.unverified, refused))
         };
-        match failed.take(repair.await, [provider, subscriber])? {
-            None | Some((0, _)) => {}
-            Some((rows, None)) => {
+        let Some((generated, rows, refused)) = failed.take(repair.await, [provider, subscriber])? else { continue };
+        if generated > 0 {
+            tracing::error!("{}", generated_differ(name, generated));
+            failed.0 = true;
+        }
+        match refused {
+            _ if rows == 0 => {}
+            None => {
                 unverified += rows;
                 tracing::warn!("{name}: {rows} rows could not be verified: they changed each time they were looked at");
             }
-            Some((rows, Some(error))) => {
+            Some(error) => {
                 tracing::error!(
                     "{}",
                     Lines(format!("{name}: {rows} rows could not be made equal: {}", Report(&error)))
@@ -98,7 +99,7 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
             }
         }
     }
-    Ok(Output::none().with_code(if failed.0 || failed_in_columns {
+    Ok(Output::none().with_code(if failed.0 {
         1
     } else if unverified > 0 {
         3
@@ -118,8 +119,8 @@ struct Mending<'a> {
     context: Context<'a>,
     table: &'a Subject,
     compared: &'a ComparedTable,
-    provider: Db,
-    subscriber: Db,
+    provider: &'a Db,
+    subscriber: &'a Db,
     /// Whether the statements are executed.
     is_applied: bool,
     file: FixFile,
