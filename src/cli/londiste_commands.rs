@@ -193,11 +193,12 @@ pub(super) static SPECS: [Spec; 31] = [
         })
     },
     Spec {
-        options: &["apply", "force", "jobs", "online", "output-dir"],
+        options: &["apply", "dry-run", "force", "jobs", "json", "online", "output-dir"],
         ..comparison("repair", "write, or execute, what makes the subscriber's tables equal", |args, options| {
             Ok(Command::Londiste(Londiste::Repair(Repair {
                 tables: tables(args, options),
                 apply: options.apply,
+                dry_run: options.dry_run,
                 online: options.online,
                 jobs: options.jobs.unwrap_or(JOBS),
                 output_dir: options.output_dir.clone(),

@@ -111,6 +111,9 @@ pub(super) struct Options {
     /// repair: execute the statements on the subscriber
     #[arg(long, help_heading = "Options of commands")]
     pub(super) apply: bool,
+    /// repair: change nothing and write no file, print the statements
+    #[arg(long, conflicts_with_all = ["apply", "output_dir"], help_heading = "Options of commands")]
+    pub(super) dry_run: bool,
     /// repair: where the files of statements go, in place of the current directory
     #[arg(long, value_name = "DIR", help_heading = "Options of commands")]
     pub(super) output_dir: Option<PathBuf>,

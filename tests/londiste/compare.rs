@@ -267,10 +267,11 @@ fn checksums_find_the_ranges_that_differ() {
     }
     let output = r.londiste.program(["compare", "--checksum", "--json", "pair"]).status(1).run();
     let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
-    let expected = serde_json::json!([{
-        "table": "public.pair", "key": ["a", "b"], "from": ["x", "2026-01-01"], "to": ["z", "2026-01-02"],
-        "provider_rows": 3, "subscriber_rows": 4, "differing_rows": 2,
-    }]);
+    let expected = serde_json::json!({"schema_version": 1, "sequences": [], "tables": [{
+        "table": "public.pair", "key": ["a", "b"], "provider_rows": 3, "subscriber_rows": 4, "differing_rows": 2,
+        "ranges": [{"from": ["x", "2026-01-01"], "to": ["z", "2026-01-02"],
+                    "provider_rows": 3, "subscriber_rows": 4, "differing_rows": 2}],
+    }]});
     assert_eq!(json, expected);
     assert!(!output.stderr.contains(&res(3, "0000000000000000")), "{}", output.stderr);
 }

@@ -1,5 +1,6 @@
 //! `compare` of tables whose rows no key tells apart, and of tables that are more than one relation.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -71,6 +72,33 @@ fn rows_without_a_key_are_counted() {
     let table = &json["tables"][0];
     assert_eq!([&table["missing"], &table["extra"], &table["provider_rows"]], [2, 3, 6000]);
     assert_eq!(table["key"], serde_json::json!([]));
+}
+
+#[test]
+fn rows_without_a_key_are_repaired() {
+    let r = in_sync();
+    let spoil = "delete from log where ctid in (select ctid from log where a = 7 and b = 'b0' and n = 2 limit 2);
+         insert into log values (999, null, 1.50), (999, null, 1.5), (999, null, null);
+         update log set n = 100 where ctid = (select ctid from log where a = 8 and b = 'b1' and n = 3 limit 1);
+         update \"Odd Log\" set b = 0 where ctid = (select ctid from \"Odd Log\" where \"A\" = 4 limit 1)";
+    for online in [&[][..], &["--online"]] {
+        r.subscriber.sql(spoil);
+        let args = [&["repair"][..], online].concat();
+        let output = r.londiste.program(&args).run();
+        let counts = "finished public.log: src: 6000 rows, dst: 6001 rows, missed: 3 inserts, 0 updates, 4 deletes\n";
+        assert!(output.stderr.contains(counts), "{}", output.stderr);
+        let file = |name: &str| fs::read_to_string(r.scratch().path().join(name)).unwrap();
+        for name in ["fix.public.log.sql", "fix.public.Odd Log.sql"] {
+            r.subscriber.sql(&file(name));
+        }
+        r.assert_in_sync();
+        r.subscriber.sql(spoil);
+        let output = r.londiste.program([&args[..], &["--apply"]].concat()).run();
+        let counts = "applied public.log: 3 inserts, 0 updates, 4 deletes\n";
+        assert!(output.stderr.contains(counts), "{}", output.stderr);
+        r.assert_in_sync();
+        r.londiste.program(["compare", "--online"]).stdout("").run();
+    }
 }
 
 #[test]

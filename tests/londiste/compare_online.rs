@@ -115,3 +115,54 @@ fn writers_make_no_difference_and_wait_for_nothing() {
     r.replay_until_in_sync();
     r.londiste.program(["compare", "--online", "big"]).stdout("").run();
 }
+
+#[test]
+fn row_that_is_written_all_the_time_is_compared_at_a_tick() {
+    let r = in_sync();
+    r.provider.sql("update big set v = '0' where id in (5, 6)");
+    r.replay_until_in_sync();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let stopping = StopOnDrop(&stop);
+        for _ in 0..2 {
+            let (stop, provider) = (&stop, &r.provider);
+            scope.spawn(move || {
+                let session = provider.session();
+                while !stop.load(Ordering::Relaxed) {
+                    // In a savepoint, too.
+                    session.sql(
+                        "begin; update big set v = v::bigint + 1 where id = 5; commit;
+                         begin; savepoint s; update pair set v = v + 1 where b = '2026-01-02'; release s; commit",
+                    );
+                }
+            });
+        }
+        for _ in 0..3 {
+            r.londiste.program(["compare", "--online"]).stdout("").run();
+        }
+        drop(stopping);
+    });
+}
+
+#[test]
+fn row_that_is_written_all_the_time_and_differs_is_found() {
+    let r = Replication::new().with_table("t", "id int primary key, hot bigint, cold text");
+    r.provider.sql("insert into t select i, 0, 'x' from generate_series(1, 100) i");
+    let r = r.up();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let stopping = StopOnDrop(&stop);
+        let (stop, provider) = (&stop, &r.provider);
+        scope.spawn(move || {
+            let session = provider.session();
+            while !stop.load(Ordering::Relaxed) {
+                session.sql("update t set hot = hot + 1 where id = 5");
+            }
+        });
+        r.londiste.program(["compare", "--online"]).stdout("").run();
+        r.subscriber.sql("update t set cold = 'y' where id = 5");
+        let stdout = "public.t: 1 rows differ (0 missing, 0 extra, 1 changed)\npublic.t (id) = (5): changed\n";
+        r.londiste.program(["compare", "--online"]).stdout(stdout).status(1).run();
+        drop(stopping);
+    });
+}

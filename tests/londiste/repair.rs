@@ -249,3 +249,66 @@ fn a_walk_along_an_index_sorts_nothing() {
     let after = || Ok::<_, String>((temp_files(&r.provider), temp_files(&r.subscriber)));
     assert_eq!(wait_until("statistics are there", after), before);
 }
+
+#[test]
+fn values_of_types_without_an_equality_are_repaired() {
+    let r = Replication::new().with_schema(
+        "create schema ext; create type ext.pair as (a json, b int); create type ext.mood as enum ('sad', 'glad');
+         create domain ext.doc as json; create domain ext.feeling as ext.mood;
+         create table t (id int primary key, j json, x xml, p point, ps polygon, js json[], c ext.pair, d ext.doc, m ext.feeling,
+                         r int4range, n numeric[])",
+    );
+    r.provider.sql(
+        r#"insert into t select i, '{"a":  1}', '<a/>', '(1,2)', '((0,0),(1,1))', array['1', '{}']::json[], '("{}",1)', '[1]', 'sad',
+                                '[1,5)', '{1.50}' from generate_series(1, 3) i"#,
+    );
+    let r = r.up();
+    let spoil = r#"update t set j = '{"a": 1}', x = '<b/>', p = '(2,2)', ps = '((0,0),(2,2))', js = array['2']::json[],
+                                c = '("[]",1)', d = '[2]', m = 'glad', r = 'empty', n = '{2}' where id = 2;
+                   update t set j = null, x = null, p = null, js = null, c = null, d = null, m = null where id = 3"#;
+    for online in [&[][..], &["--online"]] {
+        r.subscriber.sql(spoil);
+        r.londiste.program([&["repair"][..], online].concat()).run();
+        // The file does the same wherever it is executed.
+        let statements = file(&r, "fix.public.t.sql");
+        assert_eq!(statements.lines().count(), 2, "{statements}");
+        r.subscriber.sql(&format!("set search_path = public; {statements}"));
+        assert_same_rows(&r.provider, &r.subscriber, &["t"]);
+        r.subscriber.sql(spoil);
+        r.londiste.program([&["repair", "--apply"][..], online].concat()).run();
+        assert_same_rows(&r.provider, &r.subscriber, &["t"]);
+    }
+}
+
+#[test]
+fn a_dry_run_prints_the_statements_and_writes_no_file() {
+    let r = customers();
+    let statements = r"-- public.customers: 1 inserts, 1 updates, 1 deletes
+update only public.customers set name = 'c2', email = 'c2@x', active = 't' where id = '2' and name = E'it''s \\ bad' and email is null and active = 'f';
+insert into public.customers (id, name, email, created, active) values ('3', 'c3', null, '2026-11-22 06:53:36.273325+00', null);
+delete from only public.customers where id = '5000';
+";
+    for online in [&[][..], &["--online"]] {
+        let args = [&["repair", "--dry-run", "customers"][..], online].concat();
+        let mut lines: Vec<String> = r.londiste.program(&args).run().stdout.lines().map(str::to_owned).collect();
+        let mut expected: Vec<&str> = statements.lines().collect();
+        lines.sort();
+        expected.sort_unstable();
+        assert_eq!(lines, expected);
+        assert!(!r.scratch().path().join("fix.public.customers.sql").exists());
+        assert_eq!(r.subscriber.value("select count(*) from customers where id in (3, 5000)"), "1");
+        let output = r.londiste.program([&args[..], &["--json"]].concat()).run();
+        let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+        let table = &json["tables"][0];
+        assert_eq!(table["found"], serde_json::json!({"inserts": 1, "updates": 1, "deletes": 1}));
+        assert_eq!(table["applied"], serde_json::json!({"inserts": 0, "updates": 0, "deletes": 0}));
+        assert_eq!(table["statements"].as_array().unwrap().len(), 3);
+    }
+    let output = r.londiste.program(["repair", "--apply", "--json", "customers"]).run();
+    let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(json["tables"][0]["applied"], serde_json::json!({"inserts": 1, "updates": 1, "deletes": 1}));
+    assert_eq!(json["tables"][0]["file"], "fix.public.customers.sql");
+    let output = r.londiste.program(["repair", "--dry-run", "--apply"]).status(2).run();
+    assert!(output.stderr.contains("--dry-run"), "{}", output.stderr);
+    assert_eq!(r.londiste.program(["repair", "--dry-run", "customers"]).run().stdout, "");
+}

@@ -8,6 +8,7 @@
 //!
 //! The seed and the operations are printed. The same seed makes the same choices, though not at the same moments.
 
+mod comparison;
 mod faults;
 mod operation;
 mod oracle;

@@ -15,7 +15,7 @@ pub const TABLES: [&str; 4] = ["pgbench_accounts", "pgbench_branches", "pgbench_
 /// What gives the key to its table of what happened.
 pub const SEQUENCE: &str = "pgbench_history_id_seq";
 
-/// Transactions per second.
+/// Transactions per second, unless at full speed.
 const RATE: u32 = 25;
 
 /// How often the program is looked after. One that cannot connect is not started more often.
@@ -50,6 +50,7 @@ struct Signals {
     pause: AtomicBool,
     /// The program does not run because of the pause.
     paused: AtomicBool,
+    full_speed: AtomicBool,
 }
 
 impl Pgbench {
@@ -76,6 +77,11 @@ impl Pgbench {
         });
     }
 
+    /// From the next pause on, transactions are made as fast as the servers can.
+    pub fn at_full_speed(&self) {
+        self.signals.full_speed.store(true, Ordering::Relaxed);
+    }
+
     pub fn go_on(&self) {
         self.signals.pause.store(false, Ordering::Relaxed);
     }
@@ -97,7 +103,7 @@ fn keep(program: &Path, provider: &str, signals: &Signals) {
         if pause {
             end(running.take());
         } else if running.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some()) {
-            running = Some(spawn(program, provider));
+            running = Some(spawn(program, provider, signals.full_speed.load(Ordering::Relaxed)));
         }
         signals.paused.store(pause, Ordering::Relaxed);
         thread::sleep(INTERVAL);
@@ -105,10 +111,11 @@ fn keep(program: &Path, provider: &str, signals: &Signals) {
     end(running);
 }
 
-fn spawn(program: &Path, provider: &str) -> Child {
+fn spawn(program: &Path, provider: &str, full_speed: bool) -> Child {
+    let rate = (!full_speed).then(|| format!("--rate={RATE}"));
     Command::new(program)
         .args(["--no-vacuum", "--client=2", "--time=100000"])
-        .arg(format!("--rate={RATE}"))
+        .args(rate)
         .arg(provider)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

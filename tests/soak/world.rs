@@ -32,7 +32,7 @@ pub enum Side {
 pub struct World {
     // Dropped in this order: the clients end before the daemons, these before their servers.
     pub writers: Writers,
-    pgbench: Pgbench,
+    pub pgbench: Pgbench,
     pub r: Replication,
     /// Runs commands beside the daemons, so that the log of replay has only what replay says.
     pub operator: Job,

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::equality::Equality;
 use super::key::KeyClass;
 use super::read::{EventReader, ReadOutcome};
 use super::settings::Filter;
@@ -10,8 +9,8 @@ use super::table_cache::TableCache;
 use super::target_table::{ColumnId, TargetColumn, TargetTable, Version};
 use crate::config::Apply;
 use crate::error::Result;
-use crate::pg::FqName;
-use crate::pg::Sql;
+use crate::pg::catalog::equality::Equality;
+use crate::pg::{FqName, Sql};
 use crate::pgq::event::Event;
 
 /// A table that is in no database. Its first column is the key.

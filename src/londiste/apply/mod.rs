@@ -32,7 +32,6 @@ mod chunk;
 mod copy_rows;
 mod counts;
 mod destination;
-mod equality;
 mod event_type;
 mod fault;
 mod feed;

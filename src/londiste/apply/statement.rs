@@ -1,9 +1,9 @@
 //! The statement of a single event.
 
 use super::chunk::Chunk;
-use super::equality::Equality;
 use super::shape::{ChunkEvent, StatementShape};
 use super::target_table::{TargetColumn, TargetTable};
+use crate::pg::catalog::equality::Equality;
 use crate::pg::sql;
 use crate::pgq::fragment::Verb;
 

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use tokio_postgres::types::Type;
 
-use super::equality::{self, Equality};
 use super::key::KeyClass;
 use crate::config::ApplyRole;
 use crate::error::Result;
+use crate::pg::catalog::equality::{self, Equality};
 use crate::pg::{Db, FqName, Sql, sql, text_array};
 
 /// The position of a column in [`TargetTable::columns`].

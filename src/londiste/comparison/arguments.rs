@@ -43,6 +43,8 @@ pub(crate) struct Repair {
     pub(crate) tables: Tables,
     /// `--apply`: execute the statements on the subscriber.
     pub(crate) apply: bool,
+    /// `--dry-run`: write no file, print the statements.
+    pub(crate) dry_run: bool,
     /// `--online`: without a lock.
     pub(crate) online: bool,
     /// `--jobs`: how many ranges `--online` hashes at a time.

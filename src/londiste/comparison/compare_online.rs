@@ -26,11 +26,7 @@ pub(super) async fn run(wanted: &Compare, context: Context<'_>) -> Result<Output
         let compare = async {
             let compared = ComparedTable::keyed_or_not([provider, subscriber], &table, context.queue(), by).await?;
             let mut found = TableReport::of(&compared);
-            found.totals = if compared.key_len == 0 {
-                online.examine_whole_rows(&table, &compared, &mut found).await?
-            } else {
-                online.examine(&table, &compared, &mut found).await?
-            };
+            found.totals = online.examine(&table, &compared, &mut found).await?;
             Ok(found)
         };
         let Some(found) = failed.take(compare.await, [provider, subscriber])? else { continue };

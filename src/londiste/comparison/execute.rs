@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::pg::Db;
 
 use super::super::context::Context;
-use super::fix_file::FixFile;
+use super::repaired::Statements;
 use super::rows::{self, ComparedTable, Counts, RowFix, RowText, Subject};
 use super::sync_point::{Reached, SyncPoints};
 
@@ -55,15 +55,15 @@ impl<'a> Executor<'a> {
         self.done
     }
 
-    /// Adds a row that differs to the batch, and executes the batch with [`Executor::flush`] when it is full.
-    pub(super) async fn push(&mut self, change: &RowFix, file: &mut FixFile) -> Result<Executed> {
-        self.keys.push(self.compared.normal_key(change.row().clone()));
+    /// Adds the key of a row that differs to the batch, and executes the batch with [`Executor::flush`] when it is full.
+    pub(super) async fn push(&mut self, key: RowText, file: &mut Statements) -> Result<Executed> {
+        self.keys.push(key);
         if self.keys.len() < BATCH { Ok(Executed::All) } else { self.flush(file).await }
     }
 
     /// Executes the collected batch, and writes the executed statements into the file. Meanwhile holds SHARE on the
     /// provider's table and row locks on the subscriber, waited for at most `lock_timeout`.
-    pub(super) async fn flush(&mut self, file: &mut FixFile) -> Result<Executed> {
+    pub(super) async fn flush(&mut self, file: &mut Statements) -> Result<Executed> {
         if self.keys.is_empty() {
             return Ok(Executed::All);
         }
@@ -90,9 +90,9 @@ impl<'a> Executor<'a> {
         if self.context.config.apply_role == ApplyRole::Replica {
             tx.batch("switch off foreign keys and triggers", "set local session_replication_role = replica").await?;
         }
-        let theirs = rows::by_key(provider, self.compared, &self.compared.provider, "", keys).await?;
-        let ours = rows::by_key(&tx, self.compared, &self.compared.subscriber, " for update of t", keys).await?;
-        let changes = rows::fixes(self.compared, keys, theirs, ours);
+        let theirs = rows::read(provider, self.compared, &self.compared.provider, "", keys).await?;
+        let ours = rows::read(&tx, self.compared, &self.compared.subscriber, " for update of t", keys).await?;
+        let changes = rows::fixes(self.compared, keys, theirs, ours).changes;
         rows::mend(&tx, self.compared, &changes).await?;
         self.context.end(tx).await?;
         Ok(changes)

@@ -54,12 +54,12 @@ impl Side {
     }
 
     fn select_versions(&self, fingerprint: Fingerprint) -> Sql {
-        sql!(
-            "select {key}, {hash}, {version}",
-            key = self.key_text(),
-            hash = fingerprint.of_row(&self.row_text()),
-            version = Side::version()
-        )
+        sql!("select {key}, {seen}", key = self.key_text(), seen = self.seen(fingerprint))
+    }
+
+    /// The hash of a row and its version, as columns of a query.
+    pub(super) fn seen(&self, fingerprint: Fingerprint) -> Sql {
+        sql!("{hash}, {version}", hash = fingerprint.of_row(&self.row_text()), version = Side::version())
     }
 
     /// The query for the key that has so many keys of the range up to it; no row when the range has fewer.

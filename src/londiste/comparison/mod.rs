@@ -1,10 +1,10 @@
 //! `compare` and `repair`: find rows that differ between the two sides of a table, and make them equal.
 //!
 //! * [`sync_point`] waits for a moment at which both sides must have the same rows, and takes a snapshot of each.
-//! * [`rows`] has the queries that read both tables in one order, [`walk`] reads both and pairs their rows by key.
-//! * [`range_walk`] needs no such moment: it hashes ranges of keys ([`key_range`], [`fingerprint`]) whenever, and looks again at those
-//!   that differ. [`online`] does that for the commands: [`compare_online`] prints what is found ([`report`]), [`repair_online`]
-//!   mends it.
+//! * [`rows`] has the queries that read given rows of both tables, and the statements that make them equal.
+//! * [`range_walk`] hashes ranges of keys ([`key_range`], [`fingerprint`]) on both sides, [`whole_rows`] the rows of a table that has no
+//!   key. Without such a moment they look again at what differs ([`at_a_tick`]: rows that are written all the time): [`online`] does that for the commands, [`compare_online`] prints
+//!   what is found ([`report`]), [`repair_online`] mends it. [`snapshot_walk`] goes through the snapshots of a sync point.
 //! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements that make the
 //!   sides equal, and [`execute`] executes them.
 //!
@@ -13,24 +13,27 @@
 //! A table that cannot be compared is logged, and the next table is compared.
 
 mod arguments;
+mod at_a_tick;
 mod checksum;
 mod compare;
 mod compare_online;
 mod execute;
 mod fingerprint;
-mod fix_file;
 mod key_range;
 mod online;
+mod progress;
 mod range_walk;
 mod repair;
 mod repair_online;
+mod repaired;
 mod report;
 pub(super) mod rows;
 mod sequences;
+mod snapshot_walk;
 mod subject;
 mod sync_point;
+mod table_size;
 mod verification;
-mod walk;
 mod whole_rows;
 
 pub(crate) use arguments::{Compare, Lag, Repair, Tables};

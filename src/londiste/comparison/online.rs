@@ -6,13 +6,14 @@ use tokio::sync::Mutex;
 use crate::error::Result;
 use crate::pg::Db;
 use crate::pgq::TickId;
+use crate::pgq::consumer::Consumer;
 
 use super::super::context::Context;
 use super::arguments::Lag;
 use super::fingerprint::Fingerprint;
 use super::key_range::KeyRange;
+use super::progress::Progress;
 use super::range_walk::{Amount, Passing, RangeWalk, Sessions, Settle, Totals};
-use super::report::TableReport;
 use super::rows::{ComparedTable, Subject};
 use super::sync_point::SyncPoints;
 use super::whole_rows::WholeRows;
@@ -20,8 +21,8 @@ use super::whole_rows::WholeRows;
 /// Rows of a range that is hashed at once: a second or so for rows of usual width.
 const RANGE: usize = 50_000;
 
-/// After so many looks a key that changes each time is not verified.
-const LOOKS: usize = 30;
+/// After so many looks a row that changes each time is compared at a tick.
+const LOOKS: usize = 10;
 
 /// Waits with the patience of [`SyncPoints::pass`].
 struct Reached<'a> {
@@ -32,6 +33,10 @@ struct Reached<'a> {
 impl Passing for Reached<'_> {
     async fn pass(&self) -> Result<Option<TickId>> {
         self.points.pass(self.table).await
+    }
+
+    fn consumer(&self) -> &Consumer {
+        self.points.consumer()
     }
 }
 
@@ -49,11 +54,7 @@ impl<'a> Online<'a> {
         if !points.is_registered().await? {
             return Ok(None);
         }
-        let sessions = async |_| {
-            let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
-            Ok(Sessions { provider, subscriber, snapshots: None })
-        };
-        let pairs = try_join_all((0..jobs.max(1)).map(sessions)).await?;
+        let pairs = try_join_all((0..jobs.max(1)).map(|_| Sessions::open(context))).await?;
         Ok(Some(Online { context, points, pairs }))
     }
 
@@ -73,7 +74,11 @@ impl<'a> Online<'a> {
         compared: &ComparedTable,
         settle: &mut impl Settle,
     ) -> Result<Totals> {
+        if compared.key_len == 0 {
+            return self.examine_whole_rows(table, compared, settle).await;
+        }
         let fingerprint = Fingerprint::of(self.points.provider(), self.points.subscriber()).await?;
+        let progress = Progress::of(self.points.provider(), &compared.name).await?;
         let read = Amount::default();
         let walk = |sessions| RangeWalk { sessions, compared, fingerprint, lock_wait: None, read: &read };
         let cutter = Mutex::new(Some(KeyRange::default()));
@@ -83,6 +88,7 @@ impl<'a> Online<'a> {
             while let Some(range) = next_range(&walk, &cutter).await? {
                 let rows = walk.sort_out(range, &mut suspects).await?;
                 sums = [sums[0] + rows[0], sums[1] + rows[1]];
+                progress.add(rows);
                 self.context.proceed()?;
             }
             Ok((sums, suspects))
@@ -104,13 +110,14 @@ impl<'a> Online<'a> {
     }
 
     /// Goes through a table without a key.
-    pub(super) async fn examine_whole_rows(
+    async fn examine_whole_rows(
         &self,
         table: &Subject,
         compared: &ComparedTable,
-        report: &mut TableReport,
+        settle: &mut impl Settle,
     ) -> Result<Totals> {
         let fingerprint = Fingerprint::of(self.points.provider(), self.points.subscriber()).await?;
+        let _shown = Progress::of(self.points.provider(), &compared.name).await?;
         let read = Amount::default();
         let walk = RangeWalk { sessions: &self.pairs[0], compared, fingerprint, lock_wait: None, read: &read };
         let (rows, mut suspects) = (WholeRows { walk }, Vec::new());
@@ -119,7 +126,7 @@ impl<'a> Online<'a> {
         let replay = Reached { points: &self.points, table };
         while !suspects.is_empty() {
             self.context.proceed()?;
-            totals.unverified += rows.look(&replay, LOOKS, &mut suspects, report).await?;
+            totals.unverified += rows.look(&replay, LOOKS, &mut suspects, settle).await?;
         }
         Ok(totals)
     }

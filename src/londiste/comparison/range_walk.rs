@@ -7,7 +7,8 @@
 //! 3. A key with equal rows is done. One with different rows is looked at again, alone, and differs for good when both rows are the same
 //!    versions as at the look before: the provider's row did not change between its two looks, so the subscriber's, which has every
 //!    change before the first of them and did not change either, is not what replay would have made.
-//! 4. A key whose rows change between any two looks is not verified, which is never counted as equal.
+//! 4. A row that changes between any two looks is compared at a tick ([`at_a_tick`](super::at_a_tick)). If that fails too, it is not
+//!    verified, which is never counted as equal.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,11 +20,16 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::pg::{Db, Param, RawText, Sql, Tx, sql, text_array};
 use crate::pgq::TickId;
+use crate::pgq::consumer::Consumer;
 
+use super::super::context::Context;
 use super::fingerprint::Fingerprint;
 use super::key_range::KeyRange;
 use super::rows::{ComparedTable, PIN, RowText, Side, key_columns, values};
-use super::walk::WALK;
+
+/// Makes reading in key order use an index if there is one: a sort of a big table writes temporary files. Queries of the
+/// catalog must come before: without sorts they read it whole.
+const WALK: &str = "set local enable_sort = off";
 
 /// Rows of a range that is looked at key by key.
 const SUSPECT: usize = 1000;
@@ -36,6 +42,9 @@ pub(super) trait Passing {
     /// Waits until replay has passed a tick that is made after this call, and returns the tick; `None` when it does not get there in
     /// time.
     fn pass(&self) -> impl Future<Output = Result<Option<TickId>>> + Send;
+
+    /// Which consumer replay is.
+    fn consumer(&self) -> &Consumer;
 }
 
 /// One session on each side.
@@ -45,6 +54,13 @@ pub(super) struct Sessions {
     pub(super) subscriber: Db,
     /// Exported snapshots that all queries have; `None`: each query has a snapshot of its own.
     pub(super) snapshots: Option<[String; 2]>,
+}
+
+impl Sessions {
+    pub(super) async fn open(context: Context<'_>) -> Result<Sessions> {
+        let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
+        Ok(Sessions { provider, subscriber, snapshots: None })
+    }
 }
 
 /// What both sides have: rows, and the sums of one half of their hashes modulo 2^64.
@@ -121,6 +137,16 @@ pub(super) struct Seen {
     pub(super) hash: Option<RawText>,
     /// What every change of the row makes another.
     pub(super) version: Option<RawText>,
+}
+
+/// What differs in a range of keys.
+pub(super) struct DifferingRange {
+    /// The first and the last key that one of the sides has.
+    pub(super) ends: [RowText; 2],
+    /// How many rows each side has.
+    pub(super) rows: [u64; 2],
+    /// The keys whose row only one side has, or whose rows differ.
+    pub(super) differing: Vec<RowText>,
 }
 
 /// The work of one pair of sessions on one table.
@@ -213,9 +239,8 @@ impl RangeWalk<'_> {
         rows.iter().map(|row| values(self.side(nr).0, row)).collect()
     }
 
-    /// The keys of a range, while both sides have one snapshot for all queries, the number of rows that each side has there, and how
-    /// many keys differ.
-    pub(super) async fn differing(&self, range: &KeyRange) -> Result<(Looks, [u64; 2], u64)> {
+    /// What differs in a range, while both sides have one snapshot for all queries.
+    pub(super) async fn differing(&self, range: &KeyRange) -> Result<DifferingRange> {
         let mut all = Looks::new();
         for nr in [0, 1] {
             self.add_range(&mut all, nr, range).await?;
@@ -226,8 +251,12 @@ impl RangeWalk<'_> {
         for nr in [0, 1] {
             self.add_keys(&mut look, nr, &keys).await?;
         }
-        let differing = look.iter().filter(|(key, sides)| differ(sides) && is_of_range(all.get(*key), sides)).count();
-        Ok((all, rows, differing as u64))
+        look.retain(|key, sides| differ(sides) && is_of_range(all.get(key), sides));
+        let order = |a: &RowText, b: &RowText| self.compared.order(a, b);
+        let mut differing: Vec<RowText> = look.into_keys().collect();
+        differing.sort_by(order);
+        let ends = [all.keys().min_by(|a, b| order(a, b)), all.keys().max_by(|a, b| order(a, b))];
+        Ok(DifferingRange { ends: ends.map(|end| end.cloned().unwrap_or_default()), rows, differing })
     }
 
     /// Steps 2 to 4 for some ranges, with at most so many looks at a key. What has grown too big for a look meanwhile goes back to `suspects`. Returns the number of rows
@@ -272,6 +301,9 @@ impl RangeWalk<'_> {
                 look.append(&mut settle.settle(stay, tick).await?);
             }
             (open, is_passed) = (look, passed.is_some());
+        }
+        if is_passed && !open.is_empty() {
+            self.compare_at_a_tick(replay.consumer(), &mut open, settle).await?;
         }
         Ok(open.len() as u64)
     }
@@ -325,7 +357,7 @@ impl RangeWalk<'_> {
     }
 
     /// Provider or subscriber.
-    fn side(&self, nr: usize) -> (&Db, &Side) {
+    pub(super) fn side(&self, nr: usize) -> (&Db, &Side) {
         match nr {
             0 => (&self.sessions.provider, &self.compared.provider),
             _ => (&self.sessions.subscriber, &self.compared.subscriber),

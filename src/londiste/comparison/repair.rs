@@ -1,8 +1,6 @@
 //! `repair`: finds the rows that differ, and writes the statements that make the subscriber's rows equal to the
 //! provider's into `fix.<schema>.<table>.sql`; with `--apply` executes them.
 
-use std::path::Path;
-
 use crate::error::Result;
 use crate::job::Output;
 use crate::pg::FqName;
@@ -10,11 +8,15 @@ use crate::pg::FqName;
 use super::super::context::Context;
 use super::arguments::Repair;
 use super::execute::{Executed, Executor};
-use super::fix_file::FixFile;
-use super::rows::{By, Compared, ComparedTable, Counts, Pair, RowFix, Subject};
+use super::range_walk::Sessions;
+use super::repaired::{Repaired, RepairedTable, Statements};
+use super::rows::{self, By, ComparedTable, Counts, RowText, Subject};
+use super::snapshot_walk::{Part, SnapshotWalk};
 use super::subject::subjects;
 use super::sync_point::{Reached, SyncPoint, SyncPoints};
-use super::walk::Merge;
+
+/// Rows that are read at once.
+const READ: usize = 1000;
 
 /// Repairs the tables. The output is failed when a table could not be compared, or a statement could not be executed.
 pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output> {
@@ -23,8 +25,9 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
     if !points.is_close().await? {
         return Ok(Output::none().failed(true));
     }
-    let dir = wanted.output_dir.as_deref().unwrap_or(Path::new(""));
     let (tables, mut failed) = subjects(&wanted.tables, context, points.provider(), points.subscriber()).await?;
+    let mut sessions = Sessions::open(context).await?;
+    let mut repaired = Repaired::default();
     for table in tables {
         let point = match points.reach(&table).await? {
             Reached::Now(point) => point,
@@ -32,68 +35,88 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
                 failed.0 = true;
                 continue;
             }
-            Reached::Lagging => return Ok(Output::none().failed(true)),
+            Reached::Lagging => return Ok(Output::of(&repaired).failed(true)),
         };
-        let done = repair(&table, context, &point, applying.as_ref(), dir).await;
-        match failed.take(done, [&point.provider, &point.subscriber])? {
-            Some(Executed::All) | None => {}
-            Some(Executed::NotThis) => failed.0 = true,
-            Some(Executed::Lagging) => return Ok(Output::none().failed(true)),
+        let done = repair(&table, context, &point, &mut sessions, applying.as_ref(), wanted).await;
+        let Some((done, executed)) = failed.take(done, [&point.provider, &point.subscriber])? else { continue };
+        repaired.tables.extend(done);
+        match executed {
+            Executed::All => {}
+            Executed::NotThis => failed.0 = true,
+            Executed::Lagging => return Ok(Output::of(&repaired).failed(true)),
         }
     }
-    Ok(Output::none().failed(failed.0))
+    Ok(Output::of(&repaired).failed(failed.0))
 }
 
 async fn repair(
     table: &Subject,
     context: Context<'_>,
     point: &SyncPoint<'_>,
+    sessions: &mut Sessions,
     applying: Option<&SyncPoints<'_>>,
-    dir: &Path,
-) -> Result<Executed> {
+    wanted: &Repair,
+) -> Result<(Option<RepairedTable>, Executed)> {
     let name = &table.name;
     tracing::info!("Checking {name}");
-    let compared = ComparedTable::of(&point.provider, &point.subscriber, table, context.queue(), By::Value).await?;
-    let mut file = FixFile::new(dir, name)?;
+    let sides = [&*point.provider, &*point.subscriber];
+    let compared = ComparedTable::keyed_or_not(sides, table, context.queue(), By::Value).await?;
+    let mut file = Statements::open(wanted, name)?;
     let mut apply = applying.map(|points| Executor::new(context, points, table, &compared));
-    let provider = (&*point.provider, compared.provider.rows_sql());
-    let subscriber = (&*point.subscriber, compared.subscriber.rows_sql());
-    let mut merge = Merge::start(&compared, provider, subscriber).await?;
-    let (mut theirs, mut ours, mut generated, mut missed) = (0_u64, 0_u64, 0_u64, Counts::default());
-    while let Some(pair) = merge.next().await? {
-        theirs += u64::from(!matches!(pair, Pair::Subscriber(_)));
-        ours += u64::from(!matches!(pair, Pair::Provider(_)));
-        let change = match RowFix::of(pair, &compared) {
-            Compared::Equal => continue,
-            Compared::GeneratedDiffer => {
-                generated += 1;
-                continue;
-            }
-            Compared::Differ(change) => change,
+    let (mut generated, mut missed) = (0, Counts::default());
+    let mut walk = SnapshotWalk::open(context, point, &compared, sessions).await?;
+    while let Some(part) = walk.next().await? {
+        let keys: Vec<RowText> = match part {
+            Part::Range(found) => found.differing,
+            Part::Copies(found) => found.into_iter().map(|copies| copies.row).collect(),
         };
-        missed.add(&change);
-        match &mut apply {
-            None => file.write(&change.sql(&compared))?,
-            Some(apply) => match apply.push(&change, &mut file).await? {
-                Executed::All => {}
-                not_applied => return Ok(not_applied),
-            },
+        for keys in keys.chunks(READ) {
+            let theirs = rows::read(&point.provider, &compared, &compared.provider, "", keys).await?;
+            let ours = rows::read(&point.subscriber, &compared, &compared.subscriber, "", keys).await?;
+            let found = rows::fixes(&compared, keys, theirs, ours);
+            generated += found.generated;
+            for change in &found.changes {
+                missed.add(change);
+                if apply.is_none() {
+                    file.write(&change.sql(&compared))?;
+                }
+            }
+            if let Some(apply) = &mut apply {
+                for key in keys {
+                    match apply.push(key.clone(), &mut file).await? {
+                        Executed::All => {}
+                        not_applied => return Ok((None, not_applied)),
+                    }
+                }
+            }
         }
     }
-    let applied = match &mut apply {
+    let mut executed = match &mut apply {
         None => Executed::All,
         Some(apply) => apply.flush(&mut file).await?,
     };
-    file.close()?;
+    let (file, statements) = file.close()?;
+    let [theirs, ours] = walk.totals.rows;
     tracing::info!("finished {name}: src: {theirs} rows, dst: {ours} rows, missed: {missed}");
-    if let Some(apply) = apply {
-        tracing::info!("applied {name}: {}", apply.done());
+    let applied = apply.map(|apply| apply.done());
+    if let Some(applied) = applied {
+        tracing::info!("applied {name}: {applied}");
     }
     if generated > 0 {
         tracing::error!("{}", generated_differ(name, generated));
-        return Ok(Executed::NotThis);
+        executed = Executed::NotThis;
     }
-    Ok(applied)
+    let done = RepairedTable {
+        table: name.to_string(),
+        provider_rows: theirs,
+        subscriber_rows: ours,
+        found: missed,
+        applied: applied.unwrap_or_default(),
+        unverified: 0,
+        file,
+        statements,
+    };
+    Ok((Some(done), executed))
 }
 
 /// What is said of rows that differ only in columns that the subscriber generates.

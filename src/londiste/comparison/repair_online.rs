@@ -13,7 +13,6 @@
 //! behind the position, and find no row in their way. On the subscriber too, a row must have the version of the looks, and is
 //! left for later when replay has it locked.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::config::ApplyRole;
@@ -28,11 +27,11 @@ use super::super::state::completed;
 use super::super::state::table_state::TableState;
 use super::super::state::tables;
 use super::arguments::Repair;
-use super::fix_file::FixFile;
 use super::online::Online;
 use super::range_walk::{Looks, Settle};
 use super::repair::generated_differ;
-use super::rows::{self, By, ComparedTable, Counts, RowFix, RowText, Subject};
+use super::repaired::{Repaired, RepairedTable, Statements};
+use super::rows::{self, By, ComparedTable, Counts, Fixes, RowText, Subject};
 use super::subject::subjects;
 
 /// Rows that are made equal at a time: replay waits meanwhile.
@@ -49,14 +48,15 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
         return Ok(Output::none().with_code(3));
     };
     let (provider, subscriber) = online.sessions();
-    let dir = wanted.output_dir.as_deref().unwrap_or(Path::new(""));
+    let mut repaired = Repaired::default();
     let (tables, mut failed) = subjects(&wanted.tables, context, provider, subscriber).await?;
     let mut unverified = 0;
     for table in tables {
         let name = &table.name;
         tracing::info!("Checking {name}");
         let repair = async {
-            let compared = ComparedTable::of(provider, subscriber, &table, context.queue(), By::Value).await?;
+            let compared =
+                ComparedTable::keyed_or_not([provider, subscriber], &table, context.queue(), By::Value).await?;
             let mut mending = Mending {
                 context,
                 table: &table,
@@ -64,22 +64,34 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
                 provider,
                 subscriber,
                 is_applied: wanted.apply,
-                file: FixFile::new(dir, name)?,
+                file: Statements::open(wanted, name)?,
                 missed: Counts::default(),
                 generated: 0,
                 refused: None,
             };
             let totals = online.examine(&table, &compared, &mut mending).await?;
             let Mending { file, missed, generated, refused, .. } = mending;
-            file.close()?;
+            let (file, statements) = file.close()?;
             let (theirs, ours) = (totals.provider_rows, totals.subscriber_rows);
             tracing::info!("finished {name}: src: {theirs} rows, dst: {ours} rows, missed: {missed}");
             if wanted.apply {
                 tracing::info!("applied {name}: {missed}");
             }
-            Ok((generated, totals.unverified, refused))
+            let done = RepairedTable {
+                table: name.to_string(),
+                provider_rows: theirs,
+                subscriber_rows: ours,
+                found: missed,
+                applied: if wanted.apply { missed } else { Counts::default() },
+                unverified: totals.unverified,
+                file,
+                statements,
+            };
+            Ok((done, generated, refused))
         };
-        let Some((generated, rows, refused)) = failed.take(repair.await, [provider, subscriber])? else { continue };
+        let Some((done, generated, refused)) = failed.take(repair.await, [provider, subscriber])? else { continue };
+        let rows = done.unverified;
+        repaired.tables.push(done);
         if generated > 0 {
             tracing::error!("{}", generated_differ(name, generated));
             failed.0 = true;
@@ -99,7 +111,7 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
             }
         }
     }
-    Ok(Output::none().with_code(if failed.0 {
+    Ok(Output::of(&repaired).with_code(if failed.0 {
         1
     } else if unverified > 0 {
         3
@@ -123,7 +135,7 @@ struct Mending<'a> {
     subscriber: &'a Db,
     /// Whether the statements are executed.
     is_applied: bool,
-    file: FixFile,
+    file: Statements,
     /// The rows that differ, all of which were changed if `is_applied`.
     missed: Counts,
     /// Rows that differ only in columns that the subscriber generates.
@@ -187,7 +199,7 @@ impl Mending<'_> {
             let snapshot =
                 self.provider.begin("take a snapshot", "begin isolation level repeatable read read only").await?;
             snapshot.limit_lock_wait(Some(PATIENCE)).await?;
-            let rows = rows::by_key(&snapshot, self.compared, &self.compared.provider, "", &keys).await?;
+            let rows = rows::read(&snapshot, self.compared, &self.compared.provider, "", &keys).await?;
             snapshot.rollback("end the snapshot").await?;
             Ok(rows)
         });
@@ -203,14 +215,14 @@ impl Mending<'_> {
                 "Look for what keeps the provider busy, then run repair again.",
             ))
         })?;
-        let ours = rows::by_key(&subscriber, self.compared, &self.compared.subscriber, lock, &keys).await?;
+        let ours = rows::read(&subscriber, self.compared, &self.compared.subscriber, lock, &keys).await?;
         let stays = |key: &RowText| {
             let now = [theirs.get(key), ours.get(key)].map(|row| row.map(|row| &row.version));
             rows.get(key).is_some_and(|seen| seen.each_ref().map(|s| s.as_ref().map(|s| &s.version)) == now)
         };
         let keys: Vec<RowText> = keys.into_iter().filter(stays).collect();
-        let changes: Vec<RowFix> = rows::fixes(self.compared, &keys, theirs, ours);
-        self.generated += (keys.len() - changes.len()) as u64;
+        let Fixes { changes, generated } = rows::fixes(self.compared, &keys, theirs, ours);
+        self.generated += generated;
         if self.is_applied {
             rows::mend(&subscriber, self.compared, &changes).await?;
             self.context.end(subscriber).await?;

@@ -11,6 +11,7 @@ use crate::pgq::TickId;
 use super::range_walk::{Looks, Settle, Totals};
 use super::rows::{ComparedTable, RowText};
 use super::sequences::DifferingSequence;
+use super::whole_rows::copies;
 
 /// The output of the command.
 #[derive(Debug, Default, Serialize)]
@@ -96,14 +97,12 @@ impl TableReport {
         format!("({}) = ({}): {word}", self.key.join(", "), key.join(", "))
     }
 
-    /// Adds rows of a table without a key, each with the number of its copies on the provider and on the subscriber.
-    pub(super) fn add_copies(&mut self, rows: impl Iterator<Item = (RowText, [u64; 2])>) {
-        for (row, copies @ [theirs, ours]) in rows {
-            self.missing += theirs.saturating_sub(ours);
-            self.extra += ours.saturating_sub(theirs);
-            let difference = if theirs > ours { Difference::Missing } else { Difference::Extra };
-            self.list(&row, difference, Some(copies));
-        }
+    /// Adds a row of a table without a key, with the number of its copies on the provider and on the subscriber.
+    fn add_copies(&mut self, row: &RowText, copies @ [theirs, ours]: [u64; 2]) {
+        self.missing += theirs.saturating_sub(ours);
+        self.extra += ours.saturating_sub(theirs);
+        let difference = if theirs > ours { Difference::Missing } else { Difference::Extra };
+        self.list(row, difference, Some(copies));
     }
 
     fn list(&mut self, key: &RowText, difference: Difference, copies: Option<[u64; 2]>) {
@@ -118,6 +117,10 @@ impl Settle for TableReport {
     /// Adds the rows.
     async fn settle(&mut self, rows: Looks, _passed: TickId) -> Result<Looks> {
         for (key, sides) in rows {
+            if self.key.is_empty() {
+                self.add_copies(&key, copies(&sides));
+                continue;
+            }
             let difference = match sides {
                 [Some(_), None] => Difference::Missing,
                 [None, _] => Difference::Extra,

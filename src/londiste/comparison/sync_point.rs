@@ -78,6 +78,11 @@ impl<'a> SyncPoints<'a> {
         })
     }
 
+    /// The consumer that replay is.
+    pub(super) fn consumer(&self) -> &Consumer {
+        &self.consumer
+    }
+
     pub(super) fn provider(&self) -> &Db {
         &self.provider
     }

@@ -15,8 +15,7 @@ use crate::error::Result;
 use crate::pg::{RawText, Sql, sql};
 
 use super::fingerprint::Fingerprint;
-use super::range_walk::{Looks, Passing, RangeWalk, Seen, Sums, differ};
-use super::report::TableReport;
+use super::range_walk::{Looks, Passing, RangeWalk, Seen, Settle, Sums, differ};
 use super::rows::{RowText, Side};
 
 /// Buckets of the first query.
@@ -96,18 +95,18 @@ impl WholeRows<'_> {
     }
 
     /// The rows with the number of their copies, where it differs, while both sides have one snapshot for all queries.
-    pub(super) async fn differing(&self, mut suspects: Vec<Buckets>) -> Result<Vec<(RowText, [u64; 2])>> {
+    pub(super) async fn differing(&self, mut suspects: Vec<Buckets>) -> Result<Vec<DifferingCopies>> {
         let mut list = Vec::new();
         while let Some(buckets) = suspects.pop() {
             let mut look = Looks::new();
             if self.add(&mut look, 0, &buckets).await? && self.add(&mut look, 1, &buckets).await? {
                 look.retain(|_, sides| differ(sides));
-                list.extend(counted(look));
+                list.extend(look.into_iter().map(|(row, sides)| DifferingCopies { row, copies: copies(&sides) }));
             } else {
                 self.sort_out(Some(&buckets), &mut suspects).await?;
             }
         }
-        list.sort();
+        list.sort_by(|a, b| a.row.cmp(&b.row));
         Ok(list)
     }
 
@@ -117,7 +116,7 @@ impl WholeRows<'_> {
         replay: &impl Passing,
         looks: usize,
         suspects: &mut Vec<Buckets>,
-        report: &mut TableReport,
+        settle: &mut impl Settle,
     ) -> Result<u64> {
         let Some(buckets) = suspects.pop() else { return Ok(0) };
         let mut before: Option<Looks> = None;
@@ -131,8 +130,9 @@ impl WholeRows<'_> {
             }
             // Rows that came after the first look are not what was asked for.
             look.retain(|row, sides| differ(sides) && before.as_ref().is_none_or(|before| before.contains_key(row)));
-            if let (Some(before), Some(_)) = (&before, passed) {
-                report.add_copies(counted(look.extract_if(.., |row, sides| before.get(row) == Some(&*sides))));
+            if let (Some(before), Some(tick)) = (&before, passed) {
+                let stay: Looks = look.extract_if(.., |row, sides| before.get(row) == Some(&*sides)).collect();
+                look.append(&mut settle.settle(stay, tick).await?);
             }
             let is_done = look.is_empty();
             before = Some(look);
@@ -144,13 +144,18 @@ impl WholeRows<'_> {
     }
 }
 
-fn counted(look: impl IntoIterator<Item = (RowText, [Option<Seen>; 2])>) -> impl Iterator<Item = (RowText, [u64; 2])> {
-    look.into_iter().map(|(row, sides)| {
-        let copies = sides.map(|side| {
-            let copies = side.and_then(|seen| seen.hash);
-            copies.as_ref().and_then(RawText::as_str).and_then(|text| text.parse().ok()).unwrap_or(0)
-        });
-        (row, copies)
+/// A row of which the two sides do not have the same number of copies.
+pub(super) struct DifferingCopies {
+    /// The text of the row, as one value.
+    pub(super) row: RowText,
+    pub(super) copies: [u64; 2],
+}
+
+/// How many copies of a row the sides have, by looks of [`WholeRows`].
+pub(super) fn copies(sides: &[Option<Seen>; 2]) -> [u64; 2] {
+    sides.each_ref().map(|side| {
+        let copies = side.as_ref().and_then(|seen| seen.hash.as_ref());
+        copies.and_then(RawText::as_str).and_then(|text| text.parse().ok()).unwrap_or(0)
     })
 }
 
@@ -171,9 +176,8 @@ impl Side {
     /// The query for the text of the rows in some buckets, each with the number of its copies and a hash of their versions.
     fn copies_sql(&self, buckets: &Buckets, fingerprint: Fingerprint) -> Sql {
         sql!(
-            "select line, pg_catalog.count(*)::text, \
-                    pg_catalog.md5(pg_catalog.string_agg(version, ',' order by version collate \"C\")) \
-             from {hashed} where {within} group by line limit {most}",
+            "select line, pg_catalog.count(*)::text, {version} from {hashed} where {within} group by line limit {most}",
+            version = Side::version_of_copies(),
             hashed = self.hashed_sql(fingerprint),
             within = buckets.condition(),
             most = MOST

@@ -42,6 +42,17 @@ pub(crate) enum Standing {
     },
 }
 
+/// The query for the consumer's last tick as text, with each row of another query behind it, or nulls where that has none: both as of
+/// one moment.
+pub(crate) fn position_and_rows(consumer: &str, rows: &Sql) -> Sql {
+    sql!(
+        "select c.last_tick_id::text, found.* from londiste.completed c left join ({rows}) found on true \
+         where c.consumer_id = {consumer}",
+        rows = rows,
+        consumer = Sql::literal(consumer)
+    )
+}
+
 /// What is to be done with the batch. Without a stored position nothing was applied so far. A time that is not known on
 /// one of the sides is not compared.
 pub(crate) fn standing(stored: Option<&Position>, batch: &Batch, ends: &BatchEnds) -> Standing {

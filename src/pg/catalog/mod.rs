@@ -5,6 +5,7 @@
 //! text serves all versions.
 
 mod dependents;
+pub(crate) mod equality;
 mod names;
 mod relations;
 mod rules;

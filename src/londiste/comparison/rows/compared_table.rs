@@ -1,12 +1,12 @@
 //! How the two tables are read: which columns, and in which order.
 //!
-//! Rows are paired by reading both sides in the order of the key, so both servers and this program must have the same
-//! order, whatever the collations of the databases. Types that have the same order everywhere are read in the order of
-//! the type, which the key's index has; values of other types in the order of the bytes of their text.
+//! Rows are paired by the text of their keys. What is printed and written stands in one order, whatever the collations of the
+//! databases: that of the type where it is the same everywhere, else that of the bytes of the text.
 
 use std::cmp::Ordering;
 
 use crate::error::{Error, Result};
+use crate::pg::catalog::equality::{self as operators, Equality as Operator};
 use crate::pg::catalog::{self, Column, Identity, Table};
 use crate::pg::{Db, FqName, RawText, Sql, sql, text_array};
 
@@ -48,8 +48,6 @@ pub(crate) struct Side {
     canonical: Vec<Sql>,
     /// Those of them by which columns with [`Equality::Shape`] are compared; rows have them behind their values.
     shaped: Vec<Sql>,
-    /// The expressions that the key's columns are ordered by.
-    order: Vec<Sql>,
     /// The types of the key's columns.
     pub(crate) key_types: Vec<Sql>,
 }
@@ -77,6 +75,8 @@ pub(crate) struct ComparedTable {
     pub(crate) subscriber: Side,
     orders: Vec<Order>,
     equalities: Vec<Equality>,
+    /// How the subscriber compares values of the columns.
+    operators: Vec<Operator>,
 }
 
 impl ComparedTable {
@@ -141,11 +141,12 @@ impl ComparedTable {
                 values: columns.iter().map(value_sql).collect(),
                 shaped: canonical.iter().zip(&equalities).filter_map(is_shaped).collect(),
                 canonical,
-                order: columns.iter().zip(&orders).map(|(column, order)| order_sql(column, *order)).collect(),
                 key_types: columns[..key_len].iter().map(|c| Sql::from_server(c.type_name.clone())).collect(),
             }
         };
         let generated = pairs.iter().map(|pair| pair.ours.is_generated()).collect();
+        let oids: Vec<u32> = types.iter().map(|pair| pair[1].type_oid).collect();
+        let operators = operators::of_columns(subscriber_db, &oids).await?;
         let (quoted_table, quoted) = quote(provider_db, &table.name, &columns).await?;
         Ok(ComparedTable {
             name: table.name.clone(),
@@ -160,6 +161,7 @@ impl ComparedTable {
             key_len,
             orders,
             equalities,
+            operators,
         })
     }
 
@@ -182,7 +184,25 @@ impl ComparedTable {
         key.into_iter().take(self.key_len).zip(&self.equalities).map(normal).collect()
     }
 
-    /// Compares two rows by their keys, in the order of [`Side::rows_sql`].
+    /// That a column has a value, as the subscriber tells equal values.
+    pub(super) fn condition(&self, column: usize, value: Option<&RawText>) -> Sql {
+        let name = &self.quoted[column];
+        let Operator { operator, column_cast, value_cast } = &self.operators[column];
+        match (value, value_cast) {
+            (None, _) => sql!("{name} is null", name = name),
+            (Some(value), None) => sql!("{name} = {value}", name = name, value = value.literal()),
+            (Some(value), Some(cast)) => sql!(
+                "{name}{column_cast} {operator} {value}{cast}",
+                name = name,
+                column_cast = column_cast,
+                operator = operator,
+                value = value.literal(),
+                cast = cast
+            ),
+        }
+    }
+
+    /// Compares two rows by their keys.
     pub(crate) fn order(&self, a: &RowText, b: &RowText) -> Ordering {
         let keys = a.iter().zip(b).zip(&self.orders);
         keys.map(|((a, b), order)| order.compare(a.as_ref(), b.as_ref()))
@@ -192,16 +212,6 @@ impl ComparedTable {
 }
 
 impl Side {
-    /// The query for all rows in the order of the key.
-    pub(crate) fn rows_sql(&self) -> Sql {
-        sql!(
-            "select {values} from {source} t order by {order}",
-            values = self.row_values(),
-            source = &self.source,
-            order = Sql::join(self.order.iter().cloned(), ", ")
-        )
-    }
-
     fn row_values(&self) -> Sql {
         Sql::join(self.values.iter().chain(&self.shaped).cloned(), ", ")
     }
@@ -228,7 +238,7 @@ impl Side {
 
     /// The rows of given keys, as `from` takes them: one array of text for each column of the key is a parameter.
     pub(crate) fn keyed_rows(&self, columns: &[String]) -> Sql {
-        let numbers = 1..=self.order.len();
+        let numbers = 1..=self.keys.len();
         let name = |n: usize| sql!("k{n}", n = n);
         let on = columns.iter().zip(numbers.clone()).zip(&self.key_types).map(|((column, n), type_name)| {
             let column = Sql::ident(column);
@@ -340,17 +350,13 @@ fn columns_of_both<'a>(theirs: &'a Table, ours: &'a Table, key: &[&str]) -> Vec<
 }
 
 const BOOL: u32 = 16;
-const BYTEA: u32 = 17;
 const INT8: u32 = 20;
 const INT2: u32 = 21;
 const INT4: u32 = 23;
-const TEXT: u32 = 25;
 const OID: u32 = 26;
-const VARCHAR: u32 = 1043;
 const DATE: u32 = 1082;
 const TIMESTAMP: u32 = 1114;
 const TIMESTAMPTZ: u32 = 1184;
-const UUID: u32 = 2950;
 const XML: u32 = 142;
 
 /// The value as COPY writes it; a cast makes `true` where the type's own output is `t`, and leaves the encoding in an XML
@@ -361,17 +367,6 @@ fn value_sql(column: &Column) -> Sql {
         BOOL => sql!("pg_catalog.left(t.{name}::text, 1)", name = name),
         XML => sql!("pg_catalog.textin(pg_catalog.xml_out(t.{name}))", name = name),
         _ => sql!("t.{name}::text", name = name),
-    }
-}
-
-/// The expression that the server orders by.
-fn order_sql(column: &Column, order: Order) -> Sql {
-    let name = sql!("t.{name}", name = Sql::ident(&column.name));
-    match (order, column.type_oid) {
-        // The order of these types is the one that `Order::compare` has for their text.
-        (Order::Integer | Order::Time, _) | (_, BOOL | BYTEA | UUID) => name,
-        (Order::Text, TEXT | VARCHAR) => sql!("{name} collate \"C\"", name = name),
-        (Order::Text, _) => sql!("({name}::text) collate \"C\"", name = name),
     }
 }
 

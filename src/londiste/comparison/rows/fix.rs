@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::pg::{RawText, Sql, sql};
 
 use super::compared_table::ComparedTable;
 use super::row::RowText;
 
 /// The rows of both sides that have the same key, or a row that only one side has.
-pub(crate) enum Pair {
+pub(super) enum Pair {
     Provider(RowText),
     Subscriber(RowText),
     Both { provider: RowText, subscriber: RowText },
@@ -17,12 +19,20 @@ pub(crate) enum Pair {
 /// The change that makes one row of the subscriber equal to the provider's.
 pub(crate) enum RowFix {
     Insert(RowText),
-    Update { provider: RowText, subscriber: RowText },
+    Update {
+        provider: RowText,
+        subscriber: RowText,
+    },
     Delete(RowText),
+    /// Of a table without a key.
+    DeleteCopies {
+        row: RowText,
+        copies: u64,
+    },
 }
 
 /// The result of comparing a pair.
-pub(crate) enum Compared {
+pub(super) enum Compared {
     /// The two sides are equal.
     Equal,
     /// The two sides differ only in columns that the subscriber generates: no statement sets these.
@@ -31,19 +41,9 @@ pub(crate) enum Compared {
     Differ(RowFix),
 }
 
-impl Compared {
-    /// The change, if there is one.
-    pub(crate) fn fix(self) -> Option<RowFix> {
-        match self {
-            Compared::Differ(fix) => Some(fix),
-            Compared::Equal | Compared::GeneratedDiffer => None,
-        }
-    }
-}
-
 impl RowFix {
     /// Compares the two sides of a pair.
-    pub(crate) fn of(pair: Pair, compared: &ComparedTable) -> Compared {
+    pub(super) fn of(pair: Pair, compared: &ComparedTable) -> Compared {
         match pair {
             Pair::Provider(row) => Compared::Differ(RowFix::Insert(row)),
             Pair::Subscriber(row) => Compared::Differ(RowFix::Delete(row)),
@@ -64,7 +64,10 @@ impl RowFix {
     /// A row that has the key: the provider's if there is one.
     pub(crate) fn row(&self) -> &RowText {
         match self {
-            RowFix::Insert(row) | RowFix::Delete(row) | RowFix::Update { provider: row, .. } => row,
+            RowFix::Insert(row)
+            | RowFix::Delete(row)
+            | RowFix::DeleteCopies { row, .. }
+            | RowFix::Update { provider: row, .. } => row,
         }
     }
 
@@ -78,6 +81,15 @@ impl RowFix {
                 only = compared.only,
                 table = &compared.quoted_table,
                 condition = conditions(compared, row, 0..compared.key_len)
+            ),
+            // One relation has each ctid once.
+            RowFix::DeleteCopies { row, copies } => sql!(
+                "delete from {only}{table} where (tableoid, ctid) in \
+                 (select tableoid, ctid from {only}{table} where {condition} limit {copies});",
+                only = compared.only,
+                table = &compared.quoted_table,
+                condition = conditions(compared, row, 0..compared.columns.len()),
+                copies = *copies
             ),
         }
     }
@@ -116,11 +128,7 @@ fn update_sql(compared: &ComparedTable, provider: &RowText, subscriber: &RowText
 }
 
 fn conditions(compared: &ComparedTable, row: &RowText, columns: impl IntoIterator<Item = usize>) -> Sql {
-    let condition = |i: usize| match &row[i] {
-        Some(value) => sql!("{column} = {value}", column = &compared.quoted[i], value = value.literal()),
-        None => sql!("{column} is null", column = &compared.quoted[i]),
-    };
-    Sql::join(columns.into_iter().map(condition), " and ")
+    Sql::join(columns.into_iter().map(|i| compared.condition(i, row[i].as_ref())), " and ")
 }
 
 fn literal(value: Option<&RawText>) -> Sql {
@@ -128,7 +136,7 @@ fn literal(value: Option<&RawText>) -> Sql {
 }
 
 /// How many rows are to be changed, or were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
     inserts: u64,
     updates: u64,
@@ -136,11 +144,16 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    pub(crate) fn rows(self) -> u64 {
+        self.inserts + self.updates + self.deletes
+    }
+
     pub(crate) fn add(&mut self, change: &RowFix) {
         match change {
             RowFix::Insert(_) => self.inserts += 1,
             RowFix::Update { .. } => self.updates += 1,
             RowFix::Delete(_) => self.deletes += 1,
+            RowFix::DeleteCopies { copies, .. } => self.deletes += copies,
         }
     }
 }

@@ -9,23 +9,23 @@ use crate::error::Result;
 use crate::pg::{Db, Param, RawText, sql, text_array};
 
 use super::compared_table::{ComparedTable, Side};
-use super::fix::{Pair, RowFix};
+use super::copies;
+use super::fix::{Compared, Pair, RowFix};
 use super::row::{RowText, values};
+use super::versioned::{Fixes, PIN, Versioned};
 
-/// Makes equal values have the same text on both sides, and raises an error where a policy would hide rows.
-pub(crate) const PIN: &str =
-    "set local row_security = off; set local datestyle = 'ISO, YMD'; set local timezone = 'UTC';
-     set local intervalstyle = postgres; set local extra_float_digits = 3; set local bytea_output = hex";
-
-/// The rows of one side that have these keys, by key. `lock` is the end of the query. The settings of [`PIN`] hold until the end
-/// of the open transaction.
-pub(crate) async fn by_key(
+/// The rows of one side that have these keys, by key; of a table without a key those with these texts, without a lock. `lock` is the
+/// end of the query. The settings of [`PIN`] hold until the end of the open transaction.
+pub(crate) async fn read(
     tx: &Db,
     compared: &ComparedTable,
     side: &Side,
     lock: &'static str,
     keys: &[RowText],
 ) -> Result<HashMap<RowText, Versioned>> {
+    if compared.key_len == 0 {
+        return copies::by_text(tx, compared, side, keys).await;
+    }
     tx.batch("read a table", PIN).await?;
     let columns = key_columns(compared, keys);
     let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
@@ -35,7 +35,7 @@ pub(crate) async fn by_key(
     let entry = |row: &Row| {
         values(tx, row).map(|mut row| {
             let version = row.pop().flatten();
-            (compared.normal_key(row.clone()), Versioned { row, version })
+            (compared.normal_key(row.clone()), Versioned { row, version, copies: 1 })
         })
     };
     rows.iter().map(entry).collect()
@@ -46,38 +46,39 @@ pub(crate) fn key_columns<'a>(compared: &ComparedTable, keys: &'a [RowText]) -> 
     (0..compared.key_len).map(|i| keys.iter().map(|key| key[i].as_ref()).collect()).collect()
 }
 
-/// A row, and what every change of it makes another.
-pub(crate) struct Versioned {
-    pub(crate) row: RowText,
-    pub(crate) version: Option<RawText>,
-}
-
 /// The changes that make the subscriber's rows of these keys equal to the provider's, in the order of `keys`.
 pub(crate) fn fixes(
     compared: &ComparedTable,
     keys: &[RowText],
     mut theirs: HashMap<RowText, Versioned>,
     mut ours: HashMap<RowText, Versioned>,
-) -> Vec<RowFix> {
-    keys.iter()
-        .filter_map(|key| {
-            let row = |rows: &mut HashMap<RowText, Versioned>| rows.remove(key).map(|versioned| versioned.row);
-            let pair = match (row(&mut theirs), row(&mut ours)) {
-                (Some(provider), Some(subscriber)) => Pair::Both { provider, subscriber },
-                (Some(row), None) => Pair::Provider(row),
-                (None, Some(row)) => Pair::Subscriber(row),
-                (None, None) => return None,
-            };
-            RowFix::of(pair, compared).fix()
-        })
-        .collect()
+) -> Fixes {
+    if compared.key_len == 0 {
+        return copies::fixes(keys, &theirs, &ours);
+    }
+    let mut fixes = Fixes { changes: Vec::new(), generated: 0 };
+    for key in keys {
+        let row = |rows: &mut HashMap<RowText, Versioned>| rows.remove(key).map(|versioned| versioned.row);
+        let pair = match (row(&mut theirs), row(&mut ours)) {
+            (Some(provider), Some(subscriber)) => Pair::Both { provider, subscriber },
+            (Some(row), None) => Pair::Provider(row),
+            (None, Some(row)) => Pair::Subscriber(row),
+            (None, None) => continue,
+        };
+        match RowFix::of(pair, compared) {
+            Compared::Differ(change) => fixes.changes.push(change),
+            Compared::GeneratedDiffer => fixes.generated += 1,
+            Compared::Equal => {}
+        }
+    }
+    fixes
 }
 
 /// Makes the changes in a transaction of the subscriber.
 pub(crate) async fn mend(tx: &Db, compared: &ComparedTable, changes: &[RowFix]) -> Result<()> {
     // Deletes go first: they free the unique values that other rows take.
     let order = |change: &&RowFix| match change {
-        RowFix::Delete(_) => 0,
+        RowFix::Delete(_) | RowFix::DeleteCopies { .. } => 0,
         RowFix::Update { .. } => 1,
         RowFix::Insert(_) => 2,
     };
@@ -91,15 +92,16 @@ pub(crate) async fn mend(tx: &Db, compared: &ComparedTable, changes: &[RowFix]) 
     Ok(())
 }
 
-/// The table, the kind of change and the key, for messages.
+/// The table, the kind of change and the key, or the row where there is none, for messages.
 fn describe(compared: &ComparedTable, change: &RowFix) -> String {
     let verb = match change {
         RowFix::Insert(_) => "insert",
         RowFix::Update { .. } => "update",
-        RowFix::Delete(_) => "delete",
+        RowFix::Delete(_) | RowFix::DeleteCopies { .. } => "delete",
     };
-    let key = compared.columns.iter().zip(change.row()).take(compared.key_len);
+    let (word, columns) = if compared.key_len == 0 { ("row", change.row().len()) } else { ("key", compared.key_len) };
+    let key = compared.columns.iter().zip(change.row()).take(columns);
     let shown = |value: &Option<RawText>| value.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
     let key: Vec<String> = key.map(|(column, value)| format!("{column}={}", shown(value))).collect();
-    format!("table {}, {verb} of key {}", compared.name, key.join(", "))
+    format!("table {}, {verb} of {word} {}", compared.name, key.join(", "))
 }

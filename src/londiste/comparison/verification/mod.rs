@@ -11,7 +11,6 @@
 //! A snapshot lasts for one query about some thousands of rows. Nothing is remembered by the sessions, so that they may go through a
 //! pooler.
 
-mod estimate;
 mod look;
 mod plan;
 mod round;

@@ -8,7 +8,7 @@ use super::super::fingerprint::Fingerprint;
 use super::super::range_walk::{Amount, Sessions};
 use super::super::rows::{By, ComparedTable, Subject};
 use super::super::sync_point;
-use super::estimate;
+use super::super::table_size::table_size;
 use super::look::{Look, Looked};
 use super::plan::{Next, Plan, Table};
 use crate::config;
@@ -103,7 +103,7 @@ impl<'a> Round<'a> {
             let table = if let Some(table) = known.remove(&name) {
                 table
             } else {
-                let [rows, bytes] = estimate::size(&sessions.provider, &name).await?;
+                let [rows, bytes] = table_size(&sessions.provider, &name).await?;
                 let whole = VerifiedRange { rows, bytes, ..VerifiedRange::default() };
                 verification::begin(db, queue, &name, &whole).await?;
                 let stored = verification::load(db, queue, &name).await?;
@@ -160,7 +160,7 @@ impl<'a> Round<'a> {
             compared => compared?,
         };
         let [rows, _] = match self.plan.tables.get(name) {
-            Some(table) if table.ranges.len() == 1 => estimate::size(provider, name).await?,
+            Some(table) if table.ranges.len() == 1 => table_size(provider, name).await?,
             _ => [0, 0],
         };
         let look = Look {

@@ -49,4 +49,8 @@ impl Passing for ReplayWatch<'_> {
         }
         Ok(Some(wanted))
     }
+
+    fn consumer(&self) -> &Consumer {
+        self.consumer
+    }
 }

@@ -1,10 +1,10 @@
-//! How big a table is, before it was read.
+//! How big a table is by what the server knows without reading it.
 
 use crate::error::Result;
 use crate::pg::{Db, FqName, text};
 
 /// The rows of a table and its partitions by its statistics, 0 where it has none, and its bytes on disk.
-pub(super) async fn size(db: &Db, table: &FqName) -> Result<[u64; 2]> {
+pub(super) async fn table_size(db: &Db, table: &FqName) -> Result<[u64; 2]> {
     let sql = "with recursive tree(relation) as (
                    select pg_catalog.to_regclass($1)::oid
                    union all

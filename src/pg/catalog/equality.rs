@@ -1,4 +1,4 @@
-//! How a column of a key is compared with a value: by the equality of the type's own operator class, wherever its operator
+//! How a column is compared with a value: by the equality of the type's own operator class, wherever its operator
 //! lives. A plain `=` is looked up in the path of the session, where it may be missing (a type of an extension in a schema
 //! of its own), mean something else (`citext` becomes `text`), or be a namesake that somebody has put there.
 
@@ -11,20 +11,20 @@ use crate::pg::{Db, Sql, sql};
 
 /// The comparison of two values of a type.
 #[derive(Clone, Debug)]
-pub(super) struct Equality {
+pub(crate) struct Equality {
     /// `operator(schema.name)`
-    pub(super) operator: Sql,
+    pub(crate) operator: Sql,
     /// What stands behind the column: empty, or a cast.
-    pub(super) column_cast: Sql,
+    pub(crate) column_cast: Sql,
     /// What stands behind the value; none where a literal needs no cast.
-    pub(super) value_cast: Option<Sql>,
+    pub(crate) value_cast: Option<Sql>,
 }
 
 const OF_PG_CATALOG: Sql = Sql::from_static("operator(pg_catalog.=)");
 
 impl Equality {
     /// The equality of a built-in type, without a cast.
-    pub(super) fn built_in() -> Equality {
+    pub(crate) fn built_in() -> Equality {
         Equality { operator: OF_PG_CATALOG, column_cast: Sql::from_static(""), value_cast: None }
     }
 
@@ -41,7 +41,7 @@ impl Equality {
 
 /// Whether values of this built-in type, or of a domain over it, are compared by `pg_catalog.=` as they are. What is not
 /// among these is looked up.
-pub(super) fn is_built_in(base: u32) -> bool {
+pub(crate) fn is_built_in(base: u32) -> bool {
     const TYPES: [Type; 30] = [
         Type::BOOL,
         Type::BYTEA,
@@ -126,12 +126,12 @@ const OPERATORS: &str = "
      where t.oid in (select p.root from part p)";
 
 /// The equality of each of the types, which are no domains.
-pub(super) async fn look_up(tx: &Db, types: &[u32]) -> Result<HashMap<u32, Equality>> {
+pub(crate) async fn look_up(tx: &Db, types: &[u32]) -> Result<HashMap<u32, Equality>> {
     if types.is_empty() {
         return Ok(HashMap::new());
     }
     let params = [(&types as &(dyn ToSql + Sync), Type::OID_ARRAY)];
-    let rows = tx.query("read how key columns are compared", OPERATORS, &params).await?;
+    let rows = tx.query("read how columns are compared", OPERATORS, &params).await?;
     let equality = |row: &tokio_postgres::Row| {
         let cast = sql!("::{schema}.{name}", schema = Sql::ident(row.get(1)), name = Sql::ident(row.get(2)));
         let operator: (Option<&str>, Option<&str>) = (row.get(3), row.get(4));
@@ -150,3 +150,23 @@ pub(super) async fn look_up(tx: &Db, types: &[u32]) -> Result<HashMap<u32, Equal
     };
     Ok(rows.iter().map(|row| (row.get(0), equality(row))).collect())
 }
+
+/// The equality of values of each column, by the oid of its type.
+pub(crate) async fn of_columns(tx: &Db, types: &[u32]) -> Result<Vec<Equality>> {
+    let params = [(&types as &(dyn ToSql + Sync), Type::OID_ARRAY)];
+    let rows = tx.query("read what domains are made of", BASES, &params).await?;
+    let bases: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
+    let looked_up: Vec<u32> = bases.iter().copied().filter(|base| !is_built_in(*base)).collect();
+    let equalities = look_up(tx, &looked_up).await?;
+    Ok(bases.iter().map(|base| equalities.get(base).cloned().unwrap_or_else(Equality::built_in)).collect())
+}
+
+/// The types themselves, or what is under those that are domains.
+const BASES: &str = "
+    with recursive chain(nr, oid, is_domain, below) as (
+        select u.nr, t.oid, t.typtype = 'd', t.typbasetype
+          from pg_catalog.unnest($1) with ordinality u(oid, nr) join pg_catalog.pg_type t on t.oid = u.oid
+        union all
+        select c.nr, t.oid, t.typtype = 'd', t.typbasetype
+          from chain c join pg_catalog.pg_type t on t.oid = c.below and c.is_domain)
+    select c.oid from chain c where not c.is_domain order by c.nr";
