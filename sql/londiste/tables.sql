@@ -177,6 +177,7 @@ $$;
 -- transactions gives the number to another tick. The row is valid only while its tick_id is the last_tick_id in londiste.completed.
 --     past_tick, past_at    where the consumer stood at some time within the last minute of its work, for the rate of its work
 --     older_tick, older_at  the same, a minute or more before that
+--     tick_snapshot         which transactions of the provider had ended at the tick
 create table if not exists londiste.completed_tick (
     consumer_id     text not null,
     tick_id         bigint not null,
@@ -185,6 +186,7 @@ create table if not exists londiste.completed_tick (
     past_at         timestamptz,
     older_tick      bigint,
     older_at        timestamptz,
+    tick_snapshot   txid_snapshot,
     primary key (consumer_id)
 );
 

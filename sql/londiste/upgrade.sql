@@ -82,6 +82,12 @@ begin
             add column past_tick bigint, add column past_at timestamptz,
             add column older_tick bigint, add column older_at timestamptz;
     end if;
+    if to_regclass('londiste.completed_tick') is not null
+        and not exists (select from pg_catalog.pg_attribute a
+                        where a.attrelid = to_regclass('londiste.completed_tick') and a.attname = 'tick_snapshot')
+    then
+        alter table londiste.completed_tick add column tick_snapshot txid_snapshot;
+    end if;
     if to_regclass('londiste.capture') is not null
         and not exists (select from pg_catalog.pg_attribute a
                         where a.attrelid = to_regclass('londiste.capture') and a.attname = 'is_small')

@@ -241,20 +241,23 @@ impl std::fmt::Display for Consumer {
     }
 }
 
-/// The times of the ticks at the ends of a batch, in UTC with microseconds; `None` for a tick that is gone.
+/// The ticks at the ends of a batch, with times in UTC with microseconds; `None` for a tick that is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BatchEnds {
     /// The time of the tick where the batch begins.
     pub(crate) prev_time: Option<String>,
     /// The time of the tick where the batch ends.
     pub(crate) cur_time: Option<String>,
+    /// Which transactions had ended at the tick where the batch ends, as text of `txid_snapshot`.
+    pub(crate) cur_snapshot: Option<String>,
 }
 
 const BATCH: &str = "select pgq.batch_event_sql($1),
         (select pg_catalog.to_char(t.tick_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') from pgq.tick t
           where t.tick_queue = q.queue_id and t.tick_id = $3),
         (select pg_catalog.to_char(t.tick_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') from pgq.tick t
-          where t.tick_queue = q.queue_id and t.tick_id = $4)
+          where t.tick_queue = q.queue_id and t.tick_id = $4),
+        (select t.tick_snapshot::text from pgq.tick t where t.tick_queue = q.queue_id and t.tick_id = $4)
    from pgq.queue q where q.queue_name = $2";
 
 impl Consumer {
@@ -265,7 +268,8 @@ impl Consumer {
             .query_one("read the batch's events", BATCH, &params)
             .await
             .map_err(|e| e.about(format!("batch {}", batch.id)))?;
-        Ok((Sql::from_server(row.get(0)), BatchEnds { prev_time: row.get(1), cur_time: row.get(2) }))
+        let ends = BatchEnds { prev_time: row.get(1), cur_time: row.get(2), cur_snapshot: row.get(3) };
+        Ok((Sql::from_server(row.get(0)), ends))
     }
 
     /// Whether no tick lies between the ends of the batch.

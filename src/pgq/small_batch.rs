@@ -35,7 +35,9 @@ pub(crate) struct Request<'a> {
 const NEXT_BATCH_EVENTS: &str = "select b.batch_id, b.prev_tick_id, b.cur_tick_id, b.has_all_events,
        pg_catalog.to_char(b.prev_tick_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
        pg_catalog.to_char(b.cur_tick_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
-       b.ev_id, b.ev_txid, b.ev_type, b.ev_data, b.ev_extra1
+       b.ev_id, b.ev_txid, b.ev_type, b.ev_data, b.ev_extra1,
+       case when b.batch_id is not null then (select t.tick_snapshot::text from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
+                                               where q.queue_name = $1 and t.tick_id = b.cur_tick_id) end
   from pgq.next_batch_events($1, $2, $3, $4, $5, $6, $7, $8) b";
 
 impl Consumer {
@@ -67,7 +69,7 @@ impl Consumer {
         };
         Ok(Some(Opened {
             batch: Batch { id: BatchId(id), prev_tick: TickId(last.get(1)), cur_tick: TickId(last.get(2)) },
-            ends: BatchEnds { prev_time: last.get(4), cur_time: last.get(5) },
+            ends: BatchEnds { prev_time: last.get(4), cur_time: last.get(5), cur_snapshot: last.get(11) },
             events: all.then(|| events.iter().map(event).collect()),
         }))
     }

@@ -51,6 +51,7 @@ mod polling;
 mod position;
 mod provider;
 mod reactions;
+mod read_your_writes;
 mod registration;
 mod repair;
 mod repair_online;

@@ -213,7 +213,7 @@ pub(crate) async fn process<E: BatchExtras>(
         consumer: &consumer.name,
         from,
         to: batch.cur_tick,
-        time: ends.cur_time.as_deref(),
+        ends: &ends,
         counted: counted(&consumer.queue, &applied),
     };
     match completed::advance(&tx, &step).await? {

@@ -146,7 +146,7 @@ impl Replay {
             consumer: &self.consumer.name,
             from: Some(position.tick),
             to: batch.cur_tick,
-            time: ends.cur_time.as_deref(),
+            ends,
             counted: batch::counted(&self.job.queue, &small.applied),
         };
         // Sent one behind the other, without a wait. Each rests on what was sent before: after an error in an open transaction the

@@ -267,6 +267,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../sql/londiste/functions/londiste.subscriber_set_crash_mark.sql"),
     ),
     ("londiste.get_last_tick", include_str!("../../../sql/londiste/functions/londiste.get_last_tick.sql")),
+    ("londiste.applied", include_str!("../../../sql/londiste/functions/londiste.applied.sql")),
+    ("londiste.wait_visible", include_str!("../../../sql/londiste/functions/londiste.wait_visible.sql")),
     ("londiste.set_last_tick", include_str!("../../../sql/londiste/functions/londiste.set_last_tick.sql")),
     // Group: Subscriber: foreign keys
     (

@@ -148,12 +148,12 @@ const NEXT: &str = "with moved as (
               and ($5 is null or pg_catalog.current_setting('rlondiste.batch', true) = $5)
            returning last_tick_id)";
 
-/// After [`FIRST`] or [`NEXT`]: stores the tick's time, and once a minute where the consumer stood until then.
+/// After [`FIRST`] or [`NEXT`]: stores the tick's time and snapshot, and once a minute where the consumer stood until then.
 const TIMED: &str = ", timed as (
-           insert into londiste.completed_tick as k (consumer_id, tick_id, tick_time)
-           select $1, m.last_tick_id, $4 from moved m where $4 is not null
+           insert into londiste.completed_tick as k (consumer_id, tick_id, tick_time, tick_snapshot)
+           select $1, m.last_tick_id, $4, $14::pg_catalog.txid_snapshot from moved m where $4 is not null
            on conflict (consumer_id) do update
-               set tick_id = excluded.tick_id, tick_time = excluded.tick_time,
+               set tick_id = excluded.tick_id, tick_time = excluded.tick_time, tick_snapshot = excluded.tick_snapshot,
                    past_tick = case when k.past_at > pg_catalog.now() - interval '1 minute' then k.past_tick else k.tick_id end,
                    past_at = case when k.past_at > pg_catalog.now() - interval '1 minute' then k.past_at else pg_catalog.now() end,
                    older_tick = case when k.past_at > pg_catalog.now() - interval '1 minute' then k.older_tick else k.past_tick end,
@@ -167,8 +167,8 @@ pub(crate) struct Advance<'a> {
     pub(crate) consumer: &'a str,
     pub(crate) from: Option<TickId>,
     pub(crate) to: TickId,
-    /// When the tick `to` was made.
-    pub(crate) time: Option<&'a str>,
+    /// What is known of the tick `to`.
+    pub(crate) ends: &'a BatchEnds,
     /// What the batch did to the tables of the queue.
     pub(crate) counted: Counted,
 }
@@ -228,8 +228,10 @@ impl Advance<'_> {
             count = COUNT
         );
         let from = self.from.map(|t| t.0);
-        let mut params = vec![text(&self.consumer), int8(&self.to.0), int8(&from), text(&self.time), text(&mark)];
+        let mut params =
+            vec![text(&self.consumer), int8(&self.to.0), int8(&from), text(&self.ends.cur_time), text(&mark)];
         params.extend(self.counted.params());
+        params.push(text(&self.ends.cur_snapshot));
         let rows = tx.query_kept("store the last applied tick", sql, &params).await?;
         Ok(rows.iter().any(|row| row.get::<_, i64>(0) > 0))
     }
@@ -247,7 +249,8 @@ mod tests {
     #[test]
     fn a_batch_is_applied_once() {
         let batch = Batch { id: BatchId(1), prev_tick: TickId(10), cur_tick: TickId(11) };
-        let ends = BatchEnds { prev_time: Some("10:00".to_owned()), cur_time: Some("11:00".to_owned()) };
+        let ends =
+            BatchEnds { prev_time: Some("10:00".to_owned()), cur_time: Some("11:00".to_owned()), cur_snapshot: None };
         for (stored, expected) in [
             (None, Standing::Apply),
             (Some(at(10, None)), Standing::Apply),
@@ -264,13 +267,14 @@ mod tests {
     #[test]
     fn a_tick_of_the_same_number_that_was_made_at_another_time_is_another_tick() {
         let batch = Batch { id: BatchId(1), prev_tick: TickId(10), cur_tick: TickId(11) };
-        let ends = BatchEnds { prev_time: Some("10:00".to_owned()), cur_time: Some("11:00".to_owned()) };
+        let ends =
+            BatchEnds { prev_time: Some("10:00".to_owned()), cur_time: Some("11:00".to_owned()), cur_snapshot: None };
         for (tick, provider) in [(10, "10:00"), (11, "11:00")] {
             let other =
                 Standing::OtherTick { tick: TickId(tick), stored: "12:00".to_owned(), provider: provider.to_owned() };
             assert_eq!(standing(Some(&at(tick, Some("12:00"))), &batch, &ends), other);
         }
-        let unknown = BatchEnds { prev_time: None, cur_time: None };
+        let unknown = BatchEnds::default();
         assert_eq!(standing(Some(&at(10, Some("12:00"))), &batch, &unknown), Standing::Apply);
     }
 }
