@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 
-use super::failure::{Failure, unknown_command};
+use super::failure::{Failure, meant, unknown_command};
 use super::options::Options;
 use super::program::Program;
 use super::spec::{Args, Command, Spec, Suffix};
@@ -67,16 +67,16 @@ fn find(program: Program, words: &mut VecDeque<String>) -> Result<&'static Spec,
     let Some(first) = words.pop_front() else { return Err(Failure::Plain("need command".to_owned())) };
     let family: Vec<&Spec> = of(program).filter(|spec| spec.first_word() == first).collect();
     match family[..] {
-        [] => return Err(unknown_command(&first)),
+        [] => return Err(unknown_command(&first, of(program).map(Spec::first_word))),
         [only] if only.words == first => return Ok(only),
         _ => {}
     }
     let Some(second) = words.pop_front() else { return Err(Failure::Logged("need subcommand".to_owned())) };
     let full = format!("{first} {second}");
-    family
-        .into_iter()
-        .find(|spec| spec.words == full)
-        .ok_or_else(|| Failure::Logged(format!("bad subcommand: {second}")))
+    family.iter().copied().find(|spec| spec.words == full).ok_or_else(|| {
+        let seconds = family.iter().filter_map(|spec| spec.words.split_once(' ')).map(|(_, word)| word);
+        Failure::Logged(format!("bad subcommand: {second}{}", meant(&second, seconds)))
+    })
 }
 
 fn cannot_be_used(program: Program, option: &str, spec: &Spec) -> String {

@@ -3,7 +3,7 @@
 use super::caller::Caller;
 use crate::error::{Error, Report};
 use crate::job::log::{Level, line};
-use crate::text::shown;
+use crate::text::{nearest, shown};
 
 /// Why a command was not run or not finished, by the form of its text.
 #[derive(Debug)]
@@ -46,6 +46,12 @@ impl Failure {
     }
 }
 
-pub(super) fn unknown_command(word: &str) -> Failure {
-    Failure::Plain(format!("Unknown command '{word}', use --help for help"))
+/// The word is none of the commands; a command that may have been meant is named.
+pub(super) fn unknown_command<'a>(word: &str, commands: impl Iterator<Item = &'a str>) -> Failure {
+    Failure::Plain(format!("Unknown command '{word}', use --help for help{}", meant(word, commands)))
+}
+
+/// A hint at the word that may have been meant.
+pub(super) fn meant<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> String {
+    nearest(word, words).map_or_else(String::new, |word| format!("; did you mean \"{word}\"?"))
 }

@@ -1,8 +1,12 @@
 //! The texts of `--help` and `--version`.
 
+use std::ffi::OsString;
+
 use super::caller::Caller;
 use super::command;
+use super::failure::{Failure, unknown_command};
 use super::londiste_commands::{RESET, REWIND};
+use super::manual;
 use super::options;
 use super::program::Program;
 use super::spec::Spec;
@@ -36,6 +40,25 @@ pub(super) fn help(caller: &Caller) -> String {
     };
     let mut options = options::command(is_shown).help_template("{all-args}");
     format!("{text}\n{}\n", options.render_help().to_string().trim_end())
+}
+
+/// The help of one command, in full, or of all that begin with the given words; the short help of all without words.
+pub(super) fn of_words(caller: &Caller, words: &[OsString]) -> Result<String, Failure> {
+    if words.is_empty() {
+        return Ok(help(caller));
+    }
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words = words.join(" ");
+    let programs = caller.program.map_or(vec![Program::Pgqadm, Program::Londiste], |program| vec![program]);
+    let all = || programs.iter().flat_map(|program| command::of(*program)).chain([&REWIND, &RESET]);
+    let is_of_words =
+        |spec: &&Spec| spec.words == words || spec.words.strip_prefix(&words).is_some_and(|rest| rest.starts_with(' '));
+    let mut specs: Vec<&Spec> = all().filter(is_of_words).collect();
+    specs.dedup_by_key(|spec| spec.words);
+    if specs.is_empty() {
+        return Err(unknown_command(&words, all().flat_map(|spec| [spec.words, spec.first_word()])));
+    }
+    Ok(specs.iter().map(|spec| manual::long_help(&caller.name, spec)).collect::<Vec<_>>().join("\n"))
 }
 
 fn command_line(spec: &Spec) -> String {

@@ -8,6 +8,7 @@ mod command;
 mod failure;
 mod help;
 mod londiste_commands;
+mod manual;
 mod options;
 mod pgqadm_commands;
 mod print;
@@ -85,6 +86,15 @@ fn run_words(options: &Options, caller: &Caller) -> Result<u8, Failure> {
     }
     if let Some(sample) = options.ini {
         return print(sample.text());
+    }
+    if let Some(page) = options.man {
+        return print(&manual::page(page));
+    }
+    if let Some(shell) = options.completions {
+        return print(&manual::script(shell));
+    }
+    if options.words.first().is_some_and(|word| word == "help") {
+        return print(&help::of_words(caller, &options.words[1..])?);
     }
     job::forbid_core_files();
     let mut words: VecDeque<OsString> = options.words.iter().cloned().collect();

@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use super::failure::Failure;
+use super::manual::{Page, Shell};
 use crate::config::{self, Capture};
 
 /// The long options of SkyTools. Their prefixes win over those of new options, so that a script that says `--k` for
@@ -58,6 +59,12 @@ pub(super) struct Options {
     /// print a sample ini file, of the ticker or of replication, and exit
     #[arg(long, value_name = "pgqadm|londiste", hide_possible_values = true)]
     pub(super) ini: Option<Sample>,
+    /// print a page of the manual, as man reads it, and exit
+    #[arg(long, value_name = "PAGE", num_args = 0..=1, default_missing_value = "rlondiste")]
+    pub(super) man: Option<Page>,
+    /// print the completions of a shell, and exit
+    #[arg(long, value_name = "bash|zsh|fish", hide_possible_values = true)]
+    pub(super) completions: Option<Shell>,
 
     /// read the ini file again, reopen the log (send SIGHUP)
     #[arg(short, long, overrides_with_all = ["stop", "kill"], help_heading = "Control of a running process")]

@@ -58,7 +58,10 @@ fn by_command(file: &File, command: Option<&OsStr>, options: &Options) -> Result
     match (has(Program::Pgqadm), has(Program::Londiste)) {
         (true, false) => Ok(Program::Pgqadm),
         (false, true) => Ok(Program::Londiste),
-        (false, false) if !command.is_empty() => Err(unknown_command(&command)),
+        (false, false) if !command.is_empty() => Err(unknown_command(
+            &command,
+            [Program::Pgqadm, Program::Londiste].into_iter().flat_map(command::of).map(Spec::first_word),
+        )),
         _ => Err(Failure::Usage(format!(
             "{file} has sections [{ticker}] and [londiste]; say which one is meant: \"rlondiste ticker {file} ...\" or \
              \"rlondiste londiste {file} ...\"",

@@ -53,7 +53,8 @@ pub(super) enum Kind {
 }
 
 /// Options that every command takes, or that need no command.
-pub(super) const EVERYWHERE: [&str; 8] = ["help", "ini", "kill", "quiet", "reload", "stop", "verbose", "version"];
+pub(super) const EVERYWHERE: [&str; 10] =
+    ["completions", "help", "ini", "kill", "man", "quiet", "reload", "stop", "verbose", "version"];
 
 /// `doctor`, which both programs have.
 pub(super) const DOCTOR: Spec = Spec {
@@ -91,7 +92,8 @@ impl Spec {
         self.pidfile == Suffix::None && self.words.contains(' ')
     }
 
-    fn usage(&self) -> String {
+    /// How the command is written, without its options.
+    pub(super) fn usage(&self) -> String {
         format!("{} {}", self.words, self.args).trim_end().to_owned()
     }
 }

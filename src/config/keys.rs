@@ -62,7 +62,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The name of the type in the reference.
-    fn describe(self) -> String {
+    pub(crate) fn describe(self) -> String {
         match self {
             Kind::Text => "text".to_owned(),
             Kind::File => "file".to_owned(),
@@ -259,32 +259,9 @@ pub fn reference() -> String {
     text
 }
 
-/// The key of `program` that is nearest to a mistyped name; `None` when more than a third of the name's characters, and more
-/// than one, would have to be changed.
+/// The key of `program` that is nearest to a mistyped name.
 pub(super) fn nearest(program: Program, name: &str) -> Option<&'static str> {
-    let limit = (name.chars().count() / 3).max(1);
-    program
-        .keys()
-        .map(|key| (distance(name, key.name), key.name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// The edits (insert, delete, replace) between two words (Levenshtein), one row of the matrix at a time.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    crate::text::nearest(name, program.keys().map(|key| key.name))
 }
 
 #[cfg(test)]
