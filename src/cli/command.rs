@@ -59,7 +59,7 @@ fn only_shows(command: &Command) -> bool {
     match command {
         Command::Pgqadm(pgqadm::Command::Config { changes, .. }) => changes.is_empty(),
         Command::Pgqadm(pgqadm::Command::Failed { action, .. }) => action.is_none(),
-        Command::Pgqadm(_) | Command::Londiste(_) | Command::Doctor(_) => false,
+        Command::Pgqadm(_) | Command::Londiste(_) | Command::Replay | Command::Doctor(_) => false,
     }
 }
 
@@ -108,14 +108,14 @@ mod tests {
     fn pgqadm(line: &str) -> Result<P, String> {
         match parse_line(Program::Pgqadm, line)?.command {
             Command::Pgqadm(command) => Ok(command),
-            Command::Londiste(_) | Command::Doctor(_) => Err("not a command of pgqadm".to_owned()),
+            Command::Londiste(_) | Command::Replay | Command::Doctor(_) => Err("not a command of pgqadm".to_owned()),
         }
     }
 
     fn londiste(line: &str) -> Result<L, String> {
         match parse_line(Program::Londiste, line)?.command {
             Command::Londiste(command) => Ok(command),
-            Command::Pgqadm(_) | Command::Doctor(_) => Err("not a command of londiste".to_owned()),
+            Command::Pgqadm(_) | Command::Replay | Command::Doctor(_) => Err("not a command of londiste".to_owned()),
         }
     }
 
@@ -180,7 +180,6 @@ mod tests {
                 "subscriber wait-sync --timeout 9",
                 L::Subscriber(Subscriber::WaitSync { tables: vec![], timeout: Some(9) }),
             ),
-            ("replay", L::Replay),
             ("provider tables --rewind", L::Rewind),
             ("--reset", L::Reset),
             ("replay --reset --rewind", L::Rewind),

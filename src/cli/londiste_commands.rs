@@ -45,9 +45,7 @@ pub(super) static SPECS: [Spec; 31] = [
     Spec {
         pidfile: Suffix::Text(""),
         kind: Kind::Job,
-        ..setup("replay", "", "apply events to the subscriber, until stopped", |_, _| {
-            Ok(Command::Londiste(Londiste::Replay))
-        })
+        ..setup("replay", "", "apply events to the subscriber, until stopped", |_, _| Ok(Command::Replay))
     },
     setup("provider install", "", "install schemas pgq and londiste, create the queue", |_, _| {
         provider(Provider::Install)

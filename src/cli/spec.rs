@@ -11,6 +11,8 @@ use crate::{doctor, londiste, pgqadm};
 pub(super) enum Command {
     Pgqadm(pgqadm::Command),
     Londiste(londiste::Command),
+    /// Apply changes until stopped, perhaps with a ticker.
+    Replay,
     /// Of both programs.
     Doctor(doctor::View),
 }

@@ -18,6 +18,7 @@ pub(crate) use state::provider_queue::Truncate;
 
 // What the doctor asks too.
 pub(crate) use commands::provider::is_replication_function;
+pub(crate) use commands::replay::run as replay;
 pub(crate) use commands::seqs::missing as missing_sequences;
 pub(crate) use commands::status::position;
 pub(crate) use commands::structure::{Difference, Note, Structures};
@@ -31,22 +32,15 @@ pub(crate) use state::{conditions, overlaps, provider_queue, sequences, tables};
 
 use crate::config;
 use crate::error::Result;
-use crate::http::Listener;
 use crate::job::{Control, Output};
 use context::Context;
 
-/// Runs a command and returns what it prints. Replay answers on `listener`.
-pub(crate) async fn run(
-    command: Command,
-    config: &config::Londiste,
-    control: &Control,
-    listener: Option<Listener>,
-) -> Result<Output> {
+/// Runs a command and returns what it prints.
+pub(crate) async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
     let context = Context::new(config, control);
     match command {
         Command::Provider(command) => commands::provider::run(command, &context).await,
         Command::Subscriber(command) => commands::subscriber::run(command, &context).await,
-        Command::Replay => commands::replay::run(config, control, listener).await,
         Command::Copy => commands::copy::run(config, control).await,
         Command::Rewind => commands::position::rewind(&context).await,
         Command::Reset => commands::position::reset(&context).await,

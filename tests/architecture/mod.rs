@@ -15,6 +15,7 @@ use self::tree::Tree;
 const CRATE: &Rows = &[
     &["lib"],
     &["cli", "fuzz"],
+    &["up"],
     &["doctor"],
     &["pgqadm", "londiste"],
     &["http"],

@@ -1,0 +1,3 @@
+//! What takes both programs: a ticker inside of replay.
+
+mod ticker;
