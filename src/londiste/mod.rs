@@ -16,7 +16,7 @@ pub(crate) use commands::command::{Command, CopyMode, Problems, Provider, Select
 pub(crate) use comparison::{Compare, Lag, Repair, Tables};
 pub(crate) use state::provider_queue::Truncate;
 
-// What the doctor asks too.
+// What the doctor and up ask too.
 pub(crate) use commands::provider::is_replication_function;
 pub(crate) use commands::replay::run as replay;
 pub(crate) use commands::seqs::missing as missing_sequences;
@@ -28,12 +28,22 @@ pub(crate) use state::foreign_keys as stored_foreign_keys;
 pub(crate) use state::table_state::TableState;
 pub(crate) use state::tables::SubscribedTable;
 pub(crate) use state::triggers::{self as stored_triggers, Place};
-pub(crate) use state::{conditions, overlaps, provider_queue, sequences, tables};
+pub(crate) use state::{conditions, made, overlaps, provider_queue, sequences, tables};
 
 use crate::config;
-use crate::error::Result;
+use crate::error::{Result, Role};
 use crate::job::{Control, Output};
+use commands::install::Maker;
 use context::Context;
+
+/// Installs on one side as `provider install` and `subscriber install` do, and notes what was not there, for `down`.
+pub(crate) async fn install_for_up(role: Role, config: &config::Londiste, control: &Control) -> Result<()> {
+    let context = Context::new(config, control);
+    match role {
+        Role::Provider => commands::install::provider(&context, Maker::Up).await,
+        Role::Subscriber => commands::install::subscriber(&context, Maker::Up).await,
+    }
+}
 
 /// Runs a command and returns what it prints.
 pub(crate) async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
