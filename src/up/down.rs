@@ -218,7 +218,8 @@ impl Down<'_> {
             return self.leave(db, made, None).await;
         }
         let rows = db.query("look for other consumers", OTHERS, &[text(&self.queue())]).await?;
-        let others: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let mut others: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        others.retain(|name| *name != self.config.pgq_consumer_id);
         if !others.is_empty() {
             self.stays(&format!(
                 "Queue {} stays on provider with its tables: it is read by {}",
