@@ -78,7 +78,7 @@ impl Start {
         if self.1 == Voice::Aloud {
             // The parent reads standard error to its end, and the report then.
             let null = OpenOptions::new().write(true).open("/dev/null");
-            let _ = null.map(|null| dup2_stderr(null));
+            let _ = null.map(dup2_stderr);
         }
         // The parent may have been killed; the child goes on.
         let _ = self.0.write_all(&message);

@@ -185,7 +185,7 @@ impl Down<'_> {
         if let Some(tables) = selection(&made.tables) {
             self.command(Command::Subscriber(Subscriber::Remove(tables))).await?;
         }
-        if let Some(sequences) = selection(&known(&made.sequences, sequences_of(db, self.queue()).await?)) {
+        if let Some(sequences) = selection(&known(&made.sequences, &sequences_of(db, self.queue()).await?)) {
             self.command(Command::Subscriber(Subscriber::RemoveSeq(sequences))).await?;
         }
         tell("tables and sequences on subscriber");
@@ -229,10 +229,10 @@ impl Down<'_> {
             return Ok(());
         }
         let offered = provider_queue::tables(db, self.queue()).await?;
-        if let Some(tables) = selection(&known(&made.tables, offered)) {
+        if let Some(tables) = selection(&known(&made.tables, &offered)) {
             self.command(Command::Provider(Provider::Remove(tables))).await?;
         }
-        if let Some(sequences) = selection(&known(&made.sequences, sequences_of(db, self.queue()).await?)) {
+        if let Some(sequences) = selection(&known(&made.sequences, &sequences_of(db, self.queue()).await?)) {
             self.command(Command::Provider(Provider::RemoveSeq(sequences))).await?;
         }
         tell("tables and sequences on provider");
@@ -331,7 +331,7 @@ select pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) from depend
 }
 
 /// Those of the names that are known still.
-fn known(names: &[String], there: Vec<FqName>) -> Vec<String> {
+fn known(names: &[String], there: &[FqName]) -> Vec<String> {
     let there: Vec<String> = there.iter().map(ToString::to_string).collect();
     names.iter().filter(|name| there.contains(name)).cloned().collect()
 }

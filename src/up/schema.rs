@@ -5,7 +5,6 @@
 //! everything or nothing.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -174,7 +173,7 @@ fn errors(text: &str) -> Vec<String> {
 
 /// Where programs are looked for.
 fn directories() -> Vec<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = env::var_os("PATH").unwrap_or_default();
     let mut directories: Vec<PathBuf> = env::split_paths(&path).collect();
     let distribution = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     directories.extend(distribution.map(|entry| entry.path().join("bin")));

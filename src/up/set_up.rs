@@ -89,8 +89,10 @@ impl SetUp<'_> {
             Err(_) => Vec::new(),
         };
         let objections = doctor::before_setup(self.config, &tables, self.control).await?;
-        objections.warnings.iter().for_each(|line| tracing::warn!("{line}"));
-        objections.errors.iter().for_each(|line| tracing::error!("{line}"));
+        for line in &objections.warnings {
+            tracing::warn!("{line}");
+        }
+        tell_all(&objections.errors);
         if !objections.errors.is_empty() {
             tracing::error!("Replication cannot be set up; nothing was changed");
             return Ok(None);
@@ -279,5 +281,7 @@ fn tell(step: &str, is_done: bool) {
 }
 
 fn tell_all(errors: &[String]) {
-    errors.iter().for_each(|error| tracing::error!("{error}"));
+    for error in errors {
+        tracing::error!("{error}");
+    }
 }

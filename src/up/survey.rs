@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 use crate::config;
 use crate::error::{Result, Role};
 use crate::job::Control;
-use crate::londiste::{
-    Difference, Job, Selection, Structures, find_schema, missing_sequences, provider_queue, sequences, tables,
-};
+use crate::londiste::{Difference, Job, Selection, Structures, find_schema, provider_queue, sequences, tables};
 use crate::pg::catalog;
 use crate::pg::install::Standing;
 use crate::pg::{Db, FqName, text, text_array};
 use crate::pgq::install::{Found, find as find_pgq};
 
 /// Both sides as they are.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Survey {
     /// Whether the schemas of a side are there and up to date: of the provider also the queue.
     pub(super) provider_is_installed: bool,
@@ -137,9 +136,10 @@ pub(super) async fn read(
     let lists = there && has_pgq && has_queue;
     let offered: BTreeSet<FqName> =
         if lists { provider_queue::tables(provider, queue).await?.into_iter().collect() } else { BTreeSet::new() };
-    let subscribed: BTreeSet<FqName> = match here {
-        true => tables::load(subscriber, queue).await?.into_iter().map(|table| table.name).collect(),
-        false => BTreeSet::new(),
+    let subscribed: BTreeSet<FqName> = if here {
+        tables::load(subscriber, queue).await?.into_iter().map(|table| table.name).collect()
+    } else {
+        BTreeSet::new()
     };
     let candidates = candidates(provider, exclude).await?;
     let structures = Structures::read(provider, subscriber, queue, &candidates).await?;
@@ -182,10 +182,6 @@ async fn sequences(
     let offered = if lists { sequences::list(provider, queue).await? } else { Vec::new() };
     let subscribed = if here { sequences::list(subscriber, queue).await? } else { Vec::new() };
     let there = catalog::sequences(subscriber).await?.len();
-    if lists && here {
-        let missing = missing_sequences(provider, subscriber, queue).await?.len();
-        tracing::debug!("{missing} sequences of the queue are not subscribed");
-    }
     Ok((Objects::of(wanted, &offered.into_iter().collect(), &subscribed.into_iter().collect()), there))
 }
 
