@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Two throwaway PostgreSQL clusters, host1 and host2, and the whole way to a replicated database between them, command
-# by command, while a shop keeps writing. It ends with a comparison of both sides, row by row.
+# Two throwaway PostgreSQL clusters, host1 and host2, and the way to a replicated database between them while a shop keeps
+# writing: first by one command, then the same command by command. Each part ends with a comparison of both sides, row by row.
 #
 #   examples/quickstart.sh           sets up, shows, cleans up
 #   examples/quickstart.sh --keep    leaves everything running, to look around
@@ -95,7 +95,7 @@ write_stop_script() {
     cat > "$work/stop" << END
 #!/usr/bin/env bash
 # Stops what quickstart.sh left running, and removes it.
-for pidfile in $work/load.pid $work/db1-londiste.pid $work/db1-ticker.pid; do
+for pidfile in $work/load.pid $work/db1.pid $work/db1-londiste.pid $work/db1-ticker.pid; do
     pid=\$(cat "\$pidfile" 2> /dev/null) && kill "\$pid" 2> /dev/null && timeout 5 tail --pid="\$pid" -f /dev/null
 done
 for data in $work/host1/data $work/host2/data; do
@@ -178,6 +178,21 @@ stop_load() {
     echo "orders placed meanwhile: $(psql -h "$host1" -XAtc 'select count(*) from orders where id > 10000' db1)"
 }
 
+one_command() {
+    heading "One command: schema, queue, tables, sequences, copies, and replay as a daemon with a ticker of its own"
+    run 'createdb -h $host2 db1'
+    run 'rlondiste up --provider "dbname=db1 host=$host1" --subscriber "dbname=db1 host=$host2" --schema --plan'
+    run 'timeout $copy_limit rlondiste -q up --provider "dbname=db1 host=$host1" --subscriber "dbname=db1 host=$host2" --schema -d'
+    run 'cat db1.ini'
+    run 'rlondiste db1.ini subscriber tables'
+}
+
+take_it_away() {
+    heading "And one command takes it away again; the rows stay"
+    run 'rlondiste db1.ini doctor'
+    run 'rlondiste -q db1.ini down'
+}
+
 write_ini_files() {
     heading "The configuration: two ini files"
     cat > db1-ticker.ini << END
@@ -206,7 +221,8 @@ END
 }
 
 set_up_replication() {
-    heading "The ticker on the provider: install, start as a daemon"
+    heading "Command by command, from the beginning: the ticker on the provider"
+    run 'dropdb -h $host2 db1'
     run 'rlondiste db1-ticker.ini install'
     run 'rlondiste db1-ticker.ini ticker -d'
 
@@ -316,6 +332,11 @@ main() {
     esac
     prepare
     start_clusters
+    start_load
+    one_command
+    stop_load
+    compare_sides
+    take_it_away
     start_load
     write_ini_files
     set_up_replication

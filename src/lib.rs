@@ -31,6 +31,7 @@
 //! | [`http`] | metrics, health and state of a running program, for who asks by HTTP |
 //! | [`pgqadm`], [`londiste`] | the two programs' commands |
 //! | [`doctor`] | named checks over databases, queues, ini file and machine, by what the two programs know |
+//! | [`up`] | what takes both programs: replay with a ticker of its own |
 //! | [`cli`] | command line, choice of the program, standard output |
 //!
 //! # Words
@@ -61,5 +62,6 @@ pub mod pgq;
 mod pgqadm;
 pub mod task;
 mod text;
+mod up;
 
 pub use error::{Error, Report, Result, Role};

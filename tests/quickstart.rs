@@ -24,7 +24,7 @@ fn quickstart_ends_with_both_sides_equal_and_cleans_up() {
     let equal = last.starts_with("replication works: 6 tables, ") && last.ends_with(" rows equal on both sides");
     assert!(output.status.success() && equal, "{}\n{stdout}\n{stderr}", output.status);
     let healthy = |line: &&str| line.strip_suffix(" ok").is_some_and(|line| line.contains(" checks: "));
-    assert_eq!(stdout.lines().filter(healthy).count(), 2, "{stdout}");
+    assert_eq!(stdout.lines().filter(healthy).count(), 3, "{stdout}");
     let work = stdout.lines().find_map(|line| line.strip_prefix("host1=")?.split_once("/host1 ")).unwrap().0;
     assert!(!Path::new(work).exists(), "{work} is left behind");
 }

@@ -292,6 +292,14 @@ create table if not exists londiste.skipped_events (
     primary key (nr)
 );
 
+-- What the command "up" has made in this database, for "down". kind: schema (with an empty queue_name), queue, consumer, table, sequence.
+create table if not exists londiste.up_made (
+    queue_name      text not null,
+    kind            text not null,
+    object_name     text not null,
+    primary key (queue_name, kind, object_name)
+);
+
 -- Group: row types
 
 do $$

@@ -9,6 +9,7 @@ use super::program::Program;
 use super::spec::{Args, Command, Spec, Suffix};
 use super::{londiste_commands, pgqadm_commands};
 use crate::pgqadm;
+use crate::up::Doing;
 
 /// All commands of a program, in the order of its help.
 pub(super) fn of(program: Program) -> impl Iterator<Item = &'static Spec> {
@@ -59,7 +60,8 @@ fn only_shows(command: &Command) -> bool {
     match command {
         Command::Pgqadm(pgqadm::Command::Config { changes, .. }) => changes.is_empty(),
         Command::Pgqadm(pgqadm::Command::Failed { action, .. }) => action.is_none(),
-        Command::Pgqadm(_) | Command::Londiste(_) | Command::Doctor(_) => false,
+        Command::Down(doing) => *doing == Doing::Planned,
+        Command::Pgqadm(_) | Command::Londiste(_) | Command::Replay | Command::Up(_) | Command::Doctor(_) => false,
     }
 }
 
@@ -108,14 +110,14 @@ mod tests {
     fn pgqadm(line: &str) -> Result<P, String> {
         match parse_line(Program::Pgqadm, line)?.command {
             Command::Pgqadm(command) => Ok(command),
-            Command::Londiste(_) | Command::Doctor(_) => Err("not a command of pgqadm".to_owned()),
+            _ => Err("not a command of pgqadm".to_owned()),
         }
     }
 
     fn londiste(line: &str) -> Result<L, String> {
         match parse_line(Program::Londiste, line)?.command {
             Command::Londiste(command) => Ok(command),
-            Command::Pgqadm(_) | Command::Doctor(_) => Err("not a command of londiste".to_owned()),
+            _ => Err("not a command of londiste".to_owned()),
         }
     }
 
@@ -180,7 +182,6 @@ mod tests {
                 "subscriber wait-sync --timeout 9",
                 L::Subscriber(Subscriber::WaitSync { tables: vec![], timeout: Some(9) }),
             ),
-            ("replay", L::Replay),
             ("provider tables --rewind", L::Rewind),
             ("--reset", L::Reset),
             ("replay --reset --rewind", L::Rewind),
@@ -216,7 +217,7 @@ mod tests {
             (
                 Program::Londiste,
                 "provider install -d",
-                "option --daemon cannot be used with \"provider install\"; it is for replay, copy",
+                "option --daemon cannot be used with \"provider install\"; it is for up, replay, copy",
             ),
             (Program::Pgqadm, "status --rewind", "option --rewind cannot be used with \"status\""),
         ] {

@@ -8,6 +8,8 @@ use crate::londiste::{
     Truncate,
 };
 
+use crate::up::{Doing, SchemaCopy, Up};
+
 const SETUP: Suffix = Suffix::Text(".setup");
 
 /// What most commands have in common.
@@ -41,13 +43,36 @@ pub(super) static RESET: Spec = Spec {
     ..REWIND
 };
 
-pub(super) static SPECS: [Spec; 31] = [
+pub(super) static SPECS: [Spec; 33] = [
+    Spec {
+        options: &["exclude", "no-owner", "plan", "provider", "queue", "schema", "subscriber"],
+        pidfile: Suffix::None,
+        kind: Kind::Job,
+        ..setup("up", "", "set replication up and replay, until stopped; can be repeated", |args, options| {
+            if options.plan && options.daemon {
+                return Err(args.wrong("--plan and --daemon cannot be used together"));
+            }
+            Ok(Command::Up(Up {
+                doing: doing(options),
+                schema: match (options.schema, options.no_owner) {
+                    (false, _) => SchemaCopy::No,
+                    (true, false) => SchemaCopy::WithOwners,
+                    (true, true) => SchemaCopy::WithoutOwners,
+                },
+                exclude: options.exclude.clone(),
+            }))
+        })
+    },
+    Spec {
+        options: &["plan"],
+        ..setup("down", "", "stop replay and take away what \"up\" has made; rows stay", |_, options| {
+            Ok(Command::Down(doing(options)))
+        })
+    },
     Spec {
         pidfile: Suffix::Text(""),
         kind: Kind::Job,
-        ..setup("replay", "", "apply events to the subscriber, until stopped", |_, _| {
-            Ok(Command::Londiste(Londiste::Replay))
-        })
+        ..setup("replay", "", "apply events to the subscriber, until stopped", |_, _| Ok(Command::Replay))
     },
     setup("provider install", "", "install schemas pgq and londiste, create the queue", |_, _| {
         provider(Provider::Install)
@@ -214,6 +239,10 @@ pub(super) static SPECS: [Spec; 31] = [
     },
     DOCTOR,
 ];
+
+fn doing(options: &Options) -> Doing {
+    if options.plan { Doing::Planned } else { Doing::Done }
+}
 
 /// How many ranges are hashed at a time where `--jobs` does not say.
 const JOBS: u32 = 2;

@@ -32,6 +32,7 @@ use crate::config::File;
 use crate::doctor;
 use crate::failpoint;
 use crate::job;
+use crate::up::IniFile;
 
 /// Runs the program and returns its exit status. The first argument is the name that the program was called by.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -77,6 +78,21 @@ fn is_poll(words: &[OsString]) -> bool {
     words.windows(2).any(|pair| pair[0] == "subscriber" && pair[1] == "tables")
 }
 
+/// The ini file that `up` makes of two connection strings; it is written, unless with `--plan`. Its path becomes the first word.
+fn ini_of_up(options: &Options, words: &mut VecDeque<OsString>) -> Result<Option<IniFile>, Failure> {
+    let (Some(provider), Some(subscriber)) = (&options.provider, &options.subscriber) else { return Ok(None) };
+    if words.front().is_none_or(|word| word != "up") {
+        let usage = "up --provider DSN --subscriber DSN [--queue NAME]";
+        return Err(Failure::Usage(format!("--provider and --subscriber stand in place of INI: {usage}")));
+    }
+    let made = IniFile::of(provider, subscriber, options.queue.as_deref())?;
+    if !options.plan {
+        made.write()?;
+    }
+    words.push_front(made.path().into());
+    Ok(Some(made))
+}
+
 fn run_words(options: &Options, caller: &Caller) -> Result<u8, Failure> {
     if options.help {
         return print(&help::help(caller));
@@ -99,9 +115,10 @@ fn run_words(options: &Options, caller: &Caller) -> Result<u8, Failure> {
     job::forbid_core_files();
     let mut words: VecDeque<OsString> = options.words.iter().cloned().collect();
     let program = caller.program.or_else(|| program_choice::by_first_word(&mut words));
+    let made = ini_of_up(options, &mut words)?;
     let Some(path) = words.pop_front() else { return Err(Failure::Plain("need config file".to_owned())) };
     let signal = signals::requested(options);
-    let file = File::read(Path::new(&path));
+    let file = made.map_or_else(|| File::read(Path::new(&path)), |made| made.content());
     if signal.is_none() && words.is_empty() && !options.rewind && !options.reset {
         if !file.as_ref().is_ok_and(|file| program_choice::is_pgqd(program, file)) {
             return Err(Failure::Plain("need command".to_owned()));

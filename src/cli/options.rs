@@ -146,6 +146,27 @@ pub(super) struct Options {
     /// failed: forget this event
     #[arg(long, value_name = "EVENT", help_heading = "Options of commands")]
     pub(super) delete: Option<i64>,
+    /// up, down: tell what would be done, and change nothing
+    #[arg(long, help_heading = "Options of commands")]
+    pub(super) plan: bool,
+    /// up: bring the schema of the provider's database to the subscriber's, which is empty
+    #[arg(long, help_heading = "Options of commands")]
+    pub(super) schema: bool,
+    /// up --schema: everything belongs to the subscriber's user, without grants
+    #[arg(long, requires = "schema", help_heading = "Options of commands")]
+    pub(super) no_owner: bool,
+    /// up: without these tables and sequences; may be given several times
+    #[arg(long, value_name = "GLOB", action = clap::ArgAction::Append, help_heading = "Options of commands")]
+    pub(super) exclude: Vec<String>,
+    /// up without INI: the database that is replicated
+    #[arg(long, value_name = "DSN", requires = "subscriber", help_heading = "Options of commands")]
+    pub(super) provider: Option<String>,
+    /// up without INI: the database that it is replicated to
+    #[arg(long, value_name = "DSN", requires = "provider", help_heading = "Options of commands")]
+    pub(super) subscriber: Option<String>,
+    /// up without INI: the name of the queue, the job and their files
+    #[arg(long, value_name = "NAME", requires = "provider", help_heading = "Options of commands")]
+    pub(super) queue: Option<String>,
     /// subscriber tables: and how far their copies are
     #[arg(long, help_heading = "Options of commands")]
     pub(super) progress: bool,

@@ -17,11 +17,12 @@ use crate::config::{self, Common, File, keys};
 use crate::error::{Error, Report, Result};
 use crate::http::Listener;
 use crate::job::control::{Interrupt, Signals};
-use crate::job::daemon::{Side, daemonize};
+use crate::job::daemon::{Launch, Side, Voice, daemonize};
 use crate::job::log::{Level, Log, Verbosity, line};
 use crate::job::pidfile::{Pidfile, with_suffix};
 use crate::job::{Control, Output, critical};
-use crate::{doctor, londiste, pgqadm};
+use crate::up::{Doing, Up};
+use crate::{doctor, londiste, pgqadm, up};
 
 /// How long the command, and then its sessions, may take to end after an abort.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -85,29 +86,36 @@ pub(super) fn section(program: Program, file: &File) -> keys::Program {
 /// started or failed, in the child when the command has ended.
 pub(super) fn run(config: &Config, parsed: Parsed, options: &Options, caller: &Caller) -> Result<Ending, Failure> {
     if !options.daemon {
-        return Process::start(config, &parsed, options)?.finish(config, parsed, options, caller);
+        return Process::start(config, &parsed, options)?.finish(config, parsed, options, caller, &Launch::default());
     }
     if config.common().pidfile.is_none() {
         return Err(Failure::Logged("Daemon needs pidfile".to_owned()));
     }
-    // The child has no terminal, so the warnings are printed before the fork; the child logs them too.
-    config.warnings().iter().for_each(|warning| tell(&line(Level::Warning, warning)));
-    match daemonize()? {
+    let voice = if matches!(parsed.command, Command::Up(_)) { Voice::Aloud } else { Voice::Silent };
+    if voice == Voice::Silent {
+        // The child has no terminal, so the warnings are printed before the fork; the child logs them too.
+        config.warnings().iter().for_each(|warning| tell(&line(Level::Warning, warning)));
+    }
+    match daemonize(voice)? {
         Side::Parent(verdict) => {
             tell(&verdict.text);
             Ok(Ending::with_code(verdict.code))
         }
-        Side::Child(start) => match Process::start(config, &parsed, options) {
-            Ok(process) => {
-                start.succeeded();
-                process.finish(config, parsed, options, caller)
+        Side::Child(start) => {
+            let launch = Launch::of(start);
+            let ended = Process::start(config, &parsed, options).map_err(Failure::Error).and_then(|process| {
+                if voice == Voice::Silent {
+                    launch.succeeded(0);
+                }
+                process.finish(config, parsed, options, caller, &launch)
+            });
+            // A command that has reported its start itself, or had nothing to report after it, has done so.
+            match &ended {
+                Ok(ending) => launch.failed(ending.code, String::new()),
+                Err(failure) => launch.failed(failure.code(), failure.text(caller)),
             }
-            Err(error) => {
-                let failure = Failure::Error(error);
-                start.failed(failure.code(), failure.text(caller));
-                Ok(Ending::with_code(failure.code()))
-            }
-        },
+            ended
+        }
     }
 }
 
@@ -128,7 +136,13 @@ impl Process {
         let log = match parsed.command {
             // What is wrong with the log file or the ini file is a finding. -v shows more findings, not more of the log.
             Command::Doctor(_) => Log::on_stderr(Verbosity::Quiet)?,
-            Command::Pgqadm(_) | Command::Londiste(_) => Log::open(config.common(), verbosity(options))?,
+            // A plan leaves no file behind either.
+            Command::Up(Up { doing: Doing::Planned, .. }) | Command::Down(Doing::Planned) => {
+                Log::on_stderr(verbosity(options))?
+            }
+            Command::Pgqadm(_) | Command::Londiste(_) | Command::Replay | Command::Up(_) | Command::Down(_) => {
+                Log::open(config.common(), verbosity(options))?
+            }
         };
         if pidfile.as_ref().is_some_and(Pidfile::was_stale) {
             tracing::warn!("Ignoring stale pidfile");
@@ -137,10 +151,7 @@ impl Process {
             config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         }
         // Bound before the daemon counts as started, so that whoever starts it sees why it cannot be.
-        let listens = matches!(
-            parsed.command,
-            Command::Pgqadm(pgqadm::Command::Ticker) | Command::Londiste(londiste::Command::Replay)
-        );
+        let listens = matches!(parsed.command, Command::Pgqadm(pgqadm::Command::Ticker) | Command::Replay);
         let listener = config.common().http_listen.filter(|_| listens).map(Listener::bind).transpose()?;
         // A daemon's standard error is /dev/null, so a panic has to be logged.
         std::panic::set_hook(Box::new(|panic| critical(format_args!("internal error: {panic}"))));
@@ -164,6 +175,7 @@ impl Process {
         parsed: Parsed,
         options: &Options,
         caller: &Caller,
+        launch: &Launch,
     ) -> Result<Ending, Failure> {
         let Parsed { spec, command, ignored, .. } = parsed;
         if !ignored.is_empty() {
@@ -172,7 +184,7 @@ impl Process {
         let mut listener = self.listener.take();
         let mut run = || {
             let served = listener.take();
-            self.runtime.block_on(supervise(config, command.clone(), &self.control, &self.log, served))
+            self.runtime.block_on(supervise(config, command.clone(), &self.control, &self.log, served, launch))
         };
         let mut result = run();
         while let (Ok(output), Some(seconds)) = (&result, options.watch) {
@@ -222,9 +234,10 @@ async fn supervise(
     control: &Control,
     log: &Log,
     listener: Option<Listener>,
+    launch: &Launch,
 ) -> Result<Output> {
     let result = tokio::select! {
-        result = dispatch(config, command, control, listener) => result,
+        result = dispatch(config, command, control, listener, launch) => result,
         () = overdue(control) => Err(Error::Aborted),
         never = reopen_log(reader(config), control, log) => match never {},
     };
@@ -233,7 +246,13 @@ async fn supervise(
     result
 }
 
-async fn dispatch(config: &Config, command: Command, control: &Control, listener: Option<Listener>) -> Result<Output> {
+async fn dispatch(
+    config: &Config,
+    command: Command,
+    control: &Control,
+    listener: Option<Listener>,
+    launch: &Launch,
+) -> Result<Output> {
     match (config, command) {
         (Config::Pgqadm(config), Command::Doctor(view)) => {
             Box::pin(doctor::run(view, doctor::Patient::Pgqadm(config), control)).await
@@ -255,9 +274,16 @@ async fn dispatch(config: &Config, command: Command, control: &Control, listener
                 .to_owned(),
         )),
         (Config::Londiste(config), Command::Londiste(command)) => {
-            Box::pin(londiste::run(command, config, control, listener)).await
+            Box::pin(londiste::run(command, config, control)).await
         }
-        (Config::Pgqadm(_) | Config::Pgqd(_), Command::Londiste(_)) | (Config::Londiste(_), Command::Pgqadm(_)) => {
+        (Config::Londiste(config), Command::Replay) => Box::pin(up::replay(config, control, listener)).await,
+        (Config::Londiste(config), Command::Up(request)) => Box::pin(up::up(&request, config, control, launch)).await,
+        (Config::Londiste(config), Command::Down(doing)) => Box::pin(up::down(doing, config, control)).await,
+        (
+            Config::Pgqadm(_) | Config::Pgqd(_),
+            Command::Londiste(_) | Command::Replay | Command::Up(_) | Command::Down(_),
+        )
+        | (Config::Londiste(_), Command::Pgqadm(_)) => {
             Err(Error::Usage("the command is of the other program than the ini file".to_owned()))
         }
     }

@@ -4,13 +4,17 @@ use std::collections::VecDeque;
 
 use super::failure::Failure;
 use super::options::Options;
-use crate::{doctor, londiste, pgqadm};
+use crate::{doctor, londiste, pgqadm, up};
 
 /// A command with its arguments and options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Pgqadm(pgqadm::Command),
     Londiste(londiste::Command),
+    /// Apply changes until stopped, perhaps with a ticker.
+    Replay,
+    Up(up::Up),
+    Down(up::Doing),
     /// Of both programs.
     Doctor(doctor::View),
 }

@@ -80,6 +80,18 @@ pub(crate) enum LogRotation {
     Hourly,
 }
 
+/// Whether replay makes the ticks of the provider's database too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TickerMode {
+    /// While no other ticker is there.
+    Auto,
+    /// Never.
+    Off,
+    /// Always.
+    On,
+}
+
 /// The key `method`, which has one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]

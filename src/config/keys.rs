@@ -217,8 +217,10 @@ pub(crate) const KEYS: &[Key] = &[
         "Only `direct`: read the queue, write to the subscriber."),
     key("mirror_queue", LONDISTE, Text, None("off"),
         "Queue on the subscriber that applied events are written on to, with the same tick ids; `subscriber install` creates it."),
+    key("ticker", LONDISTE, Choice(&["auto", "off", "on"]), None("`off`; `auto` for `up`"),
+        "Whether this process makes the ticks of the provider's database too, with their maintenance: `auto` while no other ticker is there. See [A ticker inside of replay](#a-ticker-inside-of-replay)."),
     key("maint_delay", LONDISTE, Seconds, Is("600"),
-        "Accepted and not used."),
+        "Time between two rounds of maintenance, where this process makes the ticks."),
     // Group: ticker for all databases of a server
     key("base_connstr", PGQD, Connection, None("empty: local server"),
         "Connection string without dbname for all databases of the server."),

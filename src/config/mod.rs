@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::choice::{Apply, ApplyRole, MissingRow};
-pub(crate) use self::choice::{Capture, EventFormat, LogFormat, LogRotation, Method};
+pub(crate) use self::choice::{Capture, EventFormat, LogFormat, LogRotation, Method, TickerMode};
 pub(crate) use self::file::File;
 use self::keys::Program;
 pub(crate) use self::listen::Listen;
@@ -121,6 +121,9 @@ pub(crate) struct Londiste {
     pub(crate) fake: bool,
     pub(crate) method: Method,
     pub(crate) mirror_queue: Option<String>,
+    /// `None` means off for `replay`, and auto for `up`.
+    pub(crate) ticker: Option<TickerMode>,
+    /// Between two rounds of the maintenance that goes with the ticks.
     pub(crate) maint_delay: Duration,
 }
 

@@ -61,6 +61,14 @@ pub(super) struct Finding {
     pub(super) fix: Option<String>,
 }
 
+impl Finding {
+    /// All of it on one line, for a log.
+    pub(super) fn line(&self) -> String {
+        let fix = self.fix.as_deref().map(|fix| format!("; fix: {}", shown(fix))).unwrap_or_default();
+        format!("{}: {}: {}{fix}", self.check, self.object, self.fact)
+    }
+}
+
 /// The findings of some checks.
 #[derive(Debug, Default)]
 pub(super) struct Findings(Vec<Finding>);

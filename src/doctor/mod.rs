@@ -31,7 +31,7 @@ pub(crate) use self::report::{View, nagios_failure};
 
 use self::case::{Case, Reach, Side, Unreachable};
 use self::check::Check;
-use self::finding::{Findings, Sheet};
+use self::finding::{Findings, Level, Sheet};
 use self::tables::Tables;
 use crate::config;
 use crate::error::{Error, Report, Result, Role};
@@ -73,6 +73,55 @@ pub(crate) async fn run(view: View, patient: Patient<'_>, control: &Control) -> 
         }
     }
     Ok(report::output(&sheet.findings, view))
+}
+
+/// What is wrong before replication is set up, each on one line with what mends it.
+#[derive(Debug, Default)]
+pub(crate) struct Objections {
+    /// Replication cannot be set up.
+    pub(crate) errors: Vec<String>,
+    /// It can, and something calls for attention.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Makes the checks that matter before replication of these tables is set up. Returns an error only when a stop was requested.
+pub(crate) async fn before_setup(
+    config: &config::Londiste,
+    tables: &[FqName],
+    control: &Control,
+) -> Result<Objections> {
+    let case = Case {
+        path: &config.path,
+        common: &config.common,
+        warnings: &config.warnings,
+        daemon: "replay",
+        londiste: Some(config),
+        queue_size_warn: None,
+        control,
+    };
+    let mut sheet = Sheet::default();
+    let provider = Side::open(&case, Role::Provider, &config.provider_db).await?;
+    let subscriber = Side::open(&case, Role::Subscriber, &config.subscriber_db).await?;
+    for side in [&provider, &subscriber] {
+        sheet.take(server::CONNECTION, "", Ok(server::connection(side)))?;
+        on(&mut sheet, server::SERVER, side, async |side| server::server(&case, side).await).await?;
+        on(&mut sheet, settings::ROLE_SETTINGS, side, async |side| settings::role_settings(side).await).await?;
+    }
+    let both = [&provider, &subscriber];
+    on_both(&mut sheet, server::TWO_DATABASES, both, async |p, s| server::two_databases(p, s).await).await?;
+    on_both(&mut sheet, settings::BOTH, both, async |p, s| settings::both(p, s).await).await?;
+    on(&mut sheet, rights::PROVIDER, &provider, async |p| rights::provider(p, tables).await).await?;
+    on(&mut sheet, rights::ROW_SECURITY, &provider, async |p| rights::row_security(p, tables).await).await?;
+    on(&mut sheet, rights::SUBSCRIBER, &subscriber, async |s| rights::subscriber(s, tables).await).await?;
+    let mut objections = Objections::default();
+    for finding in &sheet.findings {
+        match finding.level {
+            Level::Ok => {}
+            Level::Error => objections.errors.push(finding.line()),
+            Level::Warning | Level::Unknown => objections.warnings.push(finding.line()),
+        }
+    }
+    Ok(objections)
 }
 
 /// Makes a group of checks on one database. Where it is not reached, they are unknown.

@@ -16,8 +16,9 @@ pub(crate) use commands::command::{Command, CopyMode, Problems, Provider, Select
 pub(crate) use comparison::{Compare, Lag, Repair, Tables};
 pub(crate) use state::provider_queue::Truncate;
 
-// What the doctor asks too.
+// What the doctor and up ask too.
 pub(crate) use commands::provider::is_replication_function;
+pub(crate) use commands::replay::run as replay;
 pub(crate) use commands::seqs::missing as missing_sequences;
 pub(crate) use commands::status::position;
 pub(crate) use commands::structure::{Difference, Note, Structures};
@@ -27,26 +28,29 @@ pub(crate) use state::foreign_keys as stored_foreign_keys;
 pub(crate) use state::table_state::TableState;
 pub(crate) use state::tables::SubscribedTable;
 pub(crate) use state::triggers::{self as stored_triggers, Place};
-pub(crate) use state::{conditions, overlaps, provider_queue, sequences, tables};
+pub(crate) use state::{conditions, made, overlaps, provider_queue, sequences, tables};
 
 use crate::config;
-use crate::error::Result;
-use crate::http::Listener;
+use crate::error::{Result, Role};
 use crate::job::{Control, Output};
+use commands::install::Maker;
 use context::Context;
 
-/// Runs a command and returns what it prints. Replay answers on `listener`.
-pub(crate) async fn run(
-    command: Command,
-    config: &config::Londiste,
-    control: &Control,
-    listener: Option<Listener>,
-) -> Result<Output> {
+/// Installs on one side as `provider install` and `subscriber install` do, and notes what was not there, for `down`.
+pub(crate) async fn install_for_up(role: Role, config: &config::Londiste, control: &Control) -> Result<()> {
+    let context = Context::new(config, control);
+    match role {
+        Role::Provider => commands::install::provider(&context, Maker::Up).await,
+        Role::Subscriber => commands::install::subscriber(&context, Maker::Up).await,
+    }
+}
+
+/// Runs a command and returns what it prints.
+pub(crate) async fn run(command: Command, config: &config::Londiste, control: &Control) -> Result<Output> {
     let context = Context::new(config, control);
     match command {
         Command::Provider(command) => commands::provider::run(command, &context).await,
         Command::Subscriber(command) => commands::subscriber::run(command, &context).await,
-        Command::Replay => commands::replay::run(config, control, listener).await,
         Command::Copy => commands::copy::run(config, control).await,
         Command::Rewind => commands::position::rewind(&context).await,
         Command::Reset => commands::position::reset(&context).await,

@@ -131,6 +131,26 @@ impl Conninfo {
     }
 }
 
+/// The values of a connection string, of its service and of the environment, as variables for the programs of PostgreSQL; `None` for
+/// a variable that must not be set. Keywords without a variable are left out. Fails with [`Error::Conninfo`].
+pub(crate) fn variables(role: Role, text: &str) -> Result<Vec<(&'static str, Option<String>)>> {
+    let settings =
+        Settings::collect(text, &Environment::of_process()).map_err(|message| Error::Conninfo { role, message })?;
+    let of = |keyword: &keyword::Keyword| {
+        // The values of the service are in the settings.
+        let value = settings.get(keyword.name).filter(|_| keyword.name != "service");
+        Some((keyword.variable?, value.map(str::to_owned)))
+    };
+    Ok(keyword::KEYWORDS.iter().filter_map(of).collect())
+}
+
+/// The name of the database that a connection string asks for, where it names one. Fails with [`Error::Conninfo`].
+pub(crate) fn database(role: Role, text: &str) -> Result<Option<String>> {
+    let settings =
+        Settings::collect(text, &Environment::of_process()).map_err(|message| Error::Conninfo { role, message })?;
+    Ok(settings.get("dbname").map(str::to_owned))
+}
+
 impl Conninfo {
     /// The text for messages about a session on `host`. Where the string names several servers (`count`), only `host` is
     /// shown.

@@ -25,6 +25,7 @@ mod tls;
 
 pub use crate::error::Role;
 pub use conninfo::{ClientSettings, Conninfo};
+pub(crate) use conninfo::{database, variables};
 pub use db::{Db, Param, Tx};
 pub(crate) use db::{boolean, int4, int8, text, text_array};
 pub use name::FqName;

@@ -10,7 +10,11 @@ use crate::pg::{ClientSettings, Db};
 /// Time between two lines with the number of ticks.
 const LOG_DELAY: Duration = Duration::from_mins(5);
 
-/// The settings of ticker and maintenance of one database, from a section `[pgqadm]` or `[pgqd]`.
+/// `queue_refresh_period` where the ini file has no such key.
+const REFRESH_PERIOD: Duration = Duration::from_secs(30);
+
+/// The settings of ticker and maintenance of one database, from a section `[pgqadm]` or `[pgqd]`, or `[londiste]` for a ticker inside
+/// of replay.
 #[derive(Clone)]
 pub(super) struct DatabaseSettings {
     source: Source,
@@ -35,6 +39,7 @@ pub(super) struct DatabaseSettings {
 enum Source {
     Pgqadm(config::Pgqadm),
     Pgqd(config::Pgqd, String),
+    Londiste(config::Londiste),
 }
 
 impl DatabaseSettings {
@@ -74,11 +79,35 @@ impl DatabaseSettings {
         }
     }
 
+    /// The settings of a ticker inside of replay, for the provider's database.
+    pub(super) fn of_replay(config: &config::Londiste) -> DatabaseSettings {
+        DatabaseSettings {
+            source: Source::Londiste(config.clone()),
+            label: "ticker: ".to_owned(),
+            job_name: format!("{} ticker", config.common.job_name),
+            conninfo: config.provider_db.clone(),
+            connection_lifetime: config.common.connection_lifetime,
+            connection_check: config.common.connection_check,
+            loop_delay: config.common.loop_delay,
+            log_delay: LOG_DELAY,
+            refresh_period: REFRESH_PERIOD,
+            maint_delay: config.maint_delay,
+            retry_delay: None,
+            size_warn: 0,
+        }
+    }
+
+    /// Whether the ticker is one inside of replay.
+    pub(super) fn is_inside_replay(&self) -> bool {
+        matches!(self.source, Source::Londiste(_))
+    }
+
     /// Reads the ini file again.
     pub(super) fn reload(&self) -> Result<DatabaseSettings> {
         match &self.source {
             Source::Pgqadm(config) => Ok(DatabaseSettings::of_database(&config.reload()?)),
             Source::Pgqd(config, database) => Ok(DatabaseSettings::of_server(&config.reload()?, database)),
+            Source::Londiste(config) => Ok(DatabaseSettings::of_replay(&config.reload()?)),
         }
     }
 

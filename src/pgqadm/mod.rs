@@ -11,6 +11,7 @@ mod events;
 mod failed;
 mod fault;
 mod figures;
+mod inside_replay;
 mod maintenance;
 mod monitor;
 mod queue_settings;
@@ -28,6 +29,7 @@ pub(crate) mod ticker_sessions;
 pub(crate) mod warnings;
 
 pub(crate) use command::{Command, Consumers, FailedAction};
+pub(crate) use inside_replay::{Inside, tick_inside_replay};
 
 use crate::config;
 use crate::error::{Result, Role};

@@ -15,6 +15,9 @@ use crate::pgq::install::{Found, find};
 /// Longest wait for a lock. A queue is locked while it is being dropped, until that transaction ends.
 pub(super) const LOCK_TIMEOUT: &str = "set local lock_timeout = '200ms'";
 
+/// The same in the statements of a ticker inside of replay, which is told by it.
+pub(super) const INSIDE_REPLAY: &str = "set local lock_timeout = '200ms' /* inside replay */";
+
 /// The channel on which `pgq.force_tick()` of rlondiste's own schema asks for a look at the queues.
 const FORCE_CHANNEL: &str = "rlondiste_force_tick";
 
@@ -22,6 +25,8 @@ const FORCE_CHANNEL: &str = "rlondiste_force_tick";
 pub(super) struct Session {
     pub(super) db: Db,
     pub(super) schema: Found,
+    /// [`LOCK_TIMEOUT`] or [`INSIDE_REPLAY`], with which each statement begins.
+    limit: &'static str,
     has_paused: bool,
     /// Whether it listens; not behind a pooler, and not when it has ended.
     pub(super) listens: bool,
@@ -72,7 +77,8 @@ impl Session {
         if on_demand {
             db.batch_alone("listen", sql!("listen {channel}; {look}", channel = demand::CHANNEL, look = LOOK)).await?;
         }
-        Ok(Session { db, schema, has_paused, listens, on_demand })
+        let limit = if settings.is_inside_replay() { INSIDE_REPLAY } else { LOCK_TIMEOUT };
+        Ok(Session { db, schema, limit, has_paused, listens, on_demand })
     }
 
     /// The queues that are neither paused nor ticked from outside, with their sequences; all of them, or queue `id`.
@@ -91,7 +97,7 @@ select q.queue_id, q.queue_name, q.queue_ticker_max_count,
 from pgq.queue q
 where not q.queue_external_ticker{paused}{one}
 order by q.queue_name",
-            limit = LOCK_TIMEOUT,
+            limit = self.limit,
             paused = paused,
             one = one
         );
@@ -120,7 +126,7 @@ order by q.queue_name",
             return Ok(Vec::new());
         }
         let ids = Sql::join(rows.iter().map(|row| Sql::from(row.sequence)), ", ");
-        let sql = sql!("{limit}; execute look(array[{ids}]::oid[])", limit = LOCK_TIMEOUT, ids = ids);
+        let sql = sql!("{limit}; execute look(array[{ids}]::oid[])", limit = self.limit, ids = ids);
         let messages = self.db.simple_query(ACTION, sql).await?;
         let value = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
@@ -134,14 +140,14 @@ order by q.queue_name",
     pub(super) async fn tick(&self, queue: &str, call: Call) -> Result<Ticked> {
         let name = Sql::literal(queue);
         let sql = if call == Call::OnDemand {
-            sql!("{limit}; select pgq.tick_new_events({name})", limit = LOCK_TIMEOUT, name = name)
+            sql!("{limit}; select pgq.tick_new_events({name})", limit = self.limit, name = name)
         } else if self.schema.is_own() {
-            sql!("{limit}; select pgq.ticker({name})", limit = LOCK_TIMEOUT, name = name)
+            sql!("{limit}; select pgq.ticker({name})", limit = self.limit, name = name)
         } else {
             sql!(
                 "{limit}; select t.id, case when t.id is not null \
                  then pg_catalog.pg_notify('rlondiste_tick', {name}) end from (select pgq.ticker({name}) as id offset 0) t",
-                limit = LOCK_TIMEOUT,
+                limit = self.limit,
                 name = name
             )
         };

@@ -11,8 +11,6 @@ pub(crate) enum Command {
     Provider(Provider),
     /// `subscriber ...`
     Subscriber(Subscriber),
-    /// Apply events to the subscriber until stopped.
-    Replay,
     /// Copy tables in the foreground, and end when no table is left to copy.
     Copy,
     /// Compare the contents of tables.

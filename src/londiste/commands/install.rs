@@ -6,24 +6,52 @@ use tracing::info;
 
 use super::super::context::Context;
 use super::super::schema;
+use super::super::state::made::{self, Kind};
 use super::super::state::provider_queue;
 use crate::error::{Error, Result};
 use crate::failpoint::failpoint;
 use crate::pg::{self, Db, text};
 use crate::pgq;
 
+/// Who installs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Maker {
+    /// An operator, by `provider install` or `subscriber install`.
+    Operator,
+    /// `up`: what was not there before is noted, in the same transaction.
+    Up,
+}
+
+/// The schemas that are not in a database.
+async fn absent(tx: &Db) -> Result<Vec<String>> {
+    let mut absent = Vec::new();
+    if pgq::install::find(tx).await? == pgq::install::Found::None {
+        absent.push("pgq".to_owned());
+    }
+    if schema::find(tx).await? == schema::Found::None {
+        absent.push("londiste".to_owned());
+    }
+    Ok(absent)
+}
+
 /// Installs or upgrades the schemas on the provider and creates the queue, with the locks of [`schema::install`]; then
 /// brings the capture of all tables up to date.
-pub(crate) async fn provider(context: &Context<'_>) -> Result<()> {
+pub(crate) async fn provider(context: &Context<'_>, maker: Maker) -> Result<()> {
     let db = context.provider().await?;
     context
         .change(&db, async |tx: &Db| {
+            let absent = absent(tx).await?;
             pgq::install::ensure_installed_in(tx).await?;
             failpoint!("install::provider_pgq");
             schema::install(tx).await?;
             failpoint!("install::provider_londiste");
-            provider_queue::create(tx, context.queue()).await?;
+            let is_new = provider_queue::create(tx, context.queue()).await?;
             failpoint!("install::provider_queue");
+            if maker == Maker::Up {
+                made::note(tx, context.queue(), Kind::Schema, &absent).await?;
+                let queue = is_new.then(|| context.queue().to_owned());
+                made::note(tx, context.queue(), Kind::Queue, &Vec::from_iter(queue)).await?;
+            }
             Ok(())
         })
         .await?;
@@ -46,16 +74,22 @@ async fn refresh_capture(db: &Db) -> Result<()> {
 
 /// Installs or upgrades the schema on the subscriber, with the locks of [`schema::install`]; with `mirror_queue` also
 /// `pgq` and the queue.
-pub(crate) async fn subscriber(context: &Context<'_>) -> Result<()> {
+pub(crate) async fn subscriber(context: &Context<'_>, maker: Maker) -> Result<()> {
     let db = context.subscriber().await?;
     context
         .change(&db, async |tx: &Db| {
+            let mut absent = absent(tx).await?;
             match &context.config.mirror_queue {
                 None => pg::install::plpgsql(tx).await?,
                 Some(queue) => mirror_queue(tx, queue).await?,
             }
             schema::install(tx).await?;
             failpoint!("install::subscriber_londiste");
+            if maker == Maker::Up {
+                // Schema pgq comes for a mirror queue only.
+                absent.retain(|schema| schema != "pgq" || context.config.mirror_queue.is_some());
+                made::note(tx, context.queue(), Kind::Schema, &absent).await?;
+            }
             Ok(())
         })
         .await?;

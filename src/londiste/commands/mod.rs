@@ -4,7 +4,7 @@ mod bars;
 mod catch_up;
 pub(super) mod command;
 pub(super) mod copy;
-mod install;
+pub(super) mod install;
 mod lag;
 mod listing;
 mod pace;

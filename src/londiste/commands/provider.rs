@@ -6,7 +6,7 @@ use super::super::context::{Context, Outcome};
 use super::super::state::provider_queue::{self, Functions, HowToCapture};
 use super::super::table_lock::TableLock;
 use super::command::{Provider, Selection};
-use super::install;
+use super::install::{self, Maker};
 use super::listing::{CaptureList, NameList};
 use super::selection::{self, Match};
 use super::seqs;
@@ -20,7 +20,7 @@ use crate::pg::{Db, FqName};
 /// Runs a command on the provider. A table that cannot be changed is logged, and makes the output failed.
 pub(crate) async fn run(command: Provider, context: &Context<'_>) -> Result<Output> {
     match command {
-        Provider::Install => install::provider(context).await.map(|()| Output::none()),
+        Provider::Install => install::provider(context, Maker::Operator).await.map(|()| Output::none()),
         Provider::Add { tables, capture, key, truncate } => {
             let capture = capture.unwrap_or(context.config.capture);
             add(context, &tables, &HowToCapture { capture, format: context.config.event_format, key, truncate }).await

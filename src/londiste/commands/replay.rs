@@ -26,14 +26,19 @@ use crate::text::one_line;
 /// How long a statement of a scrape may run.
 const STATEMENT_TIME: Duration = Duration::from_secs(2);
 
-/// Applies batches until a stop is requested, and answers on `listener`.
-pub(crate) async fn run(config: &config::Londiste, control: &Control, listener: Option<Listener>) -> Result<Output> {
-    let (health, tally) = (Health::default(), Tally::default());
+/// Applies batches until a stop is requested, and answers on `listener`. `health` is kept up to date; loops of others may count in it.
+pub(crate) async fn run(
+    config: &config::Londiste,
+    control: &Control,
+    listener: Option<Listener>,
+    health: &Health,
+) -> Result<Output> {
+    let tally = Tally::default();
     let verified = ReadAmount::default();
     let monitor = Monitor::of(config.clone(), tally.clone(), verified.clone(), Pace::default(), control);
     let _server = Server::start(monitor, listener, health.clone(), control);
     let _verification = Verification::start(config, verified, control);
-    replay::run(config, control, &health, tally).await
+    replay::run(config, control, health, tally).await
 }
 
 /// The site of a replay.

@@ -27,7 +27,7 @@ use crate::pg::{Db, FqName};
 /// Runs a command on the subscriber. A table that cannot be changed is logged, and makes the output failed.
 pub(crate) async fn run(command: Subscriber, context: &Context<'_>) -> Result<Output> {
     match command {
-        Subscriber::Install => install::subscriber(context).await.map(|()| Output::none()),
+        Subscriber::Install => install::subscriber(context, install::Maker::Operator).await.map(|()| Output::none()),
         Subscriber::Add { tables, problems, mode } => subscribe::add(context, &tables, problems, mode).await,
         Subscriber::Remove(tables) => remove(context, &tables).await,
         Subscriber::Tables { progress: false } => list(context).await,

@@ -12,6 +12,7 @@ pub(crate) mod emptied;
 pub(crate) mod foreign_keys;
 pub(crate) mod ledger;
 pub(crate) mod lost_changes;
+pub(crate) mod made;
 pub(crate) mod overlaps;
 pub(crate) mod parking;
 pub(crate) mod provider_queue;
