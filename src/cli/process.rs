@@ -20,7 +20,7 @@ use crate::job::control::{Interrupt, Signals};
 use crate::job::daemon::{Launch, Side, Voice, daemonize};
 use crate::job::log::{Level, Log, Verbosity, line};
 use crate::job::pidfile::{Pidfile, with_suffix};
-use crate::job::{Control, Output, critical};
+use crate::job::{Control, Output, critical, service};
 use crate::up::{Doing, Up};
 use crate::{doctor, londiste, pgqadm, up};
 
@@ -192,6 +192,7 @@ impl Process {
             self.runtime.block_on(self.control.sleep(Duration::from_secs(seconds.into())));
             result = if self.control.stopping() { Err(Error::Aborted) } else { run() };
         }
+        service::stopping();
         self.runtime.shutdown_timeout(LAST_WORDS);
         match result {
             Ok(output) => Ok(Ending { code: output.code(), output }),

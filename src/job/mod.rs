@@ -13,6 +13,7 @@ pub(crate) mod output;
 pub(crate) mod pidfile;
 pub(crate) mod retry;
 mod safe_file;
+pub(crate) mod service;
 pub(crate) mod stats;
 pub(crate) mod work_loop;
 

@@ -2,12 +2,14 @@
 //! and logs errors.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::control::Control;
 use super::health::Health;
 use super::log::critical;
 use super::retry::{Faults, Say};
+use super::service;
 use crate::error::{Error, Report, Result};
 use crate::text::Lines;
 
@@ -51,10 +53,11 @@ pub(crate) async fn run_loop(job: &mut impl Work, control: &Control, health: &He
             generation = current;
             reload(job);
         }
-        match job.work().await {
+        match beating(job.work(), health).await {
             Ok(worked) => {
                 faults.clear();
                 pulse.turned(None);
+                service::good_round(health);
                 if worked == Worked::Idle {
                     pause(control, generation, job.loop_delay()).await;
                 }
@@ -83,6 +86,17 @@ pub(crate) async fn run_loop(job: &mut impl Work, control: &Control, health: &He
     if control.abort().is_cancelled() { Err(Error::Aborted) } else { Ok(()) }
 }
 
+/// Does the work, which may take longer than the service manager waits for a sign of life.
+async fn beating<T>(work: impl Future<Output = T>, health: &Health) -> T {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(service::beat()) => service::alive(health),
+        }
+    }
+}
+
 /// Sleeps, unless a reload was requested since the loop read `seen`: [`Control::sleep`] does not wake for that one.
 async fn pause(control: &Control, seen: u64, duration: Duration) {
     if control.reload_generation() == seen {
@@ -91,7 +105,7 @@ async fn pause(control: &Control, seen: u64, duration: Duration) {
 }
 
 fn reload(job: &mut impl Work) {
-    match job.reload() {
+    match service::reloading(|| job.reload()) {
         Ok(()) => tracing::debug!("Job {} has read its ini file again", job.name()),
         Err(error) => tracing::error!("Job {} keeps its settings: {}", job.name(), Report(&error)),
     }

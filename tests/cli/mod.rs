@@ -8,6 +8,7 @@ mod log;
 mod options;
 mod pidfile;
 mod program;
+mod service;
 mod setup_errors;
 mod silent_server;
 mod stop;

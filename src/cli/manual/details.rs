@@ -16,7 +16,7 @@ pub(in crate::cli) fn details(words: &str) -> Option<&'static Details> {
     DETAILS.iter().find(|details| details.words == words)
 }
 
-pub(super) const DETAILS: [Details; 33] = [
+pub(super) const DETAILS: [Details; 35] = [
     Details {
         words: "ticker",
         text: &[
@@ -86,6 +86,25 @@ pub(super) const DETAILS: [Details; 33] = [
             "Exit status: 0 good, 1 warnings, 2 not good, 3 something could not be found out.",
         ],
         examples: &["replica.ini doctor -v"],
+    },
+    Details {
+        words: "up",
+        text: &[
+            "Does all that is needed from two databases to a replica that follows: looks whether it can work, installs what is missing on both sides, makes queue and consumer, adds all tables and sequences, copies, and replays until it is stopped, with a ticker of its own where no other one is there. Each step says done or already there; killed anywhere, it is called again.",
+            "With --provider and --subscriber in place of an INI it writes NAME.ini first. --schema brings the tables to a subscriber that has none, by pg_dump and psql. -d: returns when all tables are in sync, and goes on in the background. --plan: tells the steps and changes nothing.",
+            "Exit status: 0 done, 1 done, but some tables cannot be replicated, 2 refused, nothing was changed.",
+        ],
+        examples: &[
+            "up --provider 'host=old dbname=shop' --subscriber 'host=new dbname=shop' --schema -d",
+            "shop.ini up --plan",
+        ],
+    },
+    Details {
+        words: "down",
+        text: &[
+            "Stops replay and takes away what up has made, and nothing else: queue, consumer, triggers and schemas. Rows stay.",
+        ],
+        examples: &["shop.ini down --plan", "shop.ini down"],
     },
     Details {
         words: "replay",
