@@ -246,7 +246,9 @@ fn complete_one(text: &str, names: &BTreeSet<&str>) -> Result<OsString, Failure>
     let full = match (names.contains(name), &original[..], &any[..]) {
         (true, ..) | (_, _, []) => name,
         (_, [only], _) | (_, [], [only]) => only,
-        (_, _, several) => {
+        (_, original, any) => {
+            // As SkyTools says it, where it is ambiguous there.
+            let several = if original.len() > 1 { original } else { any };
             let several: Vec<String> = several.iter().map(|name| format!("--{name}")).collect();
             return Err(Failure::Usage(format!("ambiguous option: --{name} ({}?)", several.join(", "))));
         }

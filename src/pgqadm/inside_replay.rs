@@ -22,7 +22,7 @@ use super::ticker_sessions::{self, TickerSession};
 use crate::config::{self, TickerMode};
 use crate::error::Result;
 use crate::job::{Control, Health, Work, Worked, run_loop};
-use crate::pg::Db;
+use crate::pg::{Db, text};
 use crate::pgq::install::{Found, find};
 
 /// The time between two looks.
@@ -193,8 +193,11 @@ impl Watch {
 
 /// Whether the user may tick.
 async fn may_tick(db: &Db) -> Result<bool> {
-    const MAY: &str = "select coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgq.ticker(text)')::oid, 'execute'), false)";
-    Ok(db.query_one("look at the rights in schema pgq", MAY, &[]).await?.get(0))
+    // The function's name is a parameter: a session with it in its statement looks like one of a ticker.
+    const MAY: &str =
+        "select coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure($1)::oid, 'execute'), false)";
+    let function = text(&"pgq.ticker(text)");
+    Ok(db.query_one("look at the rights in schema pgq", MAY, &[function]).await?.get(0))
 }
 
 fn shown(session: &TickerSession) -> String {

@@ -3,7 +3,7 @@
 use super::request::{Doing, SchemaCopy, Up};
 use super::schema::Programs;
 use super::survey::{self, Survey, candidates, missing_extensions, missing_roles, open};
-use crate::config;
+use crate::config::{self, TickerMode};
 use crate::doctor;
 use crate::error::{Error, Result, Role};
 use crate::failpoint::failpoint;
@@ -11,6 +11,7 @@ use crate::job::{Control, Output};
 use crate::londiste::made::{self, Kind};
 use crate::londiste::{self, Command, CopyMode, Problems, Provider, Selection, Subscriber, Truncate, install_for_up};
 use crate::pg::{Db, FqName};
+use crate::pgqadm::ticker_sessions;
 
 /// What came of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,8 @@ impl SetUp<'_> {
         }
         let Some((provider, subscriber)) = self.preflight().await? else { return Ok(Outcome::Refused) };
         let mut survey = self.read(&provider, &subscriber).await?;
-        let copies_schema = self.request.schema != SchemaCopy::No && !survey.differences.is_empty();
+        let copies_schema =
+            self.request.schema != SchemaCopy::No && survey.subscriber_is_empty && !survey.provider_is_empty;
         if !self.may_go_on(&survey, &provider, &subscriber).await? {
             return Ok(Outcome::Refused);
         }
@@ -71,6 +73,7 @@ impl SetUp<'_> {
             tell("schema of the database", copies_schema);
         }
         self.install(&survey).await?;
+        self.look_for_ticker(&provider).await?;
         is_incomplete |= self.add_tables(&survey, &provider, &subscriber).await?;
         is_incomplete |= self.add_sequences(&survey, &provider, &subscriber).await?;
         Ok(Outcome::Done { is_incomplete, has_tables: !survey.tables.wanted.is_empty() })
@@ -196,6 +199,21 @@ impl SetUp<'_> {
         Ok(())
     }
 
+    /// Warns where nothing will make ticks, without which nothing arrives; tells what replay needs when it is started alone.
+    async fn look_for_ticker(&self, provider: &Db) -> Result<()> {
+        let ini = self.config.path.display();
+        match self.config.ticker {
+            None => tracing::info!(
+                "This process makes the ticks where no ticker does. \"replay\" does so with ticker = auto in {ini}"
+            ),
+            Some(TickerMode::Off) if ticker_sessions::find(provider).await?.is_empty() => {
+                tracing::warn!("No ticker is seen, and {ini} has ticker = off: no change arrives before a ticker runs")
+            }
+            Some(TickerMode::Off | TickerMode::Auto | TickerMode::On) => {}
+        }
+        Ok(())
+    }
+
     /// Returns whether a table could not be added.
     async fn add_tables(&self, survey: &Survey, provider: &Db, subscriber: &Db) -> Result<bool> {
         let objects = &survey.tables;
@@ -226,6 +244,9 @@ impl SetUp<'_> {
         }
         if let Some(sequences) = selection(&objects.to_subscribe) {
             failed |= self.command(Command::Subscriber(Subscriber::AddSeq(sequences))).await?;
+            // One that the subscriber does not have is an error in the log, and no failure of the command.
+            let there = londiste::sequences::list(subscriber, &self.config.pgq_queue_name).await?;
+            failed |= objects.to_subscribe.iter().any(|sequence| !there.contains(sequence));
         }
         tell(&format!("sequences ({})", objects.wanted.len()), !objects.are_there());
         Ok(failed)

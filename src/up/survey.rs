@@ -27,6 +27,8 @@ pub(super) struct Survey {
     pub(super) differences: Vec<String>,
     /// Whether the subscriber's database has no tables, views or sequences.
     pub(super) subscriber_is_empty: bool,
+    /// The same of the provider's database, sequences aside.
+    pub(super) provider_is_empty: bool,
     /// Statements that give the users what they lack.
     pub(super) missing_rights: Vec<String>,
 }
@@ -163,6 +165,7 @@ pub(super) async fn read(
         keyless,
         differences,
         subscriber_is_empty: sequences_there == 0 && is_empty(subscriber).await?,
+        provider_is_empty: is_empty(provider).await?,
         missing_rights: missing_rights(provider, has_pgq && there, subscriber, here).await?,
     })
 }

@@ -76,9 +76,9 @@ fn option_that_the_command_cannot_use_is_a_usage_error() {
         ("subscriber add --all --rewind", "all", "--rewind", ALL),
         ("provider tables --all --reset", "all", "--reset", ALL),
         ("subscriber seqs --key=a", "key", "subscriber seqs", "provider add"),
-        ("compare -d", "daemon", "compare", "replay, copy"),
-        ("provider add --all -d", "daemon", "provider add", "replay, copy"),
-        ("subscriber seqs -d", "daemon", "subscriber seqs", "replay, copy"),
+        ("compare -d", "daemon", "compare", "up, replay, copy"),
+        ("provider add --all -d", "daemon", "provider add", "up, replay, copy"),
+        ("subscriber seqs -d", "daemon", "subscriber seqs", "up, replay, copy"),
     ] {
         let text = format!("option --{option} cannot be used with \"{command}\"; it is for {commands}");
         let text = format!("{USAGE}\nlondiste.py: error: {text}\n");

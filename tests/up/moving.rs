@@ -314,3 +314,31 @@ fn queue_with_another_subscriber_stays() {
     assert_same_rows(&r.provider, &other, &compare_tables(&r.provider));
     second.run("down");
 }
+
+/// Nothing but a table without a key and a view: there is nothing to replicate, and the schema is copied once.
+#[test]
+fn schema_without_a_table_that_can_be_replicated_is_copied_once() {
+    if !can_dump(Cluster::provider()) {
+        return;
+    }
+    let r = Replication::new();
+    r.provider.sql("create table without_key (a int); create view seen as select a from without_key");
+    for said in ["done", "already there"] {
+        let output = r.londiste.program(["up", "-d", "--schema"]).status(1).run();
+        assert!(output.stderr.contains(&format!(" INFO schema of the database: {said}\n")), "{}", output.stderr);
+    }
+    assert_eq!(r.subscriber.value("select count(*) from seen"), "0");
+    r.londiste.run("down");
+}
+
+#[test]
+fn sequence_that_the_subscriber_does_not_have_is_told_each_time() {
+    let r = Replication::new().with_table("t", "id int primary key");
+    r.provider.sql("create sequence alone");
+    for _ in 0..2 {
+        let said = r.londiste.program(["up", "-d"]).status(1).run().stderr;
+        assert!(said.contains("Seq public.alone does not exist on subscriber side"), "{said}");
+        assert!(said.contains("ticker = auto in "), "{said}");
+    }
+    r.londiste.run("down");
+}

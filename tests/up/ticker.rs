@@ -97,6 +97,7 @@ fn of_two_replays_one_ticks_and_the_other_takes_over() {
     second.run("subscriber add t");
     r.wait_until_ok();
     assert_replicates(&r, 1);
+    assert!(!second.log().contains("A ticker serves"), "{}", second.log());
     second.log_contains(BEGINS, || r.londiste.kill9());
     wait_for_a_tick(&r.provider);
     r.londiste.log_contains("Another replay makes the ticks", || r.londiste.start());
@@ -154,6 +155,25 @@ fn ticker_inside_replay_survives_the_provider_s_restart() {
     drop(r);
 }
 
+/// A ticker of another program is known by what it calls. The call that gives a mirror queue the ticks of its provider is not that of a ticker.
+#[test]
+fn ticker_of_another_program_is_told_from_a_mirror_queue() {
+    let r = replication("auto");
+    let mirror = r.provider.session();
+    mirror.sql("select 1 /* select pgq.ticker($1, $2, $3::timestamptz, $4) */");
+    r.londiste.log_contains(BEGINS, || r.londiste.start());
+    r.add("t");
+    r.wait_until_ok();
+    assert!(!r.londiste.log().contains("A ticker serves"), "{}", r.londiste.log());
+    let other = r.provider.session();
+    r.londiste.log_contains("A ticker serves the provider's database (pid ", || {
+        other.sql("set application_name = 'pgqadm.py'; select 1 /* select pgq.ticker() */");
+    });
+    assert!(r.londiste.log().contains("\"pgqadm.py\"): this process makes no ticks"), "{}", r.londiste.log());
+    r.londiste.log_contains(BEGINS, || drop(other));
+    assert_replicates(&r, 1);
+}
+
 /// A ticker beside replay's own is one ticker for the doctor.
 #[test]
 fn doctor_counts_it_as_a_ticker() {
@@ -167,4 +187,9 @@ fn doctor_counts_it_as_a_ticker() {
         let line = output.stdout.lines().find(|line| line.contains("two-tickers")).unwrap_or_default().to_owned();
         if line.contains("sessions of tickers: 1") { Ok(()) } else { Err(output.stdout) }
     });
+    // The session that looks for other tickers looks like one at no moment.
+    for _ in 0..5 {
+        let output = ticker.program(["doctor", "-v"]).output();
+        assert!(output.stdout.contains("sessions of tickers: 1"), "{}", output.stdout);
+    }
 }
