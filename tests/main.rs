@@ -33,3 +33,4 @@ mod secrets;
 mod soak;
 mod sql;
 mod support;
+mod switchover;

@@ -15,7 +15,7 @@ use self::tree::Tree;
 const CRATE: &Rows = &[
     &["lib"],
     &["cli", "fuzz"],
-    &["doctor"],
+    &["doctor", "switchover"],
     &["pgqadm", "londiste"],
     &["http"],
     &["job", "pgq"],
@@ -33,7 +33,8 @@ const LONDISTE: &Rows = &[
     &["copy"],
     &["batch"],
     &["apply", "foreign_keys", "table_lock", "schema"],
-    &["state", "context"],
+    &["context"],
+    &["state"],
 ];
 
 /// The inside of the doctor: the run, its groups of checks, and what they share. No group knows another.

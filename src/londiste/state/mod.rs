@@ -14,6 +14,7 @@ pub(crate) mod ledger;
 pub(crate) mod lost_changes;
 pub(crate) mod overlaps;
 pub(crate) mod parking;
+pub(crate) mod pass;
 pub(crate) mod provider_queue;
 pub(crate) mod queue_consumer;
 pub(crate) mod sequences;
