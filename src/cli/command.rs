@@ -9,6 +9,7 @@ use super::program::Program;
 use super::spec::{Args, Command, Spec, Suffix};
 use super::{londiste_commands, pgqadm_commands};
 use crate::pgqadm;
+use crate::switchover::Action;
 
 /// All commands of a program, in the order of its help.
 pub(super) fn of(program: Program) -> impl Iterator<Item = &'static Spec> {
@@ -59,6 +60,7 @@ fn only_shows(command: &Command) -> bool {
     match command {
         Command::Pgqadm(pgqadm::Command::Config { changes, .. }) => changes.is_empty(),
         Command::Pgqadm(pgqadm::Command::Failed { action, .. }) => action.is_none(),
+        Command::Switchover(command) => matches!(command.action, Action::Plan | Action::Status),
         Command::Pgqadm(_) | Command::Londiste(_) | Command::Doctor(_) => false,
     }
 }
@@ -108,14 +110,18 @@ mod tests {
     fn pgqadm(line: &str) -> Result<P, String> {
         match parse_line(Program::Pgqadm, line)?.command {
             Command::Pgqadm(command) => Ok(command),
-            Command::Londiste(_) | Command::Doctor(_) => Err("not a command of pgqadm".to_owned()),
+            Command::Londiste(_) | Command::Switchover(_) | Command::Doctor(_) => {
+                Err("not a command of pgqadm".to_owned())
+            }
         }
     }
 
     fn londiste(line: &str) -> Result<L, String> {
         match parse_line(Program::Londiste, line)?.command {
             Command::Londiste(command) => Ok(command),
-            Command::Pgqadm(_) | Command::Doctor(_) => Err("not a command of londiste".to_owned()),
+            Command::Pgqadm(_) | Command::Switchover(_) | Command::Doctor(_) => {
+                Err("not a command of londiste".to_owned())
+            }
         }
     }
 

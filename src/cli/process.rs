@@ -21,7 +21,7 @@ use crate::job::daemon::{Side, daemonize};
 use crate::job::log::{Level, Log, Verbosity, line};
 use crate::job::pidfile::{Pidfile, with_suffix};
 use crate::job::{Control, Output, critical};
-use crate::{doctor, londiste, pgqadm};
+use crate::{doctor, londiste, pgqadm, switchover};
 
 /// How long the command, and then its sessions, may take to end after an abort.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -128,7 +128,9 @@ impl Process {
         let log = match parsed.command {
             // What is wrong with the log file or the ini file is a finding. -v shows more findings, not more of the log.
             Command::Doctor(_) => Log::on_stderr(Verbosity::Quiet)?,
-            Command::Pgqadm(_) | Command::Londiste(_) => Log::open(config.common(), verbosity(options))?,
+            Command::Pgqadm(_) | Command::Londiste(_) | Command::Switchover(_) => {
+                Log::open(config.common(), verbosity(options))?
+            }
         };
         if pidfile.as_ref().is_some_and(Pidfile::was_stale) {
             tracing::warn!("Ignoring stale pidfile");
@@ -257,7 +259,11 @@ async fn dispatch(config: &Config, command: Command, control: &Control, listener
         (Config::Londiste(config), Command::Londiste(command)) => {
             Box::pin(londiste::run(command, config, control, listener)).await
         }
-        (Config::Pgqadm(_) | Config::Pgqd(_), Command::Londiste(_)) | (Config::Londiste(_), Command::Pgqadm(_)) => {
+        (Config::Londiste(config), Command::Switchover(command)) => {
+            Box::pin(switchover::run(&command, config, control)).await
+        }
+        (Config::Pgqadm(_) | Config::Pgqd(_), Command::Londiste(_) | Command::Switchover(_))
+        | (Config::Londiste(_), Command::Pgqadm(_)) => {
             Err(Error::Usage("the command is of the other program than the ini file".to_owned()))
         }
     }

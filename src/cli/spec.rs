@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 
 use super::failure::Failure;
 use super::options::Options;
-use crate::{doctor, londiste, pgqadm};
+use crate::{doctor, londiste, pgqadm, switchover};
 
 /// A command with its arguments and options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Pgqadm(pgqadm::Command),
     Londiste(londiste::Command),
+    /// `switchover`, `switchback`
+    Switchover(switchover::Command),
     /// Of both programs.
     Doctor(doctor::View),
 }
@@ -105,6 +107,11 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn new(spec: &'static Spec, words: VecDeque<String>) -> Args {
         Args { spec, words }
+    }
+
+    /// The first word of the command.
+    pub(super) fn first_word(&self) -> &'static str {
+        self.spec.first_word()
     }
 
     /// The next word. A missing one is a usage error; `what` names it.

@@ -16,6 +16,7 @@
 //! | ticks and rotation | tick due, made; rotation due, step 1, step 2 | `rotation` |
 //! | install and upgrade | each file, each schema, queue, commit, capture functions made anew | `install` |
 //! | rebase | changes made, commit | `rebase` |
+//! | a switchover | the 13 steps of `src/switchover`, and those of its undoing | `switchover` |
 //! | commands | `add`, `remove`, `resync`, `register`, `unregister`: each change, each commit, between two tables | `commands` |
 
 mod batch;
@@ -27,6 +28,7 @@ mod install;
 mod parking;
 mod rebase;
 mod rotation;
+mod switchover;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,7 +40,7 @@ use crate::support::{Database, Job, wait_until};
 /// A phase of README's table: its name, what an end in the middle of it leaves, and its places.
 type Phase = (&'static str, &'static str, fn() -> Vec<&'static str>);
 
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 10] = [
     (
         "a batch",
         "the subscriber shows all of it or nothing, rows and position together; at the next start the batch is applied, or only \
@@ -83,6 +85,12 @@ const PHASES: [Phase; 9] = [
         "`add`, `remove`, `resync`, `register`, `unregister`",
         "each table changed or as it was; the same command again does the rest",
         commands::places,
+    ),
+    (
+        "`switchover`, `switchback`",
+        "one side open at most, and the old one open again after `--timeout`; the same command again undoes it and does it anew, or, \
+         once the old side is closed for good, goes on",
+        switchover::places,
     ),
 ];
 

@@ -21,7 +21,7 @@ const ROWS: &str = r#"insert into kinds (f8, f4, n, ts, i, b, j, a, n2, u, addr,
 const FLOATS: &str = "select id, float8send(f8), float4send(f4) from kinds order by id";
 
 /// Servers of these versions, unless one of them is not there.
-pub(super) fn servers(from: u32, to: u32) -> Option<(Cluster, Cluster)> {
+pub fn servers(from: u32, to: u32) -> Option<(Cluster, Cluster)> {
     let (old, new) = match (Binaries::of_major(from), Binaries::of_major(to)) {
         (Ok(old), Ok(new)) => (old, new),
         (Err(reason), _) | (_, Err(reason)) => {

@@ -40,7 +40,7 @@ mod limits;
 mod lock_table;
 mod log_lines;
 mod lost_changes;
-mod majors;
+pub mod majors;
 mod memory;
 mod mirror;
 mod odd_databases;

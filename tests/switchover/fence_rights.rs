@@ -98,7 +98,7 @@ fn a_table_of_another_owner_is_named() {
          alter function {function} owner to fence_owner; alter table t owner to fence_owner"
     ));
     assert_eq!(
-        r.provider.rows(&format!("select name, is_armed, problem from londiste.fence_relations(null) order by 1")),
+        r.provider.rows("select name, is_armed, problem from londiste.fence_relations(null) order by 1"),
         [
             [
                 "apart.t",

@@ -1,9 +1,14 @@
 //! A switchover: the fence that keeps writers out, and the commands.
 
+mod commands;
 mod fence;
 mod fence_rights;
 mod fence_traps;
 mod pass;
+mod place;
+mod rounds;
+
+pub use place::{Place, assert_open, is_open};
 
 use crate::support::{Cluster, Database, Replication, Session, SqlError};
 
