@@ -30,6 +30,7 @@
 //! | [`job`], [`pgq`] | loop, signals, daemon, pidfile, log; ticks, batches, events as a client sees them |
 //! | [`http`] | metrics, health and state of a running program, for who asks by HTTP |
 //! | [`pgqadm`], [`londiste`] | the two programs' commands |
+//! | `switchover` | writers go over from one side to the other, and back |
 //! | [`doctor`] | named checks over databases, queues, ini file and machine, by what the two programs know |
 //! | [`up`] | what takes both programs: replay with a ticker of its own |
 //! | [`cli`] | command line, choice of the program, standard output |
@@ -60,6 +61,7 @@ pub mod londiste;
 pub mod pg;
 pub mod pgq;
 mod pgqadm;
+mod switchover;
 pub mod task;
 mod text;
 mod up;

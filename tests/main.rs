@@ -33,4 +33,5 @@ mod secrets;
 mod soak;
 mod sql;
 mod support;
+mod switchover;
 mod up;

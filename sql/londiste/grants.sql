@@ -8,7 +8,8 @@
 grant usage on schema londiste to public;
 
 grant select on londiste.provider_table, londiste.completed, londiste.completed_tick, londiste.queue_consumer, londiste.link,
-                londiste.subscriber_table, londiste.ledger to public;
+                londiste.subscriber_table, londiste.ledger, londiste.fence_state,
+                londiste.switchover to public;
 
 do $$
 declare

@@ -300,6 +300,42 @@ create table if not exists londiste.up_made (
     primary key (queue_name, kind, object_name)
 );
 
+-- Group: rlondiste's own, both sides
+
+-- Whether the tables that londiste.fence_arm() has armed can be written to: 1 - yes; microseconds since 1970 - not before this time;
+-- 9223372036854775807 - no. A sequence, because it is never read in an old snapshot; its value is set, never drawn. A dump has it: a
+-- copy of a closed database is closed.
+create sequence if not exists londiste.fence_state minvalue 1 maxvalue 9223372036854775807;
+
+-- What the fence has beside its state, in one row.
+--     pass            the setting londiste.pass of sessions that may write nevertheless
+--     message, hint   what writers are told while the fence is closed
+create table if not exists londiste.fence (
+    only_row        boolean not null default true check (only_row),
+    pass            text,
+    message         text,
+    hint            text,
+    primary key (only_row)
+);
+
+-- How far the switchover of a queue is; on both sides, and the row of the side that is left is the one that counts.
+--     is_back         the way back: from the subscriber of the queue's job to its provider
+--     phase           prepared - writers pass, or the new side alone is closed; fenced - the old side is closed for a time; final - it is
+--                     closed for good; open - the new side is open; done; undone
+--     fence_until     the state that was given to the fence of the old side
+--     new_was         the state of the fence of the new side before
+--     fenced_at       when the phase became fenced
+create table if not exists londiste.switchover (
+    queue_name      text not null,
+    is_back         boolean not null,
+    phase           text not null,
+    fence_until     bigint not null,
+    new_was         bigint not null,
+    fenced_at       timestamptz,
+    changed_at      timestamptz not null default pg_catalog.clock_timestamp(),
+    primary key (queue_name)
+);
+
 -- Group: row types
 
 do $$

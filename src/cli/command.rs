@@ -9,6 +9,7 @@ use super::program::Program;
 use super::spec::{Args, Command, Spec, Suffix};
 use super::{londiste_commands, pgqadm_commands};
 use crate::pgqadm;
+use crate::switchover::Action;
 use crate::up::Doing;
 
 /// All commands of a program, in the order of its help.
@@ -62,6 +63,7 @@ fn only_shows(command: &Command) -> bool {
         Command::Pgqadm(pgqadm::Command::Failed { action, .. }) => action.is_none(),
         Command::Down(doing) => *doing == Doing::Planned,
         Command::Pgqadm(_) | Command::Londiste(_) | Command::Replay | Command::Up(_) | Command::Doctor(_) => false,
+        Command::Switchover(command) => matches!(command.action, Action::Plan | Action::Status),
     }
 }
 

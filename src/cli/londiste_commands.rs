@@ -1,5 +1,7 @@
 //! The commands of the replication program.
 
+use std::time::Duration;
+
 use super::failure::Failure;
 use super::options::Options;
 use super::spec::{Args, Command, DOCTOR, Kind, Spec, Suffix};
@@ -7,6 +9,7 @@ use crate::londiste::{
     Command as Londiste, Compare, CopyMode, Lag, Problems, Provider, Repair, Selection, Shown, Subscriber, Tables,
     Truncate,
 };
+use crate::switchover::{self, Action, Direction, Hooks, Verify};
 
 use crate::up::{Doing, SchemaCopy, Up};
 
@@ -43,7 +46,7 @@ pub(super) static RESET: Spec = Spec {
     ..REWIND
 };
 
-pub(super) static SPECS: [Spec; 33] = [
+pub(super) static SPECS: [Spec; 35] = [
     Spec {
         options: &["exclude", "no-owner", "plan", "provider", "queue", "schema", "subscriber"],
         pidfile: Suffix::None,
@@ -237,11 +240,61 @@ pub(super) static SPECS: [Spec; 33] = [
             Ok(Command::Londiste(Londiste::Copy))
         })
     },
+    Spec { about: "let writers go over to the subscriber; finish: give up the way back", ..going_over("switchover") },
+    Spec { about: "let writers go back to the provider", ..going_over("switchback") },
     DOCTOR,
 ];
 
 fn doing(options: &Options) -> Doing {
     if options.plan { Doing::Planned } else { Doing::Done }
+}
+
+/// `switchover` and `switchback`.
+const fn going_over(words: &'static str) -> Spec {
+    Spec {
+        options: &[
+            "before-fence",
+            "fence",
+            "json",
+            "max-lag",
+            "on-open",
+            "on-undo",
+            "plan",
+            "rehearse",
+            "timeout",
+            "verify",
+        ],
+        pidfile: Suffix::Text(".switchover"),
+        kind: Kind::Step,
+        ..setup(words, "[status|finish]", "", |args, options| {
+            let direction = match args.first_word() {
+                "switchback" => Direction::Back,
+                _ => Direction::There,
+            };
+            let action = match (args.maybe().as_deref(), options.plan, options.rehearse) {
+                (None, false, false) => Action::Run,
+                (None, true, _) => Action::Plan,
+                (None, _, true) => Action::Rehearse,
+                (Some("status"), false, false) => Action::Status,
+                (Some("finish"), false, false) => Action::Finish,
+                (Some(word), ..) => return Err(args.wrong(&format!("\"{word}\" cannot be used so"))),
+            };
+            let seconds = |given: Option<u32>, default: u32| Duration::from_secs(given.unwrap_or(default).into());
+            Ok(Command::Switchover(switchover::Command {
+                direction,
+                action,
+                timeout: seconds(options.timeout, 30),
+                max_lag: seconds(options.max_lag, 10),
+                verify: options.verify.unwrap_or(Verify::None),
+                fences_all: options.fence.as_deref() != Some("set"),
+                hooks: Hooks {
+                    before_fence: options.before_fence.clone(),
+                    on_open: options.on_open.clone(),
+                    on_undo: options.on_undo.clone(),
+                },
+            }))
+        })
+    }
 }
 
 /// How many ranges are hashed at a time where `--jobs` does not say.

@@ -11,6 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use super::failure::Failure;
 use super::manual::{Page, Shell};
 use crate::config::{self, Capture};
+use crate::switchover::Verify;
 
 /// The long options of SkyTools. Their prefixes win over those of new options, so that a script that says `--k` for
 /// `--kill` goes on working.
@@ -124,9 +125,33 @@ pub(super) struct Options {
     /// repair: where the files of statements go, in place of the current directory
     #[arg(long, value_name = "DIR", help_heading = "Options of commands")]
     pub(super) output_dir: Option<PathBuf>,
-    /// wait-sync: give up after so many seconds
+    /// wait-sync: give up after so many seconds; switchover: writers are kept out no longer (30)
     #[arg(long, value_name = "SECONDS", help_heading = "Options of commands")]
     pub(super) timeout: Option<u32>,
+    /// switchover, switchback: check, and change nothing
+    #[arg(long, help_heading = "Options of commands")]
+    pub(super) plan: bool,
+    /// switchover, switchback: do and undo what keeps nobody out, tell how long the real one would take
+    #[arg(long, conflicts_with = "plan", help_heading = "Options of commands")]
+    pub(super) rehearse: bool,
+    /// switchover: how many seconds the new side may be behind at the beginning (10)
+    #[arg(long, value_name = "SECONDS", help_heading = "Options of commands")]
+    pub(super) max_lag: Option<u32>,
+    /// switchover: what is compared while nobody can write: nothing, numbers of rows, every row
+    #[arg(long, value_name = "none|quick|full", value_parser = verify, help_heading = "Options of commands")]
+    pub(super) verify: Option<Verify>,
+    /// switchover: which tables are closed: those of the queue, or all (default)
+    #[arg(long, value_name = "set|all", value_parser = ["set", "all"], help_heading = "Options of commands")]
+    pub(super) fence: Option<String>,
+    /// switchover: a command to run before writers are kept out
+    #[arg(long, value_name = "CMD", help_heading = "Options of commands")]
+    pub(super) before_fence: Option<String>,
+    /// switchover: a command to run when the new side is open
+    #[arg(long, value_name = "CMD", help_heading = "Options of commands")]
+    pub(super) on_open: Option<String>,
+    /// switchover: a command to run when the switchover was undone
+    #[arg(long, value_name = "CMD", help_heading = "Options of commands")]
+    pub(super) on_undo: Option<String>,
     /// status: with the events of each table since its copy
     #[arg(long, help_heading = "Options of commands")]
     pub(super) tables: bool,
@@ -209,6 +234,15 @@ fn capture(text: &str) -> Result<Capture, String> {
         "statement" => Ok(Capture::Statement),
         "row" => Ok(Capture::Row),
         _ => Err("it is auto, statement or row".to_owned()),
+    }
+}
+
+fn verify(text: &str) -> Result<Verify, String> {
+    match text {
+        "none" => Ok(Verify::None),
+        "quick" => Ok(Verify::Quick),
+        "full" => Ok(Verify::Full),
+        _ => Err("it is none, quick or full".to_owned()),
     }
 }
 

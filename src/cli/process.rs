@@ -22,7 +22,7 @@ use crate::job::log::{Level, Log, Verbosity, line};
 use crate::job::pidfile::{Pidfile, with_suffix};
 use crate::job::{Control, Output, critical, service};
 use crate::up::{Doing, Up};
-use crate::{doctor, londiste, pgqadm, up};
+use crate::{doctor, londiste, pgqadm, switchover, up};
 
 /// How long the command, and then its sessions, may take to end after an abort.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -140,9 +140,12 @@ impl Process {
             Command::Up(Up { doing: Doing::Planned, .. }) | Command::Down(Doing::Planned) => {
                 Log::on_stderr(verbosity(options))?
             }
-            Command::Pgqadm(_) | Command::Londiste(_) | Command::Replay | Command::Up(_) | Command::Down(_) => {
-                Log::open(config.common(), verbosity(options))?
-            }
+            Command::Pgqadm(_)
+            | Command::Londiste(_)
+            | Command::Replay
+            | Command::Up(_)
+            | Command::Down(_)
+            | Command::Switchover(_) => Log::open(config.common(), verbosity(options))?,
         };
         if pidfile.as_ref().is_some_and(Pidfile::was_stale) {
             tracing::warn!("Ignoring stale pidfile");
@@ -280,9 +283,12 @@ async fn dispatch(
         (Config::Londiste(config), Command::Replay) => Box::pin(up::replay(config, control, listener)).await,
         (Config::Londiste(config), Command::Up(request)) => Box::pin(up::up(&request, config, control, launch)).await,
         (Config::Londiste(config), Command::Down(doing)) => Box::pin(up::down(doing, config, control)).await,
+        (Config::Londiste(config), Command::Switchover(command)) => {
+            Box::pin(switchover::run(&command, config, control)).await
+        }
         (
             Config::Pgqadm(_) | Config::Pgqd(_),
-            Command::Londiste(_) | Command::Replay | Command::Up(_) | Command::Down(_),
+            Command::Londiste(_) | Command::Replay | Command::Up(_) | Command::Down(_) | Command::Switchover(_),
         )
         | (Config::Londiste(_), Command::Pgqadm(_)) => {
             Err(Error::Usage("the command is of the other program than the ini file".to_owned()))

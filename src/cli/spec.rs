@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::failure::Failure;
 use super::options::Options;
-use crate::{doctor, londiste, pgqadm, up};
+use crate::{doctor, londiste, pgqadm, switchover, up};
 
 /// A command with its arguments and options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) enum Command {
     Replay,
     Up(up::Up),
     Down(up::Doing),
+    /// `switchover`, `switchback`
+    Switchover(switchover::Command),
     /// Of both programs.
     Doctor(doctor::View),
 }
@@ -111,6 +113,11 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn new(spec: &'static Spec, words: VecDeque<String>) -> Args {
         Args { spec, words }
+    }
+
+    /// The first word of the command.
+    pub(super) fn first_word(&self) -> &'static str {
+        self.spec.first_word()
     }
 
     /// The next word. A missing one is a usage error; `what` names it.

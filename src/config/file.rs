@@ -49,6 +49,11 @@ impl File {
         File::parse(path, &bytes, &host_name()?)
     }
 
+    /// As [`File::read`], for the text of a file that is not there yet.
+    pub(crate) fn read_text(path: &Path, text: &str) -> Result<File> {
+        File::parse(path, text.as_bytes(), &host_name()?)
+    }
+
     /// As [`File::read`], for the bytes of a file.
     pub(crate) fn parse(path: &Path, bytes: &[u8], host_name: &str) -> Result<File> {
         let format = if path.extension().is_some_and(|e| e == "toml") { Format::Toml } else { Format::Ini };
@@ -130,6 +135,30 @@ impl File {
             "host_name" => Some(self.host_name.clone()),
             _ => None,
         }
+    }
+
+    /// The text of a value as it is written, with its references; `None` where it is not set.
+    pub(crate) fn raw(&self, section: &str, key: &str) -> Option<&str> {
+        self.entry(section, key).map(|entry| entry.text.as_str())
+    }
+
+    /// The text of an ini file with the values of `[DEFAULT]` and of the section, some of them replaced by others. Comments are left out.
+    pub(crate) fn rewritten(&self, section: &str, changes: &[(&str, String)]) -> String {
+        let mut text = String::new();
+        for name in [ini::DEFAULT_SECTION, section] {
+            let Some(found) = self.sections.iter().find(|found| found.name == name) else { continue };
+            let changes: &[(&str, String)] = if name == section { changes } else { &[] };
+            let is_changed = |entry: &&Entry| changes.iter().any(|(key, _)| *key == entry.key);
+            let kept = found.entries.iter().filter(|entry| !is_changed(entry));
+            let values = changes.iter().map(|(key, value)| (*key, value.as_str()));
+            text.push_str(&format!("[{name}]\n"));
+            for (key, value) in values.chain(kept.map(|entry| (entry.key.as_str(), entry.text.as_str()))) {
+                // The next lines of a value are indented.
+                text.push_str(&format!("{key} = {}\n", value.replace('\n', "\n    ")));
+            }
+            text.push('\n');
+        }
+        text
     }
 
     /// An error about a place in this file.

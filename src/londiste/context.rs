@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::state::pass;
 use crate::config;
 use crate::error::{Error, Report, Result};
 use crate::job::{Control, Wake};
@@ -77,9 +78,11 @@ impl<'a> Context<'a> {
         self.open(Role::Provider, &self.config.provider_db).await
     }
 
-    /// Opens a session on the subscriber.
+    /// Opens a session on the subscriber, which may write there also while the fence of a switchover is closed.
     pub(crate) async fn subscriber(&self) -> Result<Db> {
-        self.open(Role::Subscriber, &self.config.subscriber_db).await
+        let mut db = self.open(Role::Subscriber, &self.config.subscriber_db).await?;
+        pass::show(&mut db).await?;
+        Ok(db)
     }
 
     async fn open(&self, role: Role, conninfo: &str) -> Result<Db> {

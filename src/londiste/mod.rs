@@ -30,6 +30,10 @@ pub(crate) use state::tables::SubscribedTable;
 pub(crate) use state::triggers::{self as stored_triggers, Place};
 pub(crate) use state::{conditions, made, overlaps, provider_queue, sequences, tables};
 
+// What a switchover does with both sides.
+pub(crate) use commands::way_back;
+pub(crate) use state::{completed, fence, queue_consumer, switchover};
+
 use crate::config;
 use crate::error::{Result, Role};
 use crate::job::{Control, Output};

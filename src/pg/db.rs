@@ -13,7 +13,7 @@ use tokio_postgres::{CopyInSink, CopyOutStream, Notification, Row, SimpleQueryMe
 use super::connect;
 use super::conninfo::{ClientSettings, Conninfo};
 use super::kept::KeptStatements;
-use super::pinned::{self, Scope};
+use super::pinned::{self, Pins, Scope};
 use super::session::Session;
 use super::sql::{Sql, sql};
 use crate::error::{Error, Result, Role};
@@ -127,6 +127,11 @@ impl Db {
     /// Whether the session has ended, by the server or a broken connection.
     pub(crate) fn is_closed(&self) -> bool {
         self.session.client.is_closed()
+    }
+
+    /// How the settings of the session are set.
+    pub(super) fn pins(&mut self) -> &mut Pins {
+        &mut self.session.pins
     }
 
     /// Whether a transaction pooler, such as pgbouncer, is between this session and the server. The next transaction

@@ -291,6 +291,18 @@ pub(crate) async fn force_tick(provider: &Db, queue: &str) -> Result<()> {
     Ok(())
 }
 
+/// Makes a tick that shows everything that was committed before the call, beside a ticker that may be making others: forces one until
+/// the call itself has made it. Locks the row of the newest tick for a moment.
+pub(crate) async fn make_tick(provider: &Db, queue: &str) -> Result<TickId> {
+    loop {
+        force_tick(provider, queue).await?;
+        let row = provider.query_one("make a tick", "select pgq.ticker($1)", &[text(&queue)]).await?;
+        if let Some(tick) = row.get::<_, Option<i64>>(0) {
+            return Ok(TickId(tick));
+        }
+    }
+}
+
 /// The newest tick of the queue; 0 when it has none.
 pub(crate) async fn newest_tick(provider: &Db, queue: &str) -> Result<TickId> {
     let sql = "select coalesce(pg_catalog.max(t.tick_id), 0) from pgq.tick t, pgq.queue q

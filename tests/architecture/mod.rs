@@ -16,7 +16,7 @@ const CRATE: &Rows = &[
     &["lib"],
     &["cli", "fuzz"],
     &["up"],
-    &["doctor"],
+    &["doctor", "switchover"],
     &["pgqadm", "londiste"],
     &["http"],
     &["job", "pgq"],
@@ -34,7 +34,8 @@ const LONDISTE: &Rows = &[
     &["copy"],
     &["batch"],
     &["apply", "foreign_keys", "table_lock", "schema"],
-    &["state", "context"],
+    &["context"],
+    &["state"],
 ];
 
 /// The inside of the doctor: the run, its groups of checks, and what they share. No group knows another.

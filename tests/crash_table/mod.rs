@@ -17,6 +17,7 @@
 //! | install and upgrade | each file, each schema, queue, commit, capture functions made anew | `install` |
 //! | rebase | changes made, commit | `rebase` |
 //! | up and down | schema copied, tables noted; queue and schemas dropped, commit | `up` |
+//! | a switchover | the 13 steps of `src/switchover`, and those of its undoing | `switchover` |
 //! | commands | `add`, `remove`, `resync`, `register`, `unregister`: each change, each commit, between two tables | `commands` |
 
 mod batch;
@@ -28,6 +29,7 @@ mod install;
 mod parking;
 mod rebase;
 mod rotation;
+mod switchover;
 mod up;
 
 use std::collections::BTreeSet;
@@ -40,7 +42,7 @@ use crate::support::{Database, Job, wait_until};
 /// A phase of README's table: its name, what an end in the middle of it leaves, and its places.
 type Phase = (&'static str, &'static str, fn() -> Vec<&'static str>);
 
-const PHASES: [Phase; 10] = [
+const PHASES: [Phase; 11] = [
     (
         "a batch",
         "the subscriber shows all of it or nothing, rows and position together; at the next start the batch is applied, or only \
@@ -91,6 +93,12 @@ const PHASES: [Phase; 10] = [
         "each of their steps done or not; the schema that `up` copies is there as a whole or not at all; the same command again does the \
          rest",
         up::places,
+    ),
+    (
+        "`switchover`, `switchback`",
+        "one side open at most, and the old one open again after `--timeout`; the same command again undoes it and does it anew, or, \
+         once the old side is closed for good, goes on",
+        switchover::places,
     ),
 ];
 

@@ -6,7 +6,8 @@ as $$
 --     trigger's name.
 -- Parameters: i_trigger - pg_trigger.oid
 -- Returns: true for a trigger that calls a generated capture function, of any queue, and for a trigger that calls a trigger
---     function of PgQ with a queue whose set has the table (the original tools create such triggers)
+--     function of PgQ with a queue whose set has the table (the original tools create such triggers), and for the trigger of the
+--     fence
 -- ----------------------------------------------------------------------
 begin
     return exists (
@@ -15,7 +16,7 @@ begin
         join pg_proc p on p.oid = t.tgfoid
         join pg_namespace n on n.oid = p.pronamespace
         where t.oid = i_trigger
-          and (n.nspname = 'londiste' and p.proname ~ '^capture_[0-9]+_[a-z]$'
+          and (n.nspname = 'londiste' and p.proname ~ '^(capture_[0-9]+_[a-z]|fence)$'
         or n.nspname = 'pgq'
             and exists (select 1
                         from londiste.provider_table x

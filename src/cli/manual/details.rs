@@ -16,7 +16,7 @@ pub(in crate::cli) fn details(words: &str) -> Option<&'static Details> {
     DETAILS.iter().find(|details| details.words == words)
 }
 
-pub(super) const DETAILS: [Details; 35] = [
+pub(super) const DETAILS: [Details; 37] = [
     Details {
         words: "ticker",
         text: &[
@@ -243,6 +243,25 @@ pub(super) const DETAILS: [Details; 35] = [
             "--online needs no lock on the provider: rows are read again while replay stands between two batches, so that no change that is on its way is undone.",
         ],
         examples: &["replica.ini repair --dry-run orders", "replica.ini repair --online --apply"],
+    },
+    Details {
+        words: "switchover",
+        text: &[
+            "Lets writers go over from the provider to the subscriber: keeps them out of the old side, waits until replay has applied the last change, sets the sequences, and opens the new side, with about a second without writes. From then on the old side follows the new one, until switchback or switchover finish. Replay and a ticker have to run.",
+            "--plan: examines whether it can be done and says what is in the way. --rehearse: does all that keeps nobody out, and says how long the block would last. status: where things stand. finish: gives up the way back.",
+            "What fails or takes longer than --timeout before the point of no return is undone, and writers go on. A command that was killed is called again: it says where it stands and undoes what was done, or goes on.",
+            "Exit status: 0 done, 1 warnings, 2 not good, nothing has changed, 3 something could not be found out.",
+        ],
+        examples: &[
+            "shop.ini switchover --plan",
+            "shop.ini switchover --timeout 30 --verify quick",
+            "shop.ini switchover status",
+        ],
+    },
+    Details {
+        words: "switchback",
+        text: &["The same as switchover in the other direction, after a switchover: writers go back to the old side."],
+        examples: &["shop.ini switchback --plan", "shop.ini switchback"],
     },
     Details {
         words: "copy",

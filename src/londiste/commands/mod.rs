@@ -22,3 +22,4 @@ mod subscribe;
 pub(super) mod subscriber;
 mod verified;
 mod wait;
+pub(crate) mod way_back;

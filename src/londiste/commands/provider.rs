@@ -188,15 +188,15 @@ fn trigger_name(queue: &str) -> String {
     format!("{}_logger", queue.to_lowercase().replace('.', "_"))
 }
 
-/// Whether a trigger that calls this function only writes events: a generated capture function, or a trigger function
-/// of `PgQ`. The same rule as in `londiste.is_own_trigger()`.
+/// Whether a trigger that calls this function is replication's own: a generated capture function, a trigger function of `PgQ`, or
+/// the fence. The same rule as in `londiste.is_own_trigger()`.
 pub(crate) fn is_replication_function(function: &FqName) -> bool {
     let generated = |name: &str| {
         let (number, suffix) = name.strip_prefix("capture_").and_then(|rest| rest.split_once('_')).unwrap_or_default();
         number.parse::<u32>().is_ok() && suffix.len() == 1
     };
     match function.schema.as_str() {
-        "londiste" => generated(&function.name),
+        "londiste" => function.name == "fence" || generated(&function.name),
         "pgq" => ["logtriga", "sqltriga", "logutriga", "jsontriga"].contains(&function.name.as_str()),
         _ => false,
     }

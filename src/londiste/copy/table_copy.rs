@@ -10,7 +10,7 @@ use super::super::foreign_keys;
 use super::super::state::copy_consumer::{self, Hold};
 use super::super::state::table_state::{Actor, TableState};
 use super::super::state::tables::{self, Moved, SubscribedTable};
-use super::super::state::{completed, ledger, lost_changes, parking, verification};
+use super::super::state::{completed, ledger, lost_changes, parking, pass, verification};
 use super::shared::{Sessions, Shared};
 use super::{consumers, load, mend};
 use crate::config;
@@ -114,7 +114,8 @@ impl Copy {
     async fn open(&self) -> Result<Sessions> {
         let (config, client) = (&self.config, self.config.common.client());
         let provider = Db::open(Role::Provider, &config.provider_db, client, &self.shared.stop).await?;
-        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, client, &self.shared.stop).await?;
+        let mut subscriber = Db::open(Role::Subscriber, &config.subscriber_db, client, &self.shared.stop).await?;
+        pass::show(&mut subscriber).await?;
         let abilities = Abilities::of(&provider).await?;
         Ok(Sessions { provider, subscriber, abilities })
     }

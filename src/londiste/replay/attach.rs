@@ -18,7 +18,7 @@ use super::super::schema;
 use super::super::state::copy_consumer::{self, Heirs};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
-use super::super::state::{completed, conditions, overlaps, queue_consumer};
+use super::super::state::{completed, conditions, overlaps, pass, queue_consumer};
 use super::demand::Demand;
 use super::main_loop::Replay;
 use super::sessions::Sessions;
@@ -35,8 +35,9 @@ impl Replay {
         let (config, abort) = (&self.config, self.control.abort());
         let client = config.common.client();
         let provider = Db::open(Role::Provider, &config.provider_db, client, abort).await?;
-        let subscriber = Db::open(Role::Subscriber, &config.subscriber_db, client, abort).await?;
+        let mut subscriber = Db::open(Role::Subscriber, &config.subscriber_db, client, abort).await?;
         schema::take_over(&subscriber).await?;
+        pass::show(&mut subscriber).await?;
         let queue = &self.job.queue;
         conditions::require(&provider, queue).await?;
         for (table, back) in overlaps::loops(&provider, &subscriber).await? {

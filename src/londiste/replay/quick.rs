@@ -25,7 +25,6 @@ use super::super::state::tables::{self, SubscribedTable};
 use super::super::state::{emptied, sequences as subscribed};
 use super::filters::filters;
 use super::main_loop::{Quick, Replay};
-use super::sequences;
 use super::sessions::Sessions;
 use crate::error::Result;
 use crate::failpoint::failpoint;
@@ -138,7 +137,7 @@ impl Replay {
         };
         let mut message = format!("begin; {}; ", completed::mark(batch.cur_tick).as_str());
         if !values.is_empty() {
-            message.push_str(sequences::set_sql(&values).as_str());
+            message.push_str(subscribed::set_sql(&values).as_str());
             message.push_str("; ");
         }
         message.push_str(&small.statements(subscriber));

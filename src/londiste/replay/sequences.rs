@@ -7,7 +7,7 @@ use std::mem::{self, Discriminant};
 
 use super::super::state::sequences::{self, Objection, Subscribed, Value};
 use crate::error::Result;
-use crate::pg::{Db, FqName, Sql, sql};
+use crate::pg::{Db, FqName};
 
 /// A sequence and the value that it is to be set to.
 pub(super) type Setting = (FqName, Value);
@@ -51,7 +51,7 @@ impl Sequences {
         if values.is_empty() {
             return Ok(());
         }
-        subscriber.batch("set sequence values", set_sql(values)).await
+        subscriber.batch("set sequence values", sequences::set_sql(values)).await
     }
 
     /// Whether one of the values that [`Sequences::read`] gave can no longer be set.
@@ -84,16 +84,4 @@ impl Sequences {
             self.reported.insert(name, kind);
         }
     }
-}
-
-/// The statement that sets the values, of which there must be some. A row for each: a select list has at most 1664 columns.
-pub(super) fn set_sql(values: &[Setting]) -> Sql {
-    let row = |(name, (value, called)): &Setting| {
-        let name = Sql::literal(&name.quoted());
-        sql!("({name}, {value}::int8, {called})", name = name, value = *value, called = *called)
-    };
-    sql!(
-        "select pg_catalog.setval(v.name::pg_catalog.regclass, v.value, v.called) from (values {rows}) v(name, value, called)",
-        rows = Sql::join(values.iter().map(row), ", ")
-    )
 }

@@ -43,6 +43,18 @@ pub(crate) async fn remove(tx: &Db, queue: &str, seq: &FqName) -> Result<()> {
 /// `last_value` and `is_called`.
 pub(crate) type Value = (i64, bool);
 
+/// The statement that sets the values, of which there must be some. A row for each: a select list has at most 1664 columns.
+pub(crate) fn set_sql(values: &[(FqName, Value)]) -> Sql {
+    let row = |(name, (value, called)): &(FqName, Value)| {
+        let name = Sql::literal(&name.quoted());
+        sql!("({name}, {value}::int8, {called})", name = name, value = *value, called = *called)
+    };
+    sql!(
+        "select pg_catalog.setval(v.name::pg_catalog.regclass, v.value, v.called) from (values {rows}) v(name, value, called)",
+        rows = Sql::join(values.iter().map(row), ", ")
+    )
+}
+
 /// The least and the greatest value of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {

@@ -71,6 +71,32 @@ pub(crate) async fn sequences(db: &Db) -> Result<Vec<FqName>> {
     Ok(db.query("list sequences", sql, &[]).await?.iter().map(|r| fq_name(r, 0)).collect())
 }
 
+/// The sequences from which columns of these tables draw: those that belong to a column, and those that a default uses. Ordered by name.
+pub(crate) async fn sequences_of_columns(db: &Db, tables: &[FqName]) -> Result<Vec<FqName>> {
+    let sql = "with used(sequence, relation) as (
+    select d.objid, d.refobjid
+      from pg_catalog.pg_depend d
+     where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refclassid = d.classid
+       and d.deptype in ('a', 'i') and d.refobjsubid > 0
+    union
+    select d.refobjid, f.adrelid
+      from pg_catalog.pg_depend d
+           join pg_catalog.pg_attrdef f on f.oid = d.objid
+     where d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+       and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+)
+select distinct sn.nspname::text, s.relname::text
+  from unnest($1, $2) w(schema, name)
+       join pg_catalog.pg_namespace n on n.nspname = w.schema
+       join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name
+       join used u on u.relation = c.oid
+       join pg_catalog.pg_class s on s.oid = u.sequence and s.relkind = 'S'
+       join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
+ order by 1, 2";
+    let rows = db.query("list the sequences of columns", sql, &Names::of(tables).params()).await?;
+    Ok(rows.iter().map(|row| fq_name(row, 0)).collect())
+}
+
 /// The kind of each of the names that exist; the others are absent.
 pub(crate) async fn relations(db: &Db, names: &[FqName]) -> Result<BTreeMap<FqName, RelationKind>> {
     let sql = "select n.nspname::text, c.relname::text, c.relkind \

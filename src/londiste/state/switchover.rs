@@ -1,0 +1,83 @@
+//! `londiste.switchover`: how far the switchover of a queue is. The states of the two fences decide what may be done; this row tells
+//! which of them are the switchover's own.
+
+use std::fmt;
+
+use super::fence::State;
+use crate::error::Result;
+use crate::pg::{Db, boolean, int8, text};
+
+/// How far a switchover is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Writers pass on the old side.
+    Prepared,
+    /// The old side is closed for a time.
+    Fenced,
+    /// The old side is closed for good: there is no way back but to go on.
+    Final,
+    /// The new side is open.
+    Open,
+    /// Nothing is left to do.
+    Done,
+    /// It was given up, and the old side is open.
+    Undone,
+}
+
+impl Phase {
+    const ALL: [Phase; 6] = [Phase::Prepared, Phase::Fenced, Phase::Final, Phase::Open, Phase::Done, Phase::Undone];
+
+    fn word(self) -> &'static str {
+        match self {
+            Phase::Prepared => "prepared",
+            Phase::Fenced => "fenced",
+            Phase::Final => "final",
+            Phase::Open => "open",
+            Phase::Done => "done",
+            Phase::Undone => "undone",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// A row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// From the subscriber of the queue's job to its provider.
+    pub(crate) is_back: bool,
+    pub(crate) phase: Phase,
+    /// The state that was given to the fence of the old side.
+    pub(crate) until: State,
+    /// The state of the fence of the new side before.
+    pub(crate) new_was: State,
+}
+
+/// The switchover of the queue; `None` when there was none.
+pub(crate) async fn load(db: &Db, queue: &str) -> Result<Option<Stored>> {
+    const ACTION: &str = "read how far the switchover is";
+    let sql = "select s.is_back, s.phase, s.fence_until, s.new_was from londiste.switchover s where s.queue_name = $1";
+    let Some(row) = db.query_opt(ACTION, sql, &[text(&queue)]).await? else { return Ok(None) };
+    let word: String = row.get(1);
+    let phase = Phase::ALL.into_iter().find(|phase| phase.word() == word);
+    let phase = phase.ok_or_else(|| db.unexpected(ACTION, format!("\"{word}\" is no phase")))?;
+    Ok(Some(Stored { is_back: row.get(0), phase, until: State(row.get(2)), new_was: State(row.get(3)) }))
+}
+
+/// Stores the switchover of the queue.
+pub(crate) async fn store(db: &Db, queue: &str, stored: &Stored) -> Result<()> {
+    let sql = "select londiste.set_switchover($1, $2, $3, $4, $5)";
+    let (phase, until, new_was) = (stored.phase.word(), stored.until.0, stored.new_was.0);
+    let params = [text(&queue), boolean(&stored.is_back), text(&phase), int8(&until), int8(&new_was)];
+    db.query("store how far the switchover is", sql, &params).await.map(drop)
+}
+
+/// Deletes the row of the queue.
+pub(crate) async fn forget(db: &Db, queue: &str) -> Result<()> {
+    let sql = "select londiste.set_switchover($1, false, null, 1, 1)";
+    db.query("forget the switchover", sql, &[text(&queue)]).await.map(drop)
+}

@@ -1,0 +1,327 @@
+//! What must hold before a switchover, and what is worth to know.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::command::{Command, NOT_GOOD, WARNED};
+use super::sides::Sides;
+use super::task::Task;
+use super::way::Way;
+use crate::config;
+use crate::error::{Error, Result};
+use crate::job::pidfile::{self, Status};
+use crate::job::{Control, Output};
+use crate::londiste::way_back::Set;
+use crate::londiste::{
+    self, Structures, TableState, fence, find_schema, provider_queue, sequences, stored_foreign_keys, tables,
+};
+use crate::pg::FqName;
+use crate::pg::catalog;
+use crate::pg::install::Standing;
+use crate::pgqadm::ticker_sessions;
+use crate::text::shown;
+
+/// How many names a finding lists.
+const NAMES: usize = 5;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Ok,
+    Warning,
+    Error,
+}
+
+/// A fact, and what mends it.
+#[derive(Serialize)]
+struct Finding {
+    level: Level,
+    fact: String,
+    fix: Option<String>,
+}
+
+/// All facts.
+#[derive(Default, Serialize)]
+struct Findings {
+    findings: Vec<Finding>,
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { level, fact, fix } in &self.findings {
+            let level = match level {
+                Level::Ok => "ok",
+                Level::Warning => "warning",
+                Level::Error => "error",
+            };
+            writeln!(f, "{level:8} {}", shown(fact))?;
+            if let Some(fix) = fix {
+                writeln!(f, "         {}", shown(fix))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Findings {
+    fn add(&mut self, level: Level, fact: impl Into<String>, fix: Option<&str>) {
+        self.findings.push(Finding { level, fact: fact.into(), fix: fix.map(ToOwned::to_owned) });
+    }
+
+    fn ok(&mut self, fact: impl Into<String>) {
+        self.add(Level::Ok, fact, None);
+    }
+
+    fn warning(&mut self, fact: impl Into<String>, fix: &str) {
+        self.add(Level::Warning, fact, Some(fix));
+    }
+
+    fn error(&mut self, fact: impl Into<String>, fix: &str) {
+        self.add(Level::Error, fact, Some(fix));
+    }
+
+    fn worst(&self) -> Level {
+        self.findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
+    }
+}
+
+/// `--plan`: the checks, as data. Changes nothing.
+pub(super) async fn plan(command: &Command, config: &config::Londiste, control: &Control) -> Result<Output> {
+    let way = Way::of(config, command.direction)?;
+    let sides = Sides::open(&way, control).await?;
+    require_schemas(&sides).await?;
+    let set = Set::of(&sides.old, &sides.new, &way.running.pgq_queue_name).await?;
+    let found = look(&Task { command, way: &way, sides: &sides, control, set: &set }).await?;
+    let code = match found.worst() {
+        Level::Ok => 0,
+        Level::Warning => WARNED,
+        Level::Error => NOT_GOOD,
+    };
+    Ok(Output::of(&found).with_code(code))
+}
+
+/// Logs what is not good. Returns whether the switchover may begin.
+pub(super) async fn are_good(task: &Task<'_>) -> Result<bool> {
+    let found = look(task).await?;
+    for Finding { level, fact, fix } in &found.findings {
+        let fix = fix.as_deref().unwrap_or_default();
+        match level {
+            Level::Ok => tracing::debug!("{fact}"),
+            Level::Warning => tracing::warn!("{fact}. {fix}"),
+            Level::Error => tracing::error!("{fact}. {fix}"),
+        }
+    }
+    Ok(found.worst() < Level::Error)
+}
+
+/// Fails when one of the schemas has no fence.
+pub(super) async fn require_schemas(sides: &Sides) -> Result<()> {
+    for db in [&sides.old, &sides.new] {
+        if find_schema(db).await?.standing() != Some(Standing::Current) {
+            return Err(Error::refused(
+                format!("schema londiste of {} is not that of this release", db.target()),
+                "Upgrade it: \"rlondiste INI provider install\", \"rlondiste INI subscriber install\".",
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn look(task: &Task<'_>) -> Result<Findings> {
+    let mut found = Findings::default();
+    jobs(task, &mut found).await?;
+    subscribed(task, &mut found).await?;
+    structures(task, &mut found).await?;
+    outside(task, &mut found).await?;
+    of_sequences(task, &mut found).await?;
+    writers(task, &mut found).await?;
+    fences(task, &mut found).await?;
+    Ok(found)
+}
+
+/// The two jobs, their tickers and daemons.
+async fn jobs(task: &Task<'_>, found: &mut Findings) -> Result<()> {
+    let (running, old) = (&task.way.running, &task.sides.old);
+    if running.mirror_queue.is_some() {
+        found
+            .error("the ini file has a mirror_queue", "Its ticks cannot be those of another provider: remove the key.");
+    }
+    match londiste::position(running, old).await? {
+        None => found.error(
+            format!("consumer {} is not registered on queue {}", running.pgq_consumer_id, running.pgq_queue_name),
+            "Start replay: rlondiste INI replay -d",
+        ),
+        Some(position) => {
+            let lag = Duration::from_secs_f64(position.lag_seconds.unwrap_or(f64::MAX).clamp(0.0, 1e9));
+            let fact = format!("replay is {:.1} s behind", lag.as_secs_f64());
+            if lag > task.command.max_lag {
+                let fix = "Wait until it has caught up, see that the ticker and replay run; or raise --max-lag.";
+                found.error(format!("{fact}, more than --max-lag ({} s)", task.command.max_lag.as_secs_f64()), fix);
+            } else {
+                found.ok(fact);
+            }
+        }
+    }
+    if ticker_sessions::find(&task.sides.new).await?.is_empty() {
+        found.warning(
+            format!("no ticker is seen on {}: replication would not go back", task.sides.new.target()),
+            "Start a ticker there: rlondiste TICKER.INI ticker -d",
+        );
+    }
+    let runs = |path| matches!(pidfile::status(path), Ok(Status::Running(_)));
+    if !running.common.pidfile.as_deref().is_some_and(runs) {
+        found.warning(
+            "replay does not run on this machine by the pidfile of the ini file",
+            "It is ended by the loss of its consumer, and the replay of the way back has to be started by hand.",
+        );
+    }
+    Ok(())
+}
+
+/// The states of the tables, and foreign keys that wait.
+async fn subscribed(task: &Task<'_>, found: &mut Findings) -> Result<()> {
+    let (queue, Sides { old, new }) = (&task.way.running.pgq_queue_name, task.sides);
+    let all = tables::load(new, queue).await?;
+    if all.is_empty() {
+        found.error(format!("no table of queue {queue} is subscribed"), "rlondiste INI subscriber add --all");
+    }
+    let bad: Vec<String> =
+        all.iter().filter(|t| t.state != TableState::Ok || t.is_parked()).map(ToString::to_string).collect();
+    if bad.is_empty() {
+        found.ok(format!("all {} tables are ok", all.len()));
+    } else {
+        found.error(format!("not all tables are ok: {}", some(&bad)), "rlondiste INI subscriber wait-sync");
+    }
+    let have: BTreeSet<FqName> = all.into_iter().map(|table| table.name).collect();
+    let missing: Vec<FqName> =
+        provider_queue::tables(old, queue).await?.into_iter().filter(|name| !have.contains(name)).collect();
+    if !missing.is_empty() {
+        let fix = "rlondiste INI subscriber add --all, or provider remove";
+        found.error(format!("captured and not subscribed: {}", some(&missing)), fix);
+    }
+    let pending = stored_foreign_keys::pending_of(new, &task.set.tables).await?;
+    if !pending.is_empty() {
+        let names: Vec<&String> = pending.iter().map(|fkey| &fkey.name).collect();
+        let fix = "See why with \"rlondiste INI subscriber fkeys pending\".";
+        found.error(format!("foreign keys are not restored yet: {}", some(&names)), fix);
+    }
+    Ok(())
+}
+
+async fn structures(task: &Task<'_>, found: &mut Findings) -> Result<()> {
+    let Sides { old, new } = task.sides;
+    let both = Structures::read(old, new, &task.way.running.pgq_queue_name, &task.set.tables).await?;
+    for table in &task.set.tables {
+        let compared = both.compare(table);
+        for difference in compared.differences {
+            found.error(difference.to_string(), "Make the structures equal: rlondiste INI subscriber check");
+        }
+        for note in compared.notes {
+            found.warning(note.to_string(), "See that this is meant: rlondiste INI subscriber check");
+        }
+    }
+    Ok(())
+}
+
+/// Tables that are not replicated.
+async fn outside(task: &Task<'_>, found: &mut Findings) -> Result<()> {
+    let entries = catalog::tables(&task.sides.old).await?;
+    let outside: Vec<&FqName> = entries
+        .iter()
+        .filter(|entry| !entry.is_partition && !task.set.tables.contains(&entry.name))
+        .map(|entry| &entry.name)
+        .collect();
+    if !outside.is_empty() {
+        found.warning(
+            format!("{} tables are not replicated: {}", outside.len(), some(&outside)),
+            "Their rows stay on the old side. They are closed too, unless --fence set is given.",
+        );
+    }
+    Ok(())
+}
+
+/// Sequences that are read and set, and those that columns use and are not.
+async fn of_sequences(task: &Task<'_>, found: &mut Findings) -> Result<()> {
+    let Sides { old, new } = task.sides;
+    let subscribed = sequences::subscribed(old, new, &task.way.running.pgq_queue_name).await?;
+    for sequence in &subscribed {
+        if let Err(objection) = &sequence.value {
+            found.error(objection.describe(&sequence.name), "rlondiste INI subscriber seqs");
+        }
+    }
+    let have: BTreeSet<&FqName> = subscribed.iter().map(|sequence| &sequence.name).collect();
+    let used = catalog::sequences_of_columns(old, &task.set.tables).await?;
+    let lost: Vec<&FqName> = used.iter().filter(|name| !have.contains(name)).collect();
+    if lost.is_empty() {
+        found.ok(format!("{} sequences are replicated", have.len()));
+    } else {
+        found.error(
+            format!("columns of the tables draw from sequences that are not replicated: {}", some(&lost)),
+            "rlondiste INI provider add-seq NAME, and subscriber add-seq NAME",
+        );
+    }
+    Ok(())
+}
+
+/// Who writes on the old side now.
+async fn writers(task: &Task<'_>, found: &mut Findings) -> Result<()> {
+    const ACTION: &str = "look who writes";
+    let old = &task.sides.old;
+    let sql =
+        "select x.gid from pg_catalog.pg_prepared_xacts x where x.database = pg_catalog.current_database() order by 1";
+    let prepared: Vec<String> = old.query(ACTION, sql, &[]).await?.iter().map(|row| row.get(0)).collect();
+    if !prepared.is_empty() {
+        found.warning(
+            format!("prepared transactions hold the gate, if they have written: {}", some(&prepared)),
+            "commit prepared 'GID', or rollback prepared 'GID'",
+        );
+    }
+    let sql = "select pg_catalog.count(*),
+                      coalesce(pg_catalog.max(extract(epoch from pg_catalog.clock_timestamp() - a.xact_start)), 0)::float8
+                 from pg_catalog.pg_stat_activity a
+                where a.datname = pg_catalog.current_database() and a.backend_xid is not null
+                  and a.pid <> pg_catalog.pg_backend_pid()";
+    let row = old.query_one(ACTION, sql, &[]).await?;
+    let (number, longest): (i64, f64) = (row.get(0), row.get(1));
+    let fact = format!("{number} transactions write on the old side at this moment, the oldest for {longest:.1} s");
+    if longest > 1.0 {
+        found.warning(
+            fact,
+            "The fence waits for the end of a transaction that has written: keep them short, or --timeout long.",
+        );
+    } else {
+        found.ok(fact);
+    }
+    Ok(())
+}
+
+/// Tables that cannot be armed.
+async fn fences(task: &Task<'_>, found: &mut Findings) -> Result<()> {
+    for db in [&task.sides.old, &task.sides.new] {
+        let relations = fence::relations(db, task.fenced_queue()).await?;
+        for relation in relations.iter().filter(|relation| relation.problem.is_some()) {
+            let why = relation.problem.as_deref().unwrap_or_default();
+            let fact = format!("{} on {} cannot be closed: {why}", relation.name, db.target());
+            let fix = "See that nobody writes there, grant the role, or use --fence set.";
+            if is_replicated(relation, task) { found.error(fact, fix) } else { found.warning(fact, fix) }
+        }
+        found.ok(format!("{} tables of {} can be closed", relations.len(), db.target()));
+    }
+    Ok(())
+}
+
+fn is_replicated(relation: &fence::Relation, task: &Task<'_>) -> bool {
+    task.set.tables.iter().any(|table| table.quoted() == relation.name || table.to_string() == relation.name)
+}
+
+/// The first of the names, and how many there are more.
+fn some<T: ToString>(names: &[T]) -> String {
+    let mut text: Vec<String> = names.iter().take(NAMES).map(ToString::to_string).collect();
+    if names.len() > NAMES {
+        text.push(format!("and {} more", names.len() - NAMES));
+    }
+    text.join(", ")
+}

@@ -1,0 +1,52 @@
+//! `switchover finish`: gives up the way back, or what is left of a switchover that was undone.
+
+use super::command::{Command, Direction};
+use super::sides::Sides;
+use super::task::Task;
+use super::way::Way;
+use super::{checks, takeover};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::job::{Control, Output};
+use crate::londiste::switchover::{self, Phase};
+use crate::londiste::way_back::{self, Set};
+
+/// Removes the queue of the way back, its capture, its subscriptions and its ini file. After a switchover the old side stays closed, and
+/// nothing replicates any more. After a switchback, or after an undone switchover, the job of the ini file goes on, and the subscriber is
+/// open.
+pub(super) async fn run(command: &Command, config: &config::Londiste, control: &Control) -> Result<Output> {
+    let way = Way::of(config, Direction::There)?;
+    let sides = Sides::open(&way, control).await?;
+    checks::require_schemas(&sides).await?;
+    let stored = match switchover::load(&sides.new, &way.queue).await? {
+        Some(stored) if !matches!(stored.phase, Phase::Done | Phase::Undone) => {
+            return Err(Error::refused(
+                format!("a switchover is in phase {}", stored.phase),
+                "Run the command again that has begun it: it goes on, or undoes what it has begun.",
+            ));
+        }
+        stored => stored,
+    };
+    let set = Set::of(&sides.old, &sides.new, &way.running.pgq_queue_name).await?;
+    let task = Task { command, way: &way, sides: &sides, control, set: &set };
+    // Writers are on the subscriber of the ini file.
+    let is_there = stored.is_some_and(|stored| (stored.phase == Phase::Done) != stored.is_back);
+    takeover::stop(&way.next, &task).await?;
+    way_back::remove(&way.next, control).await?;
+    way.remove_back_ini()?;
+    if !is_there {
+        takeover::free(&sides.new, &task).await?;
+    }
+    for db in [&sides.old, &sides.new] {
+        switchover::forget(db, &way.queue).await?;
+    }
+    tracing::info!(
+        "The way back is given up. {}",
+        if is_there {
+            format!("Writers stay on {}, {} stays closed", sides.new.target(), sides.old.target())
+        } else {
+            format!("{} goes on to follow {}", sides.new.target(), sides.old.target())
+        }
+    );
+    Ok(Output::none())
+}

@@ -1,0 +1,233 @@
+//! What the commands check, undo, leave behind and tell.
+
+use super::place::{Place, assert_open, block, is_open};
+use crate::support::wait_until;
+
+const SCHEMA: &str = "create table t (id serial primary key, v text); create table u (id int primary key)";
+
+/// Everything that a rehearsal could leave behind.
+const CATALOG: &str = "
+    select 'trigger ' || tgrelid::regclass || ' ' || tgname || ' ' || tgenabled::text from pg_trigger
+    union all select 'relation ' || oid::regclass from pg_class where oid >= 16384 and relnamespace <> 'pg_toast'::regnamespace
+    union all select 'function ' || oid::regprocedure from pg_proc where oid >= 16384
+    union all select 'queue ' || queue_name from pgq.queue
+    union all select 'consumer ' || co_name from pgq.consumer
+    union all select 'table ' || queue_name || table_name || merge_state from londiste.subscriber_table
+    union all select 'captured ' || queue_name || table_name from londiste.provider_table
+    union all select 'sequence ' || queue_name || seq_name from londiste.subscriber_seq
+    union all select 'fence ' || last_value from londiste.fence_state
+    union all select 'switchover ' || phase from londiste.switchover
+    order by 1";
+
+#[test]
+fn a_rehearsal_tells_the_time_and_leaves_nothing() {
+    let p = Place::new(SCHEMA);
+    p.r.provider.sql("insert into t (v) select 'x' from generate_series(1, 100)");
+    p.r.replay_until_in_sync();
+    let before = [&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG));
+    let output = p.output("switchover --rehearse --verify quick");
+    assert!(output.status == 0 && output.stderr.contains("Nobody could write for about 0."), "{}", output.stderr);
+    let after = [&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG));
+    assert_eq!(after, before);
+    assert!(!p.r.scratch().path().join("db1-londiste-back.ini").exists());
+    let plan = p.output("switchover --plan");
+    assert_eq!((plan.status, plan.stdout.contains("all 2 tables are ok")), (0, true), "{}{}", plan.stdout, plan.stderr);
+    assert_eq!([&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG)), before);
+}
+
+#[test]
+fn a_time_limit_that_is_too_short_undoes_everything() {
+    let p = Place::new(SCHEMA);
+    p.r.londiste.stop();
+    p.r.provider.sql("insert into t (v) values ('not replayed')");
+    let told = p.r.scratch().path().join("told");
+    let hook = format!("echo $RLONDISTE_PHASE $RLONDISTE_DIRECTION > {}", told.display());
+    let output =
+        p.r.londiste.program(["switchover", "--timeout", "2", "--max-lag", "1000", "--on-undo", &hook]).output();
+    assert_eq!(output.status, 2, "{}", output.stderr);
+    assert!(output.stderr.contains("has not reached tick") && output.stderr.contains("Undone"), "{}", output.stderr);
+    for database in [&p.r.provider, &p.r.subscriber] {
+        assert!(is_open(database));
+        assert_eq!(database.value("select count(*) from londiste.fence_armed()"), "0");
+        database.sql("select phase from londiste.switchover where phase <> 'undone'");
+    }
+    assert_eq!(std::fs::read_to_string(told).unwrap(), "on-undo switchover\n");
+    // Writers go on, and so does replication; the next call succeeds.
+    p.r.provider.sql("insert into t (v) values ('afterwards')");
+    p.r.londiste.start();
+    p.assert_equal();
+    p.run("switchover --max-lag 1000");
+    assert_open(&p.r.subscriber, &p.r.provider);
+    p.r.subscriber.sql("insert into t (v) values ('there')");
+    p.assert_equal();
+}
+
+#[test]
+fn what_would_be_lost_keeps_a_switchover_from_beginning() {
+    let p = Place::new(SCHEMA);
+    // DDL after a plan that was good.
+    assert_eq!(p.output("switchover --plan").status, 0);
+    p.r.provider.sql("create sequence other; alter table u add column nr int default nextval('other')");
+    let output = p.output("switchover");
+    assert_eq!(output.status, 2);
+    for text in ["column nr on provider not on subscriber", "sequences that are not replicated: public.other"] {
+        assert!(output.stderr.contains(text), "{text}: {}", output.stderr);
+    }
+    assert!(is_open(&p.r.provider));
+    assert_eq!(p.r.provider.value("select count(*) from londiste.fence_armed()"), "0");
+    let plan = p.output("switchover --plan --json");
+    assert!(plan.status == 2 && plan.stdout.contains("\"level\": \"error\""), "{}", plan.stdout);
+    // Nobody is there to go back from.
+    let output = p.output("switchback");
+    assert!(output.status == 2 && output.stderr.contains("there was no switchover"), "{}", output.stderr);
+}
+
+#[test]
+fn rows_that_differ_undo_a_switchover_that_compares() {
+    let p = Place::new(SCHEMA);
+    p.r.provider.sql("insert into t (v) values ('a'), ('b')");
+    p.r.replay_until_in_sync();
+    p.r.subscriber.sql("delete from t where v = 'b'");
+    for verify in ["quick", "full"] {
+        let output = p.output(&format!("switchover --verify {verify}"));
+        assert_eq!(output.status, 2, "{}", output.stderr);
+        assert!(output.stderr.contains("the two sides are not equal"), "{verify}: {}", output.stderr);
+        assert!(is_open(&p.r.provider) && is_open(&p.r.subscriber));
+    }
+    p.r.subscriber.sql("insert into t (id, v) values (2, 'b')");
+    p.run("switchover --verify full");
+    assert_open(&p.r.subscriber, &p.r.provider);
+}
+
+#[test]
+fn a_long_writer_is_named_and_writers_are_told_where_to_go() {
+    let p = Place::new(SCHEMA);
+    let (armed, go_on) = (p.r.scratch().path().join("armed"), p.r.scratch().path().join("go-on"));
+    let hook = format!("touch {}; until test -e {}; do sleep 0.02; done", armed.display(), go_on.display());
+    let long = p.r.provider.session();
+    let output = std::thread::scope(|scope| {
+        let running =
+            scope.spawn(|| p.r.londiste.program(["switchover", "--timeout", "3", "--before-fence", &hook]).output());
+        wait_until("the tables are armed", || if armed.exists() { Ok(()) } else { Err("not yet") });
+        long.sql("begin; insert into u values (1)");
+        std::fs::write(&go_on, "").unwrap();
+        running.join().unwrap()
+    });
+    assert_eq!(output.status, 2, "{}", output.stderr);
+    let process = format!("did not come to an end in time: process {}", long.backend_pid());
+    assert!(output.stderr.contains(&process), "{}", output.stderr);
+    assert!(is_open(&p.r.provider));
+    long.sql("insert into u values (2); commit");
+    p.run("switchover");
+    let error = p.r.provider.error("insert into u values (3)");
+    assert_eq!(error.code, "25006");
+    assert!(
+        error.message.contains(&format!("this database has moved to {}", &p.r.subscriber.conninfo()[..10])),
+        "{error}"
+    );
+}
+
+#[test]
+fn triggers_of_users_fire_on_the_open_side_only() {
+    let p = Place::new(
+        "create table t (id serial primary key, v text);
+         create table audit (id serial primary key, t int);
+         create function note() returns trigger language plpgsql as
+             'begin insert into public.audit (t) values (new.id); return null; end';
+         create trigger note after insert on t for each row execute procedure note()",
+    );
+    for (nr, command) in ["switchover", "switchback", "switchover"].iter().enumerate() {
+        p.open_side(nr).0.sql("insert into t (v) values ('x')");
+        p.run(command);
+        let (open, closed) = p.open_side(nr + 1);
+        let triggers = "select count(*) from pg_trigger where tgname = 'note'";
+        assert_eq!((open.value(triggers), closed.value(triggers)), ("1".to_owned(), "0".to_owned()), "{command}");
+        open.sql("insert into t (v) values ('y')");
+        p.assert_equal();
+    }
+    assert_eq!(p.r.subscriber.value("select (select count(*) from t) || ' ' || (select count(*) from audit)"), "6 6");
+}
+
+#[test]
+fn the_way_back_can_be_given_up() {
+    let p = Place::new(SCHEMA);
+    let stderr = p.run("switchover --on-open true");
+    assert!(block(&stderr) < 30.0);
+    let status = p.output("switchover status").stdout;
+    assert!(status.starts_with("switchover: done\n") && status.contains(": closed, 2 tables armed"), "{status}");
+    assert!(p.back.is_running());
+    p.run("switchover finish");
+    assert!(!p.back.is_running());
+    assert!(!p.r.scratch().path().join("db1-londiste-back.ini").exists());
+    assert_open(&p.r.subscriber, &p.r.provider);
+    for database in [&p.r.provider, &p.r.subscriber] {
+        let left = "select (select count(*) from pgq.queue where queue_name ~ '_back$')
+                         + (select count(*) from londiste.subscriber_table where queue_name ~ '_back$')
+                         + (select count(*) from londiste.provider_table where queue_name ~ '_back$')
+                         + (select count(*) from londiste.switchover)";
+        assert_eq!(database.value(left), "0");
+    }
+    p.r.subscriber.sql("insert into t (v) values ('x')");
+}
+
+#[test]
+fn a_fence_whose_program_was_killed_ends_by_itself() {
+    let p = Place::new(SCHEMA);
+    let killed =
+        p.r.londiste.program(["switchover", "--timeout", "3"]).env("FAILPOINTS", "switchover::fenced=return").output();
+    assert_eq!(killed.status, 137, "{}", killed.stderr);
+    let error = p.r.provider.error("insert into u values (1)");
+    assert!(error.code == "25006" && error.hint.contains("opens by itself at"), "{error}");
+    wait_until("writers go on", || {
+        p.r.provider.try_rows("insert into u values (1)").map(drop).map_err(|e| e.to_string())
+    });
+    assert_eq!(p.r.provider.value("select last_value from londiste.fence_state"), "1");
+    p.run("switchover");
+    assert_open(&p.r.subscriber, &p.r.provider);
+    p.assert_equal();
+}
+
+/// Whatever becomes of the program, the lock on the gate ends with the message that has taken it.
+#[test]
+fn the_fence_is_closed_by_one_message() {
+    let p = Place::new(SCHEMA);
+    p.run("switchover");
+    let name = p.r.provider.name();
+    let log = crate::support::Cluster::provider().log();
+    let closings: Vec<&str> = log
+        .lines()
+        .filter(|line| {
+            line.contains("select londiste.fence_close(") && line.contains(name) && line.contains("statement: ")
+        })
+        .collect();
+    // For a time, and for good.
+    assert_eq!(closings.len(), 2, "{closings:#?}");
+    for line in closings {
+        for part in [
+            "set transaction",
+            "set local lock_timeout = 500;",
+            "set local synchronous_commit = on; select londiste.fence_close(",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert!(!line.contains("begin"), "{line}");
+    }
+}
+
+#[test]
+fn a_request_to_stop_undoes_a_switchover() {
+    let p = Place::new(SCHEMA);
+    p.r.londiste.stop();
+    p.r.provider.sql("insert into u values (1)");
+    let scratch = crate::support::Scratch::new();
+    let mut program = p.r.londiste.program(["switchover", "--timeout", "100", "--max-lag", "1000"]).spawn(&scratch);
+    wait_until("the old side is closed", || if is_open(&p.r.provider) { Err("open") } else { Ok(()) });
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(program.id()).unwrap()),
+        nix::sys::signal::Signal::SIGINT,
+    )
+    .unwrap();
+    assert_eq!(program.wait().unwrap().code(), Some(2));
+    assert!(is_open(&p.r.provider) && is_open(&p.r.subscriber));
+    p.r.provider.sql("insert into u values (2)");
+}
