@@ -72,8 +72,8 @@ impl Programs {
         script.push_str("\\set ON_ERROR_STOP off\n\\set ON_ERROR_ROLLBACK on\n");
         push_without_unknown(&mut script, &rest, subscriber_version);
         script.push_str("\\set ON_ERROR_ROLLBACK off\n\\set ON_ERROR_STOP on\ncommit;\n");
-        let restored = self.run(config, Role::Subscriber, "psql", &["-X", "-q", "-f", "-"], script).await?;
-        let errors = errors(&String::from_utf8_lossy(&restored.stderr));
+        let restored = self.run(config, Role::Subscriber, "psql", &["-X", "-q", "-f", "-"], &script).await?;
+        let errors = errors(&String::from_utf8_lossy(&restored.stderr), &script);
         if restored.status.success() {
             return Ok(errors);
         }
@@ -92,7 +92,7 @@ impl Programs {
         if how == SchemaCopy::WithoutOwners {
             arguments.extend(["--no-owner", "--no-privileges"]);
         }
-        let dumped = self.run(config, Role::Provider, "pg_dump", &arguments, String::new()).await?;
+        let dumped = self.run(config, Role::Provider, "pg_dump", &arguments, "").await?;
         if !dumped.status.success() {
             let text = String::from_utf8_lossy(&dumped.stderr);
             let why = text.lines().next().unwrap_or("it gave no reason").to_owned();
@@ -109,7 +109,7 @@ impl Programs {
         role: Role,
         program: &str,
         arguments: &[&str],
-        input: String,
+        input: &str,
     ) -> Result<Output> {
         let path = self.directory.join(program);
         let failed = |source| Error::Io { action: "run", path: path.clone(), source };
@@ -162,13 +162,23 @@ fn push_without_unknown(script: &mut String, dump: &str, subscriber_version: i32
     }
 }
 
-/// The errors in what psql has written, without its line numbers; details and hints are left out.
-fn errors(text: &str) -> Vec<String> {
+/// The errors in what psql has written about a script, each with the object that the statement was to make; details and hints are left
+/// out.
+fn errors(text: &str, script: &str) -> Vec<String> {
+    let lines: Vec<&str> = script.lines().collect();
     let error = |line: &str| {
         let (number, message) = line.strip_prefix("psql:<stdin>:")?.split_once(": ")?;
-        number.chars().all(|c| c.is_ascii_digit()).then(|| message.to_owned())
+        let before = lines.get(..number.parse().ok()?).unwrap_or(&lines);
+        let object = before.iter().rev().find_map(|line| object(line));
+        Some(object.map_or_else(|| message.to_owned(), |object| format!("{object}: {message}")))
     };
     text.lines().filter_map(error).collect()
+}
+
+/// The object of the comment that `pg_dump` writes above a statement: `-- Name: t_pkey; Type: CONSTRAINT; Schema: public; Owner: -`.
+fn object(line: &str) -> Option<String> {
+    let (name, rest) = line.strip_prefix("-- Name: ")?.split_once("; Type: ")?;
+    Some(format!("{} {name}", rest.split(';').next()?))
 }
 
 /// Where programs are looked for.
@@ -215,9 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_told_without_their_lines() {
-        let text = "psql:<stdin>:12: ERROR:  role \"x\" does not exist\nDETAIL:  none\npsql:<stdin>:1: FEHLER:  weg\n";
-        assert_eq!(errors(text), ["ERROR:  role \"x\" does not exist", "FEHLER:  weg"]);
+    fn errors_are_told_with_their_objects() {
+        let script =
+            "begin;\n--\n-- Name: t_x; Type: INDEX; Schema: public; Owner: -\n--\ncreate index\n  t_x on t (x);\n";
+        let text = "psql:<stdin>:6: ERROR:  column \"x\" does not exist\nDETAIL:  none\npsql:<stdin>:1: FEHLER:  weg\n";
+        assert_eq!(errors(text, script), ["INDEX t_x: ERROR:  column \"x\" does not exist", "FEHLER:  weg"]);
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl SetUp<'_> {
                 "This process makes the ticks where no ticker does. \"replay\" does so with ticker = auto in {ini}"
             ),
             Some(TickerMode::Off) if ticker_sessions::find(provider).await?.is_empty() => {
-                tracing::warn!("No ticker is seen, and {ini} has ticker = off: no change arrives before a ticker runs")
+                tracing::warn!("No ticker is seen, and {ini} has ticker = off: no change arrives before a ticker runs");
             }
             Some(TickerMode::Off | TickerMode::Auto | TickerMode::On) => {}
         }

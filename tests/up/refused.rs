@@ -94,10 +94,10 @@ fn what_cannot_be_made_after_the_tables_is_told() {
     let conninfo = r.subscriber.conninfo_as(&plain);
     r.londiste.configure("subscriber_db", &conninfo);
     let said = r.londiste.program(["up", "-d", "--schema", "--no-owner"]).status(1).stdout("").run().stderr;
-    assert!(
-        said.contains("WARNING Not made on subscriber: ERROR:  permission denied to create event trigger \"look\""),
-        "{said}"
-    );
+    // The syntax of the program that dumps may be newer than the server.
+    let why =
+        if r.subscriber.major() > 10 { "permission denied to create event trigger \"look\"" } else { "syntax error" };
+    assert!(said.contains(&format!("WARNING Not made on subscriber: EVENT TRIGGER look: ERROR:  {why}")), "{said}");
     assert!(said.contains("All tables are in sync"), "{said}");
     assert_eq!(r.subscriber.value("select count(*) from pg_index where indrelid = 't'::regclass and indisunique"), "2");
     r.londiste.run("down");
@@ -118,7 +118,9 @@ fn schema_that_fails_half_way_leaves_nothing() {
     let before = catalog(&r.subscriber);
     let output = r.londiste.program(["up", "--schema"]).status(1).output();
     assert!(
-        output.stderr.contains("the schema could not be made on subscriber: ERROR:  type \"mood\" already exists"),
+        output
+            .stderr
+            .contains("the schema could not be made on subscriber: TYPE mood: ERROR:  type \"mood\" already exists"),
         "{}",
         output.stderr
     );
