@@ -128,9 +128,6 @@ pub(super) struct Options {
     /// wait-sync: give up after so many seconds; switchover: writers are kept out no longer (30)
     #[arg(long, value_name = "SECONDS", help_heading = "Options of commands")]
     pub(super) timeout: Option<u32>,
-    /// switchover, switchback: check, and change nothing
-    #[arg(long, help_heading = "Options of commands")]
-    pub(super) plan: bool,
     /// switchover, switchback: do and undo what keeps nobody out, tell how long the real one would take
     #[arg(long, conflicts_with = "plan", help_heading = "Options of commands")]
     pub(super) rehearse: bool,
@@ -171,7 +168,7 @@ pub(super) struct Options {
     /// failed: forget this event
     #[arg(long, value_name = "EVENT", help_heading = "Options of commands")]
     pub(super) delete: Option<i64>,
-    /// up, down: tell what would be done, and change nothing
+    /// up, down, switchover, switchback: tell what would be done or is in the way, and change nothing
     #[arg(long, help_heading = "Options of commands")]
     pub(super) plan: bool,
     /// up: bring the schema of the provider's database to the subscriber's, which is empty

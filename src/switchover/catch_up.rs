@@ -81,7 +81,7 @@ impl Task<'_> {
             }
             Verify::Full => {
                 let wanted = londiste::Compare { online: true, jobs: 2, ..londiste::Compare::default() };
-                let compared = londiste::run(londiste::Command::Compare(wanted), &self.way.running, self.control, None);
+                let compared = londiste::run(londiste::Command::Compare(wanted), &self.way.running, self.control);
                 let left = deadline.saturating_duration_since(Instant::now());
                 match tokio::time::timeout(left, Box::pin(compared)).await {
                     Err(_) => Err(too_slow()),
