@@ -1,7 +1,7 @@
 //! What the commands check, undo, leave behind and tell.
 
 use super::place::{Place, assert_open, block, is_open};
-use crate::support::wait_until;
+use crate::support::{Program, wait_until};
 
 const SCHEMA: &str = "create table t (id serial primary key, v text); create table u (id int primary key)";
 
@@ -38,14 +38,21 @@ fn a_rehearsal_tells_the_time_and_leaves_nothing() {
 #[test]
 fn a_time_limit_that_is_too_short_undoes_everything() {
     let p = Place::new(SCHEMA);
-    p.r.londiste.stop();
-    p.r.provider.sql("insert into t (v) values ('not replayed')");
     let told = p.r.scratch().path().join("told");
-    let hook = format!("echo $RLONDISTE_PHASE $RLONDISTE_DIRECTION > {}", told.display());
-    let output =
-        p.r.londiste.program(["switchover", "--timeout", "2", "--max-lag", "1000", "--on-undo", &hook]).output();
+    // Replay stands still from the moment when writers are kept out.
+    let pid = p.r.londiste.pid().unwrap();
+    let hooks = [
+        "--before-fence".to_owned(),
+        format!("kill -STOP {pid}"),
+        "--on-undo".to_owned(),
+        format!("kill -CONT {pid}; echo $RLONDISTE_PHASE $RLONDISTE_DIRECTION > {}", told.display()),
+    ];
+    let program = p.r.londiste.program(["switchover", "--timeout", "2"]);
+    let output = hooks.iter().fold(program, Program::arg).output();
     assert_eq!(output.status, 2, "{}", output.stderr);
-    assert!(output.stderr.contains("has not reached tick") && output.stderr.contains("Undone"), "{}", output.stderr);
+    for text in ["is closed for 2 s", "has not reached tick", "Undone"] {
+        assert!(output.stderr.contains(text), "{text}: {}", output.stderr);
+    }
     for database in [&p.r.provider, &p.r.subscriber] {
         assert!(is_open(database));
         assert_eq!(database.value("select count(*) from londiste.fence_armed()"), "0");
@@ -54,9 +61,8 @@ fn a_time_limit_that_is_too_short_undoes_everything() {
     assert_eq!(std::fs::read_to_string(told).unwrap(), "on-undo switchover\n");
     // Writers go on, and so does replication; the next call succeeds.
     p.r.provider.sql("insert into t (v) values ('afterwards')");
-    p.r.londiste.start();
     p.assert_equal();
-    p.run("switchover --max-lag 1000");
+    p.run("switchover");
     assert_open(&p.r.subscriber, &p.r.provider);
     p.r.subscriber.sql("insert into t (v) values ('there')");
     p.assert_equal();
@@ -217,10 +223,11 @@ fn the_fence_is_closed_by_one_message() {
 #[test]
 fn a_request_to_stop_undoes_a_switchover() {
     let p = Place::new(SCHEMA);
-    p.r.londiste.stop();
-    p.r.provider.sql("insert into u values (1)");
+    let replay = nix::unistd::Pid::from_raw(p.r.londiste.pid().unwrap());
+    let hook = format!("kill -STOP {replay}");
     let scratch = crate::support::Scratch::new();
-    let mut program = p.r.londiste.program(["switchover", "--timeout", "100", "--max-lag", "1000"]).spawn(&scratch);
+    let command = ["switchover", "--timeout", "100", "--before-fence", &hook];
+    let mut program = p.r.londiste.program(command).spawn(&scratch);
     wait_until("the old side is closed", || if is_open(&p.r.provider) { Err("open") } else { Ok(()) });
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(i32::try_from(program.id()).unwrap()),
@@ -228,6 +235,7 @@ fn a_request_to_stop_undoes_a_switchover() {
     )
     .unwrap();
     assert_eq!(program.wait().unwrap().code(), Some(2));
+    nix::sys::signal::kill(replay, nix::sys::signal::Signal::SIGCONT).unwrap();
     assert!(is_open(&p.r.provider) && is_open(&p.r.subscriber));
     p.r.provider.sql("insert into u values (2)");
 }
