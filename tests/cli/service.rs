@@ -70,7 +70,7 @@ fn service_manager_hears_of_start_reload_work_and_end() {
     assert_eq!(fed, Vec::<String>::new());
     r.subscriber.sql("alter table londiste.away rename to subscriber_table");
     manager.until("WATCHDOG=1");
-    r.londiste.stop();
+    r.londiste.run("replay -s");
     manager.until("STOPPING=1");
     assert!(child.wait().unwrap().success());
 }

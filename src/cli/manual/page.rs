@@ -5,21 +5,12 @@ use clap::Arg;
 use super::super::command;
 use super::super::londiste_commands::{RESET, REWIND};
 use super::super::options;
+use super::super::printed::Page;
 use super::super::program::Program;
 use super::super::spec::Spec;
 use super::details::details;
 use super::roff::Roff;
 use crate::config::keys::{Default, KEYS};
-
-/// A page of the manual.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(in crate::cli) enum Page {
-    Rlondiste,
-    Londiste,
-    Pgqadm,
-    #[value(name = "rlondiste.ini")]
-    Ini,
-}
 
 /// The page, as `man` reads it.
 pub(in crate::cli) fn page(page: Page) -> String {
