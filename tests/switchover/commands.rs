@@ -26,7 +26,7 @@ fn a_rehearsal_tells_the_time_and_leaves_nothing() {
     p.r.replay_until_in_sync();
     let before = [&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG));
     let output = p.output("switchover --rehearse --verify quick");
-    assert!(output.status == 0 && output.stderr.contains("Nobody could write for about 0."), "{}", output.stderr);
+    assert!(output.status == 0 && output.stderr.contains("Nobody could write for about "), "{}", output.stderr);
     let after = [&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG));
     assert_eq!(after, before);
     assert!(!p.r.scratch().path().join("db1-londiste-back.ini").exists());
@@ -238,4 +238,22 @@ fn a_request_to_stop_undoes_a_switchover() {
     nix::sys::signal::kill(replay, nix::sys::signal::Signal::SIGCONT).unwrap();
     assert!(is_open(&p.r.provider) && is_open(&p.r.subscriber));
     p.r.provider.sql("insert into u values (2)");
+}
+
+/// Status 3, as of a check that could not be made.
+#[test]
+fn a_side_that_cannot_be_reached_is_no_verdict() {
+    let mut p = Place::new(SCHEMA);
+    p.r.londiste.stop();
+    let output = p.output("switchover --max-lag 1");
+    // By the first look, or by the tick that it does not apply.
+    let is_told = ["has not reached tick", "more than --max-lag"].iter().any(|text| output.stderr.contains(text));
+    assert!(output.status == 2 && is_told, "{}", output.stderr);
+    assert!(!p.r.scratch().path().join("db1-londiste-back.ini").exists());
+    p.r.londiste.configure("subscriber_db", "host=/nowhere dbname=x");
+    for command in ["switchover --plan", "switchover", "switchover status"] {
+        let output = p.output(command);
+        assert_eq!((output.status, output.stdout.as_str()), (3, ""), "{command}: {}", output.stderr);
+    }
+    assert!(is_open(&p.r.provider));
 }
