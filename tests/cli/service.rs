@@ -31,7 +31,7 @@ impl Manager {
     fn until(&self, wanted: &str) -> Vec<String> {
         let mut messages: Vec<String> = Vec::new();
         while !messages.last().is_some_and(|message| message.starts_with(wanted)) {
-            match self.next(Duration::from_secs(60)) {
+            match self.next(Duration::from_mins(1)) {
                 Some(message) => messages.push(message),
                 None => panic!("no {wanted} among {messages:?}"),
             }

@@ -185,7 +185,7 @@ fn fish(name: &str, programs: &[Program]) -> String {
                 text += &format!(
                     "complete -c {name} -n 'test (count ({function})) -eq 1' -a {words} -d {}\n",
                     quoted(about)
-                )
+                );
             }
             Some((first, second)) => {
                 text += &format!(

@@ -40,7 +40,9 @@ fn program(name: &str, programs: &[Program]) -> String {
     usages.push(format!("{name} help CMD"));
     roff.verbatim(usages.iter().map(String::as_str));
     roff.section("DESCRIPTION");
-    DESCRIPTION.iter().for_each(|text| roff.paragraph(text));
+    for text in DESCRIPTION {
+        roff.paragraph(text);
+    }
     for program in programs {
         let (title, about) = match program {
             Program::Pgqadm => ("TICKER AND QUEUES", "For an INI with section [pgqadm], or [pgqd]."),
@@ -48,9 +50,13 @@ fn program(name: &str, programs: &[Program]) -> String {
         };
         roff.section(title);
         roff.text(about);
-        command::of(*program).for_each(|spec| describe(&mut roff, name, spec));
+        for spec in command::of(*program) {
+            describe(&mut roff, name, spec);
+        }
         if *program == Program::Londiste {
-            [&REWIND, &RESET].into_iter().for_each(|spec| describe(&mut roff, name, spec));
+            for spec in [&REWIND, &RESET] {
+                describe(&mut roff, name, spec);
+            }
         }
     }
     roff.section("OPTIONS");
@@ -94,7 +100,9 @@ fn describe(roff: &mut Roff, name: &str, spec: &Spec) {
     roff.subsection(&spec.usage());
     roff.text(&sentence(spec.about));
     if let Some(details) = details(spec.words) {
-        details.text.iter().for_each(|text| roff.paragraph(text));
+        for text in details.text {
+            roff.paragraph(text);
+        }
         let examples: Vec<String> = details.examples.iter().map(|line| format!("{name} {line}")).collect();
         roff.verbatim(examples.iter().map(String::as_str));
     }
