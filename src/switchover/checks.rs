@@ -302,20 +302,18 @@ async fn writers(task: &Task<'_>, found: &mut Findings) -> Result<()> {
 /// Tables that cannot be armed.
 async fn fences(task: &Task<'_>, found: &mut Findings) -> Result<()> {
     for db in [&task.sides.old, &task.sides.new] {
+        let replicated = fence::relations(db, Some(&task.way.running.pgq_queue_name)).await?;
         let relations = fence::relations(db, task.fenced_queue()).await?;
-        for relation in relations.iter().filter(|relation| relation.problem.is_some()) {
-            let why = relation.problem.as_deref().unwrap_or_default();
+        for relation in &relations {
+            let Some(why) = &relation.problem else { continue };
             let fact = format!("{} on {} cannot be closed: {why}", relation.name, db.target());
             let fix = "See that nobody writes there, grant the role, or use --fence set.";
-            if is_replicated(relation, task) { found.error(fact, fix) } else { found.warning(fact, fix) }
+            if replicated.contains(relation) { found.error(fact, fix) } else { found.warning(fact, fix) }
         }
-        found.ok(format!("{} tables of {} can be closed", relations.len(), db.target()));
+        let closable = relations.iter().filter(|relation| relation.problem.is_none()).count();
+        found.ok(format!("{closable} tables of {} can be closed", db.target()));
     }
     Ok(())
-}
-
-fn is_replicated(relation: &fence::Relation, task: &Task<'_>) -> bool {
-    task.set.tables.iter().any(|table| table.quoted() == relation.name || table.to_string() == relation.name)
 }
 
 /// The first of the names, and how many there are more.

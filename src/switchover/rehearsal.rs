@@ -10,7 +10,7 @@ use super::{arm, checks};
 use crate::config;
 use crate::error::Result;
 use crate::job::{Control, Output};
-use crate::londiste::way_back::Set;
+use crate::londiste::way_back::{self, Set};
 use crate::londiste::{fence, sequences};
 use crate::pg::Db;
 use crate::pgq::consumer::make_tick;
@@ -49,6 +49,12 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
     task.verify(Instant::now() + command.timeout).await?;
     let read = sequences::subscribed(&sides.old, &sides.new, &way.running.pgq_queue_name).await?.len();
     tracing::info!("Read {read} sequences");
+    // As when the side is closed for a time, and for good.
+    for _ in 0..2 {
+        fence::relations(&sides.old, task.fenced_queue()).await?;
+    }
+    let lacking = way_back::lacking_triggers(&sides.new, &set.tables).await?.len();
+    tracing::info!("Triggers of {lacking} tables would be created again");
     let block = gate + started.elapsed() + trip * ROUND_TRIPS;
     tracing::info!(
         "Nobody could write for about {:.3} s, of which {:.3} s for the end of transactions that write now. Nothing was changed",

@@ -17,7 +17,7 @@ use crate::error::{Error, Report, Result};
 use crate::failpoint::failpoint;
 use crate::job::pidfile::{self, Status};
 use crate::londiste::fence::{self, Closing, State};
-use crate::londiste::switchover::{Phase, Stored};
+use crate::londiste::switchover::{self, Phase, Stored};
 use crate::londiste::{sequences, way_back};
 use crate::pg::{Db, text};
 use crate::text::Lines;
@@ -68,11 +68,15 @@ pub(super) async fn run(task: &Task<'_>, stored: &Stored, closed: Option<Closed>
         failpoint!("switchover::sequences_set");
         fence::open(new, State::CLOSED).await?;
         course.step(12, format_args!("{} is open", new.target()));
+        let seconds = match &closed {
+            Some(closed) => Some(closed.since.elapsed().as_secs_f64()),
+            None => switchover::seconds_fenced(old, &way.queue).await?,
+        };
+        if let Some(seconds) = seconds {
+            tracing::info!("Nobody could write for {seconds:.3} s");
+        }
     }
     failpoint!("switchover::opened");
-    if let Some(closed) = &closed {
-        tracing::info!("Nobody could write for {:.3} s", closed.since.elapsed().as_secs_f64());
-    }
     tracing::info!("Writers are on {} now", new.target());
     sides.store(way, &Stored { phase: Phase::Open, ..*stored }).await?;
     let mut taken = Taken::Good;

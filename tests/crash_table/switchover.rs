@@ -70,7 +70,8 @@ fn ends_at(places: &[Ended]) {
         } else if switches > 0 || !BEFORE[..2].contains(place) {
             assert!(!is_open(new), "{place}: the new side");
         }
-        p.run(command);
+        let told = p.run(command);
+        assert_eq!(told.contains("Nobody could write for "), !new_is_open, "{place}: {told}");
         switches += 1;
         let (open, closed) = p.open_side(switches);
         assert_open(open, closed);

@@ -310,3 +310,20 @@ fn a_prepared_transaction_is_planned_for_and_named() {
     p.run("switchover");
     p.assert_equal();
 }
+
+/// Of a replicated table that is an error; of another one, which may be written to afterwards, a warning.
+#[test]
+fn tables_that_cannot_be_closed_are_named() {
+    let [provider, subscriber] = ["host1", "host2"].map(|name| Cluster::builder().name(name).start());
+    let p = Place::of_owner(&provider, &subscriber, "create table \"Odd.t\" (id int primary key)");
+    assert_eq!(p.output("switchover --plan").status, 0);
+    provider.sql("create role somebody");
+    p.r.provider.sql("create table other (id int); alter table other owner to somebody");
+    let plan = p.output("switchover --plan");
+    assert!(plan.status == 1 && plan.stdout.contains("warning  public.other on "), "{}", plan.stdout);
+    assert_eq!(p.output("switchover --plan --fence set").status, 1, "it is not replicated either");
+    p.r.provider.sql("alter table \"Odd.t\" owner to somebody; grant all on \"Odd.t\" to shop_owner");
+    let output = p.output("switchover --fence set");
+    assert_eq!(output.status, 2);
+    assert!(output.stderr.contains("ERROR public.\"Odd.t\" on "), "{}", output.stderr);
+}

@@ -121,9 +121,14 @@ pub(crate) async fn remove(job: &config::Londiste, control: &Control) -> Result<
     provider.query("drop the queue", sql, &[text(&queue)]).await.map(drop).map_err(|e| e.about(queue))
 }
 
+/// The tables with triggers of users that were dropped for their copies.
+pub(crate) async fn lacking_triggers(db: &Db, tables: &[FqName]) -> Result<Vec<FqName>> {
+    having(db, triggers::Place::Pending, tables).await
+}
+
 /// Creates again the triggers of users that were dropped for the copies of the tables. Takes SHARE ROW EXCLUSIVE on such a table.
 pub(crate) async fn restore_triggers(db: &Db, tables: &[FqName]) -> Result<usize> {
-    let pending = having(db, triggers::Place::Pending, tables).await?;
+    let pending = lacking_triggers(db, tables).await?;
     for table in &pending {
         let tx = db.begin("restore the triggers of a table", "begin").await?;
         triggers::restore_all(&tx, table).await?;

@@ -68,6 +68,14 @@ pub(crate) async fn load(db: &Db, queue: &str) -> Result<Option<Stored>> {
     Ok(Some(Stored { is_back: row.get(0), phase, until: State(row.get(2)), new_was: State(row.get(3)) }))
 }
 
+/// For how many seconds writers of the old side have been kept out, by its row.
+pub(crate) async fn seconds_fenced(db: &Db, queue: &str) -> Result<Option<f64>> {
+    let sql = "select extract(epoch from pg_catalog.clock_timestamp() - s.fenced_at)::float8
+                 from londiste.switchover s where s.queue_name = $1";
+    let row = db.query_opt("read since when writers are kept out", sql, &[text(&queue)]).await?;
+    Ok(row.and_then(|row| row.get(0)))
+}
+
 /// Stores the switchover of the queue.
 pub(crate) async fn store(db: &Db, queue: &str, stored: &Stored) -> Result<()> {
     let sql = "select londiste.set_switchover($1, $2, $3, $4, $5)";
