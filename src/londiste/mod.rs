@@ -44,8 +44,8 @@ use context::Context;
 pub(crate) async fn install_for_up(role: Role, config: &config::Londiste, control: &Control) -> Result<()> {
     let context = Context::new(config, control);
     match role {
-        Role::Provider => commands::install::provider(&context, Maker::Up).await,
-        Role::Subscriber => commands::install::subscriber(&context, Maker::Up).await,
+        Role::Provider => commands::install::provider(&context, Maker::Tool).await,
+        Role::Subscriber => commands::install::subscriber(&context, Maker::Tool).await,
     }
 }
 

@@ -10,7 +10,7 @@ use super::command::{Command, NOT_GOOD, WARNED};
 use super::sides::Sides;
 use super::task::Task;
 use super::way::Way;
-use crate::config;
+use crate::config::{self, TickerMode};
 use crate::error::{Error, Result};
 use crate::job::pidfile::{self, Status};
 use crate::job::{Control, Output};
@@ -166,10 +166,11 @@ async fn jobs(task: &Task<'_>, found: &mut Findings) -> Result<()> {
             }
         }
     }
-    if ticker_sessions::find(&task.sides.new).await?.is_empty() {
+    let is_without = matches!(task.way.next.ticker, None | Some(TickerMode::Off));
+    if is_without && ticker_sessions::find(&task.sides.new).await?.is_empty() {
         found.warning(
             format!("no ticker is seen on {}: replication would not go back", task.sides.new.target()),
-            "Start a ticker there: rlondiste TICKER.INI ticker -d",
+            "Start a ticker there: rlondiste TICKER.INI ticker -d; or set ticker = auto, and replay makes the ticks.",
         );
     }
     let runs = |path| matches!(pidfile::status(path), Ok(Status::Running(_)));

@@ -18,8 +18,8 @@ use crate::pgq;
 pub(crate) enum Maker {
     /// An operator, by `provider install` or `subscriber install`.
     Operator,
-    /// `up`: what was not there before is noted, in the same transaction.
-    Up,
+    /// `up` or `switchover`: what was not there before is noted for `down`, in the same transaction.
+    Tool,
 }
 
 /// The schemas that are not in a database.
@@ -47,7 +47,7 @@ pub(crate) async fn provider(context: &Context<'_>, maker: Maker) -> Result<()> 
             failpoint!("install::provider_londiste");
             let is_new = provider_queue::create(tx, context.queue()).await?;
             failpoint!("install::provider_queue");
-            if maker == Maker::Up {
+            if maker == Maker::Tool {
                 made::note(tx, context.queue(), Kind::Schema, &absent).await?;
                 let queue = is_new.then(|| context.queue().to_owned());
                 made::note(tx, context.queue(), Kind::Queue, &Vec::from_iter(queue)).await?;
@@ -85,7 +85,7 @@ pub(crate) async fn subscriber(context: &Context<'_>, maker: Maker) -> Result<()
             }
             schema::install(tx).await?;
             failpoint!("install::subscriber_londiste");
-            if maker == Maker::Up {
+            if maker == Maker::Tool {
                 // Schema pgq comes for a mirror queue only.
                 absent.retain(|schema| schema != "pgq" || context.config.mirror_queue.is_some());
                 made::note(tx, context.queue(), Kind::Schema, &absent).await?;

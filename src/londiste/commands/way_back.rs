@@ -39,8 +39,8 @@ impl Set {
 /// of its own on each side, with the locks of `provider add` and of `subscriber add --expect-sync`, waited for in short tries.
 pub(crate) async fn prepare(job: &config::Londiste, control: &Control, set: &Set) -> Result<()> {
     let context = Context::new(job, control);
-    install::provider(&context, Maker::Operator).await?;
-    install::subscriber(&context, Maker::Operator).await?;
+    install::provider(&context, Maker::Tool).await?;
+    install::subscriber(&context, Maker::Tool).await?;
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     let functions = provider_queue::functions(&provider).await?;
     let captured = provider_queue::tables(&provider, context.queue()).await?;
