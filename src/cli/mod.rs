@@ -12,6 +12,7 @@ mod manual;
 mod options;
 mod pgqadm_commands;
 mod print;
+mod printed;
 mod process;
 mod program;
 mod program_choice;

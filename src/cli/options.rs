@@ -9,8 +9,8 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use super::failure::Failure;
-use super::manual::{Page, Shell};
-use crate::config::{self, Capture};
+use super::printed::{Page, Sample, Shell};
+use crate::config::Capture;
 use crate::switchover::Verify;
 
 /// The long options of SkyTools. Their prefixes win over those of new options, so that a script that says `--k` for
@@ -206,23 +206,6 @@ pub(super) struct Options {
     /// Names of the options that were given.
     #[arg(skip)]
     pub(super) given: BTreeSet<String>,
-}
-
-/// Whose sample ini file to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Sample {
-    Pgqadm,
-    Londiste,
-}
-
-impl Sample {
-    /// The file that is shipped as an example.
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Sample::Pgqadm => config::PGQADM_SAMPLE,
-            Sample::Londiste => config::LONDISTE_SAMPLE,
-        }
-    }
 }
 
 fn capture(text: &str) -> Result<Capture, String> {

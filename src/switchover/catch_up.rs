@@ -22,6 +22,12 @@ const FAST: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 10;
 
 impl Task<'_> {
+    /// Fails unless replay applies a new tick within `--max-lag`. The age of the last tick would not tell: it is that of the writers.
+    pub(super) async fn require_replay(&self) -> Result<()> {
+        let last = make_tick(&self.sides.old, &self.way.running.pgq_queue_name).await?;
+        self.wait_applied(last, Instant::now() + self.command.max_lag).await
+    }
+
     /// Waits, while writers go on, until replay applies a new tick at once: the triggers of the way back and the arming have held it up,
     /// and after an error it pauses. A replay that is always slower goes on to be so while nobody can write.
     pub(super) async fn settle(&self) -> Result<()> {
@@ -48,7 +54,7 @@ impl Task<'_> {
                 let at = reached.map_or_else(|| "no tick".to_owned(), |tick| format!("tick {tick}"));
                 return Err(Error::blocked(
                     format!("replay of consumer {name} has not reached tick {last} in time: it stands at {at}"),
-                    "Look into its log, and see that it runs; or raise --timeout.",
+                    "Look into its log, and see that it runs; or raise --max-lag, --timeout.",
                 ));
             }
             pause(self.control, POLL).await?;

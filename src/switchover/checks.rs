@@ -155,7 +155,8 @@ async fn jobs(task: &Task<'_>, found: &mut Findings) -> Result<()> {
             "Start replay: rlondiste INI replay -d",
         ),
         Some(position) => {
-            let lag = Duration::from_secs_f64(position.lag_seconds.unwrap_or(f64::MAX).clamp(0.0, 1e9));
+            let seconds = if position.is_behind() { position.lag_seconds.unwrap_or(f64::MAX) } else { 0.0 };
+            let lag = Duration::from_secs_f64(seconds.clamp(0.0, 1e9));
             let fact = format!("replay is {:.1} s behind", lag.as_secs_f64());
             if lag > task.command.max_lag {
                 let fix = "Wait until it has caught up, see that the ticker and replay run; or raise --max-lag.";

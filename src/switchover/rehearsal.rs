@@ -29,6 +29,7 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
     if !checks::are_good(&task).await? {
         return Ok(Output::none().with_code(NOT_GOOD));
     }
+    task.require_replay().await?;
     for db in [&sides.old, &sides.new] {
         let before = fence::armed(db).await?.len();
         let started = Instant::now();

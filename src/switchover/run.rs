@@ -66,6 +66,7 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
     if !checks::are_good(&task).await? {
         return Ok(Output::none().with_code(NOT_GOOD));
     }
+    task.require_replay().await?;
     task.go(stored).await
 }
 

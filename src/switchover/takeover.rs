@@ -55,7 +55,8 @@ pub(super) async fn run(task: &Task<'_>, stored: &Stored, closed: Option<Closed>
     if state == State::CLOSED {
         sides.store(way, &Stored { phase: Phase::Final, ..*stored }).await?;
         if let Some(pidfile) = &way.running.common.pidfile {
-            pidfile::signal(pidfile, Signal::SIGINT)?;
+            // Its end is waited for later. One that gets no signal ends by the loss of its consumer.
+            let _ = pidfile::signal(pidfile, Signal::SIGINT);
         }
         consumer(&way.running).unregister(old).await?;
         end_sessions(task).await?;

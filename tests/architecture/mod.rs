@@ -65,13 +65,14 @@ const DOCTOR: &Rows = &[
 const CLI: &Rows = &[
     &["mod"],
     &["help", "program_choice", "signals"],
+    &["manual"],
     &["process"],
     &["command"],
     &["londiste_commands", "pgqadm_commands"],
     &["spec"],
     &["print"],
     &["options"],
-    &["failure"],
+    &["failure", "printed"],
     &["caller"],
     &["program"],
 ];

@@ -31,7 +31,7 @@ impl Manager {
     fn until(&self, wanted: &str) -> Vec<String> {
         let mut messages: Vec<String> = Vec::new();
         while !messages.last().is_some_and(|message| message.starts_with(wanted)) {
-            match self.next(Duration::from_secs(60)) {
+            match self.next(Duration::from_mins(1)) {
                 Some(message) => messages.push(message),
                 None => panic!("no {wanted} among {messages:?}"),
             }
@@ -70,7 +70,7 @@ fn service_manager_hears_of_start_reload_work_and_end() {
     assert_eq!(fed, Vec::<String>::new());
     r.subscriber.sql("alter table londiste.away rename to subscriber_table");
     manager.until("WATCHDOG=1");
-    r.londiste.stop();
+    r.londiste.run("replay -s");
     manager.until("STOPPING=1");
     assert!(child.wait().unwrap().success());
 }

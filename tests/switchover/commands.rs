@@ -1,7 +1,7 @@
 //! What the commands check, undo, leave behind and tell.
 
 use super::place::{Place, assert_open, block, is_open};
-use crate::support::{Program, wait_until};
+use crate::support::{Cluster, Program, wait_until};
 
 const SCHEMA: &str = "create table t (id serial primary key, v text); create table u (id int primary key)";
 
@@ -26,7 +26,7 @@ fn a_rehearsal_tells_the_time_and_leaves_nothing() {
     p.r.replay_until_in_sync();
     let before = [&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG));
     let output = p.output("switchover --rehearse --verify quick");
-    assert!(output.status == 0 && output.stderr.contains("Nobody could write for about 0."), "{}", output.stderr);
+    assert!(output.status == 0 && output.stderr.contains("Nobody could write for about "), "{}", output.stderr);
     let after = [&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG));
     assert_eq!(after, before);
     assert!(!p.r.scratch().path().join("db1-londiste-back.ini").exists());
@@ -199,7 +199,7 @@ fn the_fence_is_closed_by_one_message() {
     let p = Place::new(SCHEMA);
     p.run("switchover");
     let name = p.r.provider.name();
-    let log = crate::support::Cluster::provider().log();
+    let log = Cluster::provider().log();
     let closings: Vec<&str> = log
         .lines()
         .filter(|line| {
@@ -238,4 +238,75 @@ fn a_request_to_stop_undoes_a_switchover() {
     nix::sys::signal::kill(replay, nix::sys::signal::Signal::SIGCONT).unwrap();
     assert!(is_open(&p.r.provider) && is_open(&p.r.subscriber));
     p.r.provider.sql("insert into u values (2)");
+}
+
+/// Status 3, as of a check that could not be made.
+#[test]
+fn a_side_that_cannot_be_reached_is_no_verdict() {
+    let mut p = Place::new(SCHEMA);
+    p.r.londiste.stop();
+    let output = p.output("switchover --max-lag 1");
+    // By the first look, or by the tick that it does not apply.
+    let is_told = ["has not reached tick", "more than --max-lag"].iter().any(|text| output.stderr.contains(text));
+    assert!(output.status == 2 && is_told, "{}", output.stderr);
+    assert!(!p.r.scratch().path().join("db1-londiste-back.ini").exists());
+    p.r.londiste.configure("subscriber_db", "host=/nowhere dbname=x");
+    for command in ["switchover --plan", "switchover", "switchover status"] {
+        let output = p.output(command);
+        assert_eq!((output.status, output.stdout.as_str()), (3, ""), "{command}: {}", output.stderr);
+    }
+    assert!(is_open(&p.r.provider));
+}
+
+/// The old side is opened by new sessions.
+#[test]
+fn sessions_that_break_while_writers_are_kept_out_undo_a_switchover() {
+    let p = Place::new(SCHEMA);
+    let replay = p.r.londiste.pid().unwrap();
+    let hook = format!("kill -STOP {replay}");
+    let output = std::thread::scope(|scope| {
+        let running =
+            scope.spawn(|| p.r.londiste.program(["switchover", "--timeout", "100", "--before-fence", &hook]).output());
+        wait_until("the old side is closed", || if is_open(&p.r.provider) { Err("open") } else { Ok(()) });
+        for database in [&p.r.provider, &p.r.subscriber] {
+            database.sql(
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                 where application_name = 'db1-londiste-switchover' and datname = current_database()",
+            );
+        }
+        running.join().unwrap()
+    });
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(replay), nix::sys::signal::Signal::SIGCONT).unwrap();
+    assert_eq!(output.status, 2, "{}", output.stderr);
+    assert!(output.stderr.contains("Undone: "), "{}", output.stderr);
+    assert!(is_open(&p.r.provider) && is_open(&p.r.subscriber));
+    p.run("switchover");
+    assert_open(&p.r.subscriber, &p.r.provider);
+}
+
+#[test]
+fn a_prepared_transaction_is_planned_for_and_named() {
+    let provider = Cluster::builder().name("prepared").conf("max_prepared_transactions = 5").start();
+    let p = Place::between(&provider, Cluster::subscriber(), SCHEMA);
+    let (armed, go_on) = (p.r.scratch().path().join("armed"), p.r.scratch().path().join("go-on"));
+    let hook = format!("touch {}; until test -e {}; do sleep 0.02; done", armed.display(), go_on.display());
+    let output = std::thread::scope(|scope| {
+        let running =
+            scope.spawn(|| p.r.londiste.program(["switchover", "--timeout", "2", "--before-fence", &hook]).output());
+        wait_until("the tables are armed", || if armed.exists() { Ok(()) } else { Err("not yet") });
+        p.r.provider.sql("begin; insert into u values (1); prepare transaction 'half'");
+        std::fs::write(&go_on, "").unwrap();
+        running.join().unwrap()
+    });
+    assert_eq!(output.status, 2, "{}", output.stderr);
+    assert!(output.stderr.contains("in time: a prepared transaction \"half\""), "{}", output.stderr);
+    let plan = p.output("switchover --plan");
+    assert!(
+        plan.status == 1 && plan.stdout.contains("prepared transactions hold the gate, if they have written: half"),
+        "{}",
+        plan.stdout
+    );
+    p.r.provider.sql("commit prepared 'half'");
+    p.run("switchover");
+    p.assert_equal();
 }

@@ -40,7 +40,8 @@ impl Place {
         Place::up(r, OWNER)
     }
 
-    fn up(r: Replication, user: &str) -> Place {
+    /// Installs, starts and replicates everything.
+    pub fn up(r: Replication, user: &str) -> Place {
         let new_ticker = Job::ticker(r.scratch().path(), "new-ticker", &r.subscriber.conninfo_as(user));
         r.install();
         new_ticker.run("install");

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::place::{Place, assert_open, block};
 use crate::londiste::majors::servers;
-use crate::support::{Database, Load, Session, wait_until};
+use crate::support::{Cluster, Database, Load, LoginOptions, PoolMode, Pooler, Replication, Session, wait_until};
 
 const SCHEMA: &str = "
     create table acked (id bigserial primary key, client int not null, n int not null, unique (client, n));
@@ -19,6 +19,11 @@ const DAYS: &str = "; create table day (d int not null, id serial, v text, prima
     create table day_2 partition of day for values from (50) to (100)";
 
 const PLAIN_DAYS: &str = "; create table day (d int not null, id serial, v text, primary key (d, id))";
+/// The tables, for servers of this version and later ones.
+fn schema_of(major: u32) -> String {
+    format!("{SCHEMA}{}", if major < 11 { PLAIN_DAYS } else { DAYS })
+}
+
 /// A writer that goes where it may write, as an application behind a changed connection string does.
 struct Writer {
     sessions: [Session; 2],
@@ -83,13 +88,12 @@ fn probe(sessions: &[Session; 2], stop: &AtomicBool) -> usize {
 
 #[test]
 fn ten_switches_under_load_lose_nothing() {
-    rounds(&Place::new(&format!("{SCHEMA}{DAYS}")), 10);
+    rounds(&Place::new(&schema_of(Cluster::provider().binaries().major())), 10);
 }
 
 fn between_majors(from: u32, to: u32) {
     if let Some((provider, subscriber)) = servers(from, to) {
-        let days = if from < 11 || to < 11 { PLAIN_DAYS } else { DAYS };
-        rounds(&Place::of_owner(&provider, &subscriber, &format!("{SCHEMA}{days}")), 4);
+        rounds(&Place::of_owner(&provider, &subscriber, &schema_of(from.min(to))), 4);
     }
 }
 
@@ -101,6 +105,18 @@ fn from_the_oldest_to_the_newest_and_back_as_an_owner_who_is_no_superuser() {
 #[test]
 fn from_a_newer_one_to_an_older_one_and_back() {
     between_majors(18, 15);
+}
+
+#[test]
+fn through_a_pooler_in_transaction_mode() {
+    if !Pooler::is_installed() {
+        return;
+    }
+    let mut r = Replication::new().with_schema(&schema_of(Cluster::provider().binaries().major()));
+    let pooler = Pooler::start(&[&r.provider, &r.subscriber], PoolMode::Transaction, 10, LoginOptions::Refused);
+    r.londiste.configure("provider_db", &pooler.conninfo(&r.provider));
+    r.londiste.configure("subscriber_db", &pooler.conninfo(&r.subscriber));
+    rounds(&Place::up(r, "postgres"), 4);
 }
 
 /// Two hundred tables, which writers touch in any order.
@@ -124,11 +140,13 @@ fn many_tables_are_closed_at_one_moment() {
             update(2)
         )
     });
+    let rehearsed = p.run("switchover --rehearse");
     let stderr = p.run("switchover");
     drop(load);
     assert_open(&p.r.subscriber, &p.r.provider);
     p.assert_equal();
-    eprintln!("200 tables: {} s without writes\n{stderr}", block(&stderr));
+    let predicted = rehearsed.split("for about ").nth(1).expect("the time without writes");
+    eprintln!("200 tables: {} s without writes, rehearsed: {}\n{stderr}", block(&stderr), &predicted[..5]);
 }
 
 /// Switches so many times, with writers on the side that is open.

@@ -3,15 +3,8 @@
 
 use super::super::command;
 use super::super::options;
+use super::super::printed::Shell;
 use super::super::program::Program;
-
-/// A shell that completes command lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(in crate::cli) enum Shell {
-    Bash,
-    Zsh,
-    Fish,
-}
 
 /// A word or two of a command with its description.
 type Entry = (&'static str, &'static str);
@@ -192,7 +185,7 @@ fn fish(name: &str, programs: &[Program]) -> String {
                 text += &format!(
                     "complete -c {name} -n 'test (count ({function})) -eq 1' -a {words} -d {}\n",
                     quoted(about)
-                )
+                );
             }
             Some((first, second)) => {
                 text += &format!(

@@ -223,7 +223,7 @@ pub(super) const DETAILS: [Details; 37] = [
     Details {
         words: "subscriber skip-event",
         text: &[
-            "Leaves out one event that cannot be applied; the log names its ID. It is kept in londiste.skipped_events, so that it can be done by hand.",
+            "Leaves out one event that cannot be applied; the log names its ID. It is kept in schema londiste, so that it can be done by hand.",
         ],
         examples: &["replica.ini subscriber skip-event 4711"],
     },

@@ -27,7 +27,9 @@ pub(in crate::cli) fn long_help(name: &str, spec: &Spec) -> String {
     }
     if let Some(details) = details {
         text += "\nExamples:\n";
-        details.examples.iter().for_each(|line| text += &format!("  {name} {line}\n"));
+        for line in details.examples {
+            text += &format!("  {name} {line}\n");
+        }
     }
     text
 }

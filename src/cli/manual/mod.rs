@@ -7,6 +7,6 @@ mod long_help;
 mod page;
 mod roff;
 
-pub(super) use completion::{Shell, script};
+pub(super) use completion::script;
 pub(super) use long_help::long_help;
-pub(super) use page::{Page, page};
+pub(super) use page::page;

@@ -5,21 +5,12 @@ use clap::Arg;
 use super::super::command;
 use super::super::londiste_commands::{RESET, REWIND};
 use super::super::options;
+use super::super::printed::Page;
 use super::super::program::Program;
 use super::super::spec::Spec;
 use super::details::details;
 use super::roff::Roff;
 use crate::config::keys::{Default, KEYS};
-
-/// A page of the manual.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(in crate::cli) enum Page {
-    Rlondiste,
-    Londiste,
-    Pgqadm,
-    #[value(name = "rlondiste.ini")]
-    Ini,
-}
 
 /// The page, as `man` reads it.
 pub(in crate::cli) fn page(page: Page) -> String {
@@ -49,7 +40,9 @@ fn program(name: &str, programs: &[Program]) -> String {
     usages.push(format!("{name} help CMD"));
     roff.verbatim(usages.iter().map(String::as_str));
     roff.section("DESCRIPTION");
-    DESCRIPTION.iter().for_each(|text| roff.paragraph(text));
+    for text in DESCRIPTION {
+        roff.paragraph(text);
+    }
     for program in programs {
         let (title, about) = match program {
             Program::Pgqadm => ("TICKER AND QUEUES", "For an INI with section [pgqadm], or [pgqd]."),
@@ -57,9 +50,13 @@ fn program(name: &str, programs: &[Program]) -> String {
         };
         roff.section(title);
         roff.text(about);
-        command::of(*program).for_each(|spec| describe(&mut roff, name, spec));
+        for spec in command::of(*program) {
+            describe(&mut roff, name, spec);
+        }
         if *program == Program::Londiste {
-            [&REWIND, &RESET].into_iter().for_each(|spec| describe(&mut roff, name, spec));
+            for spec in [&REWIND, &RESET] {
+                describe(&mut roff, name, spec);
+            }
         }
     }
     roff.section("OPTIONS");
@@ -103,7 +100,9 @@ fn describe(roff: &mut Roff, name: &str, spec: &Spec) {
     roff.subsection(&spec.usage());
     roff.text(&sentence(spec.about));
     if let Some(details) = details(spec.words) {
-        details.text.iter().for_each(|text| roff.paragraph(text));
+        for text in details.text {
+            roff.paragraph(text);
+        }
         let examples: Vec<String> = details.examples.iter().map(|line| format!("{name} {line}")).collect();
         roff.verbatim(examples.iter().map(String::as_str));
     }

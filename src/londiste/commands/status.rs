@@ -124,6 +124,11 @@ pub(crate) struct Position {
 }
 
 impl Position {
+    /// Whether there are ticks that the consumer has not finished. Without one, the age of its last tick is that of an idle queue.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.newest_tick > self.finished_tick
+    }
+
     /// Whether there are ticks or events that the consumer has not finished.
     pub(super) fn has_more(&self) -> bool {
         self.newest_tick > self.finished_tick || self.pending_events.is_some_and(|events| events > 0)
