@@ -1,5 +1,5 @@
-//! README's recipe for least privilege, run as it stands: roles with no more rights than it names set replication up, tick,
-//! copy, replay, and write.
+//! The recipe for least privilege in `docs/rights.md`, run as it stands: roles with no more rights than it names set
+//! replication up, tick, copy, replay, and write.
 
 use std::fs;
 
@@ -29,9 +29,9 @@ struct Block<'a> {
     text: &'a str,
 }
 
-fn blocks(readme: &str) -> Vec<Block<'_>> {
-    let start = readme.find(START).expect("the marker before the recipe") + START.len();
-    let recipe = &readme[start..start + readme[start..].find(END).expect("the marker behind the recipe")];
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    let start = text.find(START).expect("the marker before the recipe") + START.len();
+    let recipe = &text[start..start + text[start..].find(END).expect("the marker behind the recipe")];
     let fenced = recipe.split("```").skip(1).step_by(2);
     fenced.map(|block| block.split_once('\n').unwrap()).map(|(kind, text)| Block { kind, text }).collect()
 }
@@ -114,10 +114,10 @@ impl Place {
 }
 
 #[test]
-fn readme_recipe_replicates_with_no_more_rights_than_it_names() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+fn recipe_replicates_with_no_more_rights_than_it_names() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rights.md")).unwrap();
     let place = Place::new();
-    for block in blocks(&readme) {
+    for block in blocks(&text) {
         place.run(&block);
     }
     let [provider, subscriber] = &place.databases;

@@ -1,6 +1,6 @@
 //! The table of all configuration keys: the programs that read a key, its type, its default and its meaning.
 //!
-//! The typed structs take their defaults and the text of their errors from the table, and the README's reference is
+//! The typed structs take their defaults and the text of their errors from the table, and the reference in `docs` is
 //! rendered from it, so each key exists in all three places.
 
 use std::fmt::Write as _;
@@ -148,9 +148,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("connection_check", ALL, Seconds, Is("30"),
         "Time after which a server that owes an answer, sends nothing and does not answer on a new connection either is given up; also the default of TCP keepalive and of `tcp_user_timeout`. 0 means never."),
     key("http_listen", ALL, Text, None("off"),
-        "Address and port at which ticker and replay serve their metrics and state over HTTP, such as `127.0.0.1:9187`; a port alone means loopback. See [Metrics](#metrics)."),
+        "Address and port at which ticker and replay serve their metrics and state over HTTP, such as `127.0.0.1:9187`; a port alone means loopback. See `docs/metrics.md`."),
     key("on_event", ALL, Text, None("none"),
-        "Command that ticker and replay run when something begins that an operator should know of, and when it is over. See [Events](#events)."),
+        "Command that ticker and replay run when something begins that an operator should know of, and when it is over. See Events in `docs/metrics.md`."),
     // Group: ticker
     key("db", PGQADM, Connection, Required("dbname=shop host=127.0.0.1"),
         "Database with the queues."),
@@ -208,7 +208,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("compare_sql", LONDISTE, Text, Is("select count(1) from only _TABLE_"),
         "Query of `compare`, run on both sides; `_TABLE_` stands for the quoted table name."),
     key("verify_interval", LONDISTE, Seconds, Is("0"),
-        "Time within which replay looks at all rows of both sides again, to find those that differ; 0 means never. See [Verification](#verification)."),
+        "Time within which replay looks at all rows of both sides again, to find those that differ; 0 means never. See Verification in `docs/operations.md`."),
     key("verify_rate", LONDISTE, Bytes, Is("10MB"),
         "Bytes of rows a second that this looking reads at most, on each side; 0 means no limit."),
     key("fake", LONDISTE, Flag, Is("0"),
@@ -218,7 +218,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("mirror_queue", LONDISTE, Text, None("off"),
         "Queue on the subscriber that applied events are written on to, with the same tick ids; `subscriber install` creates it."),
     key("ticker", LONDISTE, Choice(&["auto", "off", "on"]), None("`off`; `auto` for `up`"),
-        "Whether this process makes the ticks of the provider's database too, with their maintenance: `auto` while no other ticker is there. See [A ticker inside of replay](#a-ticker-inside-of-replay)."),
+        "Whether this process makes the ticks of the provider's database too, with their maintenance: `auto` while no other ticker is there. See A ticker inside of replay in `docs/operations.md`."),
     key("maint_delay", LONDISTE, Seconds, Is("600"),
         "Time between two rounds of maintenance, where this process makes the ticks."),
     // Group: ticker for all databases of a server
@@ -240,7 +240,7 @@ pub(crate) const KEYS: &[Key] = &[
         "Accepted and not used: systemd takes standard error, `logfile` a file."),
 ];
 
-/// The table as Markdown, for the README.
+/// The table as Markdown, for `docs/configuration.md`.
 pub fn reference() -> String {
     let mut text = String::from("| key | section | type | default | meaning |\n|---|---|---|---|---|\n");
     for key in KEYS {

@@ -11,7 +11,7 @@ use crate::pg::FqName;
 use crate::pg::catalog;
 
 /// What the capture of one row takes of the provider's processor, in microseconds: about 80,000 instructions more than a write
-/// without triggers, for a statement of one row (README, "What capture costs a writer"), at the 3.2 instructions in a nanosecond
+/// without triggers, for a statement of one row (`docs/speed.md`), at the 3.2 instructions in a nanosecond
 /// that the processors of servers do. Statements of many rows take a third of it.
 const ROW_COST: f64 = 25.0;
 

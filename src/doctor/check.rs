@@ -1,4 +1,5 @@
-//! The table of all checks: names and what each looks at. The findings and the reference in the README are made from it.
+//! The table of all checks: names and what each looks at. The findings and the reference in `docs/doctor.md` are made
+//! from it.
 
 use std::fmt::Write as _;
 
@@ -115,7 +116,7 @@ checks! {
     SWITCHOVER_SETTINGS = of_replication("switchover-settings", "settings of the provider's database that the subscriber's does not have, as a fact");
 }
 
-/// The table as Markdown, for the README.
+/// The table as Markdown, for `docs/doctor.md`.
 pub fn reference() -> String {
     let mut text = String::from("| check | of | ok means |\n|---|---|---|\n");
     for check in CHECKS {

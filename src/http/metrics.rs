@@ -1,5 +1,5 @@
-//! The table of all metrics: names, types, labels and meanings. The answers of `/metrics` and the reference in the README
-//! are made from it.
+//! The table of all metrics: names, types, labels and meanings. The answers of `/metrics` and the reference in
+//! `docs/metrics.md` are made from it.
 
 use std::fmt::Write as _;
 
@@ -277,7 +277,7 @@ pub(super) static METRICS: [&Metric; 34] = [
     &VERIFICATION_READ_BYTES,
 ];
 
-/// The table as Markdown, for the README.
+/// The table as Markdown, for `docs/metrics.md`.
 pub fn reference() -> String {
     let mut text = String::from("| metric | of | type | labels | meaning |\n|---|---|---|---|---|\n");
     for metric in METRICS {

@@ -102,7 +102,7 @@ fn last_event_is_last_value(capture: &str, statement: &str) -> bool {
 }
 
 /// All AFTER triggers of a statement fire at its end: those of rows in the order in which the rows were written, whatever
-/// their tables, then those of the statement. README says so among the differences.
+/// their tables, then those of the statement. docs/differences.md says so.
 #[test]
 fn a_statement_that_writes_two_tables_is_in_order_as_far_as_its_triggers_are() {
     let first_b = "with x as (update b set v = 'new' returning id) insert into a select id from x";

@@ -39,7 +39,7 @@ use std::path::Path;
 use crate::architecture::collect;
 use crate::support::{Database, Job, wait_until};
 
-/// A phase of README's table: its name, what an end in the middle of it leaves, and its places.
+/// A phase of the table in `docs/operations.md`: its name, what an end in the middle of it leaves, and its places.
 type Phase = (&'static str, &'static str, fn() -> Vec<&'static str>);
 
 const PHASES: [Phase; 11] = [
@@ -124,10 +124,9 @@ fn every_place_in_the_source_has_its_row() {
 }
 
 #[test]
-fn readme_has_the_phases() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let section =
-        readme.split("\n## What a crash leaves\n").nth(1).expect("the section").split("\n## ").next().unwrap();
+fn documents_have_the_phases() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    let section = text.split("\n## What a crash leaves\n").nth(1).expect("the section").split("\n## ").next().unwrap();
     let rows: Vec<&str> = section.lines().filter(|line| line.starts_with('|')).skip(2).collect();
     let expected: Vec<String> = PHASES.iter().map(|(name, leaves, _)| format!("| {name} | {leaves} |")).collect();
     pretty_assertions::assert_eq!(rows, expected);

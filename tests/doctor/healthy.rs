@@ -8,7 +8,7 @@ use pretty_assertions::assert_eq;
 use super::{Clinic, examine};
 use crate::support::{client_at, client_reads, wait_until};
 
-/// The rows of the reference in the README that these ini files have.
+/// The rows of the reference that these ini files have.
 fn documented(of: &[&str]) -> BTreeSet<String> {
     let reference = rlondiste::doctor::reference();
     let rows = reference.lines().skip(2).map(|line| line.split(" | ").collect::<Vec<_>>());

@@ -87,10 +87,10 @@ fn only_questions_are_answered() {
     assert_eq!(ticking.http.get("/health").ok(), "ok\n");
 }
 
-/// The metrics that the README names, with their types.
+/// The metrics that `docs/metrics.md` names, with their types.
 fn documented() -> BTreeMap<String, String> {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let (_, rest) = readme.split_once("<!-- metrics: ").unwrap();
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
+    let (_, rest) = text.split_once("<!-- metrics: ").unwrap();
     let (table, _) = rest.split_once("<!-- end of metrics -->").unwrap();
     let row = |line: &str| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -100,7 +100,7 @@ fn documented() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn readme_has_the_metrics_that_are_served() {
+fn documents_have_the_metrics_that_are_served() {
     let (ticker, replay) = (Client::new(), Client::new());
     let mut r = Replication::new().with_table("t", "id int primary key");
     r.ticker.configure("http_listen", &ticker.port_text());

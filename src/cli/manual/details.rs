@@ -176,7 +176,7 @@ pub(super) const DETAILS: [Details; 37] = [
     Details {
         words: "subscriber resync",
         text: &[
-            "Copies the tables again, in one transaction each: readers see the old rows until the new ones are there.",
+            "Copies the tables again, in one transaction each. The old rows stay until it commits; who reads the table meanwhile waits for it.",
         ],
         examples: &["replica.ini subscriber resync orders"],
     },

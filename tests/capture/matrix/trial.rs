@@ -327,7 +327,7 @@ impl<'a> Trial<'a> {
                 }
                 outcomes.push(outcome.map_err(|error| self.plain(error)));
             }
-            // As README says, of TRUNCATE of partitions; other tests commit on this server too.
+            // As docs/differences.md says, of TRUNCATE of partitions; other tests commit on this server too.
             let is_old = |outcome: &Result<Outcome, (String, String)>| matches!(outcome, Err((code, message)) if code == "40001" && message.contains("may hold rows"));
             if nr == 1 || tries == 50 || !outcomes.iter().any(is_old) {
                 return outcomes;
