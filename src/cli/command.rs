@@ -62,7 +62,12 @@ fn only_shows(command: &Command) -> bool {
         Command::Pgqadm(pgqadm::Command::Config { changes, .. }) => changes.is_empty(),
         Command::Pgqadm(pgqadm::Command::Failed { action, .. }) => action.is_none(),
         Command::Down(doing) => *doing == Doing::Planned,
-        Command::Pgqadm(_) | Command::Londiste(_) | Command::Replay | Command::Up(_) | Command::Doctor(_) => false,
+        Command::Pgqadm(_)
+        | Command::Londiste(_)
+        | Command::Replay
+        | Command::Up(_)
+        | Command::Follow(..)
+        | Command::Doctor(_) => false,
         Command::Switchover(command) => matches!(command.action, Action::Plan | Action::Status),
     }
 }

@@ -46,12 +46,15 @@ pub(super) static RESET: Spec = Spec {
     ..REWIND
 };
 
-pub(super) static SPECS: [Spec; 35] = [
+pub(super) static SPECS: [Spec; 36] = [
     Spec {
         options: &["exclude", "no-owner", "plan", "provider", "queue", "schema", "subscriber"],
         pidfile: Suffix::None,
         kind: Kind::Job,
         ..setup("up", "", "set replication up and replay, until stopped; can be repeated", |args, options| {
+            if options.provider.is_some() != options.subscriber.is_some() {
+                return Err(args.wrong("--provider and --subscriber go together"));
+            }
             if options.plan && options.daemon {
                 return Err(args.wrong("--plan and --daemon cannot be used together"));
             }
@@ -202,6 +205,19 @@ pub(super) static SPECS: [Spec; 35] = [
         ..show("subscriber status", "", "show lag and its causes, rate, states and the last error", |_, options| {
             subscriber(Subscriber::Status { tables: options.tables })
         })
+    },
+    Spec {
+        options: &["provider", "timeout"],
+        ..setup(
+            "subscriber follow",
+            "",
+            "go over to the provider that a switchover has led to, without a copy",
+            |args, options| {
+                let Some(provider) = &options.provider else { return Err(args.wrong("it needs --provider DSN")) };
+                let timeout = Duration::from_secs(options.timeout.unwrap_or(30).into());
+                Ok(Command::Follow(provider.clone(), timeout))
+            },
+        )
     },
     setup("subscriber skip-event", "ID", "leave out one event that cannot be applied", |args, _| {
         let id = args.one("an event id")?;

@@ -180,8 +180,8 @@ pub(super) struct Options {
     /// up: without these tables and sequences; may be given several times
     #[arg(long, value_name = "GLOB", action = clap::ArgAction::Append, help_heading = "Options of commands")]
     pub(super) exclude: Vec<String>,
-    /// up without INI: the database that is replicated
-    #[arg(long, value_name = "DSN", requires = "subscriber", help_heading = "Options of commands")]
+    /// up without INI: the database that is replicated; subscriber follow: the new provider
+    #[arg(long, value_name = "DSN", help_heading = "Options of commands")]
     pub(super) provider: Option<String>,
     /// up without INI: the database that it is replicated to
     #[arg(long, value_name = "DSN", requires = "provider", help_heading = "Options of commands")]

@@ -145,6 +145,7 @@ impl Process {
             | Command::Replay
             | Command::Up(_)
             | Command::Down(_)
+            | Command::Follow(..)
             | Command::Switchover(_) => Log::open(config.common(), verbosity(options))?,
         };
         if pidfile.as_ref().is_some_and(Pidfile::was_stale) {
@@ -283,12 +284,20 @@ async fn dispatch(
         (Config::Londiste(config), Command::Replay) => Box::pin(up::replay(config, control, listener)).await,
         (Config::Londiste(config), Command::Up(request)) => Box::pin(up::up(&request, config, control, launch)).await,
         (Config::Londiste(config), Command::Down(doing)) => Box::pin(up::down(doing, config, control)).await,
+        (Config::Londiste(config), Command::Follow(provider, timeout)) => {
+            Box::pin(switchover::follow(&provider, timeout, config, control)).await
+        }
         (Config::Londiste(config), Command::Switchover(command)) => {
             Box::pin(switchover::run(&command, config, control)).await
         }
         (
             Config::Pgqadm(_) | Config::Pgqd(_),
-            Command::Londiste(_) | Command::Replay | Command::Up(_) | Command::Down(_) | Command::Switchover(_),
+            Command::Londiste(_)
+            | Command::Replay
+            | Command::Up(_)
+            | Command::Down(_)
+            | Command::Follow(..)
+            | Command::Switchover(_),
         )
         | (Config::Londiste(_), Command::Pgqadm(_)) => {
             Err(Error::Usage("the command is of the other program than the ini file".to_owned()))

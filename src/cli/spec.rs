@@ -15,6 +15,8 @@ pub(super) enum Command {
     Replay,
     Up(up::Up),
     Down(up::Doing),
+    /// `subscriber follow`: the provider's connection string, and the limit for replay.
+    Follow(String, std::time::Duration),
     /// `switchover`, `switchback`
     Switchover(switchover::Command),
     /// Of both programs.

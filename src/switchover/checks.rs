@@ -18,7 +18,7 @@ use crate::londiste::way_back::Set;
 use crate::londiste::{
     self, Structures, TableState, fence, find_schema, provider_queue, sequences, stored_foreign_keys, tables,
 };
-use crate::pg::FqName;
+use crate::pg::{Db, FqName};
 use crate::pg::catalog;
 use crate::pg::install::Standing;
 use crate::pgqadm::ticker_sessions;
@@ -120,14 +120,20 @@ pub(super) async fn are_good(task: &Task<'_>) -> Result<bool> {
 /// Fails when one of the schemas has no fence.
 pub(super) async fn require_schemas(sides: &Sides) -> Result<()> {
     for db in [&sides.old, &sides.new] {
-        if find_schema(db).await?.standing() != Some(Standing::Current) {
-            return Err(Error::refused(
-                format!("schema londiste of {} is not that of this release", db.target()),
-                "Upgrade it: \"rlondiste INI provider install\", \"rlondiste INI subscriber install\".",
-            ));
-        }
+        require_schema(db).await?;
     }
     Ok(())
+}
+
+/// Fails when the schema is not that of this release.
+pub(super) async fn require_schema(db: &Db) -> Result<()> {
+    if find_schema(db).await?.standing() == Some(Standing::Current) {
+        return Ok(());
+    }
+    Err(Error::refused(
+        format!("schema londiste of {} is not that of this release", db.target()),
+        "Upgrade it: \"rlondiste INI provider install\", \"rlondiste INI subscriber install\".",
+    ))
 }
 
 async fn look(task: &Task<'_>) -> Result<Findings> {

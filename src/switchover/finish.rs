@@ -31,7 +31,7 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
     let task = Task { command, way: &way, sides: &sides, control, set: &set };
     // Writers are on the subscriber of the ini file.
     let is_there = stored.is_some_and(|stored| (stored.phase == Phase::Done) != stored.is_back);
-    takeover::stop(&way.next, &task).await?;
+    takeover::stop(&way.next, control).await?;
     way_back::remove(&way.next, control).await?;
     way.remove_back_ini()?;
     if !is_there {

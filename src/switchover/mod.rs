@@ -30,6 +30,7 @@ mod catch_up;
 mod checks;
 mod command;
 mod finish;
+mod follow;
 mod gate;
 mod hook;
 mod rehearsal;
@@ -41,6 +42,7 @@ mod task;
 mod way;
 
 pub(crate) use command::{Action, Command, Direction, Hooks, Verify};
+pub(crate) use follow::follow;
 
 use command::{NOT_GOOD, UNKNOWN};
 

@@ -39,7 +39,7 @@ impl Sides {
     }
 }
 
-async fn open(config: &config::Londiste, role: Role, conninfo: &str, abort: &Abort) -> Result<Db> {
+pub(super) async fn open(config: &config::Londiste, role: Role, conninfo: &str, abort: &Abort) -> Result<Db> {
     let (job, check) = config.common.client();
     let name = format!("{job}-switchover");
     Db::open(role, conninfo, (name.as_str(), check), abort).await

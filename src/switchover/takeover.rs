@@ -15,6 +15,7 @@ use super::{arm, hook};
 use crate::config;
 use crate::error::{Error, Report, Result};
 use crate::failpoint::failpoint;
+use crate::job::Control;
 use crate::job::pidfile::{self, Status};
 use crate::londiste::fence::{self, Closing, State};
 use crate::londiste::switchover::{self, Phase, Stored};
@@ -87,7 +88,7 @@ pub(super) async fn run(task: &Task<'_>, stored: &Stored, closed: Option<Closed>
     if let Err(why) = hook::run("on-open", task.command.hooks.on_open.as_deref(), way).await {
         warn(why);
     }
-    stop(&way.running, task).await?;
+    stop(&way.running, control).await?;
     let aside = way_back::put_triggers_aside(&way.next, control, &task.set.tables).await?;
     failpoint!("switchover::turned");
     if let Err(why) = start(&way.next).await {
@@ -152,7 +153,7 @@ async fn set_sequences(sides: &Sides, running: &config::Londiste) -> Result<usiz
 }
 
 /// Ends the daemon of a job, where its pidfile names one.
-pub(super) async fn stop(job: &config::Londiste, task: &Task<'_>) -> Result<()> {
+pub(super) async fn stop(job: &config::Londiste, control: &Control) -> Result<()> {
     let Some(path) = &job.common.pidfile else { return Ok(()) };
     let started = Instant::now();
     let mut signal = Signal::SIGINT;
@@ -167,13 +168,13 @@ pub(super) async fn stop(job: &config::Londiste, task: &Task<'_>) -> Result<()> 
                 "End it, and repeat the command.",
             ));
         }
-        pause(task.control, 20 * POLL).await?;
+        pause(control, 20 * POLL).await?;
     }
     Ok(())
 }
 
 /// Starts the daemon of a job, unless it runs. Fails with a line that tells what the operator has to do.
-async fn start(job: &config::Londiste) -> Result<(), String> {
+pub(super) async fn start(job: &config::Londiste) -> Result<(), String> {
     let by_hand = || format!("start replay: rlondiste {} replay -d", job.path.display());
     let Some(path) = &job.common.pidfile else { return Err(format!("the ini file has no pidfile: {}", by_hand())) };
     if matches!(pidfile::status(path), Ok(Status::Running(_))) {

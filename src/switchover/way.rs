@@ -50,18 +50,10 @@ impl Way {
         self.direction == Direction::Back
     }
 
-    /// Writes the ini file of the way back, unless there is one. It may hold passwords, so that only its owner may read it.
+    /// Writes the ini file of the way back, unless there is one.
     pub(super) fn write_back_ini(&self) -> Result<()> {
         let Some(text) = &self.back.text else { return Ok(()) };
-        let path = &self.back.path;
-        let failed = |source| Error::Io { action: "write the ini file of the way back", path: path.clone(), source };
-        let new = path.with_extension("ini.new");
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&new, path).map_err(failed)?;
-        tracing::info!("Wrote {}", path.display());
-        Ok(())
+        write_private(&self.back.path, text)
     }
 
     /// Removes the ini file of the way back.
@@ -73,6 +65,18 @@ impl Way {
             _ => Ok(()),
         }
     }
+}
+
+/// Writes an ini file as a whole or not at all. It may hold passwords, so that only its owner may read it.
+pub(super) fn write_private(path: &Path, text: &str) -> Result<()> {
+    let failed = |source| Error::Io { action: "write the ini file", path: path.to_owned(), source };
+    let new = path.with_extension("ini.new");
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&new, path).map_err(failed)?;
+    tracing::info!("Wrote {}", path.display());
+    Ok(())
 }
 
 /// `shop.ini` makes `shop-back.ini`.

@@ -16,7 +16,7 @@ pub(in crate::cli) fn details(words: &str) -> Option<&'static Details> {
     DETAILS.iter().find(|details| details.words == words)
 }
 
-pub(super) const DETAILS: [Details; 37] = [
+pub(super) const DETAILS: [Details; 38] = [
     Details {
         words: "ticker",
         text: &[
@@ -219,6 +219,13 @@ pub(super) const DETAILS: [Details; 37] = [
             "Shows how far the subscriber is behind and why, what mends it, the rate of work, the last error, the states of the tables, and up to when the rows were verified.",
         ],
         examples: &["replica.ini subscriber status --watch", "replica.ini subscriber status --json"],
+    },
+    Details {
+        words: "subscriber follow",
+        text: &[
+            "For the other subscribers of a provider that a switchover has left: waits until this subscriber has just what the new provider had at one of its ticks, moves tables, sequences and position to the new provider's queue, writes the INI anew (the text before stays in NAME.ini.before) and starts replay again. Nothing is copied. Replay has to run, and the old provider has to follow the new one still: before switchover finish.",
+        ],
+        examples: &["reports.ini subscriber follow --provider 'host=new dbname=shop'"],
     },
     Details {
         words: "subscriber skip-event",

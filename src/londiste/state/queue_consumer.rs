@@ -30,6 +30,19 @@ pub(crate) async fn set(subscriber: &Db, queue: &str, consumer: &str) -> Result<
     subscriber.execute("store the queue's consumer", sql, &[text(&queue), text(&consumer)]).await.map(drop)
 }
 
+/// The queues that are replayed here, each with its consumer.
+pub(crate) async fn all(subscriber: &Db) -> Result<Vec<(String, String)>> {
+    let sql = "select queue_name, consumer_id from londiste.queue_consumer order by 1";
+    let rows = subscriber.query("look for the consumers of queues", sql, &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Forgets the consumer of the queue.
+pub(crate) async fn forget(subscriber: &Db, queue: &str) -> Result<()> {
+    let sql = "delete from londiste.queue_consumer where queue_name = $1";
+    subscriber.execute("forget the queue's consumer", sql, &[text(&queue)]).await.map(drop)
+}
+
 /// Another consumer than this one, whose position the `ok` tables of the queue rest on; `None` when there is no such consumer.
 /// To be asked when this one has no position.
 pub(crate) async fn other(provider: &Db, subscriber: &Db, consumer: &Consumer) -> Result<Option<String>> {
