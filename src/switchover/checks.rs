@@ -18,9 +18,9 @@ use crate::londiste::way_back::Set;
 use crate::londiste::{
     self, Structures, TableState, fence, find_schema, provider_queue, sequences, stored_foreign_keys, tables,
 };
-use crate::pg::{Db, FqName};
 use crate::pg::catalog;
 use crate::pg::install::Standing;
+use crate::pg::{Db, FqName};
 use crate::pgqadm::ticker_sessions;
 use crate::text::shown;
 

@@ -17,6 +17,7 @@
 //! | install and upgrade | each file, each schema, queue, commit, capture functions made anew | `install` |
 //! | rebase | changes made, commit | `rebase` |
 //! | up and down | schema copied, tables noted; queue and schemas dropped, commit | `up` |
+//! | going over | the steps of `src/switchover/follow.rs` | `follow` |
 //! | a switchover | the 13 steps of `src/switchover`, and those of its undoing | `switchover` |
 //! | commands | `add`, `remove`, `resync`, `register`, `unregister`: each change, each commit, between two tables | `commands` |
 
@@ -25,6 +26,7 @@ mod commands;
 mod copied_table;
 mod copy;
 mod fkeys;
+mod follow;
 mod install;
 mod parking;
 mod rebase;
@@ -42,7 +44,7 @@ use crate::support::{Database, Job, wait_until};
 /// A phase of the table in `docs/operations.md`: its name, what an end in the middle of it leaves, and its places.
 type Phase = (&'static str, &'static str, fn() -> Vec<&'static str>);
 
-const PHASES: [Phase; 11] = [
+const PHASES: [Phase; 12] = [
     (
         "a batch",
         "the subscriber shows all of it or nothing, rows and position together; at the next start the batch is applied, or only \
@@ -99,6 +101,11 @@ const PHASES: [Phase; 11] = [
         "one side open at most, and the old one open again after `--timeout`; the same command again undoes it and does it anew, or, \
          once the old side is closed for good, goes on",
         switchover::places,
+    ),
+    (
+        "`subscriber follow`",
+        "the subscriber follows the old provider or the new one, with its position there; the same command again does the rest",
+        follow::places,
     ),
 ];
 

@@ -4,10 +4,12 @@ mod commands;
 mod fence;
 mod fence_rights;
 mod fence_traps;
+mod follow;
 mod pass;
 mod place;
 mod rounds;
 
+pub use follow::Third;
 pub use place::{Place, assert_open, is_open};
 
 use crate::support::{Cluster, Database, Replication, Session, SqlError};

@@ -54,6 +54,7 @@ impl Replay {
         let heirs = if former_copy.position(&provider).await?.is_some() { Heirs::Any } else { Heirs::Copying };
         copy_consumer::adopt(&subscriber, queue, &self.job.consumer, heirs).await?;
         let abilities = Abilities::of(&provider).await?;
+        self.refuse_shared_position(&subscriber).await?;
         self.find_position(&provider, &subscriber).await?;
         let position = self.consumer.position(&provider).await?.ok_or_else(|| {
             provider.unexpected("read the consumer's position", format!("{} is not registered", self.consumer))
@@ -74,6 +75,28 @@ impl Replay {
         self.demand = Demand::new(Instant::now());
         self.may_be_quick = false;
         Ok(Sessions { provider, subscriber, abilities, position, unfinished: None })
+    }
+
+    /// Fails when tables of another queue rest on the position of this consumer, which is stored by the consumer's name alone.
+    async fn refuse_shared_position(&self, subscriber: &Db) -> Result<()> {
+        let own = &self.job.consumer;
+        for (queue, consumer) in queue_consumer::all(subscriber).await? {
+            if queue == self.job.queue || consumer != *own {
+                continue;
+            }
+            if tables::load(subscriber, &queue).await?.iter().any(rests_on_position) {
+                return Err(Error::diverged(
+                    format!(
+                        "tables of queue {queue} on subscriber ({}) are ok by the position of consumer {own}, which this job for queue \
+                         {} would move",
+                        subscriber.target(),
+                        self.job.queue
+                    ),
+                    "Give the two jobs different pgq_consumer_id. If \"subscriber follow\" was ended half-way, run it again.",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Decides by the table at the head of this file.
