@@ -56,6 +56,12 @@ pub(crate) async fn follow(
     if config.fake {
         return Err(Error::refused("\"subscriber follow\" makes no sense with fake = 1", "Set fake = 0."));
     }
+    if config.path.extension().is_some_and(|extension| extension == "toml") {
+        return Err(Error::unsupported(
+            format!("cannot write {} anew: it is no ini file", config.path.display()),
+            "Write the same settings as an ini file, and use that.",
+        ));
+    }
     let follower = Follower::open(provider, config, control).await?;
     let runs = config.common.pidfile.as_deref().is_some_and(|path| matches!(status(path), Ok(Status::Running(_))));
     if !follower.has_gone_over().await? {

@@ -197,6 +197,7 @@ const INI: [&str; 4] = [
 
 #[cfg(test)]
 mod tests {
+    use super::super::roff::escape;
     use super::*;
     use crate::cli::manual::details::DETAILS;
 
@@ -205,10 +206,8 @@ mod tests {
         let all = page(Page::Rlondiste);
         for program in [Program::Pgqadm, Program::Londiste] {
             for spec in command::of(program) {
-                assert!(all.contains(&spec.about[1..].replace('-', "\\-").replace('"', "\\(dq")), "{}", spec.words);
-                assert!(
-                    spec.options.iter().all(|option| all.contains(&format!("\\-\\-{}", option.replace('-', "\\-"))))
-                );
+                assert!(all.contains(&escape(&spec.about[1..])), "{}", spec.words);
+                assert!(spec.options.iter().all(|option| all.contains(&escape(&format!("--{option}")))));
             }
         }
         let keys = page(Page::Ini);

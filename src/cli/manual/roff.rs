@@ -63,7 +63,7 @@ fn line(text: &str) -> String {
 }
 
 /// Characters that mean something else to roff; a minus must stay one when a command line is copied.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('\\', "\\e")
         .replace('-', "\\-")
         .replace('"', "\\(dq")
