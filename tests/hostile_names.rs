@@ -322,6 +322,11 @@ fn tables_columns_and_sequences_of_any_name() {
     londiste.run_with("repair", &["--output-dir", r.scratch().path().to_str().unwrap()], &typed, 0);
     londiste.run_with("repair", &["--apply"], &typed, 0);
     in_sync();
+    let plan = londiste.run_with("up", &["--plan"], &[], 0).stdout;
+    assert!(plan.contains("already there"), "{plan}");
+    londiste.run_with("down", &["--plan"], &[], 0);
+    // There was no switchover.
+    londiste.run_with("subscriber follow", &["--provider", r.provider.conninfo()], &[], 1);
     go_there_and_back(&mut londiste, &r, &names);
     in_sync();
     mend_unlogged_tables(&mut londiste, &r, &names);
