@@ -8,19 +8,14 @@ use serde::Serialize;
 
 use super::command::{Command, NOT_GOOD, WARNED};
 use super::sides::Sides;
-use super::task::Task;
-use super::way::Way;
+use super::task::{Ground, Task};
 use crate::config::{self, TickerMode};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::pidfile::{self, Status};
 use crate::job::{Control, Output};
-use crate::londiste::way_back::Set;
-use crate::londiste::{
-    self, Structures, TableState, fence, find_schema, provider_queue, sequences, stored_foreign_keys, tables,
-};
+use crate::londiste::{self, Structures, TableState, fence, provider_queue, sequences, stored_foreign_keys, tables};
+use crate::pg::FqName;
 use crate::pg::catalog;
-use crate::pg::install::Standing;
-use crate::pg::{Db, FqName};
 use crate::pgqadm::ticker_sessions;
 use crate::text::shown;
 
@@ -90,11 +85,8 @@ impl Findings {
 
 /// `--plan`: the checks, as data. Changes nothing.
 pub(super) async fn plan(command: &Command, config: &config::Londiste, control: &Control) -> Result<Output> {
-    let way = Way::of(config, command.direction)?;
-    let sides = Sides::open(&way, control).await?;
-    require_schemas(&sides).await?;
-    let set = Set::of(&sides.old, &sides.new, &way.running.pgq_queue_name).await?;
-    let found = look(&Task { command, way: &way, sides: &sides, control, set: &set }).await?;
+    let ground = Ground::open(command.direction, config, control).await?;
+    let found = look(&ground.task(command, control)).await?;
     let code = match found.worst() {
         Level::Ok => 0,
         Level::Warning => WARNED,
@@ -115,25 +107,6 @@ pub(super) async fn are_good(task: &Task<'_>) -> Result<bool> {
         }
     }
     Ok(found.worst() < Level::Error)
-}
-
-/// Fails when one of the schemas has no fence.
-pub(super) async fn require_schemas(sides: &Sides) -> Result<()> {
-    for db in [&sides.old, &sides.new] {
-        require_schema(db).await?;
-    }
-    Ok(())
-}
-
-/// Fails when the schema is not that of this release.
-pub(super) async fn require_schema(db: &Db) -> Result<()> {
-    if find_schema(db).await?.standing() == Some(Standing::Current) {
-        return Ok(());
-    }
-    Err(Error::refused(
-        format!("schema londiste of {} is not that of this release", db.target()),
-        "Upgrade it: \"rlondiste INI provider install\", \"rlondiste INI subscriber install\".",
-    ))
 }
 
 async fn look(task: &Task<'_>) -> Result<Findings> {

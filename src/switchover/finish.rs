@@ -1,23 +1,20 @@
 //! `switchover finish`: gives up the way back, or what is left of a switchover that was undone.
 
 use super::command::{Command, Direction};
-use super::sides::Sides;
-use super::task::Task;
-use super::way::Way;
-use super::{checks, takeover};
+use super::takeover;
+use super::task::Ground;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::job::{Control, Output};
 use crate::londiste::switchover::{self, Phase};
-use crate::londiste::way_back::{self, Set};
+use crate::londiste::way_back::{self};
 
 /// Removes the queue of the way back, its capture, its subscriptions and its ini file. After a switchover the old side stays closed, and
 /// nothing replicates any more. After a switchback, or after an undone switchover, the job of the ini file goes on, and the subscriber is
 /// open.
 pub(super) async fn run(command: &Command, config: &config::Londiste, control: &Control) -> Result<Output> {
-    let way = Way::of(config, Direction::There)?;
-    let sides = Sides::open(&way, control).await?;
-    checks::require_schemas(&sides).await?;
+    let ground = Ground::open(Direction::There, config, control).await?;
+    let (task, way, sides) = (ground.task(command, control), &ground.way, &ground.sides);
     let stored = match switchover::load(&sides.new, &way.queue).await? {
         Some(stored) if !matches!(stored.phase, Phase::Done | Phase::Undone) => {
             return Err(Error::refused(
@@ -27,8 +24,6 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
         }
         stored => stored,
     };
-    let set = Set::of(&sides.old, &sides.new, &way.running.pgq_queue_name).await?;
-    let task = Task { command, way: &way, sides: &sides, control, set: &set };
     // Writers are on the subscriber of the ini file.
     let is_there = stored.is_some_and(|stored| (stored.phase == Phase::Done) != stored.is_back);
     takeover::stop(&way.next, control).await?;

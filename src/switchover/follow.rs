@@ -13,8 +13,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::checks::require_schema;
-use super::sides::{consumer, open, pause};
+use super::sides::{consumer, open, pause, require_schema};
 use super::takeover::{start, stop};
 use super::way::write_private;
 use crate::config::{self, File};

@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::command::{Command, NOT_GOOD};
 use super::sides::Sides;
-use super::task::Task;
-use super::way::Way;
+use super::task::Ground;
 use super::{arm, checks};
 use crate::config;
 use crate::error::Result;
 use crate::job::{Control, Output};
-use crate::londiste::way_back::{self, Set};
+use crate::londiste::way_back::{self};
 use crate::londiste::{fence, sequences};
 use crate::pg::Db;
 use crate::pgq::consumer::make_tick;
@@ -21,11 +20,8 @@ const ROUND_TRIPS: u32 = 20;
 /// Arms the tables and disarms those again that were not armed; makes a tick, and waits until replay has applied it; reads the
 /// sequences; compares as `--verify` says.
 pub(super) async fn run(command: &Command, config: &config::Londiste, control: &Control) -> Result<Output> {
-    let way = Way::of(config, command.direction)?;
-    let sides = Sides::open(&way, control).await?;
-    checks::require_schemas(&sides).await?;
-    let set = Set::of(&sides.old, &sides.new, &way.running.pgq_queue_name).await?;
-    let task = Task { command, way: &way, sides: &sides, control, set: &set };
+    let ground = Ground::open(command.direction, config, control).await?;
+    let (task, way, sides) = (ground.task(command, control), &ground.way, &ground.sides);
     if !checks::are_good(&task).await? {
         return Ok(Output::none().with_code(NOT_GOOD));
     }
@@ -41,7 +37,7 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
     }
     task.settle().await?;
     let gate = writers(&sides.old).await?;
-    let trip = round_trip(&sides).await?;
+    let trip = round_trip(sides).await?;
     let started = Instant::now();
     let last = make_tick(&sides.old, &way.running.pgq_queue_name).await?;
     task.wait_applied(last, Instant::now() + command.timeout).await?;
@@ -53,7 +49,7 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
     for _ in 0..2 {
         fence::relations(&sides.old, task.fenced_queue()).await?;
     }
-    let lacking = way_back::lacking_triggers(&sides.new, &set.tables).await?.len();
+    let lacking = way_back::lacking_triggers(&sides.new, &task.set.tables).await?.len();
     tracing::info!("Triggers of {lacking} tables would be created again");
     let block = gate + started.elapsed() + trip * ROUND_TRIPS;
     tracing::info!(

@@ -6,8 +6,7 @@ use super::command::{Command, NOT_GOOD, WARNED};
 use super::gate::{self, Closed};
 use super::sides::{Course, Sides, consumer};
 use super::takeover::{self, Taken};
-use super::task::{self, Task};
-use super::way::Way;
+use super::task::{self, Ground, Task};
 use super::{arm, checks, hook};
 use crate::config;
 use crate::error::{Error, Report, Result};
@@ -15,7 +14,7 @@ use crate::failpoint::failpoint;
 use crate::job::{Control, Output};
 use crate::londiste::fence::{self, Closing, State};
 use crate::londiste::switchover::{Phase, Stored};
-use crate::londiste::way_back::{self, Set};
+use crate::londiste::way_back::{self};
 use crate::londiste::{completed, queue_consumer};
 use crate::pgq::consumer::{Abilities, make_tick};
 use crate::text::Lines;
@@ -35,11 +34,8 @@ enum Stand {
 }
 
 pub(super) async fn run(command: &Command, config: &config::Londiste, control: &Control) -> Result<Output> {
-    let way = Way::of(config, command.direction)?;
-    let sides = Sides::open(&way, control).await?;
-    checks::require_schemas(&sides).await?;
-    let set = Set::of(&sides.old, &sides.new, &way.running.pgq_queue_name).await?;
-    let task = Task { command, way: &way, sides: &sides, control, set: &set };
+    let ground = Ground::open(command.direction, config, control).await?;
+    let (task, way, sides) = (ground.task(command, control), &ground.way, &ground.sides);
     match task.stand().await? {
         Stand::Done => {
             tracing::info!("The {} is done: writers are on {}", way.direction.word(), sides.new.target());

@@ -6,8 +6,9 @@ use super::way::Way;
 use crate::config;
 use crate::error::{Error, Result, Role};
 use crate::job::Control;
-use crate::londiste::{fence, switchover};
+use crate::londiste::{fence, find_schema, switchover};
 use crate::pg::Db;
+use crate::pg::install::Standing;
 use crate::pgq::consumer::Consumer;
 use crate::task::Abort;
 
@@ -23,6 +24,14 @@ impl Sides {
         let old = open(&way.running, Role::Provider, &way.running.provider_db, &abort).await?;
         let new = open(&way.running, Role::Subscriber, &way.running.subscriber_db, &abort).await?;
         Ok(Sides { old, new })
+    }
+
+    /// Fails when one of the schemas has no fence.
+    pub(super) async fn require_schemas(&self) -> Result<()> {
+        for db in [&self.old, &self.new] {
+            require_schema(db).await?;
+        }
+        Ok(())
     }
 
     /// What is stored, and the state of the fence, on the old side.
@@ -43,6 +52,17 @@ pub(super) async fn open(config: &config::Londiste, role: Role, conninfo: &str, 
     let (job, check) = config.common.client();
     let name = format!("{job}-switchover");
     Db::open(role, conninfo, (name.as_str(), check), abort).await
+}
+
+/// Fails when the schema is not that of this release.
+pub(super) async fn require_schema(db: &Db) -> Result<()> {
+    if find_schema(db).await?.standing() == Some(Standing::Current) {
+        return Ok(());
+    }
+    Err(Error::refused(
+        format!("schema londiste of {} is not that of this release", db.target()),
+        "Upgrade it: \"rlondiste INI provider install\", \"rlondiste INI subscriber install\".",
+    ))
 }
 
 /// The consumer of a job.

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::checks;
 use super::command::Direction;
 use super::sides::Sides;
 use super::way::Way;
@@ -48,7 +47,7 @@ impl fmt::Display for Status {
 pub(super) async fn run(config: &config::Londiste, control: &Control) -> Result<Output> {
     let way = Way::of(config, Direction::There)?;
     let sides = Sides::open(&way, control).await?;
-    checks::require_schemas(&sides).await?;
+    sides.require_schemas().await?;
     // The row of the side that is left counts; that of the other one may be older.
     let there = switchover::load(&sides.old, &way.queue).await?.filter(|stored| !stored.is_back);
     let back = switchover::load(&sides.new, &way.queue).await?.filter(|stored| stored.is_back);

@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::pg::{Param, RawText, Sql, sql, text_array};
+use crate::pg::{Db, Param, RawText, Sql, Tx, sql, text_array};
 use crate::pgq::TickId;
 use crate::pgq::consumer::Consumer;
 
@@ -31,6 +31,8 @@ const REPLAY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// After so many ticks that replay has passed unseen a row is not verified.
 const TRIES: usize = 10;
+
+const ACTION: &str = "compare a row at a tick";
 
 /// A row of the provider at a tick.
 struct AtTick {
@@ -70,6 +72,16 @@ impl RangeWalk<'_> {
         Ok(())
     }
 
+    /// A transaction each statement of which has a snapshot of its own.
+    async fn newest_data<'d>(&self, db: &'d Db) -> Result<Tx<'d>> {
+        let tx = db.begin(ACTION, "begin isolation level read committed read only").await?;
+        tx.batch(ACTION, PIN).await?;
+        if self.lock_wait.is_some() {
+            tx.limit_lock_wait(self.lock_wait).await?;
+        }
+        Ok(tx)
+    }
+
     /// Step 1; `None` when there is no such row, or none that a tick sees in time.
     async fn provider_at_a_tick(&self, consumer: &Consumer, key: &RowText) -> Result<Option<AtTick>> {
         let (db, side) = self.side(0);
@@ -85,19 +97,13 @@ impl RangeWalk<'_> {
             from = side.keyed_rows(&self.compared.columns),
             queue = Sql::literal(&consumer.queue)
         );
-        let tx = db.begin("compare a row at a tick", "begin").await?;
-        tx.batch("compare a row at a tick", PIN).await?;
-        if self.lock_wait.is_some() {
-            tx.limit_lock_wait(self.lock_wait).await?;
-        }
+        let tx = self.newest_data(db).await?;
         let columns = key_columns(self.compared, std::slice::from_ref(key));
         let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
-            let rows = tx
-                .query("compare a row at a tick", &sql, &params)
-                .await
-                .map_err(|e| e.about(format!("table {}", self.compared.name)))?;
+            let rows =
+                tx.query(ACTION, &sql, &params).await.map_err(|e| e.about(format!("table {}", self.compared.name)))?;
             if let Some(row) = rows.first() {
                 let mut texts = values(db, row)?.into_iter();
                 let row = Seen { hash: texts.next().flatten(), version: texts.next().flatten() };
@@ -122,19 +128,13 @@ impl RangeWalk<'_> {
             from = side.keyed_rows(&self.compared.columns)
         );
         let sql = completed::position_and_rows(&consumer.name, &rows);
-        let tx = db.begin("compare a row at a tick", "begin").await?;
-        tx.batch("compare a row at a tick", PIN).await?;
-        if self.lock_wait.is_some() {
-            tx.limit_lock_wait(self.lock_wait).await?;
-        }
+        let tx = self.newest_data(db).await?;
         let columns = key_columns(self.compared, std::slice::from_ref(key));
         let params: Vec<Param<'_>> = columns.iter().map(text_array).collect();
         let (started, mut found) = (Instant::now(), None);
         while started.elapsed() < REPLAY_PATIENCE {
-            let rows = tx
-                .query("compare a row at a tick", &sql, &params)
-                .await
-                .map_err(|e| e.about(format!("table {}", self.compared.name)))?;
+            let rows =
+                tx.query(ACTION, &sql, &params).await.map_err(|e| e.about(format!("table {}", self.compared.name)))?;
             let Some(row) = rows.first() else { break };
             let text = |nr: usize| row.try_get(nr).map_err(|e| db.failed("read a table as text", e));
             let position: Option<RawText> = text(0)?;

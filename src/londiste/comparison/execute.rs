@@ -55,10 +55,18 @@ impl<'a> Executor<'a> {
         self.done
     }
 
-    /// Adds the key of a row that differs to the batch, and executes the batch with [`Executor::flush`] when it is full.
-    pub(super) async fn push(&mut self, key: RowText, file: &mut Statements) -> Result<Executed> {
-        self.keys.push(key);
-        if self.keys.len() < BATCH { Ok(Executed::All) } else { self.flush(file).await }
+    /// Adds the keys of rows that differ, and executes each full batch with [`Executor::flush`].
+    pub(super) async fn push(&mut self, keys: &[RowText], file: &mut Statements) -> Result<Executed> {
+        for key in keys {
+            self.keys.push(key.clone());
+            if self.keys.len() == BATCH {
+                match self.flush(file).await? {
+                    Executed::All => {}
+                    not_applied => return Ok(not_applied),
+                }
+            }
+        }
+        Ok(Executed::All)
     }
 
     /// Executes the collected batch, and writes the executed statements into the file. Meanwhile holds SHARE on the

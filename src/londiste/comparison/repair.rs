@@ -82,11 +82,9 @@ async fn repair(
                 }
             }
             if let Some(apply) = &mut apply {
-                for key in keys {
-                    match apply.push(key.clone(), &mut file).await? {
-                        Executed::All => {}
-                        not_applied => return Ok((None, not_applied)),
-                    }
+                match apply.push(keys, &mut file).await? {
+                    Executed::All => {}
+                    not_applied => return Ok((None, not_applied)),
                 }
             }
         }
@@ -95,27 +93,12 @@ async fn repair(
         None => Executed::All,
         Some(apply) => apply.flush(&mut file).await?,
     };
-    let (file, statements) = file.close()?;
-    let [theirs, ours] = walk.totals.rows;
-    tracing::info!("finished {name}: src: {theirs} rows, dst: {ours} rows, missed: {missed}");
     let applied = apply.map(|apply| apply.done());
-    if let Some(applied) = applied {
-        tracing::info!("applied {name}: {applied}");
-    }
+    let done = RepairedTable::finished(name, walk.totals.rows, missed, applied, file)?;
     if generated > 0 {
         tracing::error!("{}", generated_differ(name, generated));
         executed = Executed::NotThis;
     }
-    let done = RepairedTable {
-        table: name.to_string(),
-        provider_rows: theirs,
-        subscriber_rows: ours,
-        found: missed,
-        applied: applied.unwrap_or_default(),
-        unverified: 0,
-        file,
-        statements,
-    };
     Ok((Some(done), executed))
 }
 

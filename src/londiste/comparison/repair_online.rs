@@ -71,22 +71,9 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
             };
             let totals = online.examine(&table, &compared, &mut mending).await?;
             let Mending { file, missed, generated, refused, .. } = mending;
-            let (file, statements) = file.close()?;
-            let (theirs, ours) = (totals.provider_rows, totals.subscriber_rows);
-            tracing::info!("finished {name}: src: {theirs} rows, dst: {ours} rows, missed: {missed}");
-            if wanted.apply {
-                tracing::info!("applied {name}: {missed}");
-            }
-            let done = RepairedTable {
-                table: name.to_string(),
-                provider_rows: theirs,
-                subscriber_rows: ours,
-                found: missed,
-                applied: if wanted.apply { missed } else { Counts::default() },
-                unverified: totals.unverified,
-                file,
-                statements,
-            };
+            let rows = [totals.provider_rows, totals.subscriber_rows];
+            let mut done = RepairedTable::finished(name, rows, missed, wanted.apply.then_some(missed), file)?;
+            done.unverified = totals.unverified;
             Ok((done, generated, refused))
         };
         let Some((done, generated, refused)) = failed.take(repair.await, [provider, subscriber])? else { continue };

@@ -58,7 +58,7 @@ impl Statements {
     }
 
     /// Writes the file to its end. Returns its path, if there are statements, and the statements that are listed.
-    pub(super) fn close(self) -> Result<(Option<PathBuf>, Vec<String>)> {
+    fn close(self) -> Result<(Option<PathBuf>, Vec<String>)> {
         match self {
             Statements::Listed(list) => Ok((None, list)),
             Statements::File { file: None, .. } => Ok((None, Vec::new())),
@@ -92,6 +92,33 @@ pub(super) struct RepairedTable {
     pub(super) file: Option<PathBuf>,
     /// With `--dry-run`: the first statements.
     pub(super) statements: Vec<String>,
+}
+
+impl RepairedTable {
+    /// Ends the statements of a table and logs what was found; `applied`: the rows that were changed, if any were to be.
+    pub(super) fn finished(
+        name: &FqName,
+        [provider_rows, subscriber_rows]: [u64; 2],
+        found: Counts,
+        applied: Option<Counts>,
+        statements: Statements,
+    ) -> Result<RepairedTable> {
+        let (file, statements) = statements.close()?;
+        tracing::info!("finished {name}: src: {provider_rows} rows, dst: {subscriber_rows} rows, missed: {found}");
+        if let Some(applied) = applied {
+            tracing::info!("applied {name}: {applied}");
+        }
+        Ok(RepairedTable {
+            table: name.to_string(),
+            provider_rows,
+            subscriber_rows,
+            found,
+            applied: applied.unwrap_or_default(),
+            unverified: 0,
+            file,
+            statements,
+        })
+    }
 }
 
 /// What `--dry-run` prints, as SQL.
