@@ -100,15 +100,15 @@ pub(super) async fn run(task: &Task<'_>, stored: &Stored, closed: Option<Closed>
     failpoint!("switchover::started");
     sides.store(way, &Stored { phase: Phase::Done, ..*stored }).await?;
     course.step(13, format_args!("replication turns round, triggers of {aside} tables are put aside"));
-    let blocked = closed.as_ref().map(|closed| {
-        format!(", of which writers already in a transaction took {} ms at the gate", closed.waited.as_millis())
-    });
+    let blocked = closed
+        .as_ref()
+        .map(|closed| format!(". Writers in a transaction held the gate for {} ms", closed.waited.as_millis()));
     tracing::info!(
-        "The {} is done{}. {} stays closed, and follows {}",
+        "The {} is done. {} stays closed, and follows {}{}",
         way.direction.word(),
-        blocked.unwrap_or_default(),
         old.target(),
-        new.target()
+        new.target(),
+        blocked.unwrap_or_default()
     );
     Ok(taken)
 }

@@ -272,6 +272,11 @@ fn positions(r: &Replication) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
     )
 }
 
+/// Removes the marked rows.
+const UNMARK: &str =
+    "delete from children where id < 0; delete from parents where id < 0; delete from snapped where id < 0;
+                      delete from moving where id < 0";
+
 fn takes_over(moving: Moving) -> Original {
     let o = Original::stopped(moving);
     let r = &o.r;
@@ -297,10 +302,7 @@ fn takes_over(moving: Moving) -> Original {
         expected.push("moving");
     }
     assert_eq!(marked(&r.subscriber), expected);
-    r.subscriber.sql(
-        "delete from children where id < 0; delete from parents where id < 0; delete from snapped where id < 0;
-         delete from moving where id < 0",
-    );
+    r.subscriber.sql(UNMARK);
     assert_same_rows(&r.provider, &r.subscriber, &compare_tables(&r.provider));
     r.assert_sequences_in_sync();
     assert!(!r.londiste.log().contains("CRITICAL"), "{}", r.londiste.log());
@@ -363,6 +365,34 @@ fn pending_triggers_stay_pending_until_they_are_restored() {
     assert_eq!(o.r.subscriber.value("select count(*) from londiste.subscriber_pending_triggers"), "0");
 }
 
+/// The fork has a column more, and a function with another argument.
+#[test]
+fn schema_of_the_fork_is_taken_over() {
+    let o = Original::stopped(Moving::CatchingUp);
+    let r = &o.r;
+    r.subscriber.sql(
+        "alter table londiste.subscriber_pending_triggers add column trigger_type char not null default 't';
+         alter table londiste.subscriber_pending_triggers alter column trigger_type drop default;
+         create function londiste.subscriber_drop_all_table_triggers(t text, types text) returns int language sql as 'select 0';
+         create or replace function londiste.version() returns text language sql as $$ select '2.1.14'::text $$;
+         create function noop() returns trigger language plpgsql as 'begin return new; end';
+         create constraint trigger late after insert on parents deferrable for each row execute procedure noop()",
+    );
+    r.londiste.run("subscriber install");
+    r.londiste.run("subscriber resync parents");
+    r.start();
+    r.wait_until_ok();
+    let kinds = "select trigger_name || ' ' || trigger_type from londiste.subscriber_pending_triggers order by 1";
+    assert_eq!(r.subscriber.column(kinds), ["count_up t", "late c"]);
+    let shown = r.londiste.run("subscriber triggers pending").stdout;
+    assert!(shown.contains("late") && shown.contains("count_up"), "{shown}");
+    r.londiste.run("subscriber restore-triggers parents");
+    let count = "select count(*) from pg_trigger where tgname in ('count_up', 'late')";
+    assert_eq!(r.subscriber.value(count), "2");
+    r.subscriber.sql(UNMARK);
+    r.assert_in_sync();
+}
+
 #[test]
 fn schemas_are_brought_up_to_date_in_place() {
     let o = takes_over(Moving::WannaSync);
@@ -386,6 +416,18 @@ fn schemas_are_brought_up_to_date_in_place() {
     // The classic triggers are still those of the tables that were there.
     let classic = r.provider.value("select count(*) from pg_trigger where tgname = 'db1-londiste-queue_logger'");
     assert_eq!(classic, "5");
+    // Until they are refreshed.
+    r.londiste.run("provider refresh parents");
+    r.londiste.run("provider refresh children --capture row");
+    let classic = "select tgrelid::regclass from pg_trigger where tgfoid = 'pgq.logtriga()'::regprocedure order by 1";
+    let left = r.provider.column(classic);
+    assert!(
+        left.len() == 3 && !left.contains(&"parents".to_owned()) && !left.contains(&"children".to_owned()),
+        "{left:?}"
+    );
+    r.provider.sql("update parents set data = 'generated' where id < 5; delete from children where id = 6");
+    r.replay_until_in_sync();
+    r.assert_in_sync();
 }
 
 #[test]

@@ -30,9 +30,10 @@ as $$
 -- ----------------------------------------------------------------------
 -- Function: londiste.provider_refresh_table(3)
 --     Captures a table by other triggers from now on, and generates its capture functions anew as provider_refresh_table(2). The
---     order of events stays right: a trigger is replaced under a lock that writers wait for.
+--     order of events stays right: a trigger is replaced under a lock that writers wait for. A table that the original tools added
+--     gets capture functions in place of the trigger pgq.logtriga.
 -- Parameters: i_capture - auto, statement or row, as for londiste.provider_add_table_as
--- Returns, Raises, Warns, Locks: as provider_refresh_table(2); invalid_parameter_value for another word
+-- Returns, Raises, Warns, Locks: as provider_refresh_table(2) and londiste.capture_replace; invalid_parameter_value for another word
 -- Writes: londiste.capture
 -- ----------------------------------------------------------------------
 begin
@@ -41,6 +42,12 @@ begin
             errcode = 'invalid_parameter_value',
             message = format('cannot capture by "%s"', i_capture),
             hint = 'Capture is auto, statement or row.';
+    end if;
+    if exists (select 1 from londiste.provider_table t
+               where t.queue_name = i_queue_name and t.table_name = londiste.full_name(i_table_name))
+        and not exists (select 1 from londiste.capture c
+                        where c.queue_name = i_queue_name and c.table_name = londiste.full_name(i_table_name)) then
+        return londiste.capture_replace(i_queue_name, i_table_name, i_capture, 'sql', null, '{}');
     end if;
     update londiste.capture c
     set capture = i_capture, update_level = null, adapted_at = null, adapted_to = null

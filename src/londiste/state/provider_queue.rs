@@ -231,7 +231,8 @@ pub(crate) async fn refresh(
     let name = table.to_string();
     let done = match (functions, capture) {
         (Functions::Generated, None) => {
-            tx.query(ACTION, "select londiste.provider_refresh_table($1, $2)", &[text(&queue), text(&name)]).await
+            // A table that the original tools added gets functions in place of its trigger.
+            tx.query(ACTION, "select londiste.provider_refresh_trigger($1, $2)", &[text(&queue), text(&name)]).await
         }
         (Functions::Generated, Some(capture)) => {
             let way = word(capture);
