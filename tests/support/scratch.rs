@@ -14,12 +14,13 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Named after the running test, so that kept evidence is easy to find.
+    /// Named after the running test, so that kept evidence is easy to find; cut so that the path of a socket in it, of which the system
+    /// takes 107 bytes, is not too long whatever number the run has.
     pub fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let test = thread::current().name().unwrap_or("main").replace("::", ".");
-        let path = run_dir::path().join(format!("{count}-{test}"));
+        let path = run_dir::path().join(format!("{count}-{test:.40}"));
         fs::create_dir(&path).unwrap();
         Scratch { path }
     }
