@@ -55,6 +55,7 @@ mod read_your_writes;
 mod registration;
 mod repair;
 mod repair_online;
+mod repair_order;
 mod replaced;
 mod replay;
 mod replay_lines;

@@ -6,7 +6,8 @@
 //!   key. Without such a moment they look again at what differs ([`at_a_tick`]: rows that are written all the time): [`online`] does that for the commands, [`compare_online`] prints
 //!   what is found ([`report`]), [`repair_online`] mends it. [`snapshot_walk`] goes through the snapshots of a sync point.
 //! * [`compare`] runs a query on both sides, [`checksum`] compares every row, [`repair`] writes the statements that make the
-//!   sides equal, and [`execute`] executes them.
+//!   sides equal, and [`execute`] executes them. [`passes`] is the order of the tables for both ways to repair, [`refusals`] what
+//!   happens to rows that the server refuses.
 //!
 //! [`verification`] does what [`online`] does all the time, beside replay.
 //!
@@ -21,8 +22,10 @@ mod execute;
 mod fingerprint;
 mod key_range;
 mod online;
+mod passes;
 mod progress;
 mod range_walk;
+mod refusals;
 mod repair;
 mod repair_online;
 mod repaired;

@@ -1,15 +1,16 @@
 //! `repair`: finds the rows that differ, and writes the statements that make the subscriber's rows equal to the
 //! provider's into `fix.<schema>.<table>.sql`; with `--apply` executes them.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::Output;
 use crate::pg::FqName;
 
 use super::super::context::Context;
 use super::arguments::Repair;
 use super::execute::{Executed, Executor};
+use super::passes::Passes;
 use super::range_walk::Sessions;
-use super::repaired::{Repaired, RepairedTable, Statements};
+use super::repaired::{RepairedTable, Statements};
 use super::rows::{self, By, ComparedTable, Counts, RowText, Subject};
 use super::snapshot_walk::{Part, SnapshotWalk};
 use super::subject::subjects;
@@ -27,28 +28,40 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
     }
     let (tables, mut failed) = subjects(&wanted.tables, context, points.provider(), points.subscriber()).await?;
     let mut sessions = Sessions::open(context).await?;
-    let mut repaired = Repaired::default();
-    for table in tables {
+    let mut passes = Passes::begin(tables, wanted, context, points.subscriber()).await?;
+    let mut is_behind = false;
+    while let Some(table) = passes.next() {
         let point = match points.reach(&table).await? {
             Reached::Now(point) => point,
             Reached::NotThis => {
                 failed.0 = true;
                 continue;
             }
-            Reached::Lagging => return Ok(Output::of(&repaired).failed(true)),
+            Reached::Lagging => {
+                is_behind = true;
+                break;
+            }
         };
-        let done = repair(&table, context, &point, &mut sessions, applying.as_ref(), wanted).await;
+        let is_repeated = passes.is_repeated();
+        let done = repair(&table, context, &point, &mut sessions, applying.as_ref(), wanted, is_repeated).await;
         let Some((done, executed)) = failed.take(done, [&point.provider, &point.subscriber])? else { continue };
-        repaired.tables.extend(done);
+        if let Some((done, refused)) = done {
+            passes.add(table, done, refused);
+        }
         match executed {
             Executed::All => {}
             Executed::NotThis => failed.0 = true,
-            Executed::Lagging => return Ok(Output::of(&repaired).failed(true)),
+            Executed::Lagging => {
+                is_behind = true;
+                break;
+            }
         }
     }
-    Ok(Output::of(&repaired).failed(failed.0))
+    let (repaired, refused) = passes.end();
+    Ok(Output::of(&repaired).failed(failed.0 || refused || is_behind))
 }
 
+/// Repairs one table. Returns what was done, with the reason if rows were refused, and nothing where it was not gone through to its end.
 async fn repair(
     table: &Subject,
     context: Context<'_>,
@@ -56,12 +69,13 @@ async fn repair(
     sessions: &mut Sessions,
     applying: Option<&SyncPoints<'_>>,
     wanted: &Repair,
-) -> Result<(Option<RepairedTable>, Executed)> {
+    is_repeated: bool,
+) -> Result<(Option<(RepairedTable, Option<Error>)>, Executed)> {
     let name = &table.name;
     tracing::info!("Checking {name}");
     let sides = [&*point.provider, &*point.subscriber];
     let compared = ComparedTable::keyed_or_not(sides, table, context.queue(), By::Value).await?;
-    let mut file = Statements::open(wanted, name)?;
+    let mut file = Statements::open(wanted, name, is_repeated)?;
     let mut apply = applying.map(|points| Executor::new(context, points, table, &compared));
     let (mut generated, mut missed) = (0, Counts::default());
     let mut walk = SnapshotWalk::open(context, point, &compared, sessions).await?;
@@ -93,13 +107,15 @@ async fn repair(
         None => Executed::All,
         Some(apply) => apply.flush(&mut file).await?,
     };
-    let applied = apply.map(|apply| apply.done());
-    let done = RepairedTable::finished(name, walk.totals.rows, missed, applied, file)?;
+    let applied = apply.as_ref().map(Executor::done);
+    let mut done = RepairedTable::finished(name, walk.totals.rows, missed, applied, file)?;
+    let (refused, reason) = apply.map_or((0, None), Executor::refused);
+    done.refused = refused;
     if generated > 0 {
         tracing::error!("{}", generated_differ(name, generated));
         executed = Executed::NotThis;
     }
-    Ok((Some(done), executed))
+    Ok((Some((done, reason)), executed))
 }
 
 /// What is said of rows that differ only in columns that the subscriber generates.

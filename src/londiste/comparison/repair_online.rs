@@ -13,14 +13,16 @@
 //! behind the position, and find no row in their way. On the subscriber too, a row must have the version of the looks, and is
 //! left for later when replay has it locked.
 
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::config::ApplyRole;
-use crate::error::{Error, Report, Result};
+use crate::error::{Error, Result};
 use crate::job::Output;
 use crate::pg::Db;
 use crate::pgq::TickId;
-use crate::text::Lines;
 
 use super::super::context::Context;
 use super::super::state::completed;
@@ -28,9 +30,11 @@ use super::super::state::table_state::TableState;
 use super::super::state::tables;
 use super::arguments::Repair;
 use super::online::Online;
+use super::passes::Passes;
 use super::range_walk::{Looks, Settle};
+use super::refusals::Refusals;
 use super::repair::generated_differ;
-use super::repaired::{Repaired, RepairedTable, Statements};
+use super::repaired::{RepairedTable, Statements};
 use super::rows::{self, By, ComparedTable, Counts, Fixes, RowText, Subject};
 use super::subject::subjects;
 
@@ -48,10 +52,10 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
         return Ok(Output::none().with_code(3));
     };
     let (provider, subscriber) = online.sessions();
-    let mut repaired = Repaired::default();
     let (tables, mut failed) = subjects(&wanted.tables, context, provider, subscriber).await?;
+    let mut passes = Passes::begin(tables, wanted, context, subscriber).await?;
     let mut unverified = 0;
-    for table in tables {
+    while let Some(table) = passes.next() {
         let name = &table.name;
         tracing::info!("Checking {name}");
         let repair = async {
@@ -64,53 +68,44 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
                 provider,
                 subscriber,
                 is_applied: wanted.apply,
-                file: Statements::open(wanted, name)?,
+                file: Statements::open(wanted, name, passes.is_repeated())?,
                 missed: Counts::default(),
                 generated: 0,
-                refused: None,
+                refusals: Refusals::new(true),
+                refused: HashSet::new(),
             };
             let totals = online.examine(&table, &compared, &mut mending).await?;
-            let Mending { file, missed, generated, refused, .. } = mending;
+            let Mending { file, missed, generated, refusals, refused, .. } = mending;
             let rows = [totals.provider_rows, totals.subscriber_rows];
             let mut done = RepairedTable::finished(name, rows, missed, wanted.apply.then_some(missed), file)?;
-            done.unverified = totals.unverified;
-            Ok((done, generated, refused))
+            // Refused rows are looked at again and again, so that they count as not verified too.
+            done.refused = (refused.len() as u64).min(totals.unverified);
+            done.unverified = totals.unverified - done.refused;
+            Ok((done, generated, refusals.reason()))
         };
-        let Some((done, generated, refused)) = failed.take(repair.await, [provider, subscriber])? else { continue };
-        let rows = done.unverified;
-        repaired.tables.push(done);
+        let Some((done, generated, reason)) = failed.take(repair.await, [provider, subscriber])? else { continue };
         if generated > 0 {
             tracing::error!("{}", generated_differ(name, generated));
             failed.0 = true;
         }
-        match refused {
-            _ if rows == 0 => {}
-            None => {
-                unverified += rows;
-                tracing::warn!("{name}: {rows} rows could not be verified: they changed each time they were looked at");
-            }
-            Some(error) => {
-                tracing::error!(
-                    "{}",
-                    Lines(format!("{name}: {rows} rows could not be made equal: {}", Report(&error)))
-                );
-                failed.0 = true;
-            }
+        if done.unverified > 0 {
+            unverified += done.unverified;
+            tracing::warn!(
+                "{name}: {} rows could not be verified: they changed each time they were looked at",
+                done.unverified
+            );
         }
+        let reason = reason.filter(|_| done.refused > 0);
+        passes.add(table, done, reason);
     }
-    Ok(Output::of(&repaired).with_code(if failed.0 {
+    let (repaired, refused) = passes.end();
+    Ok(Output::of(&repaired).with_code(if failed.0 || refused {
         1
     } else if unverified > 0 {
         3
     } else {
         0
     }))
-}
-
-/// Whether the server refused a row, or a lock was not had in time: the others may go through.
-fn is_of_a_row(error: &Error) -> bool {
-    let classes = ["22", "23", "40", "55P03", "P0"];
-    error.code().is_some_and(|code| classes.iter().any(|class| code.code().starts_with(class)))
 }
 
 /// Makes the rows of one table equal.
@@ -127,44 +122,37 @@ struct Mending<'a> {
     missed: Counts,
     /// Rows that differ only in columns that the subscriber generates.
     generated: u64,
-    /// Why rows could not be made equal; the last error.
-    refused: Option<Error>,
+    refusals: Refusals,
+    /// The rows that were refused when they were tried last.
+    refused: HashSet<RowText>,
 }
 
 impl Settle for Mending<'_> {
-    /// Rows that another one stands in the way of are tried again: it may be one of those that come later.
+    /// Refused rows are looked at and tried again: what stands in their way may be one of those that come later.
     async fn settle(&mut self, mut rows: Looks, passed: TickId) -> Result<Looks> {
-        let mut again = Looks::new();
-        let mut keys: Vec<RowText> = rows.keys().cloned().collect();
-        let mut batch = BATCH;
-        while !keys.is_empty() {
-            self.context.proceed()?;
-            let rest = keys.split_off(keys.len().min(batch));
-            let mut some: Looks = keys.drain(..).filter_map(|key| rows.remove_entry(&key)).collect();
-            match self.make_equal(&some, passed).await {
-                Ok(settled) => some.retain(|key, _| !settled.contains(key)),
-                Err(error) if is_of_a_row(&error) => {
-                    // One row after the other, so that one stands for itself alone.
-                    if some.len() > 1 {
-                        batch = 1;
-                        keys = some.keys().cloned().collect();
-                        rows.append(&mut some);
-                    }
-                    self.refused = Some(error);
-                }
-                Err(error) => return Err(error),
-            }
-            again.append(&mut some);
-            keys.extend(rest);
+        let keys: Vec<RowText> = rows.keys().cloned().collect();
+        let mut refusals = std::mem::replace(&mut self.refusals, Refusals::new(true));
+        let mut settled = Vec::new();
+        let ControlFlow::Continue(refused) = refusals
+            .apart_from(keys, BATCH, async |keys| {
+                self.context.proceed()?;
+                settled.extend(self.make_equal(keys, &rows, passed).await?);
+                Ok(ControlFlow::<Infallible>::Continue(()))
+            })
+            .await?;
+        self.refusals = refusals;
+        self.refused.extend(refused);
+        for key in settled {
+            self.refused.remove(&key);
+            rows.remove(&key);
         }
-        Ok(again)
+        Ok(rows)
     }
 }
 
 impl Mending<'_> {
-    /// Makes those rows equal that have the versions of the looks, and returns their keys.
-    async fn make_equal(&mut self, rows: &Looks, passed: TickId) -> Result<Vec<RowText>> {
-        let keys: Vec<RowText> = rows.keys().cloned().collect();
+    /// Makes those of the rows with these keys equal that have the versions of the looks, and returns their keys.
+    async fn make_equal(&mut self, keys: &[RowText], looks: &Looks, passed: TickId) -> Result<Vec<RowText>> {
         let subscriber = self.subscriber.begin("begin a transaction", "begin").await?;
         subscriber.limit_lock_wait(self.context.config.lock_timeout).await?;
         if self.context.config.apply_role == ApplyRole::Replica {
@@ -186,7 +174,7 @@ impl Mending<'_> {
             let snapshot =
                 self.provider.begin("take a snapshot", "begin isolation level repeatable read read only").await?;
             snapshot.limit_lock_wait(Some(PATIENCE)).await?;
-            let rows = rows::read(&snapshot, self.compared, &self.compared.provider, "", &keys).await?;
+            let rows = rows::read(&snapshot, self.compared, &self.compared.provider, "", keys).await?;
             snapshot.rollback("end the snapshot").await?;
             Ok(rows)
         });
@@ -202,12 +190,12 @@ impl Mending<'_> {
                 "Look for what keeps the provider busy, then run repair again.",
             ))
         })?;
-        let ours = rows::read(&subscriber, self.compared, &self.compared.subscriber, lock, &keys).await?;
+        let ours = rows::read(&subscriber, self.compared, &self.compared.subscriber, lock, keys).await?;
         let stays = |key: &RowText| {
             let now = [theirs.get(key), ours.get(key)].map(|row| row.map(|row| &row.version));
-            rows.get(key).is_some_and(|seen| seen.each_ref().map(|s| s.as_ref().map(|s| &s.version)) == now)
+            looks.get(key).is_some_and(|seen| seen.each_ref().map(|s| s.as_ref().map(|s| &s.version)) == now)
         };
-        let keys: Vec<RowText> = keys.into_iter().filter(stays).collect();
+        let keys: Vec<RowText> = keys.iter().filter(|key| stays(key)).cloned().collect();
         let Fixes { changes, generated } = rows::fixes(self.compared, &keys, theirs, ours);
         self.generated += generated;
         if self.is_applied {

@@ -1,7 +1,7 @@
 //! What `repair` has found and done: the statements that make the sides equal, and the output of the command.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -25,14 +25,18 @@ pub(super) enum Statements {
 }
 
 impl Statements {
-    /// An old file of the same table is removed first, so that a file exists only if there are differences; not by `--dry-run`.
-    pub(super) fn open(wanted: &Repair, table: &FqName) -> Result<Statements> {
+    /// An old file of the same table is removed first, so that a file exists only if there are differences; not by `--dry-run`, and not
+    /// where the table `is_repeated`.
+    pub(super) fn open(wanted: &Repair, table: &FqName, is_repeated: bool) -> Result<Statements> {
         if wanted.dry_run {
             return Ok(Statements::Listed(Vec::new()));
         }
         // A slash in the name must not start another directory.
         let name = format!("fix.{}.sql", table.to_string().replace('/', "%2F"));
         let path = wanted.output_dir.as_deref().unwrap_or(Path::new("")).join(name);
+        if is_repeated {
+            return Ok(Statements::File { path, file: None });
+        }
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::Io { action: "remove the old file of fixes", path, source })
@@ -47,9 +51,10 @@ impl Statements {
             Statements::Listed(_) => {}
             Statements::File { path, file } => {
                 let failed = |source| Error::Io { action: "write the file of fixes", path: path.clone(), source };
+                let open = || OpenOptions::new().create(true).append(true).open(&*path).map_err(failed);
                 let file = match file {
                     Some(file) => file,
-                    None => file.insert(BufWriter::new(File::create(&path).map_err(failed)?)),
+                    None => file.insert(BufWriter::new(open()?)),
                 };
                 writeln!(file, "{sql}").map_err(failed)?;
             }
@@ -88,6 +93,8 @@ pub(super) struct RepairedTable {
     pub(super) applied: Counts,
     /// Rows that changed each time they were looked at.
     pub(super) unverified: u64,
+    /// Rows whose change the subscriber refused.
+    pub(super) refused: u64,
     /// The file of the statements, if there are some.
     pub(super) file: Option<PathBuf>,
     /// With `--dry-run`: the first statements.
@@ -115,9 +122,25 @@ impl RepairedTable {
             found,
             applied: applied.unwrap_or_default(),
             unverified: 0,
+            refused: 0,
             file,
             statements,
         })
+    }
+}
+
+impl Repaired {
+    /// Adds what was done in a table, which may have been gone through before.
+    pub(super) fn add(&mut self, done: RepairedTable) {
+        match self.tables.iter_mut().find(|earlier| earlier.table == done.table) {
+            None => self.tables.push(done),
+            Some(earlier) => {
+                // What was found before and not changed is found again.
+                let found = earlier.applied + done.found;
+                let (applied, file) = (earlier.applied + done.applied, done.file.or(earlier.file.take()));
+                *earlier = RepairedTable { found, applied, file, ..done };
+            }
+        }
     }
 }
 

@@ -71,6 +71,20 @@ pub(crate) async fn sequences(db: &Db) -> Result<Vec<FqName>> {
     Ok(db.query("list sequences", sql, &[]).await?.iter().map(|r| fq_name(r, 0)).collect())
 }
 
+/// The foreign keys of a database between two tables: the one that refers and the one that is referred to.
+pub(crate) async fn references(db: &Db) -> Result<Vec<(FqName, FqName)>> {
+    let sql = "select cn.nspname::text, c.relname::text, pn.nspname::text, p.relname::text
+                 from pg_catalog.pg_constraint k
+                      join pg_catalog.pg_class c on c.oid = k.conrelid
+                      join pg_catalog.pg_namespace cn on cn.oid = c.relnamespace
+                      join pg_catalog.pg_class p on p.oid = k.confrelid
+                      join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+                where k.contype = 'f' and k.conrelid <> k.confrelid
+                order by k.oid";
+    let rows = db.query("list foreign keys", sql, &[]).await?;
+    Ok(rows.iter().map(|row| (fq_name(row, 0), fq_name(row, 2))).collect())
+}
+
 /// The sequences from which columns of these tables draw: those that belong to a column, and those that a default uses. Ordered by name.
 pub(crate) async fn sequences_of_columns(db: &Db, tables: &[FqName]) -> Result<Vec<FqName>> {
     let sql = "with used(sequence, relation) as (

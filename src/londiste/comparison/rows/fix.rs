@@ -158,6 +158,18 @@ impl Counts {
     }
 }
 
+impl std::ops::Add for Counts {
+    type Output = Counts;
+
+    fn add(self, more: Counts) -> Counts {
+        Counts {
+            inserts: self.inserts + more.inserts,
+            updates: self.updates + more.updates,
+            deletes: self.deletes + more.deletes,
+        }
+    }
+}
+
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} inserts, {} updates, {} deletes", self.inserts, self.updates, self.deletes)
