@@ -86,16 +86,22 @@ fn wait_shows_bars_on_a_terminal() {
 }
 
 #[test]
-fn quiet_wait_draws_nothing_and_says_what_is_wrong() {
+fn wait_that_is_quiet_or_on_a_dumb_terminal_draws_nothing_and_says_what_is_wrong() {
     let (r, _gate) = held_at("row in the middle");
     r.add("t");
-    let (terminal, out) = (Terminal::new(), Scratch::new());
-    let args = ["subscriber", "wait-sync", "-q", "--timeout", "1"];
-    let mut wait = r.londiste.program(args).spawn_on(&out, &terminal);
-    assert_eq!(wait.wait().unwrap().code(), Some(1));
-    terminal.wait_for_line(&["Not in sync"]);
     let expected = log(&["ERROR Not in sync on subscriber after 1 s: public.t (-)"]);
-    assert_eq!(mask_log_lines(&terminal.drawn()).replace('\r', ""), expected);
+    for (option, term) in [(Some("-q"), "xterm"), (None, "dumb")] {
+        let (terminal, out) = (Terminal::new(), Scratch::new());
+        let args = ["subscriber", "wait-sync", "--timeout", "1"].into_iter().chain(option);
+        let mut wait = r.londiste.program(args).env("TERM", term).spawn_on(&out, &terminal);
+        assert_eq!(wait.wait().unwrap().code(), Some(1));
+        terminal.wait_for_line(&["Not in sync"]);
+        let drawn = mask_log_lines(&terminal.drawn()).replace('\r', "");
+        // What a log file gets in place of bars.
+        let lines: Vec<&str> =
+            drawn.split_inclusive('\n').filter(|line| !line.contains(" INFO Waiting for 1 tables: ")).collect();
+        assert_eq!(lines.concat(), expected, "{term}");
+    }
 }
 
 #[test]

@@ -163,6 +163,8 @@ fn a_row_that_the_subscriber_refuses_is_named_and_the_other_rows_are_repaired() 
     let line = ", table public.a, insert of key id=2: new row for relation \"a\" violates check constraint \"positive\" (23514)\n";
     let begin = "ERROR public.a: 1 rows could not be made equal: could not repair a row on subscriber (";
     assert!(output.stderr.contains(begin), "{}", output.stderr);
+    let hint = "HINT: Change on the subscriber what refuses them, then run repair again.\n";
+    assert!(output.stderr.contains(hint), "{}", output.stderr);
     assert!(output.stderr.contains(line), "{}", output.stderr);
     assert_eq!(r.subscriber.value("select count(*) from a"), "2");
     assert_eq!(r.subscriber.value("select count(*) from b"), "1");

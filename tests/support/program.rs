@@ -148,10 +148,13 @@ impl Program {
     }
 
     /// Starts it in the foreground with standard error on a terminal; standard output goes into file `stdout` of
-    /// `scratch`.
+    /// `scratch`. `TERM` is xterm unless it was set.
     pub fn spawn_on(&self, scratch: &Scratch, terminal: &Terminal) -> Child {
-        self.command(scratch)
-            .env("TERM", "xterm")
+        let mut command = self.command(scratch);
+        if !command.get_envs().any(|(name, _)| name == "TERM") {
+            command.env("TERM", "xterm");
+        }
+        command
             .stdin(Stdio::null())
             .stdout(File::create(scratch.path().join("stdout")).unwrap())
             .stderr(terminal.side())

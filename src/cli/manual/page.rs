@@ -77,7 +77,7 @@ fn program(name: &str, programs: &[Program]) -> String {
     roff.section("FILES");
     roff.text("The files that the INI names: pidfile (commands have its name with a suffix, such as .setup), logfile, and the files of repair. The Debian package reads /etc/rlondiste.");
     roff.section("ENVIRONMENT");
-    roff.text("The variables of libpq (PGHOST, PGPASSFILE, PGSERVICEFILE, ...) count where a connection string says nothing. NO_COLOR and TERM=dumb: no colours and no bars. NOTIFY_SOCKET, WATCHDOG_USEC: set by systemd.");
+    roff.text("The variables of libpq (PGHOST, PGPASSFILE, PGSERVICEFILE, ...) count where a connection string says nothing. TERM=dumb: no progress bars. No output has colours, with NO_COLOR or without. NOTIFY_SOCKET, WATCHDOG_USEC: set by systemd.");
     roff.section("EXAMPLES");
     if programs.contains(&Program::Londiste) {
         roff.text("Replicate a database, and watch it:");

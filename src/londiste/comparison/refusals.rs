@@ -86,5 +86,8 @@ pub(super) fn is_of_other_tables(error: &Error) -> bool {
 
 /// Logs rows that stay refused.
 pub(super) fn tell(table: &FqName, rows: u64, error: &Error) {
-    tracing::error!("{}", Lines(format!("{table}: {rows} rows could not be made equal: {}", Report(error))));
+    let reason = Report(error).to_string();
+    let advice = "Change on the subscriber what refuses them, then run repair again.";
+    let hint = if reason.contains("\nHINT: ") { String::new() } else { format!("\nHINT: {advice}") };
+    tracing::error!("{}", Lines(format!("{table}: {rows} rows could not be made equal: {reason}{hint}")));
 }
