@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio_postgres::Row;
 
 use crate::error::Result;
@@ -84,12 +84,12 @@ pub(crate) async fn mend(tx: &Db, compared: &ComparedTable, changes: &[RowFix]) 
     };
     let mut ordered: Vec<&RowFix> = changes.iter().collect();
     ordered.sort_by_key(order);
-    // The statements are sent without waiting for the answer of the one before.
-    tx.with_users_path(try_join_all(ordered.into_iter().map(async |change| {
+    // The statements are sent without waiting for the answer of the one before. Those behind one that fails fail too, and their answers
+    // may be seen before: the first one in the order of the statements says why.
+    let done = join_all(ordered.into_iter().map(async |change| {
         tx.batch("repair a row", change.sql(compared)).await.map_err(|e| e.about(describe(compared, change)))
-    })))
-    .await?;
-    Ok(())
+    }));
+    tx.with_users_path(async { done.await.into_iter().collect() }).await
 }
 
 /// The table, the kind of change and the key, or the row where there is none, for messages.
