@@ -321,7 +321,7 @@ create table if not exists londiste.fence (
 -- How far the switchover of a queue is; on both sides, and the row of the side that is left is the one that counts.
 --     is_back         the way back: from the subscriber of the queue's job to its provider
 --     phase           prepared - writers pass, or the new side alone is closed; fenced - the old side is closed for a time; final - it is
---                     closed for good; open - the new side is open; done; undone
+--                     closed for good; open - the new side is open; done; finished - and the way back was given up; undone
 --     fence_until     the state that was given to the fence of the old side
 --     new_was         the state of the fence of the new side before
 --     fenced_at       when the phase became fenced

@@ -11,6 +11,7 @@ mod ini;
 pub mod keys;
 mod listen;
 mod value;
+mod way_back;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,7 @@ pub(crate) use self::choice::{Capture, EventFormat, LogFormat, LogRotation, Meth
 pub(crate) use self::file::File;
 use self::keys::Program;
 pub(crate) use self::listen::Listen;
+pub(crate) use self::way_back::{back_path, other_path};
 use crate::error::Result;
 
 /// A commented `[pgqadm]` file, for `--ini pgqadm`.

@@ -243,10 +243,17 @@ async fn replication(case: &Case<'_>, config: &config::Londiste, sheet: &mut She
     sheet.take(place::FILES, "", Ok(place::files(case, &databases)))?;
     let provider = Side::open(case, Role::Provider, &config.provider_db).await?;
     let subscriber = Side::open(case, Role::Subscriber, &config.subscriber_db).await?;
-    sheet.take(place::PROCESS, "", place::process(case, &subscriber).await)?;
+    let both = [&provider, &subscriber];
+    let turned = replication::turned(case, both).await?;
+    if turned.is_none() {
+        sheet.take(place::PROCESS, "", place::process(case, &subscriber).await)?;
+    }
     server(case, sheet, &provider).await?;
     server(case, sheet, &subscriber).await?;
-    let both = [&provider, &subscriber];
+    if let Some(found) = turned {
+        // What else could be said of this job, and of what mends it, is of no use any more.
+        return sheet.take(replication::POSITION, "both", Ok(found));
+    }
     on_both(sheet, server::TWO_DATABASES, both, async |p, s| server::two_databases(p, s).await).await?;
     on_both(sheet, settings::BOTH, both, async |p, s| settings::both(p, s).await).await?;
     on(sheet, schema::LONDISTE, &provider, async |side| schema::londiste(case, side).await).await?;

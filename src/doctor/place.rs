@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, Pid, access};
 
 use super::case::{Case, Reach, shell_word};
 use super::check::{self, Check};
@@ -199,15 +199,27 @@ pub(super) async fn process(case: &Case<'_>, side: &Reach) -> Result<Findings> {
             found.error(check, job, fact, start);
         }
         (None, Status::NotHeld(pid)) => {
-            let fact = format!("{} does not run: process {pid} of its pidfile is another program", case.daemon);
             let pidfile = case.common.pidfile.as_deref().unwrap_or(Path::new(""));
-            found.error(check, job, fact, format!("rm {} && {start}", shell_word(&pidfile.display().to_string())));
+            if is_original(pid) {
+                let fact = format!("process {pid} of its pidfile is a job of SkyTools: it does this work");
+                found.warning(check, job, fact, format!("end it with the program that has started it, then {start}"));
+            } else {
+                let fact = format!("{} does not run: process {pid} of its pidfile is another program", case.daemon);
+                found.error(check, job, fact, format!("rm {} && {start}", shell_word(&pidfile.display().to_string())));
+            }
         }
         (None, Status::Missing | Status::Running(_)) => {
             found.error(check, job, format_args!("{} does not run", case.daemon), start);
         }
     }
     Ok(found)
+}
+
+/// Whether a process is `londiste.py` or `pgqadm.py`, which write the same pidfiles.
+fn is_original(pid: Pid) -> bool {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut words = words.split(|byte| *byte == 0);
+    words.any(|word| [&b"londiste.py"[..], b"pgqadm.py", b"londiste3", b"pgqd"].iter().any(|name| word.ends_with(name)))
 }
 
 fn role_of(case: &Case<'_>) -> Role {

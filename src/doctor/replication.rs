@@ -2,22 +2,50 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::case::{Case, Side, on, shell_word};
+use super::case::{Case, Reach, Side, on, shell_word};
 use super::check::{self, Check};
 use super::finding::{Findings, count, names};
 use super::tables::Tables;
-use crate::config::ApplyRole;
-use crate::error::{Result, Role};
+use crate::config::{self, ApplyRole};
+use crate::error::{Error, Result, Role};
+use crate::job::{self, LastError};
 use crate::londiste::conditions;
 use crate::londiste::{
     Place, TableState, is_replication_function, missing_sequences, overlaps, position, provider_queue, sequences,
-    stored_foreign_keys, stored_triggers,
+    stored_foreign_keys, stored_triggers, turned,
 };
 use crate::pg::FqName;
 use crate::pg::catalog;
 use crate::pg::name::quote_ident;
 
 pub(super) const POSITION: &[&Check] = &[&check::POSITION];
+
+/// Seconds that the subscriber may be behind before an error in the log counts: until then the next try may have gone through.
+const STANDS_STILL: f64 = 10.0;
+
+/// That a switchover has turned replication round, so that the job has no work: nothing where it has, and where a side cannot tell.
+pub(super) async fn turned(case: &Case<'_>, sides: [&Reach; 2]) -> Result<Option<Findings>> {
+    let [Ok(provider), Ok(subscriber)] = sides else { return Ok(None) };
+    let (config, job) = case.replication()?;
+    let (Ok(_there), Ok(_here)) = (provider.look().await, subscriber.look().await) else { return Ok(None) };
+    match turned::objection(&provider.db, &subscriber.db, &job.queue).await {
+        Ok(None) => Ok(None),
+        Err(Error::Aborted) => Err(Error::Aborted),
+        Err(_) => Ok(None),
+        Ok(Some(error)) => {
+            let mut found = Findings::default();
+            let other = config::other_path(&config.path);
+            let fix = if other.exists() {
+                format!("rlondiste {} doctor", shell_word(&other.display().to_string()))
+            } else {
+                case.command("switchover status")
+            };
+            let object = format!("consumer {}", job.consumer);
+            found.warning(&check::POSITION, object, format_args!("{error}: this job has no work any more"), fix);
+            Ok(Some(found))
+        }
+    }
+}
 
 /// Whether the consumer is registered where the subscriber stands.
 pub(super) async fn position_fits(
@@ -43,6 +71,15 @@ pub(super) async fn position_fits(
         found.error(&check::POSITION, object, format_args!("tables are ok, but {objection}"), fix);
         return Ok(found);
     }
+    let last_error = case.common.logfile.as_deref().and_then(job::last_error).filter(|error| error.stands);
+    if let Some(LastError { time, message, .. }) = last_error
+        && position.is_behind()
+        && position.lag_seconds.is_some_and(|lag| lag > STANDS_STILL)
+    {
+        let fact = format!("no batch was applied since the error of {time}: {message}");
+        found.error(&check::POSITION, object, fact, case.command("subscriber status"));
+        return Ok(found);
+    }
     let lag = position.lag_seconds.map_or_else(|| "?".to_owned(), |lag| format!("{lag:.1}"));
     let pending = position.pending_events.map_or_else(String::new, |events| format!(", {events} events are pending"));
     found.ok(&check::POSITION, object, format_args!("has all changes up to {lag} s ago{pending}"));
@@ -58,8 +95,7 @@ pub(super) fn states(case: &Case<'_>, tables: &Tables) -> Findings {
     for table in &tables.subscribed {
         if let Some(parked) = &table.parked {
             let resync = case.command(format_args!("subscriber resync {}", shell_word(&table.name.to_string())));
-            let fix = parked.mend.as_ref().map_or(resync.clone(), |mend| format!("{resync} -- or: {mend}"));
-            found.error(&check::PARKED, &table.name, &parked.reason, fix);
+            found.error(&check::PARKED, &table.name, &parked.reason, parked.mend.clone().unwrap_or(resync));
         } else if table.state != TableState::Ok {
             others.entry(table.state.word()).or_default().push(&table.name);
         }

@@ -32,7 +32,7 @@ pub(crate) use state::{conditions, made, overlaps, provider_queue, sequences, ta
 
 // What a switchover does with both sides.
 pub(crate) use commands::way_back;
-pub(crate) use state::{completed, fence, queue_consumer, switchover};
+pub(crate) use state::{completed, fence, queue_consumer, switchover, turned};
 
 use crate::config;
 use crate::error::{Result, Role};
@@ -55,7 +55,10 @@ pub(crate) async fn run(command: Command, config: &config::Londiste, control: &C
     match command {
         Command::Provider(command) => commands::provider::run(command, &context).await,
         Command::Subscriber(command) => commands::subscriber::run(command, &context).await,
-        Command::Copy => commands::copy::run(config, control).await,
+        Command::Copy => {
+            commands::refuse_turned(&context).await?;
+            commands::copy::run(config, control).await
+        }
         Command::Rewind => commands::position::rewind(&context).await,
         Command::Reset => commands::position::reset(&context).await,
         Command::Compare(wanted) => comparison::compare(&wanted, context).await,

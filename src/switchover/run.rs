@@ -73,12 +73,18 @@ impl Task<'_> {
         let refused = |what: String, hint: &str| Err(Error::refused(format!("cannot begin a {word}: {what}"), hint));
         match stored {
             Some(stored) if stored.is_back == self.way.is_back() => match stored.phase {
-                Phase::Done => return Ok(Stand::Done),
+                Phase::Done | Phase::Finished => return Ok(Stand::Done),
                 Phase::Prepared | Phase::Fenced if old != State::CLOSED => return Ok(Stand::Undo(stored)),
                 Phase::Prepared | Phase::Fenced | Phase::Final | Phase::Open => return Ok(Stand::GoOn(stored)),
                 Phase::Undone => {}
             },
-            Some(stored) if !matches!(stored.phase, Phase::Done | Phase::Undone) => {
+            Some(stored) if stored.phase == Phase::Finished => {
+                return refused(
+                    "the way back was given up by \"switchover finish\"".to_owned(),
+                    "Replicate the other way with an ini file and a database of its own: \"rlondiste up\".",
+                );
+            }
+            Some(stored) if !stored.phase.is_at_rest() => {
                 return refused(
                     format!("one in the other direction is in phase {}", stored.phase),
                     "Run that command again: it goes on, or undoes what it has begun.",

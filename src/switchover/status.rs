@@ -11,7 +11,7 @@ use crate::config;
 use crate::error::Result;
 use crate::job::{Control, Output};
 use crate::londiste::fence::{self, State};
-use crate::londiste::switchover::{self, Phase};
+use crate::londiste::switchover;
 use crate::pg::Db;
 
 #[derive(Serialize)]
@@ -51,7 +51,7 @@ pub(super) async fn run(config: &config::Londiste, control: &Control) -> Result<
     // The row of the side that is left counts; that of the other one may be older.
     let there = switchover::load(&sides.old, &way.queue).await?.filter(|stored| !stored.is_back);
     let back = switchover::load(&sides.new, &way.queue).await?.filter(|stored| stored.is_back);
-    let is_at_work = |stored: &switchover::Stored| !matches!(stored.phase, Phase::Done | Phase::Undone);
+    let is_at_work = |stored: &switchover::Stored| !stored.phase.is_at_rest();
     let stored = there.filter(is_at_work).or(back).or(there);
     let word =
         |stored: switchover::Stored| if stored.is_back { Direction::Back.word() } else { Direction::There.word() };

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::command::Direction;
-use crate::config::{self, File};
+use crate::config::{self, File, back_path};
 use crate::error::{Error, Result};
 
 /// The two jobs.
@@ -77,12 +77,6 @@ pub(super) fn write_private(path: &Path, text: &str) -> Result<()> {
     fs::rename(&new, path).map_err(failed)?;
     tracing::info!("Wrote {}", path.display());
     Ok(())
-}
-
-/// `shop.ini` makes `shop-back.ini`.
-fn back_path(path: &Path) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}-back.ini"))
 }
 
 /// The ini file with its two databases exchanged, and with a queue, a consumer and a name of its own.

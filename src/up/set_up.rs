@@ -9,7 +9,9 @@ use crate::error::{Error, Result, Role};
 use crate::failpoint::failpoint;
 use crate::job::{Control, Output};
 use crate::londiste::made::{self, Kind};
-use crate::londiste::{self, Command, CopyMode, Problems, Provider, Selection, Subscriber, Truncate, install_for_up};
+use crate::londiste::{
+    self, Command, CopyMode, Problems, Provider, Selection, Subscriber, Truncate, install_for_up, turned,
+};
 use crate::pg::{Db, FqName};
 use crate::pgqadm::ticker_sessions;
 
@@ -46,6 +48,7 @@ impl SetUp<'_> {
             ));
         }
         let Some((provider, subscriber)) = self.preflight().await? else { return Ok(Outcome::Refused) };
+        turned::objection(&provider, &subscriber, &self.config.pgq_queue_name).await?.map_or(Ok(()), Err)?;
         let mut survey = self.read(&provider, &subscriber).await?;
         let copies_schema =
             self.request.schema != SchemaCopy::No && survey.subscriber_is_empty && !survey.provider_is_empty;

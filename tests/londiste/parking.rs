@@ -300,3 +300,35 @@ fn renamed_columns_are_recognized_on_either_side() {
     let log = r.londiste.log();
     assert_eq!(log.matches("Starting full copy of public.t").count(), 1, "{log}");
 }
+
+/// Rows that were there before a column have its default on the provider, of which no event tells.
+#[test]
+fn missing_column_with_a_default_is_mended_with_its_values() {
+    let r = Replication::new().with_table("t", "id int primary key, v text");
+    r.provider.sql("insert into t values (1, 'one'), (2, 'two')");
+    let r = r.up();
+    r.provider.sql("alter table t add city text not null default 'it''s'; insert into t values (3, 'three', 'x')");
+    wait_for(&r.subscriber.session(), "t", "catching-up", true);
+    let mend = status(&r, "public.t")["mend"].as_str().unwrap().to_owned();
+    let (statement, then) = mend.split_once(". ").unwrap();
+    let statement = statement.strip_prefix("Run on the subscriber: ").unwrap();
+    assert_eq!(statement, r#"alter table "public"."t" add column "city" text default 'it''s'::text"#);
+    assert_eq!(
+        then,
+        "Rows that were there before may differ: then run \"rlondiste INI repair --online --apply public.t\""
+    );
+    r.subscriber.sql(statement);
+    wait_for(&r.subscriber.session(), "t", "ok", false);
+    r.assert_in_sync();
+    // Of a default that was taken away only the rows tell.
+    r.provider.sql("alter table t add late int default 7; alter table t alter late drop default; insert into t values (4, 'four', 'x', 4)");
+    wait_for(&r.subscriber.session(), "t", "catching-up", true);
+    let mend = status(&r, "public.t")["mend"].as_str().unwrap().to_owned();
+    if r.provider.major() >= 11 {
+        assert!(mend.contains(r#"add column "late" integer. Rows that were there before may differ: "#), "{mend}");
+    }
+    r.subscriber.sql("alter table t add late int");
+    wait_for(&r.subscriber.session(), "t", "ok", false);
+    r.londiste.run("repair --online --apply public.t");
+    r.assert_in_sync();
+}

@@ -1,7 +1,9 @@
 //! What the commands check, undo, leave behind and tell.
 
+use std::path::Path;
+
 use super::place::{Place, assert_open, block, is_open};
-use crate::support::{Cluster, Program, wait_until};
+use crate::support::{Cluster, Database, Job, Program, wait_until};
 
 const SCHEMA: &str = "create table t (id serial primary key, v text); create table u (id int primary key)";
 
@@ -169,11 +171,65 @@ fn the_way_back_can_be_given_up() {
     for database in [&p.r.provider, &p.r.subscriber] {
         let left = "select (select count(*) from pgq.queue where queue_name ~ '_back$')
                          + (select count(*) from londiste.subscriber_table where queue_name ~ '_back$')
-                         + (select count(*) from londiste.provider_table where queue_name ~ '_back$')
-                         + (select count(*) from londiste.switchover)";
+                         + (select count(*) from londiste.provider_table where queue_name ~ '_back$')";
         assert_eq!(database.value(left), "0");
     }
+    assert_eq!(p.output("switchover status").stdout.lines().next(), Some("switchover: finished"));
+    let output = p.output("switchback");
+    assert_eq!(output.status, 2);
+    assert!(output.stderr.contains("cannot begin a switchback: the way back was given up"), "{}", output.stderr);
+    p.run("switchover finish");
     p.r.subscriber.sql("insert into t (v) values ('x')");
+    assert_turned(&p.r.londiste.ini(), &p.r.londiste, &p.r.subscriber);
+}
+
+/// The job has no work any more: nothing makes it bring old rows to the side that writers are on, and nobody is told to do so.
+#[track_caller]
+fn assert_turned(ini: &Path, job: &Job, open: &Database) {
+    let program = |command: &str| command.split(' ').fold(Program::new([ini]).dir(ini.parent().unwrap()), Program::arg);
+    let before = open.rows("select * from t order by id");
+    let refusal = "writers have moved from provider (";
+    let commands =
+        ["copy", "subscriber resync --all", "subscriber register", "subscriber check", "--rewind", "--reset", "up"];
+    for command in commands {
+        let output = program(command).output();
+        assert_eq!(output.status, 1, "{command}: {}", output.stderr);
+        assert!(output.stderr.contains(refusal), "{command}: {}", output.stderr);
+    }
+    let status = program("subscriber status").run().stdout;
+    assert!(status.contains(&format!("Problem:     {refusal}")), "{status}");
+    for advice in ["goes round", "resync", "--rewind"] {
+        assert!(!status.contains(advice), "{advice}: {status}");
+    }
+    let doctor = program("doctor").status(1).run().stdout;
+    assert!(
+        doctor.contains(refusal)
+            && (doctor.contains("-back.ini doctor")
+                || doctor.contains("ini switchover status")
+                || doctor.contains("londiste.ini doctor")),
+        "{doctor}"
+    );
+    for advice in ["subscriber remove", "resync", "--rewind", "replay -d"] {
+        assert!(!doctor.contains(advice), "{advice}: {doctor}");
+    }
+    let logged = job.log().len();
+    program("replay -d").run();
+    job.wait_for_log_after(logged, refusal);
+    job.stop();
+    assert_eq!(open.rows("select * from t order by id"), before);
+}
+
+#[test]
+fn a_job_that_is_turned_round_does_nothing() {
+    let p = Place::new(SCHEMA);
+    p.run("switchover");
+    p.r.subscriber.sql("insert into t (v) values ('there')");
+    assert_turned(&p.r.londiste.ini(), &p.r.londiste, &p.r.subscriber);
+    p.assert_equal();
+    p.run("switchback");
+    p.r.provider.sql("insert into t (v) values ('back')");
+    assert_turned(&p.r.scratch().path().join("db1-londiste-back.ini"), &p.back, &p.r.provider);
+    p.assert_equal();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -13,6 +14,7 @@ use super::super::state::parking::Parked;
 use super::super::state::sequences::{self, Subscribed};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::SubscribedTable;
+use super::super::state::turned;
 use super::super::state::verification::Verified;
 use super::super::state::{completed, skips, tables};
 use super::catch_up::Reached;
@@ -22,7 +24,7 @@ use super::pace::Pace;
 use super::verified::{self, Verification};
 use crate::config;
 use crate::error::{Report, Result};
-use crate::job::{self, LastError, Output};
+use crate::job::{self, LastError, Output, pidfile};
 use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
 use crate::pgq::consumer_lag::{self, ConsumerLag};
@@ -188,7 +190,10 @@ pub(super) async fn read(
     let (queue, consumer) = (&config.pgq_queue_name, &config.pgq_consumer_id);
     let applied = completed::last_tick(subscriber, consumer).await?;
     let tables = tables::load(subscriber, queue).await?;
-    let gone = conditions::gone(provider, queue).await?;
+    let gone = match conditions::gone(provider, queue).await? {
+        None => turned::objection(provider, subscriber, queue).await?,
+        gone => gone,
+    };
     let problem = match &gone {
         Some(gone) => Some(one_line(&Report(gone).to_string())),
         None if tables.iter().any(|t| t.state == TableState::Ok) => {
@@ -213,16 +218,23 @@ pub(super) async fn read(
             tables: &tables,
             applied: applied.map(|TickId(tick)| tick),
             error: last_error.as_ref().filter(|error| error.stands).map(|error| error.message.as_str()),
+            runs_here: config.common.pidfile.as_deref().is_some_and(is_held),
             shows_queries,
         };
         lag::causes(&Job::of(config), provider, subscriber, &known).await?
     } else {
         Vec::new()
     };
-    let pace = match position.as_ref().and_then(|position| position.reached) {
+    let mut pace = match position.as_ref().and_then(|position| position.reached) {
         Some(reached) => Some(Pace::read(provider, subscriber, &Job::of(config), reached).await?),
         None => None,
     };
+    if let Some(pace) = pace.as_mut()
+        && last_error.as_ref().is_some_and(|error| error.stands)
+    {
+        // The rates of the time before the error say nothing.
+        pace.seconds_to_catch_up = None;
+    }
     let mut copies = read_progress(subscriber, Some(provider)).await?;
     let mut verified = verified::read(config, subscriber, shows_queries).await?;
     let verification = config.verify_interval.map(|interval| Verification::of(interval, &tables, &verified));
@@ -250,6 +262,11 @@ pub(super) async fn read(
         verification,
         with_ledger: false,
     })
+}
+
+/// Whether a process has this pidfile.
+fn is_held(path: &Path) -> bool {
+    matches!(pidfile::status(path), Ok(pidfile::Status::Running(_)))
 }
 
 /// The position of the consumer; `None` when it is not registered. PgQ 2.1's functions fail for a consumer that is not

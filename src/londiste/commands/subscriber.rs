@@ -13,6 +13,7 @@ use super::super::state::foreign_keys as stored_fkeys;
 use super::super::state::sequences::{self, Subscribed};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
+use super::super::state::turned;
 use super::super::state::{provider_queue, triggers};
 use super::super::table_lock::TableLock;
 use super::command::{Selection, Subscriber};
@@ -138,6 +139,7 @@ async fn missing(context: &Context<'_>) -> Result<Output> {
 async fn check(context: &Context<'_>) -> Result<Output> {
     let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
     conditions::require(&provider_db, context.queue()).await?;
+    turned::objection(&provider_db, &db, context.queue()).await?.map_or(Ok(()), Err)?;
     let tables = provider_queue::tables(&provider_db, context.queue()).await?;
     let found = structure::compare_all(context, &provider_db, &db, &tables).await?;
     let failed = found.different().next().is_some() | !ok_holds(context, &provider_db, &db).await?;
@@ -236,6 +238,7 @@ async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, state: 
 }
 
 async fn resync(context: &Context<'_>, tables: &Selection) -> Result<Output> {
+    super::refuse_turned(context).await?;
     let db = context.subscriber().await?;
     let have = tables::load(&db, context.queue()).await?;
     let wanted: Vec<FqName> = if tables.names.is_empty() && tables.all {

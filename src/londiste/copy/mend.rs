@@ -51,7 +51,16 @@ pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mu
     fault.mend = Some(match provided {
         Some(provided) => {
             let ours = catalog::columns(subscriber, &name).await?;
-            format!("{alter} {}", make_column(&theirs.columns, &ours, provided))
+            let make = make_column(&theirs.columns, &ours, provided);
+            let has_values = catalog::default_of(provider, &name, column).await?;
+            match has_values.filter(|_| make.starts_with("add ")) {
+                None => format!("{alter} {make}"),
+                // No event has the values that the provider's rows got when the column was added there.
+                Some(default) => format!(
+                    "{alter} {make}{default}. Rows that were there before may differ: then run \"rlondiste INI repair --online \
+                     --apply {name}\"",
+                ),
+            }
         }
         None => format!(
             "The provider does not have this column any more. Run \"rlondiste INI subscriber resync {name}\", which copies the table \

@@ -10,6 +10,8 @@
 //! | registered | stored | some | goes on; each batch is compared with the position |
 //! | registered or not | none | some | stops if another consumer has a position for the queue, else begins: the tables were added with `--expect-sync` |
 //! | not registered | stored | some | stops: the consumer was unregistered |
+//!
+//! Replay stops too where a switchover has turned it round ([`turned`]).
 
 use std::time::Instant;
 
@@ -18,7 +20,7 @@ use super::super::schema;
 use super::super::state::copy_consumer::{self, Heirs};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::{self, SubscribedTable};
-use super::super::state::{completed, conditions, overlaps, pass, queue_consumer};
+use super::super::state::{completed, conditions, overlaps, pass, queue_consumer, turned};
 use super::demand::Demand;
 use super::main_loop::Replay;
 use super::sessions::Sessions;
@@ -40,6 +42,7 @@ impl Replay {
         pass::show(&mut subscriber).await?;
         let queue = &self.job.queue;
         conditions::require(&provider, queue).await?;
+        turned::objection(&provider, &subscriber, queue).await?.map_or(Ok(()), Err)?;
         for (table, back) in overlaps::loops(&provider, &subscriber).await? {
             if tables::load_one(&subscriber, queue, &table).await?.is_some() {
                 tracing::warn!(

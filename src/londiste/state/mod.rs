@@ -27,4 +27,5 @@ pub(crate) mod switchover;
 pub(crate) mod table_state;
 pub(crate) mod tables;
 pub(crate) mod triggers;
+pub(crate) mod turned;
 pub(crate) mod verification;

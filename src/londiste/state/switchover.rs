@@ -20,12 +20,20 @@ pub(crate) enum Phase {
     Open,
     /// Nothing is left to do.
     Done,
+    /// The way back was given up: the old side stays closed, and nothing replicates any more.
+    Finished,
     /// It was given up, and the old side is open.
     Undone,
 }
 
 impl Phase {
-    const ALL: [Phase; 6] = [Phase::Prepared, Phase::Fenced, Phase::Final, Phase::Open, Phase::Done, Phase::Undone];
+    const ALL: [Phase; 7] =
+        [Phase::Prepared, Phase::Fenced, Phase::Final, Phase::Open, Phase::Done, Phase::Finished, Phase::Undone];
+
+    /// Whether no command has to go on or to be undone.
+    pub(crate) fn is_at_rest(self) -> bool {
+        matches!(self, Phase::Done | Phase::Finished | Phase::Undone)
+    }
 
     fn word(self) -> &'static str {
         match self {
@@ -34,6 +42,7 @@ impl Phase {
             Phase::Final => "final",
             Phase::Open => "open",
             Phase::Done => "done",
+            Phase::Finished => "finished",
             Phase::Undone => "undone",
         }
     }

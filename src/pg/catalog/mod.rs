@@ -16,5 +16,5 @@ pub use dependents::{Dependent, DependentKind, dependent_objects};
 pub(crate) use relations::{RelationKind, TableEntry, references, relations, sequences, sequences_of_columns, tables};
 pub(crate) use rules::{Rule, rules};
 pub use structure::{Column, Generated, Identity, KeySource, Table, structures};
-pub(crate) use structure::{columns, structure};
+pub(crate) use structure::{columns, default_of, structure};
 pub use triggers::{Trigger, triggers};

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::names::{Names, fq_name};
 use super::relations::RelationKind;
 use crate::error::Result;
-use crate::pg::{Db, FqName};
+use crate::pg::{Db, FqName, text};
 
 /// How an identity column takes values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,25 @@ pub struct Column {
     pub identity: Option<Identity>,
     /// Position in the table's key, counted from 1; 0 when it is not in the key.
     pub key_position: i32,
+}
+
+/// The clause ` default ...` of a column, if rows that were there before the column have values in it: it has a default, or had one when
+/// it was added. Empty where the default draws from a sequence, which another database may not have. `None`: such rows have nulls, or what
+/// was written since.
+pub(crate) async fn default_of(db: &Db, table: &FqName, column: &str) -> Result<Option<String>> {
+    let sql = "select pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+                 from pg_catalog.pg_attribute a
+                      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+                where a.attrelid = pg_catalog.to_regclass($1) and a.attname = $2::text::name
+                  and coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') = ''
+                  and (d.oid is not null or (pg_catalog.to_jsonb(a) ->> 'atthasmissing')::bool)";
+    let row = db.query_opt("read the default of a column", sql, &[text(&table.quoted()), text(&column)]).await?;
+    Ok(row.map(|row| {
+        let default: Option<String> = row.get(0);
+        default
+            .filter(|default| !default.contains("nextval("))
+            .map_or_else(String::new, |sql| format!(" default {sql}"))
+    }))
 }
 
 impl Column {

@@ -40,6 +40,8 @@ pub(super) struct Known<'a> {
     pub(super) applied: Option<i64>,
     /// The error of the job's log since which no batch was applied.
     pub(super) error: Option<&'a str>,
+    /// Whether the process of the job's pidfile is there. Between two tries after an error it has no session.
+    pub(super) runs_here: bool,
     /// Whether the statements of other sessions may be shown. They may have values of rows, and passwords.
     pub(super) shows_queries: bool,
 }
@@ -53,7 +55,8 @@ pub(super) async fn causes(job: &Job, provider: &Db, subscriber: &Db, known: &Kn
     if known.applied.is_none_or(|applied| applied < queue.newest_tick) {
         let looks = Looks::take(provider, subscriber, known.tables).await?;
         shown = looks.shares();
-        if looks.all.iter().all(Vec::is_empty) && has_no_session(provider, subscriber).await? {
+        let tries_again = known.runs_here && known.error.is_some();
+        if !tries_again && looks.all.iter().all(Vec::is_empty) && has_no_session(provider, subscriber).await? {
             causes.push(Cause::ReplayDown { last_seen: queue.last_seen });
         } else {
             causes.extend(looks.slow_networks());
