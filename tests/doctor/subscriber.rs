@@ -111,3 +111,25 @@ fn tables_that_wait_or_may_be_lost_are_named_and_mended() {
     let found = clinic.wait_for(&["pending-foreign-keys"]);
     assert!(found[0].fact.starts_with("foreign key orders_customer_id_fkey could not be restored"), "{found:?}");
 }
+
+/// Between two tries of a batch that fails, replay has no session.
+#[test]
+fn replay_that_tries_in_vain_is_named() {
+    let clinic = Clinic::open();
+    let (r, subscriber) = (&clinic.r, &clinic.r.subscriber);
+    subscriber.sql("insert into plain (id) values (4711)");
+    r.provider.sql("insert into plain (id) values (4711)");
+    r.londiste.wait_for_log("duplicate key");
+    let found = clinic.wait_for(&["position"]);
+    assert_eq!(found[0].level, "error");
+    let begin = "no batch was applied since the error of ";
+    assert!(found[0].fact.starts_with(begin) && found[0].fact.contains("duplicate key"), "{found:?}");
+    for _ in 0..5 {
+        let status = r.londiste.run("subscriber status").stdout;
+        assert!(status.contains("Behind:      error: no batch was applied since the error: "), "{status}");
+        assert!(!status.contains("replay-down") && !status.contains("Up to date:"), "{status}");
+    }
+    subscriber.sql("delete from plain where id = 4711");
+    r.replay_until_in_sync();
+    clinic.wait_for(&[]);
+}

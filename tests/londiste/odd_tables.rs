@@ -82,7 +82,8 @@ fn a_table_dropped_on_the_subscriber() {
     expect(&r, "subscriber triggers", "", &[""; 0], 0);
     let none = "INFO No pending triggers found for public.bad.";
     expect(&r, "subscriber restore-triggers bad", "", &[none], 0);
-    expect(&r, "subscriber add bad", "", &["INFO No tables found that match bad"], 0);
+    let absent = "WARNING Table public.bad of the provider does not exist on subscriber: create it there first";
+    expect(&r, "subscriber add bad", "", &["INFO No tables found that match bad", absent], 0);
     expect(&r, "subscriber resync bad", "", &["INFO Resyncing public.bad"], 0);
     r.londiste.wait_for_log("Table not found: public.bad on subscriber (");
     assert_good_goes_on(&r);

@@ -147,6 +147,7 @@ fn all_skips_other_tables_and_reports_those_that_are_not_there() {
         .sql("drop table tags; create table more (id int primary key); create table and_more (id int primary key)");
     let lines = [
         "INFO No tables found that match public.tags",
+        "WARNING Table public.tags of the provider does not exist on subscriber: create it there first",
         "INFO Leaving out tables that are not attached to queue: 2 (-v names them)",
         "INFO Checking public.customers",
         "INFO Checking public.orders",

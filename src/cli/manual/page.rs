@@ -151,8 +151,14 @@ const STATUS: [(&str, &str); 5] = [
     ("128 + N", "Ended by signal N."),
 ];
 
-const EXAMPLE: [&str; 3] = [
-    "rlondiste --ini londiste > replica.ini   # then edit it",
+const EXAMPLE: [&str; 9] = [
+    "rlondiste up --provider 'host=old dbname=shop' --subscriber 'host=new dbname=shop' --schema -d",
+    "",
+    "rlondiste --ini londiste > replica.ini   # or step by step: edit it, with ticker = auto or a ticker beside it",
+    "rlondiste replica.ini provider install",
+    "rlondiste replica.ini provider add --all",
+    "rlondiste replica.ini subscriber install",
+    "rlondiste replica.ini subscriber add --all   # the tables must be there",
     "rlondiste replica.ini replay -d",
     "rlondiste replica.ini subscriber status --watch",
 ];

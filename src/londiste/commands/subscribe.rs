@@ -57,6 +57,9 @@ impl Sides {
             let found: Vec<&FqName> = self.local.iter().filter(meant).map(|(name, _)| name).collect();
             if found.is_empty() && pattern.typed() != "*.*" {
                 tracing::info!("No tables found that match {}", pattern.typed());
+                if let Some(name) = named.filter(|name| self.offered.contains(name)) {
+                    tracing::warn!("Table {name} of the provider does not exist on subscriber: create it there first");
+                }
             }
             wanted.extend(found.into_iter().cloned());
         }
