@@ -7,10 +7,11 @@ use tokio_postgres::error::SqlState;
 
 use super::arm;
 use super::sides::pause;
-use crate::error::{Error, Result};
+use crate::error::{Error, Report, Result};
 use crate::job::Control;
 use crate::londiste::fence::{self, Closing, State};
 use crate::pg::Db;
+use crate::text::Lines;
 
 /// How long a try waits for the writers that have passed the gate. Those who come meanwhile wait behind it. Shorter than the default of
 /// `deadlock_timeout`, so that a try that is part of a deadlock ends itself, and no writer.
@@ -57,6 +58,8 @@ pub(super) async fn close<'a>(
         match error.code() {
             Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::OBJECT_IN_USE | &SqlState::T_R_DEADLOCK_DETECTED) => {}
             Some(&SqlState::UNDEFINED_OBJECT) if wanted.from == State::OPEN => {
+                // Nobody has planned with such a table: it may be one that is not replicated.
+                tracing::warn!("{}. They are armed now", Lines(Report(&error).to_string()));
                 arm::arm(db, wanted.queue, control).await?;
             }
             _ => return Err(error),
@@ -68,8 +71,11 @@ pub(super) async fn close<'a>(
     }
 }
 
-/// The error with the names of those who are in the way.
+/// The error with the names of those who are in the way. One that was not raised at the gate names them itself.
 async fn held_up(db: &Db, error: Error) -> Error {
+    if error.code() == Some(&SqlState::OBJECT_IN_USE) {
+        return error;
+    }
     match fence::holders(db).await {
         Ok(holders) if !holders.is_empty() => Error::blocked(
             format!("writers of {} did not come to an end in time: {}", db.target(), holders.join(", ")),

@@ -135,6 +135,45 @@ fn a_long_writer_is_named_and_writers_are_told_where_to_go() {
     );
 }
 
+/// A table that nobody has planned with: it is there before the gate, or its transaction has not ended there.
+#[test]
+fn a_table_that_is_made_during_a_switchover_is_told_of() {
+    let p = Place::new(SCHEMA);
+    let (armed, go_on) = (p.r.scratch().path().join("armed"), p.r.scratch().path().join("go-on"));
+    let hook = format!("touch {}; until test -e {}; do sleep 0.02; done", armed.display(), go_on.display());
+    let made = |sql: &str| {
+        let maker = p.r.provider.session();
+        let output = std::thread::scope(|scope| {
+            let running = scope
+                .spawn(|| p.r.londiste.program(["switchover", "--timeout", "2", "--before-fence", &hook]).output());
+            wait_until("the tables are armed", || if armed.exists() { Ok(()) } else { Err("not yet") });
+            maker.sql(sql);
+            std::fs::write(&go_on, "").unwrap();
+            running.join().unwrap()
+        });
+        for file in [&armed, &go_on] {
+            std::fs::remove_file(file).unwrap();
+        }
+        (maker, output)
+    };
+    let (maker, output) = made("begin; create table late (id int); insert into late values (1)");
+    assert_eq!(output.status, 2, "{}", output.stderr);
+    let process =
+        format!("a table is being made, to which the fence does not reach: by process {}", maker.backend_pid());
+    assert!(output.stderr.contains(&process), "{}", output.stderr);
+    assert!(is_open(&p.r.provider) && is_open(&p.r.subscriber));
+    maker.sql("rollback");
+    let (maker, output) = made("create table late (id int); insert into late values (1)");
+    assert_eq!(output.status, 0, "{}", output.stderr);
+    assert!(
+        output.stderr.contains("WARNING") && output.stderr.contains("open at public.late: made"),
+        "{}",
+        output.stderr
+    );
+    assert_open(&p.r.subscriber, &p.r.provider);
+    assert_eq!(maker.error("insert into late values (2)").code, "25006");
+}
+
 #[test]
 fn triggers_of_users_fire_on_the_open_side_only() {
     let p = Place::new(

@@ -159,6 +159,62 @@ fn a_partition_that_is_made_later_is_found_at_the_gate() {
     assert_eq!(state(&r.provider), until);
 }
 
+/// A table that nobody else can see yet is not armed. Who closes a database with all its tables does not pass by one.
+#[test]
+fn a_table_that_is_being_made_is_found_at_the_gate() {
+    let r = database(TABLES);
+    arm(&r.provider);
+    for made in [
+        "create table late (id int); insert into late values (1)",
+        "create schema s; create table s.late (id int); insert into s.late values (1)",
+        "create table late as select 1 as id",
+    ] {
+        let ddl = r.provider.session();
+        ddl.sql(&format!("begin; {made}"));
+        let error = close(&r.provider).unwrap_err();
+        assert_eq!(
+            (error.code.as_str(), error.message),
+            (
+                "55006",
+                format!("a table is being made, to which the fence does not reach: by process {}", ddl.backend_pid())
+            ),
+            "{made}"
+        );
+        assert_eq!(state(&r.provider), "1");
+        // The table is none of the queue's.
+        r.provider.sql(&closing_without_tables());
+        open(&r.provider);
+        ddl.sql("rollback");
+    }
+    // As it is made, so it is found when it is there.
+    r.provider.sql("create table late (id int)");
+    assert_eq!(close(&r.provider).unwrap_err().code, "42704");
+    arm(&r.provider);
+    // Temporary tables and new storage of old tables are nothing that others could write to.
+    let harmless = r.provider.session();
+    harmless.sql("create temporary table before (id int)");
+    harmless.sql(
+        "begin; create temporary table own (id serial primary key, v text); insert into own (v) values ('x');
+         create temporary table other as select * from own; create index on free (id); alter table late alter id type int8",
+    );
+    close(&r.provider).unwrap();
+}
+
+#[test]
+fn a_prepared_table_is_found_at_the_gate() {
+    let cluster = Cluster::builder().name("prepared").conf("max_prepared_transactions = 5").start();
+    let r = database_in(&cluster, TABLES);
+    arm(&r.provider);
+    r.provider.sql("begin; create table late (id int); insert into late values (1); prepare transaction 'made'");
+    let error = close(&r.provider).unwrap_err();
+    assert_eq!(
+        (error.code.as_str(), error.message.as_str()),
+        ("55006", "a table is being made, to which the fence does not reach: by a prepared transaction")
+    );
+    r.provider.sql("rollback prepared 'made'");
+    close(&r.provider).unwrap();
+}
+
 /// The application's own limits end its wait at the gate, with their own errors.
 #[test]
 fn limits_of_the_application_hold_at_the_gate() {
