@@ -277,6 +277,7 @@ const fn going_over(words: &'static str) -> Spec {
             "on-undo",
             "plan",
             "rehearse",
+            "seq-gap",
             "timeout",
             "verify",
         ],
@@ -302,6 +303,7 @@ const fn going_over(words: &'static str) -> Spec {
                 timeout: seconds(options.timeout, 30),
                 max_lag: seconds(options.max_lag, 10),
                 verify: options.verify.unwrap_or(Verify::None),
+                seq_gap: options.seq_gap.unwrap_or(0),
                 fences_all: options.fence.as_deref() != Some("set"),
                 hooks: Hooks {
                     before_fence: options.before_fence.clone(),

@@ -137,6 +137,9 @@ pub(super) struct Options {
     /// switchover: what is compared while nobody can write: nothing, numbers of rows, every row
     #[arg(long, value_name = "none|quick|full", value_parser = verify, help_heading = "Options of commands")]
     pub(super) verify: Option<Verify>,
+    /// switchover: so many values of each sequence are left out on the new side (0)
+    #[arg(long, value_name = "N", help_heading = "Options of commands")]
+    pub(super) seq_gap: Option<u32>,
     /// switchover: which tables are closed: those of the queue, or all (default)
     #[arg(long, value_name = "set|all", value_parser = ["set", "all"], help_heading = "Options of commands")]
     pub(super) fence: Option<String>,

@@ -28,7 +28,7 @@ pub(crate) use state::foreign_keys as stored_foreign_keys;
 pub(crate) use state::table_state::TableState;
 pub(crate) use state::tables::SubscribedTable;
 pub(crate) use state::triggers::{self as stored_triggers, Place};
-pub(crate) use state::{conditions, made, overlaps, provider_queue, sequences, tables};
+pub(crate) use state::{conditions, made, overlaps, provider_queue, sequence_gap, sequences, tables};
 
 // What a switchover does with both sides.
 pub(crate) use commands::way_back;

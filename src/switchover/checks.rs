@@ -13,7 +13,10 @@ use crate::config::{self, TickerMode};
 use crate::error::Result;
 use crate::job::pidfile::{self, Status};
 use crate::job::{Control, Output};
-use crate::londiste::{self, Structures, TableState, fence, provider_queue, sequences, stored_foreign_keys, tables};
+use crate::londiste::sequences::Subscribed;
+use crate::londiste::{
+    self, Structures, TableState, fence, provider_queue, sequence_gap, sequences, stored_foreign_keys, tables,
+};
 use crate::pg::FqName;
 use crate::pg::catalog;
 use crate::pgqadm::ticker_sessions;
@@ -233,6 +236,7 @@ async fn of_sequences(task: &Task<'_>, found: &mut Findings) -> Result<()> {
             found.error(objection.describe(&sequence.name), "rlondiste INI subscriber seqs");
         }
     }
+    gaps(task, &subscribed, found).await?;
     let have: BTreeSet<&FqName> = subscribed.iter().map(|sequence| &sequence.name).collect();
     let used = catalog::sequences_of_columns(old, &task.set.tables).await?;
     let lost: Vec<&FqName> = used.iter().filter(|name| !have.contains(name)).collect();
@@ -243,6 +247,21 @@ async fn of_sequences(task: &Task<'_>, found: &mut Findings) -> Result<()> {
             format!("columns of the tables draw from sequences that are not replicated: {}", some(&lost)),
             "rlondiste INI provider add-seq NAME, and subscriber add-seq NAME",
         );
+    }
+    Ok(())
+}
+
+/// Sequences that have no room for `--seq-gap`.
+async fn gaps(task: &Task<'_>, subscribed: &[Subscribed], found: &mut Findings) -> Result<()> {
+    let (gap, Sides { old, new }) = (task.command.seq_gap, task.sides);
+    let values = subscribed.iter().filter_map(|sequence| Some((sequence.name.clone(), *sequence.value.as_ref().ok()?)));
+    for ahead in sequence_gap::ahead(old, new, values.collect(), gap).await? {
+        if !ahead.has_room {
+            found.error(
+                sequence_gap::no_room(&ahead.name, gap),
+                "Give a smaller --seq-gap; or make its bounds wider on both sides: alter sequence ... as bigint maxvalue ...",
+            );
+        }
     }
     Ok(())
 }

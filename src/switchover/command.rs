@@ -21,6 +21,8 @@ pub(crate) struct Command {
     /// `--max-lag`: the most that the new side may be behind at the beginning.
     pub(crate) max_lag: Duration,
     pub(crate) verify: Verify,
+    /// `--seq-gap`: how many values each sequence leaves out on the new side.
+    pub(crate) seq_gap: u32,
     /// `--fence all`: all tables are closed, not only those of the queue.
     pub(crate) fences_all: bool,
     pub(crate) hooks: Hooks,

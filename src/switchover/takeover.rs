@@ -19,7 +19,7 @@ use crate::job::Control;
 use crate::job::pidfile::{self, Status};
 use crate::londiste::fence::{self, Closing, State};
 use crate::londiste::switchover::{self, Phase, Stored};
-use crate::londiste::{sequences, way_back};
+use crate::londiste::{sequence_gap, sequences, way_back};
 use crate::pg::{Db, text};
 use crate::text::Lines;
 
@@ -63,9 +63,13 @@ pub(super) async fn run(task: &Task<'_>, stored: &Stored, closed: Option<Closed>
         end_sessions(task).await?;
         course.step(10, format_args!("replay of consumer {} has ended", way.running.pgq_consumer_id));
         failpoint!("switchover::unregistered");
-        let set = set_sequences(sides, &way.running).await?;
+        let set = set_sequences(task).await?;
         let restored = way_back::restore_triggers(new, &task.set.tables).await?;
-        course.step(11, format_args!("{set} sequences are set, triggers of {restored} tables are there again"));
+        let gap = match task.command.seq_gap {
+            0 => String::new(),
+            gap => format!(" with a gap of {gap} values"),
+        };
+        course.step(11, format_args!("{set} sequences are set{gap}, triggers of {restored} tables are there again"));
         failpoint!("switchover::sequences_set");
         fence::open(new, State::CLOSED).await?;
         course.step(12, format_args!("{} is open", new.target()));
@@ -139,17 +143,25 @@ async fn end_sessions(task: &Task<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Sets the sequences of the new side to the values of the old side. Returns how many.
-async fn set_sequences(sides: &Sides, running: &config::Londiste) -> Result<usize> {
+/// Sets the sequences of the new side to the values of the old side, and `--seq-gap` ahead of them. Returns how many.
+async fn set_sequences(task: &Task<'_>) -> Result<usize> {
+    let (Sides { old, new }, gap) = (task.sides, task.command.seq_gap);
     let mut values = Vec::new();
-    for sequence in sequences::subscribed(&sides.old, &sides.new, &running.pgq_queue_name).await? {
+    for sequence in sequences::subscribed(old, new, &task.way.running.pgq_queue_name).await? {
         match sequence.value {
             Ok(value) => values.push((sequence.name, value)),
             Err(objection) => tracing::warn!("{}", objection.describe(&sequence.name)),
         }
     }
-    way_back::set_sequences(&sides.new, &values).await?;
-    Ok(values.len())
+    let mut ahead = Vec::new();
+    for sequence in sequence_gap::ahead(old, new, values, gap).await? {
+        if !sequence.has_room {
+            tracing::warn!("{}: it is set without a gap", sequence_gap::no_room(&sequence.name, gap));
+        }
+        ahead.push((sequence.name, sequence.value));
+    }
+    way_back::set_sequences(new, &ahead).await?;
+    Ok(ahead.len())
 }
 
 /// Ends the daemon of a job, where its pidfile names one.

@@ -110,16 +110,9 @@ fn rows_that_differ_undo_a_switchover_that_compares() {
 #[test]
 fn a_long_writer_is_named_and_writers_are_told_where_to_go() {
     let p = Place::new(SCHEMA);
-    let (armed, go_on) = (p.r.scratch().path().join("armed"), p.r.scratch().path().join("go-on"));
-    let hook = format!("touch {}; until test -e {}; do sleep 0.02; done", armed.display(), go_on.display());
     let long = p.r.provider.session();
-    let output = std::thread::scope(|scope| {
-        let running =
-            scope.spawn(|| p.r.londiste.program(["switchover", "--timeout", "3", "--before-fence", &hook]).output());
-        wait_until("the tables are armed", || if armed.exists() { Ok(()) } else { Err("not yet") });
+    let output = p.meanwhile(&["switchover", "--timeout", "3"], || {
         long.sql("begin; insert into u values (1)");
-        std::fs::write(&go_on, "").unwrap();
-        running.join().unwrap()
     });
     assert_eq!(output.status, 2, "{}", output.stderr);
     let process = format!("did not come to an end in time: process {}", long.backend_pid());
@@ -139,21 +132,11 @@ fn a_long_writer_is_named_and_writers_are_told_where_to_go() {
 #[test]
 fn a_table_that_is_made_during_a_switchover_is_told_of() {
     let p = Place::new(SCHEMA);
-    let (armed, go_on) = (p.r.scratch().path().join("armed"), p.r.scratch().path().join("go-on"));
-    let hook = format!("touch {}; until test -e {}; do sleep 0.02; done", armed.display(), go_on.display());
     let made = |sql: &str| {
         let maker = p.r.provider.session();
-        let output = std::thread::scope(|scope| {
-            let running = scope
-                .spawn(|| p.r.londiste.program(["switchover", "--timeout", "2", "--before-fence", &hook]).output());
-            wait_until("the tables are armed", || if armed.exists() { Ok(()) } else { Err("not yet") });
+        let output = p.meanwhile(&["switchover", "--timeout", "2"], || {
             maker.sql(sql);
-            std::fs::write(&go_on, "").unwrap();
-            running.join().unwrap()
         });
-        for file in [&armed, &go_on] {
-            std::fs::remove_file(file).unwrap();
-        }
         (maker, output)
     };
     let (maker, output) = made("begin; create table late (id int); insert into late values (1)");
@@ -383,15 +366,8 @@ fn sessions_that_break_while_writers_are_kept_out_undo_a_switchover() {
 fn a_prepared_transaction_is_planned_for_and_named() {
     let provider = Cluster::builder().name("prepared").conf("max_prepared_transactions = 5").start();
     let p = Place::between(&provider, Cluster::subscriber(), SCHEMA);
-    let (armed, go_on) = (p.r.scratch().path().join("armed"), p.r.scratch().path().join("go-on"));
-    let hook = format!("touch {}; until test -e {}; do sleep 0.02; done", armed.display(), go_on.display());
-    let output = std::thread::scope(|scope| {
-        let running =
-            scope.spawn(|| p.r.londiste.program(["switchover", "--timeout", "2", "--before-fence", &hook]).output());
-        wait_until("the tables are armed", || if armed.exists() { Ok(()) } else { Err("not yet") });
+    let output = p.meanwhile(&["switchover", "--timeout", "2"], || {
         p.r.provider.sql("begin; insert into u values (1); prepare transaction 'half'");
-        std::fs::write(&go_on, "").unwrap();
-        running.join().unwrap()
     });
     assert_eq!(output.status, 2, "{}", output.stderr);
     assert!(output.stderr.contains("in time: a prepared transaction \"half\""), "{}", output.stderr);

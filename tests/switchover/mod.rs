@@ -8,6 +8,7 @@ mod follow;
 mod pass;
 mod place;
 mod rounds;
+mod sequences;
 
 pub use follow::Third;
 pub use place::{Place, assert_open, is_open};

@@ -1,8 +1,10 @@
 //! Two databases that writers go over between, with a ticker each and replay.
 
+use std::{fs, thread};
+
 use super::CLOSED;
 use crate::support::{
-    Cluster, Database, Job, Output, Replication, assert_same_rows, compare_tables, wait_until, wait_until_ok,
+    Cluster, Database, Job, Output, Replication, Scratch, assert_same_rows, compare_tables, wait_until, wait_until_ok,
 };
 
 pub struct Place {
@@ -74,6 +76,21 @@ impl Place {
         let output = self.output(command);
         assert!(output.status <= 1, "{command}: {}\n{}{}", output.status, output.stdout, output.stderr);
         output.stderr
+    }
+
+    /// Runs a switchover to its end, with `act` between the arming of the tables and the closing of the old side.
+    pub fn meanwhile(&self, command: &[&str], act: impl FnOnce()) -> Output {
+        let scratch = Scratch::new();
+        let (armed, go_on) = (scratch.path().join("armed"), scratch.path().join("go-on"));
+        let hook = format!("touch {}; until test -e {}; do sleep 0.02; done", armed.display(), go_on.display());
+        let program = self.r.londiste.program(command.iter().copied().chain(["--before-fence", &hook]));
+        thread::scope(|scope| {
+            let running = scope.spawn(|| program.output());
+            wait_until("the tables are armed", || if armed.exists() { Ok(()) } else { Err("not yet") });
+            act();
+            fs::write(&go_on, "").unwrap();
+            running.join().unwrap()
+        })
     }
 
     /// The side that writers are on after so many switches.

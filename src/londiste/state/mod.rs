@@ -19,6 +19,7 @@ pub(crate) mod parking;
 pub(crate) mod pass;
 pub(crate) mod provider_queue;
 pub(crate) mod queue_consumer;
+pub(crate) mod sequence_gap;
 pub(crate) mod sequences;
 pub(crate) mod skips;
 pub(crate) mod sources;
