@@ -1,5 +1,6 @@
 //! The documents say what is true: their references are the program's own, their links lead somewhere, and what they name is there.
 
+mod blocks;
 mod document;
 mod words;
 

@@ -1,7 +1,6 @@
 //! What takes both programs: a ticker inside of replay, and the commands that set replication up as a whole and take it away.
 
 mod moving;
-mod readme;
 mod refused;
 mod ticker;
 
