@@ -145,3 +145,52 @@ fn pgqd_is_a_ticker_for_replay() {
     pgqd.assert_content();
     assert!(!r.ticker.is_running());
 }
+
+/// `ticker = auto`: pgqd ticks where it runs, replay where it does not.
+#[test]
+fn the_ticker_inside_of_replay_gives_way_to_pgqd_and_comes_back() {
+    if !Pgqd::is_installed() {
+        return;
+    }
+    let begins = "No ticker serves the provider's database: this process makes the ticks";
+    let mut r = Replication::new().with_table("t", "id int primary key, data text");
+    r.londiste.configure("maint_delay", "0.2");
+    r.londiste.configure("ticker", "auto");
+    r.install();
+    r.londiste.log_contains(begins, || r.londiste.start());
+    r.add("t");
+    r.wait_until_ok();
+    let replicates = |first: u32| {
+        r.provider.sql(&format!("insert into t select i, 'x' from generate_series({first}, {first} + 99) i"));
+        r.assert_in_sync();
+    };
+    replicates(1);
+    for round in 1..3 {
+        let pgqd = std::cell::OnceCell::new();
+        r.londiste.log_contains("A ticker serves the provider's database (pid ", || {
+            assert!(pgqd.set(Pgqd::start(r.scratch().path(), &r.provider)).is_ok());
+        });
+        wait_until("replay has given its sessions up", || {
+            let sessions = r.provider.value(
+                "select count(*) - 1 from pg_stat_activity
+                 where datname = current_database() and query like '%/* inside replay */%'",
+            );
+            if sessions == "0" { Ok(()) } else { Err(sessions) }
+        });
+        replicates(round * 1000);
+        let pgqd = pgqd.into_inner().unwrap();
+        pgqd.assert_content();
+        // It says farewell, or does not.
+        r.londiste.log_contains(begins, || {
+            if round == 2 {
+                kill(pgqd.pid().unwrap(), Signal::SIGKILL).unwrap();
+                fs::remove_file(r.scratch().path().join("pgqd.pid")).unwrap();
+            }
+            drop(pgqd);
+        });
+        replicates(round * 1000 + 500);
+    }
+    let log = r.londiste.log();
+    assert_eq!(log.matches("A ticker serves").count(), 2, "{log}");
+    assert_eq!(log.matches(begins).count(), 3, "{log}");
+}
