@@ -6,6 +6,7 @@
 //! Statements with parameters are sent in one round trip as unnamed, typed statements: nothing is left in the session,
 //! so that a transaction pooler in between does no harm.
 
+pub(crate) mod autovacuum;
 mod carried;
 pub mod catalog;
 mod connect;

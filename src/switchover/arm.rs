@@ -6,9 +6,9 @@
 //!
 //! * A try stands in the table's lock queue, and all writers of the table behind it. So it is made only when no session has been seen
 //!   with a lock on the table in two looks, one after the other: short transactions end within [`TRY`], a long one would not.
-//! * An autovacuum gives way only to a session that has waited for `deadlock_timeout`. It gets one longer try.
+//! * An autovacuum gives way only to a longer try ([`crate::pg::autovacuum`]). It gets one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::error::SqlState;
@@ -16,14 +16,12 @@ use tokio_postgres::error::SqlState;
 use super::sides::{pause, proceed};
 use crate::error::{Error, Result};
 use crate::job::Control;
-use crate::londiste::fence::{self, Relation};
+use crate::londiste::fence::{self, Holder, Relation};
 use crate::pg::Db;
+use crate::pg::autovacuum::LONG_TRY;
 
 /// How long a try waits for its lock.
 const TRY: Duration = Duration::from_millis(100);
-
-/// How long the try waits that an autovacuum gives way to: longer than the default of `deadlock_timeout`.
-const LONG_TRY: Duration = Duration::from_millis(1500);
 
 /// Time between two looks at the locks of a table.
 const LOOK: Duration = Duration::from_millis(250);
@@ -63,11 +61,37 @@ pub(super) async fn disarm(db: &Db, control: &Control) -> Result<usize> {
     each(db, fence::armed(db).await?, Goal::Disarmed, control).await
 }
 
+/// What the looks at the tables have shown.
+#[derive(Default)]
+struct Seen {
+    /// Who had a lock on the table at the last look.
+    holders: BTreeMap<u32, Vec<i32>>,
+    /// The autovacuums of a table that have had their longer try.
+    asked: BTreeSet<(u32, i32)>,
+}
+
+impl Seen {
+    /// How long a try may wait for the lock of a table with these holders. `None`: it would wait for a long transaction.
+    fn wait(&mut self, relation: &Relation, holders: &[Holder]) -> Option<Duration> {
+        let pids = holders.iter().map(|holder| holder.pid).collect();
+        let before = self.holders.insert(relation.oid, pids);
+        let stays = |holder: &&Holder| before.as_ref().is_none_or(|before| before.contains(&holder.pid));
+        let (vacuums, others): (Vec<_>, Vec<_>) = holders.iter().partition(|holder| holder.is_autovacuum);
+        if others.iter().any(stays) {
+            return None;
+        }
+        if vacuums.is_empty() {
+            return Some(TRY);
+        }
+        let is_new = |holder: &&Holder| self.asked.insert((relation.oid, holder.pid));
+        (vacuums.into_iter().filter(is_new).count() > 0).then_some(LONG_TRY)
+    }
+}
+
 async fn each(db: &Db, mut left: Vec<Relation>, goal: Goal, control: &Control) -> Result<usize> {
     let started = Instant::now();
     let number = left.len();
-    // Who had a lock on the table at the last look.
-    let mut seen: BTreeMap<u32, Vec<i32>> = BTreeMap::new();
+    let mut seen = Seen::default();
     loop {
         let mut waiting = Vec::new();
         for relation in left {
@@ -79,25 +103,16 @@ async fn each(db: &Db, mut left: Vec<Relation>, goal: Goal, control: &Control) -
         left = waiting;
         let Some(first) = left.first() else { return Ok(number) };
         if started.elapsed() > goal.limit() {
-            return Err(too_long(db, first, goal, seen.get(&first.oid), left.len()));
+            return Err(too_long(db, first, goal, seen.holders.get(&first.oid), left.len()));
         }
         pause(control, LOOK).await?;
     }
 }
 
 /// Returns whether the table is done.
-async fn try_one(db: &Db, relation: &Relation, goal: Goal, seen: &mut BTreeMap<u32, Vec<i32>>) -> Result<bool> {
+async fn try_one(db: &Db, relation: &Relation, goal: Goal, seen: &mut Seen) -> Result<bool> {
     let holders = fence::lock_holders(db, relation, goal == Goal::Disarmed).await?;
-    let before = seen.insert(relation.oid, holders.pids.clone());
-    let wait = if holders.has_autovacuum {
-        LONG_TRY
-    } else if holders.pids.is_empty()
-        || before.is_some_and(|before| holders.pids.iter().all(|pid| !before.contains(pid)))
-    {
-        TRY
-    } else {
-        return Ok(false);
-    };
+    let Some(wait) = seen.wait(relation, &holders) else { return Ok(false) };
     let done = match goal {
         Goal::Armed => fence::arm(db, relation, wait).await,
         Goal::Disarmed => fence::disarm(db, relation, wait).await,

@@ -1,5 +1,6 @@
 //! A switchover: the fence that keeps writers out, and the commands.
 
+mod arming;
 mod commands;
 mod fence;
 mod fence_rights;

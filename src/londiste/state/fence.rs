@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::error::Result;
+use crate::pg::autovacuum::IS_AUTOVACUUM;
 use crate::pg::{Db, Sql, boolean, int8, sql, text};
 
 /// Whether writers pass.
@@ -85,25 +86,29 @@ async fn alone(db: &Db, action: &'static str, wait: Duration, call: Sql) -> Resu
     db.client().simple_query(sql.as_str()).await.map_err(|e| db.failed(action, e))
 }
 
-/// Sessions other than this one whose locks on the table are in the way of a trigger; whether one of them is an autovacuum.
-pub(crate) struct Holders {
-    pub(crate) pids: Vec<i32>,
-    pub(crate) has_autovacuum: bool,
+/// A session other than this one whose lock on the table is in the way of a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) pid: i32,
+    pub(crate) is_autovacuum: bool,
 }
 
 /// Who holds a lock on the table that `create trigger` (`drop trigger` with `readers`) waits for. A prepared transaction has pid 0.
-pub(crate) async fn lock_holders(db: &Db, relation: &Relation, readers: bool) -> Result<Holders> {
-    let sql = "select coalesce(l.pid, 0), coalesce(a.query, '') ~~ 'autovacuum: %'
+pub(crate) async fn lock_holders(db: &Db, relation: &Relation, readers: bool) -> Result<Vec<Holder>> {
+    let sql = sql!(
+        "select coalesce(l.pid, 0), {is_autovacuum}
                  from pg_catalog.pg_locks l
                       left join pg_catalog.pg_stat_activity a on a.pid = l.pid
                 where l.relation::int8 = $1 and l.granted and l.pid is distinct from pg_catalog.pg_backend_pid()
                   and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
                   and ($2 or l.mode not in ('AccessShareLock', 'RowShareLock'))
-                order by 1";
+                order by 1",
+        is_autovacuum = IS_AUTOVACUUM
+    );
     let oid = i64::from(relation.oid);
     let params = [int8(&oid), boolean(&readers)];
     let rows = db.query("find out who holds a lock", sql, &params).await?;
-    Ok(Holders { pids: rows.iter().map(|row| row.get(0)).collect(), has_autovacuum: rows.iter().any(|row| row.get(1)) })
+    Ok(rows.iter().map(|row| Holder { pid: row.get(0), is_autovacuum: row.get(1) }).collect())
 }
 
 /// What [`close`] is to do.
