@@ -4,6 +4,7 @@
 use super::tick_session::{INSIDE_REPLAY, LOCK_TIMEOUT};
 use crate::error::Result;
 use crate::pg::{Db, text};
+use crate::pgq::consumer::ONE_TICK;
 
 /// A session of a ticker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +33,10 @@ pub(crate) async fn find(db: &Db) -> Result<Vec<TickerSession>> {
 from pg_catalog.pg_stat_activity a
 where a.datname = pg_catalog.current_database() and a.pid <> pg_catalog.pg_backend_pid()
   and a.query_start > pg_catalog.clock_timestamp() - interval '30 seconds'
-  and (pg_catalog.strpos(a.query, $1) = 1 or pg_catalog.strpos(a.query, $3) > 0 and pg_catalog.strpos(a.query, $4) = 0)
+  and (pg_catalog.strpos(a.query, $1) = 1 or pg_catalog.strpos(a.query, $3) > 0 and pg_catalog.strpos(a.query, $4) = 0
+       and pg_catalog.strpos(a.query, $5) = 0)
 order by a.pid";
-    let params = [text(&LOCK_TIMEOUT), text(&INSIDE_REPLAY), text(&ANY_TICKER), text(&MIRROR)];
+    let params = [text(&LOCK_TIMEOUT), text(&INSIDE_REPLAY), text(&ANY_TICKER), text(&MIRROR), text(&ONE_TICK)];
     let rows = db.query("look for tickers", SQL, &params).await?;
     let session = |row: &tokio_postgres::Row| TickerSession {
         pid: row.get(0),

@@ -107,6 +107,32 @@ fn rows_that_differ_undo_a_switchover_that_compares() {
     assert_open(&p.r.subscriber, &p.r.provider);
 }
 
+/// Its session has sent the call that tickers send, and does nothing else for a while.
+#[test]
+fn the_ticker_inside_of_replay_does_not_give_way_to_a_switchover() {
+    let p = Place::with_ticker_inside(SCHEMA);
+    p.r.provider.sql("insert into t (v) values ('a')");
+    let output = p.meanwhile(&["switchover", "--verify", "full"], || {
+        let looks = || {
+            let is_look = |line: &&str| line.contains(p.r.provider.name()) && line.contains("execute");
+            let log = Cluster::provider().log();
+            let (mut count, mut ours) = (0, false);
+            for line in log.lines() {
+                ours = if line.starts_with("20") { is_look(&line) } else { ours };
+                count += usize::from(ours && line.contains("a.query_start > pg_catalog.clock_timestamp()"));
+            }
+            count
+        };
+        let before = looks();
+        wait_until("replay has looked for tickers", || if looks() > before + 3 { Ok(()) } else { Err(looks()) });
+    });
+    assert_eq!(output.status, 0, "{}", output.stderr);
+    assert!(!p.r.londiste.log().contains("A ticker serves"), "{}", p.r.londiste.log());
+    assert_open(&p.r.subscriber, &p.r.provider);
+    p.r.subscriber.sql("insert into t (v) values ('b')");
+    p.assert_equal();
+}
+
 #[test]
 fn a_long_writer_is_named_and_writers_are_told_where_to_go() {
     let p = Place::new(SCHEMA);

@@ -11,7 +11,8 @@ pub struct Place {
     // Dropped in this order: daemons end before their databases go.
     /// The daemon of the way back, which the program starts.
     pub back: Job,
-    _new_ticker: Job,
+    /// `None` where replay makes the ticks.
+    _new_ticker: Option<Job>,
     pub r: Replication,
 }
 
@@ -42,6 +43,15 @@ impl Place {
         Place::up(r, OWNER)
     }
 
+    /// As [`Place::new`], with `ticker = auto` and no other ticker.
+    pub fn with_ticker_inside(schema: &str) -> Place {
+        let mut r = Replication::new().with_schema(schema);
+        r.londiste.configure("ticker", "auto");
+        r.install();
+        r.londiste.start();
+        Place::replicating(r, None)
+    }
+
     /// Installs, starts and replicates everything.
     pub fn up(r: Replication, user: &str) -> Place {
         let new_ticker = Job::ticker(r.scratch().path(), "new-ticker", &r.subscriber.conninfo_as(user));
@@ -49,6 +59,10 @@ impl Place {
         new_ticker.run("install");
         r.start();
         new_ticker.start();
+        Place::replicating(r, Some(new_ticker))
+    }
+
+    fn replicating(r: Replication, new_ticker: Option<Job>) -> Place {
         r.add("--all");
         r.londiste.run("provider add-seq --all");
         r.londiste.run("subscriber add-seq --all");
