@@ -47,7 +47,8 @@ impl Programs {
                     directory.display()
                 ),
                 format!(
-                    "Install the client programs of PostgreSQL {wanted} or newer, such as package postgresql-client-{wanted}."
+                    "Install the client programs of PostgreSQL {wanted} or newer on this machine, such as package \
+                     postgresql-client-{wanted}; or make the tables on the subscriber by hand, and run \"up\" without --schema."
                 ),
             )),
             None => Err(Error::missing(
@@ -149,17 +150,50 @@ impl Programs {
 /// owner of schema public is the server's matter, and before PostgreSQL 15 it was a superuser.
 const LEFT_OUT: [&str; 3] = ["SET client_min_messages ", "COMMENT ON EXTENSION ", "ALTER SCHEMA public OWNER TO "];
 
-/// Adds the statements of a dump without those that the subscriber's server cannot know, or the user may not run.
+/// Adds the statements of a dump without those that the subscriber's server cannot know, or the user may not run. What stands in quotes
+/// stays as it is: the body of a function has statements of its own.
 fn push_without_unknown(script: &mut String, dump: &str, subscriber_version: i32) {
     let is_unknown = |line: &str| {
         NEWER_SETTINGS.iter().any(|(set, since)| line.starts_with(set) && subscriber_version < since * 10_000)
     };
-    for line in dump.lines() {
-        if !is_unknown(line) && !LEFT_OUT.iter().any(|statement| line.starts_with(statement)) {
+    let mut quote = None;
+    for line in dump.split_inclusive('\n') {
+        if quote.is_some() || !is_unknown(line) && !LEFT_OUT.iter().any(|statement| line.starts_with(statement)) {
             script.push_str(line);
-            script.push('\n');
         }
+        quote = quote_behind(line, quote);
     }
+}
+
+/// The quote that is open at the end of a line of `pg_dump`: `'`, `"`, or a tag in dollars. In its strings a backslash stands for nothing,
+/// or for itself before another one.
+fn quote_behind<'a>(line: &'a str, before: Option<&'a str>) -> Option<&'a str> {
+    let (mut rest, mut quote) = (line, before);
+    loop {
+        if let Some(open) = quote {
+            let Some(at) = rest.find(open) else { return quote };
+            rest = &rest[at + open.len()..];
+            quote = None;
+            continue;
+        }
+        rest = &rest[rest.find(['\'', '"', '$', '-'])?..];
+        if rest.starts_with("--") {
+            return None;
+        }
+        let length = match rest.as_bytes()[0] {
+            b'$' => dollars(rest),
+            b'-' => None,
+            _ => Some(1),
+        };
+        quote = length.map(|length| &rest[..length]);
+        rest = &rest[length.unwrap_or(1)..];
+    }
+}
+
+/// The length of the tag in dollars that a text begins with.
+fn dollars(text: &str) -> Option<usize> {
+    let end = text[1..].find(|c: char| !c.is_alphanumeric() && c != '_')? + 1;
+    text[end..].starts_with('$').then_some(end + 1)
 }
 
 /// The errors in what psql has written about a script, each with the object that the statement was to make; details and hints are left
@@ -241,5 +275,23 @@ mod tests {
             script.lines().count()
         };
         assert_eq!([of(100_023), of(150_010), of(180_000)], [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_stands_in_quotes_is_not_left_out() {
+        let left = "SET client_min_messages = warning;\n";
+        for (before, behind) in [
+            ("create function f() as $_$\n", "$_$;\n"),
+            ("create function f() as $$ select '$_$';\r\n", "$$;\n"),
+            ("comment on table t is 'it''s\n", "';\n"),
+            ("create table \"a'b\" (\"x\n", "\" int);\n"),
+        ] {
+            let dump =
+                format!("-- Name: it's; Type: TABLE\n{left}{before}{left}{behind}{left}select 1 - 2, $1, 'x';\n{left}");
+            let mut script = String::new();
+            push_without_unknown(&mut script, &dump, 150_010);
+            let expected = format!("-- Name: it's; Type: TABLE\n{before}{left}{behind}select 1 - 2, $1, 'x';\n");
+            assert_eq!(script, expected);
+        }
     }
 }
