@@ -1,12 +1,15 @@
-//! Ten switches back and forth under load: nothing lost, nothing twice, never open on both sides.
+//! Switches back and forth under load: nothing lost, nothing twice, never open on both sides.
+//!
+//! `SWITCHOVER_ROUNDS=10` in the environment makes it ten switches in each test, and rehearses each of them first. The times are printed.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::place::{Place, assert_open, block};
 use crate::londiste::majors::servers;
-use crate::support::{Cluster, Database, Load, LoginOptions, PoolMode, Pooler, Replication, Session, wait_until};
+use crate::support::{Cluster, Database, LoginOptions, PoolMode, Pooler, Replication, Session, wait_until};
 
 const SCHEMA: &str = "
     create table acked (id bigserial primary key, client int not null, n int not null, unique (client, n));
@@ -24,16 +27,26 @@ fn schema_of(major: u32) -> String {
     format!("{SCHEMA}{}", if major < 11 { PLAIN_DAYS } else { DAYS })
 }
 
+/// So many tables more, which the writers touch in any order.
+fn many(number: usize) -> String {
+    let tables = (0..number).map(|nr| {
+        format!("; create table many_{nr} (id int primary key, v int not null); insert into many_{nr} values (1, 0)")
+    });
+    tables.collect()
+}
+
 /// A writer that goes where it may write, as an application behind a changed connection string does.
 struct Writer {
     sessions: [Session; 2],
     side: usize,
     client: usize,
+    /// The number of the tables of [`many`].
+    many: usize,
 }
 
 impl Writer {
-    fn new(client: usize, databases: [&Database; 2]) -> Writer {
-        Writer { sessions: databases.map(Database::session), side: 0, client }
+    fn new(client: usize, databases: [&Database; 2], many: usize) -> Writer {
+        Writer { sessions: databases.map(Database::session), side: 0, client, many }
     }
 
     /// Writes transactions until it is told to stop; returns the numbers of those that were committed.
@@ -49,7 +62,10 @@ impl Writer {
                 format!("insert into line (acked, amount) values (currval('acked_id_seq'), {order})"),
                 format!("insert into day (d, v) values ({}, 'x')", order % 100),
             ];
-            let rotated: Vec<&str> = (0..3).map(|i| steps[(i + order) % 3].as_str()).collect();
+            let mut rotated: Vec<String> = (0..3).map(|i| steps[(i + order) % 3].clone()).collect();
+            for i in 1..=if self.many > 0 { 3 } else { 0 } {
+                rotated.push(format!("update many_{} set v = v + 1 where id = 1", order * i % self.many));
+            }
             let sql =
                 format!("begin; insert into acked (client, n) values ({client}, {n}); {}; commit", rotated.join("; "));
             match self.sessions[self.side].try_rows(&sql) {
@@ -88,12 +104,12 @@ fn probe(sessions: &[Session; 2], stop: &AtomicBool) -> usize {
 
 #[test]
 fn ten_switches_under_load_lose_nothing() {
-    rounds(&Place::new(&schema_of(Cluster::provider().binaries().major())), 10);
+    rounds(&Place::new(&schema_of(Cluster::provider().binaries().major())), 10, 0);
 }
 
 fn between_majors(from: u32, to: u32) {
     if let Some((provider, subscriber)) = servers(from, to) {
-        rounds(&Place::of_owner(&provider, &subscriber, &schema_of(from.min(to))), 4);
+        rounds(&Place::of_owner(&provider, &subscriber, &schema_of(from.min(to))), 4, 0);
     }
 }
 
@@ -103,54 +119,48 @@ fn from_the_oldest_to_the_newest_and_back_as_an_owner_who_is_no_superuser() {
 }
 
 #[test]
+fn from_one_major_to_another_and_back() {
+    between_majors(13, 17);
+}
+
+#[test]
 fn from_a_newer_one_to_an_older_one_and_back() {
     between_majors(18, 15);
 }
 
-#[test]
-fn through_a_pooler_in_transaction_mode() {
-    if !Pooler::is_installed() {
-        return;
-    }
-    let mut r = Replication::new().with_schema(&schema_of(Cluster::provider().binaries().major()));
+fn through_a_pooler(r: Replication, major: u32) {
+    let mut r = r.with_schema(&schema_of(major));
     let pooler = Pooler::start(&[&r.provider, &r.subscriber], PoolMode::Transaction, 10, LoginOptions::Refused);
     r.londiste.configure("provider_db", &pooler.conninfo(&r.provider));
     r.londiste.configure("subscriber_db", &pooler.conninfo(&r.subscriber));
-    rounds(&Place::up(r, "postgres"), 4);
+    rounds(&Place::up(r, "postgres"), 4, 0);
 }
 
-/// Two hundred tables, which writers touch in any order.
 #[test]
-fn many_tables_are_closed_at_one_moment() {
-    let mut schema = SCHEMA.to_owned();
-    for nr in 0..200 {
-        schema.push_str(&format!("; create table many_{nr} (id int primary key, v int not null)"));
+fn through_a_pooler_in_transaction_mode() {
+    if Pooler::is_installed() {
+        through_a_pooler(Replication::new(), Cluster::provider().binaries().major());
     }
-    let p = Place::new(&schema);
-    for nr in 0..200 {
-        p.r.provider.sql(&format!("insert into many_{nr} values (1, 0)"));
+}
+
+#[test]
+fn from_the_oldest_to_the_newest_through_a_pooler() {
+    if let (true, Some((provider, subscriber))) = (Pooler::is_installed(), servers(10, 18)) {
+        through_a_pooler(Replication::between(&provider, &subscriber), 10);
     }
-    let load = Load::start(&p.r.provider, 2, |client, n| {
-        let random = (client * 7919 + n) * 104_729 % 99_991;
-        let update = |i: usize| format!("update many_{} set v = v + 1 where id = 1;", random * (i + 1) % 200);
-        format!(
-            "do $$ begin {} {} {} exception when read_only_sql_transaction or deadlock_detected then null; end $$",
-            update(0),
-            update(1),
-            update(2)
-        )
-    });
-    let rehearsed = p.run("switchover --rehearse");
-    let stderr = p.run("switchover");
-    drop(load);
-    assert_open(&p.r.subscriber, &p.r.provider);
-    p.assert_equal();
-    let predicted = rehearsed.split("for about ").nth(1).expect("the time without writes");
-    eprintln!("200 tables: {} s without writes, rehearsed: {}\n{stderr}", block(&stderr), &predicted[..5]);
+}
+
+#[test]
+fn two_hundred_tables_are_closed_at_one_moment() {
+    let major = Cluster::provider().binaries().major();
+    let p = Place::up(Replication::new().with_schema(&schema_of(major)).with_schema(&many(200)[2..]), "postgres");
+    rounds(&p, 2, 200);
 }
 
 /// Switches so many times, with writers on the side that is open.
-fn rounds(p: &Place, switches: usize) {
+fn rounds(p: &Place, switches: usize, many: usize) {
+    let wanted: Option<usize> = std::env::var("SWITCHOVER_ROUNDS").ok().map(|number| number.parse().unwrap());
+    let switches = wanted.unwrap_or(switches);
     let (old, new) = (&p.r.provider, &p.r.subscriber);
     old.sql("insert into account select i, 0 from generate_series(0, 19) i");
     // The first one closes the subscriber, which everybody may write to until then.
@@ -159,7 +169,7 @@ fn rounds(p: &Place, switches: usize) {
     let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let writers: Vec<_> = (0..4)
         .map(|client| {
-            let (writer, stop, count) = (Writer::new(client, [old, new]), Arc::clone(&stop), Arc::clone(&count));
+            let (writer, stop, count) = (Writer::new(client, [old, new], many), Arc::clone(&stop), Arc::clone(&count));
             thread::spawn(move || writer.work(&stop, &count))
         })
         .collect();
@@ -170,7 +180,15 @@ fn rounds(p: &Place, switches: usize) {
     for nr in 1..switches {
         let before = count.load(Ordering::Relaxed);
         let command = if nr % 2 == 1 { "switchback" } else { "switchover" };
-        blocks.push(block(&p.run(&format!("{command} --timeout 20"))));
+        let predicted = wanted.map(|_| predicted(&p.run(&format!("{command} --rehearse"))));
+        let stderr = p.run(&format!("{command} --timeout 20"));
+        let real = block(&stderr);
+        if let Some(predicted) = predicted {
+            let gate = stderr.split("writers came to an end within ").nth(1).unwrap().split(';').next().unwrap();
+            let gate = gate.lines().next().unwrap();
+            eprintln!("{command}: {real} s, predicted {predicted} s, ratio {:.2}; gate {gate}", real / predicted);
+        }
+        blocks.push(real);
         let (open, closed) = p.open_side(nr + 1);
         assert_open(open, closed);
         wait_until("the writers go on", || {
@@ -197,6 +215,17 @@ fn rounds(p: &Place, switches: usize) {
         assert_eq!(old.rows(&sql), [["t", "t"]], "{table}");
     }
     blocks.sort_by(f64::total_cmp);
-    eprintln!("{total} transactions, {probes} probes; seconds without writes: {blocks:?}");
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    eprintln!(
+        "{total} transactions, {probes} probes; seconds without writes: median {}, longest {}, {blocks:?}; load average {load}",
+        blocks[blocks.len() / 2],
+        blocks[blocks.len() - 1]
+    );
     assert!(probes > 20, "{probes}");
+}
+
+/// The seconds without writes that the log of a rehearsal tells of.
+fn predicted(stderr: &str) -> f64 {
+    let rest = stderr.split("Nobody could write for about ").nth(1).unwrap_or_else(|| panic!("no time in {stderr}"));
+    rest.split(' ').next().unwrap().parse().unwrap()
 }
