@@ -4,8 +4,8 @@
 //! with those that take the tables in another order. So each table has a transaction of its own, which waits for its lock only a moment,
 //! again and again:
 //!
-//! * A try stands in the table's lock queue, and all writers of the table behind it. So it is made only when no session has been seen
-//!   with a lock on the table in two looks, one after the other: short transactions end within [`TRY`], a long one would not.
+//! * A try stands in the table's lock queue, and all writers of the table behind it. So it is made only when no transaction has been
+//!   seen with a lock on the table in two looks, one after the other: short transactions end within [`TRY`], a long one would not.
 //! * An autovacuum gives way only to a longer try ([`crate::pg::autovacuum`]). It gets one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +65,7 @@ pub(super) async fn disarm(db: &Db, control: &Control) -> Result<usize> {
 #[derive(Default)]
 struct Seen {
     /// Who had a lock on the table at the last look.
-    holders: BTreeMap<u32, Vec<i32>>,
+    holders: BTreeMap<u32, Vec<Holder>>,
     /// The autovacuums of a table that have had their longer try.
     asked: BTreeSet<(u32, i32)>,
 }
@@ -73,9 +73,11 @@ struct Seen {
 impl Seen {
     /// How long a try may wait for the lock of a table with these holders. `None`: it would wait for a long transaction.
     fn wait(&mut self, relation: &Relation, holders: &[Holder]) -> Option<Duration> {
-        let pids = holders.iter().map(|holder| holder.pid).collect();
-        let before = self.holders.insert(relation.oid, pids);
-        let stays = |holder: &&Holder| before.as_ref().is_none_or(|before| before.contains(&holder.pid));
+        let before = self.holders.insert(relation.oid, holders.to_vec());
+        let stays = |holder: &&Holder| {
+            let is_it = |other: &Holder| other.transaction == holder.transaction;
+            before.as_ref().is_none_or(|before| before.iter().any(is_it))
+        };
         let (vacuums, others): (Vec<_>, Vec<_>) = holders.iter().partition(|holder| holder.is_autovacuum);
         if others.iter().any(stays) {
             return None;
@@ -128,12 +130,12 @@ async fn try_one(db: &Db, relation: &Relation, goal: Goal, seen: &mut Seen) -> R
     }
 }
 
-fn too_long(db: &Db, first: &Relation, goal: Goal, pids: Option<&Vec<i32>>, number: usize) -> Error {
+fn too_long(db: &Db, first: &Relation, goal: Goal, holders: Option<&Vec<Holder>>, number: usize) -> Error {
     let what = match goal {
         Goal::Armed => "armed",
         Goal::Disarmed => "disarmed",
     };
-    let pids: Vec<String> = pids.into_iter().flatten().map(ToString::to_string).collect();
+    let pids: Vec<String> = holders.into_iter().flatten().map(|holder| holder.pid.to_string()).collect();
     Error::blocked(
         format!(
             "{number} tables on {} were not {what} within {} s: {} is locked by processes {}",

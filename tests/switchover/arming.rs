@@ -1,5 +1,8 @@
 //! Tables that an autovacuum is at work on while they are armed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -39,6 +42,29 @@ fn wait_for_autovacuum(p: &Place, what: &str) -> String {
         if found.is_empty() { Err("none") } else { Ok(()) }
     });
     found
+}
+
+/// Their sessions have a lock at nearly each look, and each time by another transaction.
+#[test]
+fn sessions_that_write_all_the_time_do_not_keep_a_table_from_being_armed() {
+    let p = Place::new("create table t (id serial primary key, v text)");
+    let stop = AtomicBool::new(false);
+    let output = thread::scope(|scope| {
+        for _ in 0..3 {
+            let session = p.r.provider.session();
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    session.sql("begin; insert into t (v) values ('x'); select pg_sleep(0.03); commit");
+                }
+            });
+        }
+        let output = p.r.londiste.program(["switchover", "--rehearse"]).output();
+        stop.store(true, Ordering::Relaxed);
+        output
+    });
+    assert_eq!(output.status, 0, "{}", output.stderr);
+    assert!(output.stderr.contains("Armed 1 tables of"), "{}", output.stderr);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::place::{Place, assert_open, block};
 use crate::londiste::majors::servers;
@@ -26,6 +27,9 @@ const PLAIN_DAYS: &str = "; create table day (d int not null, id serial, v text,
 fn schema_of(major: u32) -> String {
     format!("{SCHEMA}{}", if major < 11 { PLAIN_DAYS } else { DAYS })
 }
+
+/// Between two transactions that touch many tables.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// So many tables more, which the writers touch in any order.
 fn many(number: usize) -> String {
@@ -70,6 +74,10 @@ impl Writer {
                 format!("begin; insert into acked (client, n) values ({client}, {n}); {}; commit", rotated.join("; "));
             match self.sessions[self.side].try_rows(&sql) {
                 Ok(_) => {
+                    if self.many > 0 {
+                        // Replay has to keep up with the writers, each of whose rows is one of another table.
+                        thread::sleep(PAUSE);
+                    }
                     acked.push(n);
                     count.fetch_add(1, Ordering::Relaxed);
                 }

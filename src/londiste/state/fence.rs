@@ -86,17 +86,19 @@ async fn alone(db: &Db, action: &'static str, wait: Duration, call: Sql) -> Resu
     db.client().simple_query(sql.as_str()).await.map_err(|e| db.failed(action, e))
 }
 
-/// A session other than this one whose lock on the table is in the way of a trigger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A transaction of another session whose lock on the table is in the way of a trigger.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) pid: i32,
+    /// As the server names it: another one for each transaction of a session.
+    pub(crate) transaction: String,
     pub(crate) is_autovacuum: bool,
 }
 
 /// Who holds a lock on the table that `create trigger` (`drop trigger` with `readers`) waits for. A prepared transaction has pid 0.
 pub(crate) async fn lock_holders(db: &Db, relation: &Relation, readers: bool) -> Result<Vec<Holder>> {
     let sql = sql!(
-        "select coalesce(l.pid, 0), {is_autovacuum}
+        "select coalesce(l.pid, 0), l.virtualtransaction, {is_autovacuum}
                  from pg_catalog.pg_locks l
                       left join pg_catalog.pg_stat_activity a on a.pid = l.pid
                 where l.relation::int8 = $1 and l.granted and l.pid is distinct from pg_catalog.pg_backend_pid()
@@ -108,7 +110,7 @@ pub(crate) async fn lock_holders(db: &Db, relation: &Relation, readers: bool) ->
     let oid = i64::from(relation.oid);
     let params = [int8(&oid), boolean(&readers)];
     let rows = db.query("find out who holds a lock", sql, &params).await?;
-    Ok(rows.iter().map(|row| Holder { pid: row.get(0), is_autovacuum: row.get(1) }).collect())
+    Ok(rows.iter().map(|row| Holder { pid: row.get(0), transaction: row.get(1), is_autovacuum: row.get(2) }).collect())
 }
 
 /// What [`close`] is to do.
