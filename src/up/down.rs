@@ -24,7 +24,8 @@ use crate::job::pidfile::{Pidfile, Status, signal, status};
 use crate::job::{Control, Output};
 use crate::londiste::made::{self, Kind};
 use crate::londiste::{
-    self, Command, Found, Job, Provider, Selection, Subscriber, find_schema, provider_queue, sequences, tables,
+    self, Command, Found, Job, Provider, Selection, Subscriber, completed, fence, find_schema, provider_queue,
+    sequences, switchover, tables,
 };
 use crate::pg::{Db, FqName, Sql, sql, text};
 use crate::pgq::install::{Found as FoundPgq, find as find_pgq};
@@ -44,6 +45,17 @@ pub(crate) async fn down(doing: Doing, config: &config::Londiste, control: &Cont
     }
     let provider = open(Role::Provider, config, control).await?;
     let subscriber = open(Role::Subscriber, config, control).await?;
+    for db in [&provider, &subscriber] {
+        if switchover::is_known(db, &config.pgq_queue_name).await? {
+            return Err(Error::refused(
+                format!("queue {} has a way back, made by a switchover", config.pgq_queue_name),
+                format!(
+                    "Give it up first: \"rlondiste {} switchover finish\". Nothing was changed.",
+                    config.path.display()
+                ),
+            ));
+        }
+    }
     let there = Made::read(&provider, &config.pgq_queue_name).await?;
     let here = Made::read(&subscriber, &config.pgq_queue_name).await?;
     if doing == Doing::Planned {
@@ -198,6 +210,10 @@ impl Down<'_> {
             let left = tables::load(subscriber, self.queue()).await?.len();
             if consumer.position(provider).await?.is_none() {
                 tracing::debug!("{consumer} is not registered");
+                if left == 0 {
+                    // A switchover has unregistered it.
+                    completed::set_last_tick(subscriber, &consumer.name, None).await?;
+                }
             } else if left > 0 {
                 self.stays(&format!(
                     "Consumer {} stays: {left} tables are subscribed that \"up\" has not added",
@@ -263,7 +279,12 @@ impl Down<'_> {
         let is_made = |schema: &str| made.schemas.iter().any(|name| name == schema);
         // Decided for both before the first is dropped: the notes are in schema londiste, and a later "down" needs them.
         if has_londiste && is_made("londiste") {
-            match needed_by(&tx, "londiste", made::in_use(&tx).await?).await? {
+            let needed_by = if fence::is_closed_for_good(&tx).await? {
+                Some("it keeps writers out, who have gone over to the other side".to_owned())
+            } else {
+                needed_by(&tx, "londiste", made::in_use(&tx).await?).await?
+            };
+            match needed_by {
                 Some(by) => stay.push(format!("Schema londiste stays on {}: {by}", db.role())),
                 None => dropped.push("londiste"),
             }

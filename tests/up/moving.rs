@@ -342,3 +342,24 @@ fn sequence_that_the_subscriber_does_not_have_is_told_each_time() {
     }
     r.londiste.run("down");
 }
+
+#[test]
+fn what_a_switchover_has_made_is_given_up_before_down() {
+    let r = Replication::new().with_table("t", "id int primary key");
+    r.provider.sql("insert into t values (1)");
+    end_of_up(r.londiste.program(["up", "-d"]));
+    r.londiste.program(["switchover"]).run();
+    for arguments in [["down"].as_slice(), &["down", "--plan"]] {
+        let said = r.londiste.program(arguments).status(1).stdout("").run().stderr;
+        assert!(said.contains("queue db1-londiste-queue has a way back, made by a switchover"), "{said}");
+        assert!(said.contains("db1-londiste.ini switchover finish\""), "{said}");
+    }
+    r.subscriber.sql("insert into t values (2)");
+    r.londiste.program(["switchover", "finish"]).run();
+    let said = r.londiste.program(["down"]).status(1).run().stderr;
+    assert!(said.contains("Schema londiste stays on provider: it keeps writers out"), "{said}");
+    assert_eq!(r.provider.error("insert into t values (3)").code, "25006");
+    let schemas = "select count(*) from pg_namespace where nspname = 'londiste'";
+    assert_eq!(r.subscriber.value(schemas), "0", "{said}");
+    r.subscriber.sql("insert into t values (3)");
+}

@@ -77,6 +77,13 @@ pub(crate) async fn load(db: &Db, queue: &str) -> Result<Option<Stored>> {
     Ok(Some(Stored { is_back: row.get(0), phase, until: State(row.get(2)), new_was: State(row.get(3)) }))
 }
 
+/// Whether there was a switchover of the queue whose way back is not given up. Also of a database without such a table.
+pub(crate) async fn is_known(db: &Db, queue: &str) -> Result<bool> {
+    const ACTION: &str = "look for a switchover";
+    let sql = "select pg_catalog.to_regclass('londiste.switchover') is not null";
+    Ok(db.query_one(ACTION, sql, &[]).await?.get::<_, bool>(0) && load(db, queue).await?.is_some())
+}
+
 /// For how many seconds writers of the old side have been kept out, by its row.
 pub(crate) async fn seconds_fenced(db: &Db, queue: &str) -> Result<Option<f64>> {
     let sql = "select extract(epoch from pg_catalog.clock_timestamp() - s.fenced_at)::float8
