@@ -68,7 +68,8 @@ impl Programs {
     ) -> Result<Vec<String>> {
         let tables = self.dump(config, how, "pre-data").await?;
         let rest = self.dump(config, how, "post-data").await?;
-        let mut script = String::from("\\set ON_ERROR_STOP on\nbegin;\nset local client_min_messages = error;\n");
+        let mut script =
+            String::from("\\set ON_ERROR_STOP on\nbegin read write;\nset local client_min_messages = error;\n");
         push_without_unknown(&mut script, &tables, subscriber_version);
         script.push_str("\\set ON_ERROR_STOP off\n\\set ON_ERROR_ROLLBACK on\n");
         push_without_unknown(&mut script, &rest, subscriber_version);

@@ -111,6 +111,12 @@ impl SetUp<'_> {
     /// Whether nothing stands against the steps; logs what does.
     async fn may_go_on(&self, survey: &Survey, provider: &Db, subscriber: &Db) -> Result<bool> {
         let mut errors = survey.missing_rights.clone();
+        if survey.provider_is_empty && survey.sequences.wanted.is_empty() && !survey.subscriber_is_empty {
+            errors.push(
+                "The provider's database is empty, and the subscriber's is not: are the two connection strings exchanged?"
+                    .to_owned(),
+            );
+        }
         if self.request.schema != SchemaCopy::No && !survey.differences.is_empty() {
             if survey.subscriber_is_empty {
                 errors.extend(self.objections_to_schema(provider, subscriber).await?);

@@ -204,3 +204,29 @@ fn schema_that_a_user_s_object_needs_stays() {
     r.londiste.run("down");
     assert!(left(&r.provider).is_empty());
 }
+
+#[test]
+fn connection_strings_that_are_exchanged_are_refused() {
+    let r = Replication::new();
+    r.subscriber.sql("create table t (id int primary key)");
+    for arguments in [[].as_slice(), &["--schema"], &["--schema", "--plan"]] {
+        let said = refused(&r, arguments);
+        assert!(said.contains("are the two connection strings exchanged?"), "{said}");
+    }
+}
+
+/// The setting is a user's, for other programs.
+#[test]
+fn schema_is_copied_to_a_database_that_is_read_only_by_default() {
+    if !can_dump(Cluster::provider()) {
+        return;
+    }
+    let r = Replication::new();
+    r.provider.sql("create table t (id int primary key); insert into t values (1)");
+    let name = r.subscriber.name();
+    r.subscriber.sql(&format!("alter database {name} set default_transaction_read_only = on"));
+    end_of_up(r.londiste.program(["up", "--schema", "-d"]));
+    assert_eq!(r.subscriber.column("select id from t"), ["1"]);
+    r.subscriber.sql(&format!("begin read write; alter database {name} reset default_transaction_read_only; commit"));
+    r.londiste.run("down");
+}
