@@ -10,7 +10,8 @@ use crate::failpoint::failpoint;
 use crate::job::{Control, Output};
 use crate::londiste::made::{self, Kind};
 use crate::londiste::{
-    self, Command, CopyMode, Problems, Provider, Selection, Subscriber, Truncate, install_for_up, turned,
+    self, Command, CopyMode, Problems, Provider, Selection, Subscriber, Truncate, conditions, fence, install_for_up,
+    turned,
 };
 use crate::pg::{Db, FqName};
 use crate::pgqadm::ticker_sessions;
@@ -114,6 +115,16 @@ impl SetUp<'_> {
         if survey.provider_is_empty && survey.sequences.wanted.is_empty() && !survey.subscriber_is_empty {
             errors.push(
                 "The provider's database is empty, and the subscriber's is not: are the two connection strings exchanged?"
+                    .to_owned(),
+            );
+        }
+        // A subscriber that follows such a database goes on.
+        let follows = conditions::gone(provider, &self.config.pgq_queue_name).await?.is_none()
+            && londiste::position(self.config, provider).await?.is_some();
+        if !follows && fence::is_closed_for_good(provider).await? {
+            errors.push(
+                "The provider is closed: a switchover has led its writers to another database, and its rows are old. Give that database as \
+                 provider"
                     .to_owned(),
             );
         }

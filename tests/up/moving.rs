@@ -362,4 +362,11 @@ fn what_a_switchover_has_made_is_given_up_before_down() {
     let schemas = "select count(*) from pg_namespace where nspname = 'londiste'";
     assert_eq!(r.subscriber.value(schemas), "0", "{said}");
     r.subscriber.sql("insert into t values (3)");
+    // Nothing is left by which the subscriber would be known as the side that writers are on.
+    let said = r.londiste.program(["up"]).status(2).run().stderr;
+    assert!(
+        said.contains("ERROR The provider is closed: a switchover has led its writers to another database"),
+        "{said}"
+    );
+    assert_eq!(r.subscriber.column("select id from t order by 1"), ["1", "2", "3"]);
 }

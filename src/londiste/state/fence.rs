@@ -167,6 +167,17 @@ pub(crate) async fn state(db: &Db) -> Result<(State, i64)> {
     Ok((State(row.get(0)), row.get(1)))
 }
 
+/// Whether a switchover has closed the database for good. Also of a schema that has no fence.
+pub(crate) async fn is_closed_for_good(db: &Db) -> Result<bool> {
+    const ACTION: &str = "look whether the database is closed";
+    const KNOWN: &str = "select pg_catalog.to_regclass('londiste.fence_state') is not null";
+    if !db.query_one(ACTION, KNOWN, &[]).await?.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    let sql = "select s.last_value = $1 from londiste.fence_state s";
+    Ok(db.query_one(ACTION, sql, &[int8(&State::CLOSED.0)]).await?.get(0))
+}
+
 /// Who has written to an armed table in a transaction that has not ended.
 pub(crate) async fn holders(db: &Db) -> Result<Vec<String>> {
     let sql = "select h.description, h.gid from londiste.fence_holders() h";

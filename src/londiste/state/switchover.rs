@@ -81,7 +81,8 @@ pub(crate) async fn load(db: &Db, queue: &str) -> Result<Option<Stored>> {
 pub(crate) async fn is_known(db: &Db, queue: &str) -> Result<bool> {
     const ACTION: &str = "look for a switchover";
     let sql = "select pg_catalog.to_regclass('londiste.switchover') is not null";
-    Ok(db.query_one(ACTION, sql, &[]).await?.get::<_, bool>(0) && load(db, queue).await?.is_some())
+    Ok(db.query_one(ACTION, sql, &[]).await?.get::<_, bool>(0)
+        && load(db, queue).await?.is_some_and(|stored| stored.phase != Phase::Finished))
 }
 
 /// For how many seconds writers of the old side have been kept out, by its row.

@@ -1,7 +1,7 @@
 //! Whether a switchover has turned the replication of a job round. The job's tables are still `ok` on a side that writers have moved to:
 //! what it would copy or apply there are old rows.
 
-use super::fence::{self, State};
+use super::fence;
 use crate::error::{Error, Result};
 use crate::pg::{Db, text};
 
@@ -29,12 +29,7 @@ pub(crate) async fn objection(provider: &Db, subscriber: &Db, queue: &str) -> Re
     if !may_be(subscriber, queue).await? {
         return Ok(None);
     }
-    const KNOWN: &str = "select pg_catalog.to_regclass('londiste.fence_state') is not null";
-    if !provider.query_one("look for a switchover", KNOWN, &[]).await?.get::<_, bool>(0) {
-        return Ok(None);
-    }
-    let is_closed = fence::state(provider).await?.0 == State::CLOSED;
-    Ok(is_closed.then(|| {
+    Ok(fence::is_closed_for_good(provider).await?.then(|| {
         let (old, new) = (provider.target(), subscriber.target());
         Error::refused(
             format!("writers have moved from provider ({old}) to subscriber ({new}) by a switchover"),
