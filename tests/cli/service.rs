@@ -53,7 +53,11 @@ fn service_manager_hears_of_start_reload_work_and_end() {
     manager.until("WATCHDOG=1");
     r.provider.sql("insert into t values (1)");
     let messages = manager.until("STATUS=");
-    assert!(messages.last().unwrap().contains(" is applied, the last batch had "), "{messages:?}");
+    let status = messages.last().unwrap();
+    let (tick, rest) = status.strip_prefix("STATUS=tick ").unwrap().split_once(" is applied, ").unwrap();
+    assert!(tick.parse::<u64>().is_ok(), "{status}");
+    let (seconds, rest) = rest.split_once(" s behind; the last batch had ").unwrap();
+    assert!(seconds.parse::<f64>().is_ok() && rest.contains(" events"), "{status}");
     r.londiste.reload();
     let messages = manager.until("RELOADING=1");
     assert!(messages.last().unwrap().contains("MONOTONIC_USEC="), "{messages:?}");

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
 use crate::pg::FqName;
-use crate::pgq::EventId;
 use crate::pgq::fragment::Verb;
 use crate::pgq::printable::printable;
+use crate::pgq::{EventId, TickId};
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -32,6 +36,24 @@ pub struct Applied {
     pub unknown: LeftOut,
     /// Events of type `EXECUTE`, which are not applied. They are among the ignored ones.
     pub scripts: LeftOut,
+    /// The time of the tick where the batch ends, in UTC by the provider's clock; once the batch is committed.
+    pub(crate) tick_time: Option<String>,
+}
+
+impl Applied {
+    /// What the service manager shows of the last batch, which ends at `tick`; `None` for one that had been applied before.
+    pub(crate) fn status(applied: Option<&Applied>, tick: TickId) -> String {
+        let events = applied.map_or(0, |applied| applied.count);
+        let age = applied.and_then(|applied| applied.tick_time.as_deref()).and_then(|time| age(time, Timestamp::now()));
+        let behind = age.map(|seconds| format!(", {seconds:.1} s behind")).unwrap_or_default();
+        format!("tick {tick} is applied{behind}; the last batch had {events} events")
+    }
+}
+
+/// Seconds since a time in UTC as PostgreSQL writes it; 0 for a time in the future, by a clock that is ahead.
+fn age(time: &str, now: Timestamp) -> Option<f64> {
+    let time = time.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    Some(now.duration_since(time).as_secs_f64().max(0.0))
 }
 
 /// Numbers of events by what they do to a table.
@@ -142,6 +164,14 @@ mod tests {
             left_out.add(EventId(*id), event_type.as_bytes());
         }
         left_out
+    }
+
+    #[test]
+    fn age_is_in_seconds_and_never_negative() {
+        let now: Timestamp = "2026-11-30T12:31:05.5Z".parse().unwrap_or_default();
+        assert_eq!(age("2026-11-30 12:31:05.123456", now), Some(0.376_544));
+        assert_eq!(age("2026-11-30 12:31:06.000000", now), Some(0.0));
+        assert_eq!(age("infinity", now), None);
     }
 
     #[test]

@@ -179,7 +179,7 @@ pub(crate) async fn process<E: BatchExtras>(
         return Ok(Processed::ComesAgain);
     }
     failpoint!("batch::begun");
-    let applied = match Box::pin(applier.apply(events, &wanted.filters, &tx)).await {
+    let mut applied = match Box::pin(applier.apply(events, &wanted.filters, &tx)).await {
         Ok(applied) => applied,
         Err(error) => {
             // Where the rollback fails, the connection is at fault.
@@ -230,6 +230,7 @@ pub(crate) async fn process<E: BatchExtras>(
     applier.close_batch();
     consumer.finish_batch(provider, batch).await?;
     failpoint!("batch::finished");
+    applied.tick_time = ends.cur_time;
     Ok(Processed::Applied(Box::new(applied)))
 }
 

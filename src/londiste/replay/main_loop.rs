@@ -316,10 +316,7 @@ impl Replay {
         sessions.position = batch.cur_tick;
         self.demand.batch(applied.is_none_or(|a| a.count > 0), Instant::now());
         self.tally.add(applied, started.elapsed());
-        job::service::status(|| {
-            let events = applied.map_or(0, |applied| applied.count);
-            format!("tick {} is applied, the last batch had {events} events", batch.cur_tick)
-        });
+        job::service::status(|| Applied::status(applied, batch.cur_tick));
         tracing::info!("{}", stats(applied, started.elapsed()));
     }
 

@@ -126,7 +126,7 @@ impl Replay {
         }
         self.notice_other_reader(sessions, batch);
         let filters = filters(&known.tables);
-        let Some(small) = self.applier.small_batch(events, &filters, subscriber.target()) else {
+        let Some(mut small) = self.applier.small_batch(events, &filters, subscriber.target()) else {
             return Ok(Quick::TakeLongWay);
         };
         // The values must be read after the batch's end tick was made.
@@ -179,6 +179,7 @@ impl Replay {
         failpoint!("quick::committed");
         sessions.unfinished = Some(batch.clone());
         self.sequences.written(values);
+        small.applied.tick_time.clone_from(&ends.cur_time);
         self.note_applied(sessions, batch, Some(&small.applied), started);
         Ok(Quick::Applied)
     }
