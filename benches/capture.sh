@@ -68,6 +68,7 @@ for how in 'none' 'statement sql' 'statement urlenc' 'statement json' 'row sql' 
             -c "select londiste.provider_add_table_as('q', 'public.t', '${how% *}', '${how#* }', null)" >/dev/null
     fi
     printf '\n%-18s' "$how"
+    # shellcheck disable=SC2016
     measure "$rows" "select fill($rows, false)" 'update t set n = n + 1, b = b || $$x$$' 'delete from t'
     psql -qAt -c 'vacuum t' -c checkpoint
     few=$((rows / 10))

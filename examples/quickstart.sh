@@ -7,6 +7,8 @@
 #
 # Environment: RLONDISTE = a built program (else cargo builds it), PG_BINDIR = the directory of initdb.
 # Exit status: 0 when both sides are equal, 1 when they are not or a command failed.
+# run() expands the command that it shows.
+# shellcheck disable=SC2016
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

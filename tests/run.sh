@@ -68,7 +68,9 @@ while [ $# -gt 0 ]; do
 done
 
 check_rust
-server_programs && command -v psql > /dev/null || tests/install-postgresql.sh
+if ! server_programs || ! command -v psql > /dev/null; then
+    tests/install-postgresql.sh
+fi
 check_user
 tests/install-peers.sh
 [ -z "$major" ] || use_major "$major"
