@@ -120,6 +120,8 @@ fn queues_consumers_and_roles_of_any_name() {
         let json = ticker.run_with("status", &["--json"], &[], 0).stdout;
         assert!(json.contains(serde_json::to_string(name).unwrap().trim_matches('"')), "{json}");
         // The ticker does not run.
+        let line = ticker.run("health", &[], 2).stdout;
+        assert_eq!((line.starts_with("not good: "), line.lines().count()), (true, 1), "{line}");
         let found = ticker.run_with("doctor", &["-v"], &[], 2).stdout;
         assert!(found.contains(&format!("queue {name} ")), "{found}");
         ticker.run("drop", &[name], 1);
@@ -333,6 +335,7 @@ fn tables_columns_and_sequences_of_any_name() {
     look_at_plans(&mut londiste, &r);
     go_there_and_back(&mut londiste, &r, &names);
     in_sync();
+    assert!(londiste.run("health", &[], 0).stdout.starts_with("good: "));
     mend_unlogged_tables(&mut londiste, &r, &names);
     londiste.run("subscriber remove-seq", &seqs, 0);
     londiste.run("provider remove-seq", &seqs, 0);

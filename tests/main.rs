@@ -24,6 +24,7 @@ mod http;
 mod least_privilege;
 mod licences;
 mod londiste;
+mod packaging;
 mod pgqadm;
 mod pooled;
 mod quickstart;

@@ -12,7 +12,7 @@ set local search_path = pg_catalog, pg_temp;
 do $$
 declare
     -- Version of these files, as in functions/pgq.rlondiste_version.sql.
-    c_version   constant text := '0.1.0';
+    c_version   constant text := '0.2.0';
     v_version   text;
     v_foreign   text;
     v_missing   text;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::options::Options;
-use super::spec::{Args, Command, DOCTOR, Kind, Spec, Suffix};
+use super::spec::{Args, Command, DOCTOR, HEALTH, Kind, Spec, Suffix};
 use crate::londiste::{
     Command as Londiste, Compare, CopyMode, Lag, Problems, Provider, Repair, Selection, Shown, Subscriber, Tables,
     Truncate,
@@ -46,7 +46,7 @@ pub(super) static RESET: Spec = Spec {
     ..REWIND
 };
 
-pub(super) static SPECS: [Spec; 36] = [
+pub(super) static SPECS: [Spec; 37] = [
     Spec {
         options: &["exclude", "no-owner", "plan", "provider", "queue", "schema", "subscriber"],
         pidfile: Suffix::None,
@@ -259,6 +259,7 @@ pub(super) static SPECS: [Spec; 36] = [
     Spec { about: "let writers go over to the subscriber; finish: give up the way back", ..going_over("switchover") },
     Spec { about: "let writers go back to the provider", ..going_over("switchback") },
     DOCTOR,
+    HEALTH,
 ];
 
 fn doing(options: &Options) -> Doing {

@@ -55,6 +55,10 @@ fn run(args: Vec<OsString>, caller: &Caller) -> Result<u8, Failure> {
             print(&doctor::nagios_failure(&failure.text(caller)))?;
             Ok(UNKNOWN)
         }
+        Err(failure) if options.words.len() > 1 && options.words.last().is_some_and(|word| word == "health") => {
+            print(&doctor::health_failure(&failure.text(caller)))?;
+            Ok(UNKNOWN)
+        }
         Err(failure) => {
             if !options.json && is_poll(&options.words) {
                 print(UNKNOWN_TABLES)?;

@@ -2,12 +2,12 @@
 
 use super::failure::Failure;
 use super::options::Options;
-use super::spec::{Args, Command, DOCTOR, Kind, Spec, Suffix};
+use super::spec::{Args, Command, DOCTOR, HEALTH, Kind, Spec, Suffix};
 use crate::pgqadm::{Command as Pgqadm, Consumers, FailedAction, Right};
 
 const ADMIN: Suffix = Suffix::Text(".admin");
 
-pub(super) static SPECS: [Spec; 14] = [
+pub(super) static SPECS: [Spec; 15] = [
     Spec {
         words: "ticker",
         args: "",
@@ -132,6 +132,7 @@ pub(super) static SPECS: [Spec; 14] = [
         build: failed,
     },
     DOCTOR,
+    HEALTH,
 ];
 
 fn queue(args: &mut Args) -> Result<String, Failure> {

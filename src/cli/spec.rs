@@ -79,6 +79,17 @@ pub(super) const DOCTOR: Spec = Spec {
     },
 };
 
+/// `health`, which both programs have.
+pub(super) const HEALTH: Spec = Spec {
+    words: "health",
+    args: "",
+    about: "tell on one line whether the daemon works; exit 0, 2 or 3",
+    options: &[],
+    pidfile: Suffix::None,
+    kind: Kind::Setup,
+    build: |_, _| Ok(Command::Doctor(doctor::View::Health)),
+};
+
 impl Spec {
     pub(super) fn first_word(&self) -> &'static str {
         self.words.split(' ').next().unwrap_or_default()

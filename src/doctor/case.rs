@@ -31,6 +31,16 @@ pub(super) struct Case<'a> {
     /// Bytes of a queue above which its size is a warning; `None` where the ini file does not say.
     pub(super) queue_size_warn: Option<u64>,
     pub(super) control: &'a Control,
+    pub(super) extent: Extent,
+}
+
+/// Which checks are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of them.
+    Everything,
+    /// Those that tell whether the daemon works.
+    Health,
 }
 
 impl Case<'_> {

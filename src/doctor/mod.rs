@@ -14,6 +14,7 @@ mod case;
 mod check;
 mod columns;
 mod finding;
+mod health;
 mod indexes;
 mod place;
 mod queue;
@@ -27,9 +28,10 @@ mod switchover;
 mod tables;
 
 pub use self::check::reference;
+pub(crate) use self::health::health_failure;
 pub(crate) use self::report::{View, nagios_failure};
 
-use self::case::{Case, Reach, Side, Unreachable};
+use self::case::{Case, Extent, Reach, Side, Unreachable};
 use self::check::Check;
 use self::finding::{Findings, Level, Sheet};
 use self::tables::Tables;
@@ -52,7 +54,8 @@ pub(crate) enum Patient<'a> {
     Londiste(&'a config::Londiste),
 }
 
-/// Makes all checks that the ini file has. Returns an error only when a stop was requested.
+/// Makes all checks that the ini file has; for [`View::Health`] those that tell whether the daemon works, where it does not say so
+/// itself at its `http_listen`. Returns an error only when a stop was requested.
 pub(crate) async fn run(view: View, patient: Patient<'_>, control: &Control) -> Result<Output> {
     let mut sheet = Sheet::default();
     let (path, common, warnings) = match patient {
@@ -60,7 +63,14 @@ pub(crate) async fn run(view: View, patient: Patient<'_>, control: &Control) -> 
         Patient::Pgqd(config) => (&config.path, &config.common, &config.warnings),
         Patient::Londiste(config) => (&config.path, &config.common, &config.warnings),
     };
-    let case = Case { path, common, warnings, daemon: "ticker", londiste: None, queue_size_warn: None, control };
+    let daemon = if matches!(patient, Patient::Londiste(_)) { "replay" } else { "ticker" };
+    let extent = if view == View::Health { Extent::Health } else { Extent::Everything };
+    if extent == Extent::Health
+        && let Some(listen) = common.http_listen
+    {
+        return Ok(health::by_http(listen, daemon, &common.job_name).await.output());
+    }
+    let case = Case { path, common, warnings, daemon, londiste: None, queue_size_warn: None, control, extent };
     match patient {
         Patient::Pgqadm(config) => {
             let queue_size_warn = Some(config.queue_size_warn).filter(|bytes| *bytes > 0);
@@ -68,7 +78,7 @@ pub(crate) async fn run(view: View, patient: Patient<'_>, control: &Control) -> 
         }
         Patient::Pgqd(config) => Box::pin(tickers(&case, config, &mut sheet)).await?,
         Patient::Londiste(config) => {
-            let case = Case { daemon: "replay", londiste: Some(config), ..case };
+            let case = Case { londiste: Some(config), ..case };
             Box::pin(replication(&case, config, &mut sheet)).await?;
         }
     }
@@ -98,6 +108,7 @@ pub(crate) async fn before_setup(
         londiste: Some(config),
         queue_size_warn: None,
         control,
+        extent: Extent::Everything,
     };
     let mut sheet = Sheet::default();
     let provider = Side::open(&case, Role::Provider, &config.provider_db).await?;
@@ -171,9 +182,17 @@ async fn on_both(
     }
 }
 
+/// The ini file and the files that it names. `databases` are the connection strings with their sides.
+fn files(case: &Case<'_>, sheet: &mut Sheet, databases: &[(Role, String)]) -> Result<()> {
+    match case.extent {
+        Extent::Everything => sheet.take(place::FILES, "", Ok(place::files(case, databases))),
+        Extent::Health => Ok(()),
+    }
+}
+
 /// An ini file with section `[pgqadm]`.
 async fn ticker(case: &Case<'_>, conninfo: &str, sheet: &mut Sheet) -> Result<()> {
-    sheet.take(place::FILES, "", Ok(place::files(case, &[(Role::Provider, conninfo.to_owned())])))?;
+    files(case, sheet, &[(Role::Provider, conninfo.to_owned())])?;
     let side = Side::open(case, Role::Provider, conninfo).await?;
     sheet.take(place::PROCESS, "", place::process(case, &side).await)?;
     server(case, sheet, &side).await?;
@@ -184,7 +203,7 @@ async fn ticker(case: &Case<'_>, conninfo: &str, sheet: &mut Sheet) -> Result<()
 async fn tickers(case: &Case<'_>, config: &config::Pgqd, sheet: &mut Sheet) -> Result<()> {
     let conninfo = |database: &str| pgqadm::conninfo(&config.base_connstr, database);
     let first = conninfo(&config.initial_database);
-    sheet.take(place::FILES, "", Ok(place::files(case, &[(Role::Provider, first.clone())])))?;
+    files(case, sheet, &[(Role::Provider, first.clone())])?;
     let first = Side::open(case, Role::Provider, &first).await?;
     let Ok(initial) = &first else {
         sheet.take(place::PROCESS, "", place::process(case, &first).await)?;
@@ -219,6 +238,9 @@ async fn tickers(case: &Case<'_>, config: &config::Pgqd, sheet: &mut Sheet) -> R
 /// A server and the settings of a database on it.
 async fn server(case: &Case<'_>, sheet: &mut Sheet, side: &Reach) -> Result<()> {
     sheet.take(server::CONNECTION, "", Ok(server::connection(side)))?;
+    if case.extent == Extent::Health {
+        return Ok(());
+    }
     on(sheet, server::SERVER, side, async |side| server::server(case, side).await).await?;
     on(sheet, settings::ROLE_SETTINGS, side, async |side| settings::role_settings(side).await).await?;
     on(sheet, settings::COLLATION_VERSION, side, async |side| settings::collation_version(side).await).await?;
@@ -228,6 +250,9 @@ async fn server(case: &Case<'_>, sheet: &mut Sheet, side: &Reach) -> Result<()> 
 
 /// The queues of a database.
 async fn queues(case: &Case<'_>, sheet: &mut Sheet, side: &Reach, tables: &Tables) -> Result<()> {
+    if case.extent == Extent::Health {
+        return on(sheet, queue::TICKS, side, async |side| queue::ticks(case, side).await).await;
+    }
     on(sheet, schema::PGQ, side, async |side| schema::pgq(case, side).await).await?;
     on(sheet, schema::QUEUES, side, async |side| schema::queues(case, side).await).await?;
     on(sheet, queue::TICKS, side, async |side| queue::ticks(case, side).await).await?;
@@ -243,7 +268,7 @@ async fn queues(case: &Case<'_>, sheet: &mut Sheet, side: &Reach, tables: &Table
 /// An ini file with section `[londiste]`.
 async fn replication(case: &Case<'_>, config: &config::Londiste, sheet: &mut Sheet) -> Result<()> {
     let databases = [(Role::Provider, config.provider_db.clone()), (Role::Subscriber, config.subscriber_db.clone())];
-    sheet.take(place::FILES, "", Ok(place::files(case, &databases)))?;
+    files(case, sheet, &databases)?;
     let provider = Side::open(case, Role::Provider, &config.provider_db).await?;
     let subscriber = Side::open(case, Role::Subscriber, &config.subscriber_db).await?;
     let both = [&provider, &subscriber];
@@ -256,6 +281,9 @@ async fn replication(case: &Case<'_>, config: &config::Londiste, sheet: &mut She
     if let Some(found) = turned {
         // What else could be said of this job, and of what mends it, is of no use any more.
         return sheet.take(replication::POSITION, "both", Ok(found));
+    }
+    if case.extent == Extent::Health {
+        return on_both(sheet, place::PROCESS, both, async |_, _| replication::works(case).await).await;
     }
     on_both(sheet, server::TWO_DATABASES, both, async |p, s| server::two_databases(p, s).await).await?;
     on_both(sheet, settings::BOTH, both, async |p, s| settings::both(p, s).await).await?;

@@ -157,6 +157,11 @@ pub(super) async fn process(case: &Case<'_>, side: &Reach) -> Result<Findings> {
     let status = case.common.pidfile.as_deref().map(pidfile::status);
     let start = case.command(format_args!("{} -d", case.daemon));
     let status = match status {
+        Some(Ok(Status::Running(pid))) if pidfile::is_stopped(pid) => {
+            let fact = format!("process {pid} of {} is stopped by a signal, and does nothing", case.daemon);
+            found.error(check, job, fact, format!("kill -CONT {pid}"));
+            return Ok(found);
+        }
         Some(Ok(Status::Running(pid))) => {
             found.ok(check, job, format_args!("{} runs as process {pid}", case.daemon));
             return Ok(found);

@@ -11,12 +11,23 @@ use crate::error::{Error, Result, Role};
 use crate::job::{self, LastError};
 use crate::londiste::conditions;
 use crate::londiste::{
-    Place, TableState, is_replication_function, missing_sequences, overlaps, position, provider_queue, sequences,
-    stored_foreign_keys, stored_triggers, turned,
+    Place, Standstill, TableState, is_replication_function, missing_sequences, overlaps, position, provider_queue,
+    sequences, standstill, stored_foreign_keys, stored_triggers, turned,
 };
 use crate::pg::FqName;
 use crate::pg::catalog;
 use crate::pg::name::quote_ident;
+
+/// Whether replay applies what is there. For `health`, as a finding of the check of the process: `doctor` says the same of position,
+/// tables and consumer in more detail.
+pub(super) async fn works(case: &Case<'_>) -> Result<Findings> {
+    let (config, _) = case.replication()?;
+    let mut found = Findings::default();
+    if let Some(Standstill { fact, fix }) = standstill(config, case.control).await? {
+        found.error(&check::PROCESS, &config.common.job_name, fact, fix.unwrap_or_default());
+    }
+    Ok(found)
+}
 
 pub(super) const POSITION: &[&Check] = &[&check::POSITION];
 

@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use super::finding::{Finding, Level, count};
+use super::health::Verdict;
 use crate::job::Output;
 use crate::text::shown;
 
@@ -22,6 +23,8 @@ pub(crate) enum View {
     },
     /// As the one line of a Nagios plugin: `--nagios`.
     Nagios,
+    /// Not the checks but whether the daemon works, on one line: `health`.
+    Health,
 }
 
 /// What the command shows as text or as JSON.
@@ -43,6 +46,7 @@ pub(super) fn output(findings: &[Finding], view: View) -> Output {
             Output::of(&Document { ok: worst == Level::Ok, findings, next_steps: next_steps(findings), verbose })
         }
         View::Nagios => Output::line(nagios(findings)),
+        View::Health => return Verdict::of(findings).output(),
     };
     output.with_code(worst.code())
 }

@@ -14,6 +14,7 @@
 //! | `/status.json` | the document of the status command with `--json` |
 
 mod answers;
+mod ask;
 mod classic;
 mod course;
 mod history;
@@ -27,6 +28,7 @@ mod samples;
 mod server;
 mod site;
 
+pub(crate) use ask::{PATIENCE, ask};
 pub(crate) use listener::Listener;
 pub(crate) use samples::Samples;
 pub(crate) use server::Server;

@@ -198,13 +198,19 @@ fn write(mut file: &File) -> io::Result<()> {
 /// Whether a process with this id lives, whatever its user. A zombie, such as one in a container without an init, still
 /// accepts signals, so `/proc` is read too.
 fn is_alive(pid: Pid) -> bool {
-    if matches!(kill(pid, None), Err(Errno::ESRCH)) {
-        return false;
-    }
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !matches!(kill(pid, None), Err(Errno::ESRCH)) && !matches!(state(pid), Some('Z' | 'X'))
+}
+
+/// Whether a process was stopped by a signal (`SIGSTOP`, Ctrl-Z) or a debugger, and not continued yet.
+pub(crate) fn is_stopped(pid: Pid) -> bool {
+    matches!(state(pid), Some('T' | 't'))
+}
+
+/// The letter of a process' state in `/proc`.
+fn state(pid: Pid) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The state follows the name in parentheses, which may hold any character.
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    !matches!(state, Some('Z' | 'X'))
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 fn is_same(file: &File, path: &Path) -> bool {

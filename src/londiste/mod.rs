@@ -34,6 +34,9 @@ pub(crate) use state::{conditions, made, overlaps, provider_queue, sequence_gap,
 pub(crate) use commands::way_back;
 pub(crate) use state::{completed, fence, queue_consumer, switchover, turned};
 
+// What the health check of replay asks.
+pub(crate) use commands::lag::{Standstill, standstill};
+
 use crate::config;
 use crate::error::{Result, Role};
 use crate::job::{Control, Output};

@@ -56,7 +56,7 @@ const DOCTOR: &Rows = &[
         "settings",
         "switchover",
     ],
-    &["case", "tables"],
+    &["case", "health", "tables"],
     &["finding"],
     &["check"],
 ];

@@ -1,5 +1,6 @@
 //! `doctor`: a healthy pair has nothing but ok, each fault is named by its check and by no other, and what is advised mends it.
 
+mod health;
 mod healthy;
 mod machine;
 mod provider;

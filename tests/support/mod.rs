@@ -45,7 +45,7 @@ pub use job::{Job, is_alive};
 pub use load::Load;
 pub use pooler::{LoginOptions, PoolMode, Pooler};
 pub use port::PortLock;
-pub use program::{Output, Program, mask_log_lines};
+pub use program::{Output, Program, mask_log_lines, program_path};
 pub use proxy::{Proxy, Traffic, Way};
 pub use replication::{QUEUE, Replication, replay_until_in_sync, wait_until_ok, wait_until_ticked};
 pub use scratch::Scratch;

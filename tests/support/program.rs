@@ -16,6 +16,11 @@ use super::{Scratch, Terminal};
 /// A command that runs longer hangs.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// The program that was built with the tests.
+pub fn program_path() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_rlondiste"))
+}
+
 /// What a process printed and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
@@ -186,7 +191,7 @@ impl Program {
 
     /// The command as it is run; nothing of the caller's PostgreSQL or home directory reaches it.
     fn command(&self, scratch: &Scratch) -> Command {
-        let mut executable = PathBuf::from(env!("CARGO_BIN_EXE_rlondiste"));
+        let mut executable = program_path();
         if let Some(name) = &self.name {
             let link = scratch.path().join(name);
             if !link.is_symlink() {

@@ -4,5 +4,5 @@ as $$
 -- Function: londiste.rlondiste_version(0)
 --     Returns the rlondiste release that installed this schema.
 -- ----------------------------------------------------------------------
-select '0.1.0'::text;
+select '0.2.0'::text;
 $$ language sql immutable;

@@ -5,6 +5,6 @@ returns text as $$
 --     Returns the version of the rlondiste that installed this schema.
 -- ----------------------------------------------------------------------
 begin
-    return '0.1.0';
+    return '0.2.0';
 end;
 $$ language plpgsql immutable;

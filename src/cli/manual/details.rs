@@ -16,7 +16,7 @@ pub(in crate::cli) fn details(words: &str) -> Option<&'static Details> {
     DETAILS.iter().find(|details| details.words == words)
 }
 
-pub(super) const DETAILS: [Details; 38] = [
+pub(super) const DETAILS: [Details; 39] = [
     Details {
         words: "ticker",
         text: &[
@@ -86,6 +86,14 @@ pub(super) const DETAILS: [Details; 38] = [
             "Exit status: 0 good, 1 warnings, 2 not good, 3 something could not be found out.",
         ],
         examples: &["replica.ini doctor -v"],
+    },
+    Details {
+        words: "health",
+        text: &[
+            "Tells on one line whether the ticker or replay of the INI works, for the health checks of containers and services. Where the INI sets http_listen, the process is asked there for /health, which says how the last rounds of its loops ended; this needs no database. Else pidfile, sessions and databases tell: whether the process runs and is not stopped, whether the databases can be reached, whether the queues get their ticks, and whether replay applies what is there. Warnings of doctor count as good.",
+            "Exit status: 0 good, 2 not good, 3 it could not be found out.",
+        ],
+        examples: &["replica.ini health"],
     },
     Details {
         words: "up",

@@ -146,8 +146,8 @@ const DESCRIPTION: [&str; 3] = [
 const STATUS: [(&str, &str); 5] = [
     ("0", "Done."),
     ("1", "Failed; the reason is on standard error and in the log. doctor: warnings."),
-    ("2", "The command line or the INI is wrong. doctor: not good."),
-    ("3", "doctor, compare, repair: something could not be found out or verified."),
+    ("2", "The command line or the INI is wrong. doctor, health: not good."),
+    ("3", "doctor, health, compare, repair: something could not be found out or verified."),
     ("128 + N", "Ended by signal N."),
 ];
 

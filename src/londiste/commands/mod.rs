@@ -5,7 +5,7 @@ mod catch_up;
 pub(super) mod command;
 pub(super) mod copy;
 pub(super) mod install;
-mod lag;
+pub(super) mod lag;
 mod listing;
 mod pace;
 pub(super) mod position;

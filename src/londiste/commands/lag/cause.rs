@@ -20,6 +20,9 @@ pub(in super::super) struct LagCause {
     pub(in super::super) fact: String,
     /// What mends it: a command or a statement. Null where there is nothing to mend.
     pub(in super::super) fix: Option<String>,
+    /// Replay does nothing, or nothing that succeeds.
+    #[serde(skip)]
+    pub(super) is_standstill: bool,
 }
 
 impl fmt::Display for LagCause {
@@ -129,7 +132,8 @@ impl Cause {
     }
 
     pub(super) fn found(&self, share: Option<f64>) -> LagCause {
-        LagCause { cause: self.name(), share, fact: one_line(&self.fact()), fix: self.fix() }
+        let is_standstill = matches!(self, Cause::ReplayDown { .. } | Cause::StandsStill { .. } | Cause::Error { .. });
+        LagCause { cause: self.name(), share, fact: one_line(&self.fact()), fix: self.fix(), is_standstill }
     }
 
     fn fact(&self) -> String {

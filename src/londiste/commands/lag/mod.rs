@@ -16,12 +16,15 @@ use std::time::{Duration, Instant};
 use self::cause::Cause;
 pub(super) use self::cause::LagCause;
 use self::queue::Queue;
-use super::super::context::Job;
-use super::super::state::provider_queue;
+use super::super::context::{Context, Job};
 use super::super::state::table_state::TableState;
 use super::super::state::tables::SubscribedTable;
+use super::super::state::{completed, provider_queue, tables};
+use crate::config;
 use crate::error::Result;
+use crate::job::{self, Control};
 use crate::pg::{Db, FqName, Role, text, text_array};
+use crate::pgq::TickId;
 
 /// How often the sessions are looked at, and the pause between two looks.
 const LOOKS: u32 = 8;
@@ -73,6 +76,38 @@ pub(super) async fn causes(job: &Job, provider: &Db, subscriber: &Db, known: &Kn
     let causes = causes.into_iter().map(|cause| (None, cause));
     let all = causes.chain(shown.into_iter().map(|(share, cause)| (Some(share), cause)));
     Ok(all.map(|(share, cause)| if known.shows_queries { cause } else { cause.without_query() }.found(share)).collect())
+}
+
+/// Why replay does nothing although there is a tick that it has not applied; `None` while it works, and when it has nothing to do. Opens
+/// sessions with the name of the job.
+pub(crate) async fn standstill(config: &config::Londiste, control: &Control) -> Result<Option<Standstill>> {
+    let context = Context::new(config, control);
+    let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
+    let tables = tables::load(&subscriber, &config.pgq_queue_name).await?;
+    let applied = completed::last_tick(&subscriber, &config.pgq_consumer_id).await?;
+    let last_error = config.common.logfile.as_deref().and_then(job::last_error).filter(|error| error.stands);
+    let known = Known {
+        tables: &tables,
+        applied: applied.map(|TickId(tick)| tick),
+        error: last_error.as_ref().map(|error| error.message.as_str()),
+        shows_queries: false,
+    };
+    let causes = causes(&Job::of(config), &provider, &subscriber, &known).await?;
+    let found = causes.into_iter().find(|cause| cause.is_standstill).map(|cause| match known.error {
+        // Between two tries after an error replay has no sessions.
+        Some(message) => Cause::Error { message: message.to_owned() }.found(None),
+        None => cause,
+    });
+    Ok(found.map(|LagCause { fact, fix, .. }| Standstill { fact, fix }))
+}
+
+/// That replay does nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standstill {
+    /// Why, on one line.
+    pub(crate) fact: String,
+    /// What mends it, if it is known.
+    pub(crate) fix: Option<String>,
 }
 
 /// What several looks at the sessions of both sides show.
