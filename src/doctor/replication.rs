@@ -40,9 +40,8 @@ pub(super) async fn turned(case: &Case<'_>, sides: [&Reach; 2]) -> Result<Option
     let (config, job) = case.replication()?;
     let (Ok(_there), Ok(_here)) = (provider.look().await, subscriber.look().await) else { return Ok(None) };
     match turned::objection(&provider.db, &subscriber.db, &job.queue).await {
-        Ok(None) => Ok(None),
         Err(Error::Aborted) => Err(Error::Aborted),
-        Err(_) => Ok(None),
+        Ok(None) | Err(_) => Ok(None),
         Ok(Some(error)) => {
             let mut found = Findings::default();
             let other = config::other_path(&config.path);

@@ -127,6 +127,11 @@ pub(crate) fn status(path: &Path) -> Result<Status> {
     Ok(Status::Stale)
 }
 
+/// Whether the job of a pidfile runs, as far as the file can tell.
+pub(crate) fn is_running(path: &Path) -> bool {
+    matches!(status(path), Ok(Status::Running(_)))
+}
+
 /// Whether another process has the lock. On a file system without locks this is taken for granted: the process id decides.
 fn is_held(file: &File) -> bool {
     match file.try_lock_shared() {

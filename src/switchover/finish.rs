@@ -32,7 +32,7 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
     match stored {
         // The job of the ini file finds here that it must not work any more.
         Some(stored) if is_there => {
-            sides.store(way, &Stored { is_back: false, phase: Phase::Finished, ..stored }).await?
+            sides.store(way, &Stored { is_back: false, phase: Phase::Finished, ..stored }).await?;
         }
         _ => {
             takeover::free(&sides.new, &task).await?;

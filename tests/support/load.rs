@@ -34,12 +34,15 @@ impl Load {
                 let stop = Arc::clone(&stop);
                 thread::spawn(move || {
                     let mut n = 0;
-                    while !stop.load(Ordering::Relaxed) {
+                    // At least one, however soon it is stopped.
+                    loop {
                         session.sql(&statements(client, n));
                         n += 1;
+                        if stop.load(Ordering::Relaxed) {
+                            return n;
+                        }
                         thread::sleep(PAUSE);
                     }
-                    n
                 })
             })
             .collect();

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -218,7 +217,7 @@ pub(super) async fn read(
             tables: &tables,
             applied: applied.map(|TickId(tick)| tick),
             error: last_error.as_ref().filter(|error| error.stands).map(|error| error.message.as_str()),
-            runs_here: config.common.pidfile.as_deref().is_some_and(is_held),
+            runs_here: config.common.pidfile.as_deref().is_some_and(pidfile::is_running),
             shows_queries,
         };
         lag::causes(&Job::of(config), provider, subscriber, &known).await?
@@ -262,11 +261,6 @@ pub(super) async fn read(
         verification,
         with_ledger: false,
     })
-}
-
-/// Whether a process has this pidfile.
-fn is_held(path: &Path) -> bool {
-    matches!(pidfile::status(path), Ok(pidfile::Status::Running(_)))
 }
 
 /// The position of the consumer; `None` when it is not registered. PgQ 2.1's functions fail for a consumer that is not

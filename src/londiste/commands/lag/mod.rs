@@ -22,7 +22,7 @@ use super::super::state::tables::SubscribedTable;
 use super::super::state::{completed, provider_queue, tables};
 use crate::config;
 use crate::error::Result;
-use crate::job::{self, Control};
+use crate::job::{self, Control, pidfile};
 use crate::pg::{Db, FqName, Role, text, text_array};
 use crate::pgq::TickId;
 
@@ -90,15 +90,11 @@ pub(crate) async fn standstill(config: &config::Londiste, control: &Control) -> 
         tables: &tables,
         applied: applied.map(|TickId(tick)| tick),
         error: last_error.as_ref().map(|error| error.message.as_str()),
+        runs_here: config.common.pidfile.as_deref().is_some_and(pidfile::is_running),
         shows_queries: false,
     };
     let causes = causes(&Job::of(config), &provider, &subscriber, &known).await?;
-    let found = causes.into_iter().find(|cause| cause.is_standstill).map(|cause| match known.error {
-        // Between two tries after an error replay has no sessions.
-        Some(message) => Cause::Error { message: message.to_owned() }.found(None),
-        None => cause,
-    });
-    Ok(found.map(|LagCause { fact, fix, .. }| Standstill { fact, fix }))
+    Ok(causes.into_iter().find(|cause| cause.is_standstill).map(|LagCause { fact, fix, .. }| Standstill { fact, fix }))
 }
 
 /// That replay does nothing.
