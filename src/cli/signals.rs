@@ -1,6 +1,9 @@
 //! `-s`, `-k`, `-r`: signals to a running job. They need no command and run none. As in SkyTools, a job that does not
 //! run is a warning and no failure: scripts stop jobs that may not run.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
 
 use super::options::Options;
@@ -21,8 +24,13 @@ pub(super) fn requested(options: &Options) -> Option<Signal> {
     }
 }
 
-/// Sends the signal to the job of the ini file, and does not wait until the job has acted on it. For replication, INT and
-/// TERM end a running `copy` first.
+/// How long the end of a job is waited for, and how often it is looked for. Who stops a job and starts it again finds the pidfile free;
+/// a job that finishes a long batch goes on to do so.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Sends the signal to the job of the ini file. Waits for the end of a job that is to end, for [`PATIENCE`] at most. For replication, INT
+/// and TERM end a running `copy` first.
 pub(super) fn send(program: Program, file: &File, which: Signal, options: &Options) -> Result<()> {
     let pidfile = config::pidfile(file, section(program, file))?;
     // Only to standard error: the job's user might not have access to a log file that the sender of the signal creates.
@@ -39,7 +47,15 @@ pub(super) fn send(program: Program, file: &File, which: Signal, options: &Optio
             report(signal(&copy, Signal::SIGTERM)?);
         }
     }
-    report(signal(pidfile, which)?);
+    let found = signal(pidfile, which)?;
+    let started = Instant::now();
+    while which != Signal::SIGHUP && matches!(found, Status::Running(_)) && started.elapsed() < PATIENCE {
+        if status(pidfile)? != found {
+            break;
+        }
+        thread::sleep(POLL);
+    }
+    report(found);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Behind the point of no return: the old side is closed for good, the new side opens, replication turns round. Each step can be
 //! repeated.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -193,9 +193,17 @@ pub(super) async fn start(job: &config::Londiste) -> Result<(), String> {
         return Ok(());
     }
     let failed = |what: String| format!("{what}: {}", by_hand());
-    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let program = own_program().map_err(|error| failed(error.to_string()))?;
     let status = daemon(&program, &job.path).status().await.map_err(|error| failed(error.to_string()))?;
     if status.success() { Ok(()) } else { Err(failed(format!("replay did not start ({status})"))) }
+}
+
+/// The file of this program; that of a newer release where an upgrade has replaced it meanwhile.
+fn own_program() -> std::io::Result<PathBuf> {
+    const REPLACED: &str = " (deleted)";
+    let path = std::env::current_exe()?;
+    let newer = path.to_str().and_then(|path| path.strip_suffix(REPLACED)).map(PathBuf::from);
+    Ok(newer.filter(|newer| newer.exists() && !path.exists()).unwrap_or(path))
 }
 
 fn daemon(program: &Path, ini: &Path) -> Command {

@@ -38,6 +38,9 @@ pub(crate) async fn up(request: &Up, config: &config::Londiste, control: &Contro
             debug_assert_eq!(waited.code(), 0, "it waits without a limit");
         }
         tracing::info!("All tables are in sync");
+        if is_incomplete {
+            tracing::warn!("Not everything is replicated: the warnings above name what is not, and why");
+        }
         Ok(())
     };
     let _pidfile = match claim("") {

@@ -12,6 +12,7 @@ use super::bars::CopyBars;
 use crate::error::{Error, Report, Result};
 use crate::job::Output;
 use crate::pg::{Db, FqName};
+use crate::text::{Lines, shown};
 
 /// How often the states are read.
 const POLL: Duration = Duration::from_millis(200);
@@ -115,7 +116,9 @@ async fn waiting(context: &Context<'_>, db: &Db, wanted: &[FqName]) -> Result<Wa
 fn tell_parked(left: &[SubscribedTable], told: &mut BTreeMap<FqName, Parked>) {
     for (table, why) in left.iter().filter_map(|t| Some((t, t.parked.as_ref()?))) {
         if told.get(&table.name) != Some(why) {
-            tracing::warn!("Table {} is parked on subscriber: {why}", table.name);
+            let hint = why.mend.as_ref().map_or_else(String::new, |mend| format!("\nHINT: {}", shown(mend)));
+            let text = format!("Table {} is parked on subscriber: {}{hint}", table.name, shown(&why.reason));
+            tracing::warn!("{}", Lines(text));
             told.insert(table.name.clone(), why.clone());
         }
     }

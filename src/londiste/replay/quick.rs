@@ -46,14 +46,15 @@ impl Known {
             // A pooler may keep the session over a crash of the server.
             if subscriber.is_pooled() { emptied::tables(subscriber, queue).await } else { Ok(Vec::new()) }
         };
-        let (tables, emptied, position, skips, sequences) = futures_util::try_join!(
+        // Queries behind one that fails fail too, and their answers may be seen first: the first in their order says why.
+        let (tables, emptied, position, skips, sequences) = futures_util::join!(
             tables::load(subscriber, queue),
             emptied,
             completed::position(subscriber, consumer),
             skips::pending(subscriber, job),
             subscribed::list(subscriber, queue),
-        )?;
-        Ok(Known { tables, emptied, position, skips, sequences })
+        );
+        Ok(Known { tables: tables?, emptied: emptied?, position: position?, skips: skips?, sequences: sequences? })
     }
 
     /// Whether there are only events to apply.
