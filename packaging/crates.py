@@ -28,7 +28,7 @@ def run(*command):
 def linked():
     """The program's package, the packages that it uses when it runs, and which uses which."""
     triple = re.search(r"^host: (.*)$", run("rustc", "-vV"), re.MULTILINE).group(1)
-    metadata = json.loads(run("cargo", "metadata", "--locked", "--format-version=1", "--filter-platform", triple))
+    metadata = json.loads(run("cargo", "metadata", "--quiet", "--locked", "--format-version=1", "--filter-platform", triple))
     packages = {package["id"]: package for package in metadata["packages"]}
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     root = metadata["resolve"]["root"]

@@ -63,7 +63,7 @@ begin
           and exists (select 1 from pg_locks s
                       where s.locktype = 'object' and s.database = l.database and s.classid = 'pg_namespace'::regclass
                         and s.virtualtransaction = l.virtualtransaction
-                        and not exists (select 1 from pg_namespace n where n.oid = s.objid and n.nspname like 'pg\_temp\_%'));
+                        and not exists (select 1 from pg_namespace n where n.oid = s.objid and left(n.nspname::text, 8) = 'pg_temp_'));
         if v_open is not null then
             raise exception using
                 errcode = 'object_in_use',
