@@ -200,6 +200,10 @@ fn trust(ssl: &Ssl, provider: &Arc<CryptoProvider>) -> Result<Trust, String> {
     };
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots.iter().cloned());
+    if ssl.root_cert.is_none() && roots.is_empty() {
+        // The machine has no store, as a container may have none.
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
     if store.is_empty() && roots.is_empty() {
         return Err(format!("no certificate found in {}", path_of(ssl.root_cert.as_ref())));
     }

@@ -7,7 +7,7 @@ use pretty_assertions::assert_eq;
 
 use super::certificates::{Authority, install, protect};
 use super::{connect, hint, refused, value};
-use crate::support::{Cluster, Scratch};
+use crate::support::{Cluster, Job, Scratch};
 
 const ENCRYPTED: &str =
     "select case when ssl then version else 'plain' end from pg_stat_ssl where pid = pg_backend_pid()";
@@ -65,6 +65,12 @@ fn every_mode_does_what_it_says_on_a_server_with_a_good_certificate() {
             ("sslmode=verify-full sslrootcert=system", Err(unknown)),
         ],
     );
+    // Where the machine has no authorities, those of the program count, among which ours is not.
+    let conninfo = format!("{} sslmode=verify-full sslrootcert=system", place(&cluster));
+    let job = Job::ticker(scratch.path(), "rootless", &conninfo);
+    let program = job.program(["status"]).env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    let stderr = program.status(1).run().stderr;
+    assert!(stderr.contains(unknown), "{stderr}");
     // The server's best version is too old.
     cluster.append_conf("ssl_max_protocol_version = 'TLSv1.2'");
     cluster.reload();
