@@ -5,7 +5,7 @@ use std::thread;
 
 use pretty_assertions::assert_eq;
 
-use crate::support::Replication;
+use crate::support::{Cluster, Replication};
 
 /// Tables whose ranges are cut, in sync.
 pub(super) fn in_sync() -> Replication {
@@ -144,9 +144,12 @@ fn row_that_is_written_all_the_time_is_compared_at_a_tick() {
     });
 }
 
+/// On a server of its own: a transaction that is open for long, in any database, keeps a difference from being certain.
 #[test]
 fn row_that_is_written_all_the_time_and_differs_is_found() {
-    let r = Replication::new().with_table("t", "id int primary key, hot bigint, cold text");
+    let provider = Cluster::builder().name("hot").start();
+    let r = Replication::between(&provider, Cluster::subscriber())
+        .with_table("t", "id int primary key, hot bigint, cold text");
     r.provider.sql("insert into t select i, 0, 'x' from generate_series(1, 100) i");
     let r = r.up();
     let stop = AtomicBool::new(false);
