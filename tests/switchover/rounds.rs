@@ -189,7 +189,7 @@ fn rounds(p: &Place, switches: usize, many: usize) {
         let before = count.load(Ordering::Relaxed);
         let command = if nr % 2 == 1 { "switchback" } else { "switchover" };
         let predicted = wanted.map(|_| predicted(&p.run(&format!("{command} --rehearse"))));
-        let stderr = p.run(&format!("{command} --timeout 20"));
+        let stderr = p.run(&format!("{command} --timeout 60"));
         let real = block(&stderr);
         if let Some(predicted) = predicted {
             let gate = stderr.split("writers came to an end within ").nth(1).unwrap().split(';').next().unwrap();
