@@ -11,8 +11,8 @@ use crate::error::{Error, Result, Role};
 use crate::job::{self, LastError};
 use crate::londiste::conditions;
 use crate::londiste::{
-    Place, Standstill, TableState, is_replication_function, missing_sequences, overlaps, position, provider_queue,
-    sequences, standstill, stored_foreign_keys, stored_triggers, turned,
+    Place, STANDS_STILL, Standstill, TableState, is_replication_function, missing_sequences, overlaps, position,
+    provider_queue, sequences, standstill, stored_foreign_keys, stored_triggers, turned,
 };
 use crate::pg::FqName;
 use crate::pg::catalog;
@@ -30,9 +30,6 @@ pub(super) async fn works(case: &Case<'_>) -> Result<Findings> {
 }
 
 pub(super) const POSITION: &[&Check] = &[&check::POSITION];
-
-/// Seconds that the subscriber may be behind before an error in the log counts: until then the next try may have gone through.
-const STANDS_STILL: f64 = 10.0;
 
 /// That a switchover has turned replication round, so that the job has no work: nothing where it has, and where a side cannot tell.
 pub(super) async fn turned(case: &Case<'_>, sides: [&Reach; 2]) -> Result<Option<Findings>> {
@@ -89,6 +86,7 @@ pub(super) async fn position_fits(
     }
     let last_error = case.common.logfile.as_deref().and_then(job::last_error).filter(|error| error.stands);
     if let Some(LastError { time, message, .. }) = last_error
+        // Until then the next try may go through.
         && position.is_behind()
         && position.lag_seconds.is_some_and(|lag| lag > STANDS_STILL)
     {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::state::pass;
+use super::state::{pass, turned};
 use crate::config;
 use crate::error::{Error, Report, Result};
 use crate::job::{Control, Wake};
@@ -87,6 +87,16 @@ impl<'a> Context<'a> {
 
     async fn open(&self, role: Role, conninfo: &str) -> Result<Db> {
         Db::open(role, conninfo, self.config.common.client(), self.control.abort()).await
+    }
+
+    /// Fails where a switchover has turned the job round, before a command makes it copy or apply old rows. The provider is asked only
+    /// where that may be.
+    pub(crate) async fn refuse_turned(&self) -> Result<()> {
+        let subscriber = self.subscriber().await?;
+        if turned::may_be(&subscriber, self.queue()).await? {
+            turned::refuse(&self.provider().await?, &subscriber, self.queue()).await?;
+        }
+        Ok(())
     }
 
     /// Waits, at most until a reload is requested. Fails with `Error::Aborted` when a stop is requested.

@@ -35,7 +35,7 @@ pub(crate) use commands::way_back;
 pub(crate) use state::{completed, fence, queue_consumer, switchover, turned};
 
 // What the health check of replay asks.
-pub(crate) use commands::lag::{Standstill, standstill};
+pub(crate) use commands::lag::{STANDS_STILL, Standstill, standstill};
 
 use crate::config;
 use crate::error::{Result, Role};
@@ -59,7 +59,7 @@ pub(crate) async fn run(command: Command, config: &config::Londiste, control: &C
         Command::Provider(command) => commands::provider::run(command, &context).await,
         Command::Subscriber(command) => commands::subscriber::run(command, &context).await,
         Command::Copy => {
-            commands::refuse_turned(&context).await?;
+            context.refuse_turned().await?;
             commands::copy::run(config, control).await
         }
         Command::Rewind => commands::position::rewind(&context).await,

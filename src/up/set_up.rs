@@ -49,7 +49,7 @@ impl SetUp<'_> {
             ));
         }
         let Some((provider, subscriber)) = self.preflight().await? else { return Ok(Outcome::Refused) };
-        turned::objection(&provider, &subscriber, &self.config.pgq_queue_name).await?.map_or(Ok(()), Err)?;
+        turned::refuse(&provider, &subscriber, &self.config.pgq_queue_name).await?;
         let mut survey = self.read(&provider, &subscriber).await?;
         let copies_schema =
             self.request.schema != SchemaCopy::No && survey.subscriber_is_empty && !survey.provider_is_empty;

@@ -74,7 +74,8 @@ fn one_refused_row_leaves_no_other_row_unrepaired() {
     for (way, repair) in ways(&r) {
         r.subscriber.sql(
             "set session_replication_role = replica;
-             delete from parent; delete from child; delete from a_grandchild; delete from z_grandchild",
+             delete from parent; delete from child; delete from a_grandchild; delete from z_grandchild;
+             insert into parent values (-1); insert into child values (-1, 'a row that its parent has to wait for')",
         );
         let output = repair.status(1).run();
         let counts = "select (select count(*) from parent), (select count(*) from child), (select count(*) from a_grandchild), (select count(*) from z_grandchild)";

@@ -23,17 +23,3 @@ pub(super) mod subscriber;
 mod verified;
 mod wait;
 pub(crate) mod way_back;
-
-use super::context::Context;
-use super::state::turned;
-use crate::error::Result;
-
-/// Fails when a switchover has turned replication round, before a command makes the job copy or apply old rows. The provider is asked
-/// only where that may be.
-pub(super) async fn refuse_turned(context: &Context<'_>) -> Result<()> {
-    let subscriber = context.subscriber().await?;
-    if turned::may_be(&subscriber, context.queue()).await? {
-        turned::objection(&context.provider().await?, &subscriber, context.queue()).await?.map_or(Ok(()), Err)?;
-    }
-    Ok(())
-}

@@ -13,7 +13,7 @@ use crate::pgq::consumer::{self, Abilities};
 /// Fails with `Error::diverged`, with nothing changed, when the queue does not have this tick, made at the same time:
 /// events in between would be lost, or events of another timeline applied.
 pub(crate) async fn rewind(context: &Context<'_>) -> Result<Output> {
-    super::refuse_turned(context).await?;
+    context.refuse_turned().await?;
     tracing::info!("Rewinding queue");
     let subscriber = context.subscriber().await?;
     let Some(stored) = completed::position(&subscriber, context.consumer()).await? else {
@@ -59,7 +59,7 @@ async fn check_tick(context: &Context<'_>, provider: &Db, stored: &Position) -> 
 /// `--reset`: deletes the subscriber's position, so that replay goes on from the provider's position. Tables may lack
 /// the events between the two.
 pub(crate) async fn reset(context: &Context<'_>) -> Result<Output> {
-    super::refuse_turned(context).await?;
+    context.refuse_turned().await?;
     tracing::info!("Resetting queue tracking on dst side");
     let subscriber = context.subscriber().await?;
     completed::set_last_tick(&subscriber, context.consumer(), None).await?;

@@ -20,7 +20,7 @@ use crate::pgq::consumer::Consumer;
 /// deleted before the registration is committed. Fails when the queue does not exist, and when tables are `ok` by a position of
 /// the consumer: they would lose the events between that position and the newest tick.
 pub(crate) async fn register(context: &Context<'_>) -> Result<Output> {
-    super::refuse_turned(context).await?;
+    context.refuse_turned().await?;
     let (provider, subscriber) = (context.provider().await?, context.subscriber().await?);
     provider_queue::require(&provider, context.queue()).await?;
     let consumer = Job::of(context.config).main_consumer();

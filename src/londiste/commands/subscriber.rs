@@ -139,7 +139,7 @@ async fn missing(context: &Context<'_>) -> Result<Output> {
 async fn check(context: &Context<'_>) -> Result<Output> {
     let (provider_db, db) = (context.provider().await?, context.subscriber().await?);
     conditions::require(&provider_db, context.queue()).await?;
-    turned::objection(&provider_db, &db, context.queue()).await?.map_or(Ok(()), Err)?;
+    turned::refuse(&provider_db, &db, context.queue()).await?;
     let tables = provider_queue::tables(&provider_db, context.queue()).await?;
     let found = structure::compare_all(context, &provider_db, &db, &tables).await?;
     let failed = found.different().next().is_some() | !ok_holds(context, &provider_db, &db).await?;
@@ -238,7 +238,7 @@ async fn remove_existing(context: &Context<'_>, db: &Db, table: &FqName, state: 
 }
 
 async fn resync(context: &Context<'_>, tables: &Selection) -> Result<Output> {
-    super::refuse_turned(context).await?;
+    context.refuse_turned().await?;
     let db = context.subscriber().await?;
     let have = tables::load(&db, context.queue()).await?;
     let wanted: Vec<FqName> = if tables.names.is_empty() && tables.all {

@@ -18,7 +18,7 @@ const MOST: usize = 2000;
 pub(super) struct Refusals {
     /// Whether a lock that was not had in time is a refusal too; else it ends the work on the table.
     locks: bool,
-    /// The last reason.
+    /// The last reason; one of a foreign key if there was one.
     error: Option<Error>,
     batches: usize,
 }
@@ -46,7 +46,10 @@ impl Refusals {
                     Ok(ControlFlow::Continue(())) => {}
                     Ok(ControlFlow::Break(end)) => return Ok(ControlFlow::Break(end)),
                     Err(error) if self.is_of_a_row(&error) => {
-                        self.error = Some(error);
+                        // One of a foreign key counts more: rows of other tables may get it out of the way.
+                        if !self.error.as_ref().is_some_and(is_of_other_tables) {
+                            self.error = Some(error);
+                        }
                         self.batches += 1;
                         if some.len() > 1 && self.batches < MOST {
                             let (first, second) = some.split_at(some.len() / 2);

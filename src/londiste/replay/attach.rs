@@ -42,7 +42,7 @@ impl Replay {
         pass::show(&mut subscriber).await?;
         let queue = &self.job.queue;
         conditions::require(&provider, queue).await?;
-        turned::objection(&provider, &subscriber, queue).await?.map_or(Ok(()), Err)?;
+        turned::refuse(&provider, &subscriber, queue).await?;
         for (table, back) in overlaps::loops(&provider, &subscriber).await? {
             if tables::load_one(&subscriber, queue, &table).await?.is_some() {
                 tracing::warn!(

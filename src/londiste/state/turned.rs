@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::pg::{Db, text};
 
 /// What to do instead.
-pub(crate) const ADVICE: &str = "Nothing was changed. Replication goes the other way, by the other ini file of the switchover, unless it was \
+const ADVICE: &str = "Nothing was changed. Replication goes the other way, by the other ini file of the switchover, unless it was \
      finished. \"rlondiste INI switchover status\" says where writers are.";
 
 /// Whether writers have been let into the subscriber by a switchover from the provider of the queue's job, or back to it. Such a row may
@@ -21,6 +21,11 @@ pub(crate) async fn may_be(subscriber: &Db, queue: &str) -> Result<bool> {
     let sql = "select exists (select from londiste.switchover s
                                where s.phase in ('final', 'open', 'done', 'finished') and (s.is_back or s.queue_name = $1))";
     Ok(subscriber.query_one(ACTION, sql, &[text(&queue)]).await?.get(0) && is_open(subscriber).await?)
+}
+
+/// Fails when the job must not work.
+pub(crate) async fn refuse(provider: &Db, subscriber: &Db, queue: &str) -> Result<()> {
+    objection(provider, subscriber, queue).await?.map_or(Ok(()), Err)
 }
 
 /// Why the job must not work: the provider is closed, and writers are on the subscriber. `None` where it may. A third database that

@@ -33,8 +33,8 @@ const PAUSE: Duration = Duration::from_millis(40);
 /// A round trip of more than this is named: a batch takes several of them.
 const SLOW_ROUND_TRIP: Duration = Duration::from_millis(25);
 
-/// A replay process that has a batch to take, and has not come to the queue for longer than this, stands still.
-const STANDS_STILL: f64 = 10.0;
+/// Seconds after which replay that has a batch to take, and does not finish it, stands still.
+pub(crate) const STANDS_STILL: f64 = 10.0;
 
 /// What is known already about the job.
 pub(super) struct Known<'a> {
