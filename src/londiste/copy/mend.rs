@@ -52,8 +52,8 @@ pub(in crate::londiste) async fn find(provider: &Db, subscriber: &Db, fault: &mu
         Some(provided) => {
             let ours = catalog::columns(subscriber, &name).await?;
             let make = make_column(&theirs.columns, &ours, provided);
-            let has_values = catalog::default_of(provider, &name, column).await?;
-            match has_values.filter(|_| make.starts_with("add ")) {
+            let is_new = renamed(&theirs.columns, &ours, provided).is_none();
+            match if is_new { catalog::default_of(provider, &name, column).await? } else { None } {
                 None => format!("{alter} {make}"),
                 // No event has the values that the provider's rows got when the column was added there.
                 Some(default) => format!(
