@@ -42,6 +42,19 @@ pub(super) fn help(caller: &Caller) -> String {
     format!("{text}\n{}\n", options.render_help().to_string().trim_end())
 }
 
+/// The help for a command line with `--help`: that of the command in it, which may stand behind a program and an ini file, else the short
+/// help of all. By the name of one of the originals always the latter, as there.
+pub(super) fn asked(caller: &Caller, words: &[OsString]) -> String {
+    if caller.program.is_some() {
+        return help(caller);
+    }
+    let found = (0..words.len().min(3)).find_map(|first| {
+        let rest = words.get(first..)?;
+        (1..=rest.len()).rev().find_map(|number| of_words(caller, rest.get(..number)?).ok())
+    });
+    found.unwrap_or_else(|| help(caller))
+}
+
 /// The help of one command, in full, or of all that begin with the given words; the short help of all without words.
 pub(super) fn of_words(caller: &Caller, words: &[OsString]) -> Result<String, Failure> {
     if words.is_empty() {

@@ -100,7 +100,7 @@ fn ini_of_up(options: &Options, words: &mut VecDeque<OsString>) -> Result<Option
 
 fn run_words(options: &Options, caller: &Caller) -> Result<u8, Failure> {
     if options.help {
-        return print(&help::help(caller));
+        return print(&help::asked(caller, &options.words));
     }
     if options.version {
         return print(&help::version());

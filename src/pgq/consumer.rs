@@ -292,13 +292,16 @@ pub(crate) async fn force_tick(provider: &Db, queue: &str) -> Result<()> {
 }
 
 /// The statement by which a command makes one tick. The comment tells its session from that of a ticker, which makes all of them.
-pub(crate) const ONE_TICK: &str = "/* one tick */ select pgq.ticker($1)";
+///
+/// It forces the tick itself. In two transactions the ticker, which the first one wakes, is mostly there before the second one: each
+/// try then wakes it for the next race.
+pub(crate) const ONE_TICK: &str =
+    "/* one tick */ select pgq.ticker($1) from (select pgq.force_tick($1) offset 0) forced";
 
-/// Makes a tick that shows everything that was committed before the call, beside a ticker that may be making others: forces one until
-/// the call itself has made it. Locks the row of the newest tick for a moment.
+/// Makes a tick that shows everything that was committed before the call, beside a ticker that may be making others: tries until the
+/// call itself has made it. Locks the row of the newest tick for a moment.
 pub(crate) async fn make_tick(provider: &Db, queue: &str) -> Result<TickId> {
     loop {
-        force_tick(provider, queue).await?;
         let row = provider.query_one("make a tick", ONE_TICK, &[text(&queue)]).await?;
         if let Some(tick) = row.get::<_, Option<i64>>(0) {
             return Ok(TickId(tick));

@@ -97,7 +97,10 @@ async fn each(db: &Db, mut left: Vec<Relation>, goal: Goal, control: &Control) -
     loop {
         let mut waiting = Vec::new();
         for relation in left {
-            proceed(control)?;
+            // Disarming cleans up: it is tried once also when a stop was requested.
+            if goal == Goal::Armed {
+                proceed(control)?;
+            }
             if !try_one(db, &relation, goal, &mut seen).await? {
                 waiting.push(relation);
             }

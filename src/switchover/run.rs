@@ -14,8 +14,7 @@ use crate::failpoint::failpoint;
 use crate::job::{Control, Output};
 use crate::londiste::fence::{self, Closing, State};
 use crate::londiste::switchover::{Phase, Stored};
-use crate::londiste::way_back::{self};
-use crate::londiste::{completed, queue_consumer};
+use crate::londiste::{completed, queue_consumer, way_back};
 use crate::pgq::consumer::{Abilities, make_tick};
 use crate::text::Lines;
 
@@ -137,6 +136,8 @@ impl Task<'_> {
         let number = arm::arm(new, queue, control).await? + arm::arm(old, queue, control).await?;
         course.step(1, format_args!("the way back is prepared, {number} tables were armed"));
         failpoint!("switchover::armed");
+        // Where it fails behind the point of no return, both sides stay closed until somebody has mended it.
+        way_back::rehearse_triggers(new, &self.set.tables).await?;
         self.settle().await?;
         if let Err(why) = hook::run("before-fence", self.command.hooks.before_fence.as_deref(), way).await {
             return Err(Error::refused(why, "Nobody was kept out."));

@@ -143,6 +143,19 @@ fn help_is_of_the_program_that_was_called() {
 }
 
 #[test]
+fn help_is_of_the_command_that_was_given() {
+    let compare = Program::new(["help", "compare"]).stderr("").run().stdout;
+    assert!(compare.contains("INI compare [TBL ...]"), "{compare}");
+    for args in ["x.ini compare --help", "compare -h", "--help londiste x.ini compare public.t --online"] {
+        Program::new(args.split(' ')).stdout(compare.as_str()).stderr("").run();
+    }
+    let all = Program::new(["help", "subscriber"]).stderr("").run().stdout;
+    Program::new(["x.ini", "subscriber", "--help"]).stdout(all.as_str()).stderr("").run();
+    let short = Program::new(["-h"]).stderr("").run().stdout;
+    Program::new(["x.ini", "nothing", "--help"]).stdout(short.as_str()).stderr("").run();
+}
+
+#[test]
 fn help_has_every_command_and_option_of_the_original() {
     let help = Program::new(["-h"]).called("londiste.py").stderr("").run().stdout;
     let commands = "replay|provider install|provider add TBL ...|provider remove TBL ...|provider tables|provider add-seq SEQ ...|\

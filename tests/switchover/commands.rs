@@ -7,36 +7,6 @@ use crate::support::{Cluster, Database, Job, Program, wait_until};
 
 const SCHEMA: &str = "create table t (id serial primary key, v text); create table u (id int primary key)";
 
-/// Everything that a rehearsal could leave behind.
-const CATALOG: &str = "
-    select 'trigger ' || tgrelid::regclass || ' ' || tgname || ' ' || tgenabled::text from pg_trigger
-    union all select 'relation ' || oid::regclass from pg_class where oid >= 16384 and relnamespace <> 'pg_toast'::regnamespace
-    union all select 'function ' || oid::regprocedure from pg_proc where oid >= 16384
-    union all select 'queue ' || queue_name from pgq.queue
-    union all select 'consumer ' || co_name from pgq.consumer
-    union all select 'table ' || queue_name || table_name || merge_state from londiste.subscriber_table
-    union all select 'captured ' || queue_name || table_name from londiste.provider_table
-    union all select 'sequence ' || queue_name || seq_name from londiste.subscriber_seq
-    union all select 'fence ' || last_value from londiste.fence_state
-    union all select 'switchover ' || phase from londiste.switchover
-    order by 1";
-
-#[test]
-fn a_rehearsal_tells_the_time_and_leaves_nothing() {
-    let p = Place::new(SCHEMA);
-    p.r.provider.sql("insert into t (v) select 'x' from generate_series(1, 100)");
-    p.r.replay_until_in_sync();
-    let before = [&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG));
-    let output = p.output("switchover --rehearse --verify quick");
-    assert!(output.status == 0 && output.stderr.contains("Nobody could write for about "), "{}", output.stderr);
-    let after = [&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG));
-    assert_eq!(after, before);
-    assert!(!p.r.scratch().path().join("db1-londiste-back.ini").exists());
-    let plan = p.output("switchover --plan");
-    assert_eq!((plan.status, plan.stdout.contains("all 2 tables are ok")), (0, true), "{}{}", plan.stdout, plan.stderr);
-    assert_eq!([&p.r.provider, &p.r.subscriber].map(|database| database.rows(CATALOG)), before);
-}
-
 #[test]
 fn a_time_limit_that_is_too_short_undoes_everything() {
     let p = Place::new(SCHEMA);

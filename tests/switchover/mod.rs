@@ -8,6 +8,7 @@ mod fence_traps;
 mod follow;
 mod pass;
 mod place;
+mod rehearsal;
 mod rounds;
 mod sequences;
 

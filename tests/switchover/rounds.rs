@@ -173,6 +173,7 @@ fn rounds(p: &Place, switches: usize, many: usize) {
     old.sql("insert into account select i, 0 from generate_series(0, 19) i");
     // The first one closes the subscriber, which everybody may write to until then.
     let mut blocks = vec![block(&p.run("switchover"))];
+    let mut ratios = Vec::new();
     assert_open(new, old);
     let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let writers: Vec<_> = (0..4)
@@ -188,13 +189,13 @@ fn rounds(p: &Place, switches: usize, many: usize) {
     for nr in 1..switches {
         let before = count.load(Ordering::Relaxed);
         let command = if nr % 2 == 1 { "switchback" } else { "switchover" };
-        let predicted = wanted.map(|_| predicted(&p.run(&format!("{command} --rehearse"))));
+        let rehearsed = wanted.map(|_| p.run(&format!("{command} --rehearse")));
         let stderr = p.run(&format!("{command} --timeout 60"));
         let real = block(&stderr);
-        if let Some(predicted) = predicted {
-            let gate = stderr.split("writers came to an end within ").nth(1).unwrap().split(';').next().unwrap();
-            let gate = gate.lines().next().unwrap();
-            eprintln!("{command}: {real} s, predicted {predicted} s, ratio {:.2}; gate {gate}", real / predicted);
+        if let Some(rehearsed) = rehearsed {
+            let predicted = predicted(&rehearsed);
+            eprintln!("{command}: {real} s, predicted {predicted} s, ratio {:.2}", real / predicted);
+            ratios.push(real / predicted);
         }
         blocks.push(real);
         let (open, closed) = p.open_side(nr + 1);
@@ -223,12 +224,21 @@ fn rounds(p: &Place, switches: usize, many: usize) {
         assert_eq!(old.rows(&sql), [["t", "t"]], "{table}");
     }
     blocks.sort_by(f64::total_cmp);
+    ratios.sort_by(f64::total_cmp);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!(
         "{total} transactions, {probes} probes; seconds without writes: median {}, longest {}, {blocks:?}; load average {load}",
         blocks[blocks.len() / 2],
         blocks[blocks.len() - 1]
     );
+    if let [shortest, .., longest] = ratios[..] {
+        let good = ratios.iter().filter(|ratio| (0.5..=2.0).contains(*ratio)).count();
+        eprintln!(
+            "real / predicted: median {:.2}, {shortest:.2} to {longest:.2}, {good} of {} within a factor of two",
+            ratios[ratios.len() / 2],
+            ratios.len()
+        );
+    }
     assert!(probes > 20, "{probes}");
 }
 

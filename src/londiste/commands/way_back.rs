@@ -2,6 +2,9 @@
 //! that is to be left. Both sides have the same rows when it begins, so nothing is copied.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
 
 use super::super::context::Context;
 use super::super::state::provider_queue::{self, HowToCapture, Truncate};
@@ -11,10 +14,15 @@ use super::super::state::{completed, sequences, triggers};
 use super::super::table_lock::TableLock;
 use super::install::{self, Maker};
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Report, Result};
 use crate::job::Control;
 use crate::pg::{Db, FqName, text};
 use crate::pgq::consumer::Consumer;
+
+const RESTORE: &str = "restore the triggers of a table";
+
+/// Shorter than the default of `deadlock_timeout`.
+const REHEARSAL_WAIT: Duration = Duration::from_millis(300);
 
 /// What the job is to replicate.
 pub(crate) struct Set {
@@ -127,12 +135,35 @@ pub(crate) async fn lacking_triggers(db: &Db, tables: &[FqName]) -> Result<Vec<F
 }
 
 /// Creates again the triggers of users that were dropped for the copies of the tables. Takes SHARE ROW EXCLUSIVE on such a table.
+/// Returns of how many tables.
 pub(crate) async fn restore_triggers(db: &Db, tables: &[FqName]) -> Result<usize> {
     let pending = lacking_triggers(db, tables).await?;
     for table in &pending {
-        let tx = db.begin("restore the triggers of a table", "begin").await?;
+        let tx = db.begin(RESTORE, "begin").await?;
         triggers::restore_all(&tx, table).await?;
-        tx.commit("restore the triggers of a table").await?;
+        tx.commit(RESTORE).await?;
+    }
+    Ok(pending.len())
+}
+
+/// [`restore_triggers`], taken back: fails where that would, so that it does not when nobody can write. A table whose lock is not granted
+/// within [`REHEARSAL_WAIT`] is left out.
+pub(crate) async fn rehearse_triggers(db: &Db, tables: &[FqName]) -> Result<usize> {
+    let pending = lacking_triggers(db, tables).await?;
+    for table in &pending {
+        let tx = db.begin(RESTORE, "begin").await?;
+        tx.limit_lock_wait(Some(REHEARSAL_WAIT)).await?;
+        match triggers::restore_all(&tx, table).await {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {}
+            Err(error) if error.server().is_some() => {
+                return Err(Error::refused(
+                    format!("triggers that were put aside cannot come back: {}", Report(&error).message()),
+                    "Make there what they need, such as their function, and repeat the command; \"subscriber triggers\" lists them.",
+                ));
+            }
+            done => done?,
+        }
+        tx.rollback(RESTORE).await?;
     }
     Ok(pending.len())
 }

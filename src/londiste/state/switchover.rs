@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::fence::State;
 use crate::error::Result;
-use crate::pg::{Db, boolean, int8, text};
+use crate::pg::{Db, Sql, boolean, int8, sql, text};
 
 /// How far a switchover is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,19 @@ pub(crate) async fn store(db: &Db, queue: &str, stored: &Stored) -> Result<()> {
     let (phase, until, new_was) = (stored.phase.word(), stored.until.0, stored.new_was.0);
     let params = [text(&queue), boolean(&stored.is_back), text(&phase), int8(&until), int8(&new_was)];
     db.query("store how far the switchover is", sql, &params).await.map(drop)
+}
+
+/// A transaction that costs as much as [`store`] and leaves nothing. What it has written is rolled back before its commit, which waits
+/// for the disk all the same. The row of the queue is locked for a moment.
+pub(crate) async fn rehearse_store(db: &Db, queue: &str) -> Result<()> {
+    const ACTION: &str = "rehearse a transaction";
+    let sql = sql!(
+        "savepoint before; select londiste.set_switchover({queue}, false, 'prepared', 1, 1); rollback to savepoint before",
+        queue = Sql::literal(queue)
+    );
+    let tx = db.begin(ACTION, "begin").await?;
+    tx.batch(ACTION, sql).await?;
+    tx.commit(ACTION).await
 }
 
 /// Deletes the row of the queue.
