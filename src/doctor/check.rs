@@ -91,6 +91,8 @@ checks! {
     FIRING_TRIGGERS = of_replication("firing-triggers", "no trigger of a user fires on the subscriber when changes are applied");
     SEQUENCE_VALUES = of_replication("sequence-values", "the values of the subscribed sequences arrive");
     CAPTURE = of_replication("capture", "all changes of the tables are captured: triggers are there, enabled, and those that were made");
+    SKIPPED_EVENTS = of_replication("skipped-events", "no event was left out by an operator of a table that was not repaired or copied since");
+    DIFFERING_ROWS = of_replication("differing-rows", "rolling verification (`verify_interval`) has found no row that differs");
     CAPTURE_ORDER = of_replication("capture-order", "capture triggers fire in the right order with triggers of users");
     CAPTURE_FUNCTIONS = of_replication("capture-functions", "capture functions are up to date with their tables");
     WRITTEN_OUTSIDE = of_replication("written-outside", "no table that is in the set of no queue is written to");

@@ -12,7 +12,7 @@ use crate::job::{self, LastError};
 use crate::londiste::conditions;
 use crate::londiste::{
     Place, STANDS_STILL, Standstill, TableState, is_replication_function, missing_sequences, overlaps, position,
-    provider_queue, sequences, standstill, stored_foreign_keys, stored_triggers, turned,
+    provider_queue, sequences, standstill, stored_foreign_keys, stored_triggers, turned, verified,
 };
 use crate::pg::FqName;
 use crate::pg::catalog;
@@ -128,8 +128,14 @@ pub(super) fn states(case: &Case<'_>, tables: &Tables) -> Findings {
     found
 }
 
-pub(super) const SUBSCRIPTION: &[&Check] =
-    &[&check::NOT_SUBSCRIBED, &check::OTHER_QUEUE, &check::SEQUENCE_VALUES, &check::CAPTURE];
+pub(super) const SUBSCRIPTION: &[&Check] = &[
+    &check::NOT_SUBSCRIBED,
+    &check::OTHER_QUEUE,
+    &check::SEQUENCE_VALUES,
+    &check::CAPTURE,
+    &check::SKIPPED_EVENTS,
+    &check::DIFFERING_ROWS,
+];
 
 /// Whether all of the set is subscribed, and arrives.
 pub(super) async fn subscription(
@@ -138,7 +144,7 @@ pub(super) async fn subscription(
     subscriber: &Side,
     tables: &Tables,
 ) -> Result<Findings> {
-    let (_, job) = case.replication()?;
+    let (config, job) = case.replication()?;
     let mut found = Findings::default();
     let subscribed = tables.names();
     let known: BTreeSet<&FqName> = subscribed.iter().collect();
@@ -181,6 +187,14 @@ pub(super) async fn subscription(
         format_args!("the values of {} arrive", count(all.len(), "sequence")),
     );
     captured(case, provider, subscriber, tables, &mut found).await?;
+    for (table, known) in verified::read(config, &subscriber.db, true).await? {
+        let differs = verified::condition(&table, &known).filter(|_| tables.state(&table) == Some(TableState::Ok));
+        if let Some(differs) = differs {
+            let fix = case.command(format_args!("repair --online --apply {}", shell_word(&table.to_string())));
+            found.error(&check::DIFFERING_ROWS, &table, differs.fact, fix);
+        }
+    }
+    found.rest_of_all(&check::DIFFERING_ROWS, "subscriber", "verification knows of no row that differs");
     Ok(found)
 }
 
@@ -208,6 +222,11 @@ async fn captured(
             ),
             conditions::Problem::NotInSet(_) => case.command(format_args!("provider add {word}")),
             conditions::Problem::Loop(_) => case.command(format_args!("subscriber remove {word}")),
+            conditions::Problem::LeftOut(_) => {
+                let fix = case.command(format_args!("repair --online --apply {word}"));
+                found.error(&check::SKIPPED_EVENTS, &table, problem, fix);
+                continue;
+            }
         };
         found.error(&check::CAPTURE, &table, format_args!("changes may be missing: {problem}"), fix);
     }
@@ -216,6 +235,7 @@ async fn captured(
         "provider",
         format_args!("all changes of {} are captured", count(tables.offered.len(), "table")),
     );
+    found.rest_of_all(&check::SKIPPED_EVENTS, "subscriber", "no event was left out of a table that is ok");
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub(crate) use commands::replay::run as replay;
 pub(crate) use commands::seqs::missing as missing_sequences;
 pub(crate) use commands::status::position;
 pub(crate) use commands::structure::{Difference, Note, Structures};
+pub(crate) use commands::verified;
 pub(crate) use context::Job;
 pub(crate) use schema::{Found, find as find_schema};
 pub(crate) use state::foreign_keys as stored_foreign_keys;

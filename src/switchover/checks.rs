@@ -15,7 +15,8 @@ use crate::job::pidfile::{self, Status};
 use crate::job::{Control, Output};
 use crate::londiste::sequences::Subscribed;
 use crate::londiste::{
-    self, Structures, TableState, fence, provider_queue, sequence_gap, sequences, stored_foreign_keys, tables,
+    self, Job, Structures, TableState, conditions, fence, provider_queue, sequence_gap, sequences, stored_foreign_keys,
+    tables, verified,
 };
 use crate::pg::FqName;
 use crate::pg::catalog;
@@ -116,6 +117,7 @@ async fn look(task: &Task<'_>) -> Result<Findings> {
     let mut found = Findings::default();
     jobs(task, &mut found).await?;
     subscribed(task, &mut found).await?;
+    rows(task, &mut found).await?;
     structures(task, &mut found).await?;
     outside(task, &mut found).await?;
     of_sequences(task, &mut found).await?;
@@ -191,6 +193,32 @@ async fn subscribed(task: &Task<'_>, found: &mut Findings) -> Result<()> {
         let names: Vec<&String> = pending.iter().map(|fkey| &fkey.name).collect();
         let fix = "See why with \"rlondiste INI subscriber fkeys pending\".";
         found.error(format!("foreign keys are not restored yet: {}", some(&names)), fix);
+    }
+    Ok(())
+}
+
+/// Whether tables that are ok may lack changes, or are known to differ: whoever writes on the new side goes on with its rows.
+async fn rows(task: &Task<'_>, found: &mut Findings) -> Result<()> {
+    let (running, Sides { old, new }) = (&task.way.running, task.sides);
+    let consumer = Job::of(running).main_consumer();
+    if let Some(objection) = conditions::position_objection(old, new, &consumer).await? {
+        found.error(format!("tables are ok, but {objection}"), "rlondiste INI doctor");
+    }
+    let mut problems = conditions::table_problems(old, new, &consumer.queue).await?;
+    let mut looks = verified::read(running, new, true).await?;
+    for table in &task.set.tables {
+        if let Some(problem) = problems.remove(table) {
+            found.error(
+                format!("{table} is ok, but changes may be missing: {problem}"),
+                "What mends it: rlondiste INI doctor",
+            );
+        }
+        if let Some(differs) = looks.remove(table).and_then(|look| verified::condition(table, &look)) {
+            found.error(
+                format!("{table}: {}", differs.fact),
+                "rlondiste INI repair --online --apply, and wait for the next look, which verify_interval sets",
+            );
+        }
     }
     Ok(())
 }

@@ -112,6 +112,31 @@ fn tables_that_wait_or_may_be_lost_are_named_and_mended() {
     assert!(found[0].fact.starts_with("foreign key orders_customer_id_fkey could not be restored"), "{found:?}");
 }
 
+/// Tables that are `ok` and known not to have the provider's rows.
+#[test]
+fn rows_that_are_known_to_differ_are_named_and_mended() {
+    let mut clinic = Clinic::open();
+    clinic.r.londiste.configure("verify_interval", "2s");
+    let (r, provider, subscriber) = (&clinic.r, &clinic.r.provider, &clinic.r.subscriber);
+    subscriber.sql("alter table plain add constraint good check (v <> 'bad')");
+    provider.sql("update plain set v = 'bad' where id = 1");
+    r.londiste.wait_for_log("violates check constraint");
+    let event = provider.value("select max(ev_id) from pgq.event_1 where ev_data like '%bad%'");
+    r.londiste.run(&format!("subscriber skip-event {event}"));
+    r.replay_until_in_sync();
+    subscriber.sql("alter table plain drop constraint good");
+    let finding = clinic.finds_and_mends("skipped-events");
+    assert_eq!(finding.fact, format!("event {event} was left out by \"subscriber skip-event\""));
+    assert_eq!(subscriber.value("select v from plain where id = 1"), "bad");
+
+    r.londiste.run("-r");
+    subscriber.sql("update plain set v = 'other' where id = 2");
+    let finding = clinic.finds_and_mends("differing-rows");
+    assert_eq!((finding.object.as_str(), finding.level.as_str()), ("public.plain", "error"));
+    assert!(finding.fact.contains("1 row differs") && finding.fact.contains("(id) = (2): changed"), "{finding:?}");
+    assert_eq!(subscriber.value("select v from plain where id = 2"), "v");
+}
+
 /// Between two tries of a batch that fails, replay has no session.
 #[test]
 fn replay_that_tries_in_vain_is_named() {

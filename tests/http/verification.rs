@@ -79,7 +79,10 @@ fn rows_changed_by_hand_are_told_until_they_are_repaired() {
     assert!(metrics.value("londiste_verification_read_rows_total", &[]) >= 3000.0);
     let text = r.londiste.run("subscriber status").stdout;
     assert!(text.contains("    3 rows differ from the provider's, equal at 20"), "{text}");
-    assert!(text.contains(&format!(" UTC still: {keys}\n    HINT: rlondiste INI repair --apply public.t\n")), "{text}");
+    assert!(
+        text.contains(&format!(" UTC still: {keys}\n    HINT: rlondiste INI repair --online --apply public.t\n")),
+        "{text}"
+    );
     let of_table = |json: &Value| json["tables"][0]["verification"].clone();
     let json = of_table(&status(&r));
     assert_eq!((&json["differing_rows"], json["differing"].as_array().unwrap().len()), (&3.into(), 3));
@@ -98,7 +101,7 @@ fn rows_changed_by_hand_are_told_until_they_are_repaired() {
     let words = |event: &Value| ["event", "state", "object"].map(|word| event[word].as_str().unwrap().to_owned());
     assert_eq!(words(&begun), ["rows-differ", "begun", "public.t"]);
     assert_eq!(begun["fact"], format!("3 rows differ from the provider's: {keys}"));
-    assert_eq!(begun["fix"], "rlondiste INI repair --apply public.t");
+    assert_eq!(begun["fix"], "rlondiste INI repair --online --apply public.t");
 
     let dir = r.scratch().path().to_str().unwrap().to_owned();
     r.londiste.program(["repair", "--apply", "--output-dir", &dir, "t"]).run();

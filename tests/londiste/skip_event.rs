@@ -107,3 +107,49 @@ fn event_of_a_parked_table_is_left_out_too() {
     assert_eq!(subscriber.column("select row(t.*)::text from t order by id"), ["(1,1)", "(3,3)"]);
     assert_eq!(subscriber.value("select count(*) from londiste.table_position"), "0");
 }
+
+/// A table that lacks an event is not said to have the provider's rows.
+#[test]
+fn left_out_event_is_told_until_the_table_has_the_rows() {
+    let (r, event) = blocked();
+    r.londiste.run(&format!("subscriber skip-event {event}"));
+    r.replay_until_in_sync();
+    let told = format!("event {event} was left out by \"subscriber skip-event\"");
+    let tells = |is_told: bool| {
+        let check = r.londiste.program(["subscriber", "check"]).output();
+        let fact = format!("Table public.t is ok, but changes may be missing: {told}");
+        assert_eq!((check.status, check.stderr.contains(&fact)), (i32::from(is_told), is_told), "{}", check.stderr);
+        let status = r.londiste.run("subscriber status").stdout;
+        assert_eq!(status.contains(&format!("Changes may be missing: {told}")), is_told, "{status}");
+        let doctor = r.londiste.program(["doctor", "-v"]).output().stdout;
+        let finding = doctor.lines().find(|line| line.contains("skipped-events")).unwrap_or_default();
+        assert_eq!((finding.contains("error"), finding.contains(&told)), (is_told, is_told), "{doctor}");
+        let plan = r.londiste.program(["switchover", "--plan"]).output().stdout;
+        assert_eq!(plan.contains(&told), is_told, "{plan}");
+    };
+    tells(true);
+    // The row that was left out is refused again.
+    let refused = r.londiste.program(["repair", "--online", "--apply", "t"]).output();
+    assert_eq!(refused.status, 1, "{}", refused.stderr);
+    tells(true);
+    r.subscriber.sql("alter table t drop constraint t_a_check");
+    r.londiste.run("repair --dry-run t");
+    tells(true);
+    r.londiste.run("repair --online --apply t");
+    r.assert_in_sync();
+    tells(false);
+}
+
+#[test]
+fn copy_brings_what_was_left_out() {
+    let (r, event) = blocked();
+    r.londiste.run(&format!("subscriber skip-event {event}"));
+    r.replay_until_in_sync();
+    r.subscriber.sql("alter table t drop constraint t_a_check");
+    r.londiste.run("subscriber resync t");
+    r.wait_until_ok();
+    r.assert_in_sync();
+    let check = r.londiste.program(["subscriber", "check"]).output();
+    assert_eq!(check.status, 0, "{}", check.stderr);
+    assert_eq!(r.subscriber.value("select count(*) from londiste.skipped_events"), "0");
+}

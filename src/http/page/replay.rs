@@ -285,7 +285,7 @@ fn attention(status: &Status) -> Vec<Vec<Cell>> {
             if verified.differing_rows > 0.0 {
                 let since = verified.last_equal.as_ref().map(|time| format!("; equal at {time} UTC still"));
                 let why = format!("{} rows differ{}", count(verified.differing_rows), since.unwrap_or_default());
-                rows.push(row(&table.table, &why, &format!("rlondiste INI repair --apply {}", table.table)));
+                rows.push(row(&table.table, &why, &format!("rlondiste INI repair --online --apply {}", table.table)));
             }
             if let Some(why) = &verified.problem {
                 rows.push(row(&table.table, &format!("not verified: {why}"), ""));

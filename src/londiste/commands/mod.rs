@@ -20,6 +20,6 @@ pub(super) mod status;
 pub(super) mod structure;
 mod subscribe;
 pub(super) mod subscriber;
-mod verified;
+pub(crate) mod verified;
 mod wait;
 pub(crate) mod way_back;

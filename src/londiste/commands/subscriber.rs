@@ -165,7 +165,7 @@ async fn ok_holds(context: &Context<'_>, provider: &Db, db: &Db) -> Result<bool>
             (_, TableState::Ok) => tracing::error!("Table {} is ok, but changes may be missing: {problem}", table.name),
             (Problem::NotInSet(_), _) => tracing::error!("Table {} is not replicated: {problem}", table.name),
             // A copy that runs or comes has all changes.
-            (Problem::Lost(_), _) => continue,
+            (Problem::Lost(_) | Problem::LeftOut(_), _) => continue,
         }
         holds = false;
     }

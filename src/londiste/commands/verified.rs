@@ -83,7 +83,7 @@ impl fmt::Display for Verification {
 }
 
 /// How far the tables are verified; nothing where `verify_interval` is off. Keys of rows are left out unless they are asked for.
-pub(super) async fn read(
+pub(crate) async fn read(
     config: &config::Londiste,
     subscriber: &Db,
     with_keys: bool,
@@ -109,11 +109,11 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, table: &FqName, verified: &Verif
         let since = verified.last_equal.as_ref().map(|time| format!(", equal at {time} UTC still")).unwrap_or_default();
         writeln!(
             f,
-            "    {} rows differ from the provider's{since}: {}",
-            verified.differing_rows,
+            "    {} from the provider's{since}: {}",
+            differ(verified.differing_rows),
             verified.differing.join(", ")
         )?;
-        writeln!(f, "    HINT: rlondiste INI repair --apply {table}")?;
+        writeln!(f, "    HINT: rlondiste INI repair --online --apply {table}")?;
     }
     if is_wanted
         && verified.problem.is_none()
@@ -125,17 +125,21 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, table: &FqName, verified: &Verif
     Ok(())
 }
 
+fn differ(rows: i64) -> String {
+    if rows == 1 { "1 row differs".to_owned() } else { format!("{rows} rows differ") }
+}
+
 /// The event that rows of a table differ.
-pub(super) fn condition(table: &FqName, verified: &Verified) -> Option<Condition> {
+pub(crate) fn condition(table: &FqName, verified: &Verified) -> Option<Condition> {
     (verified.differing_rows > 0).then(|| Condition {
         kind: "rows-differ",
         object: table.to_string(),
         fact: one_line(&format!(
-            "{} rows differ from the provider's: {}",
-            verified.differing_rows,
+            "{} from the provider's: {}",
+            differ(verified.differing_rows),
             verified.differing.join(", ")
         )),
-        fix: Some(format!("rlondiste INI repair --apply {table}")),
+        fix: Some(format!("rlondiste INI repair --online --apply {table}")),
     })
 }
 

@@ -11,6 +11,7 @@ use crate::pg::catalog;
 use crate::pg::{Db, FqName};
 
 use super::super::context::Context;
+use super::super::state::skips::{self, LeftOut};
 use super::arguments::Repair;
 use super::refusals::{self, is_of_other_tables};
 use super::repaired::{Repaired, RepairedTable};
@@ -34,6 +35,8 @@ pub(super) struct Passes {
     /// Whether what one pass does can help the next.
     changes: bool,
     repaired: Repaired,
+    /// Events that had been left out before: a table that is made equal does not lack them any more.
+    left_out: Vec<LeftOut>,
     /// Whether rows stay refused.
     failed: bool,
 }
@@ -51,8 +54,9 @@ impl Passes {
         }
         tables.reverse();
         let changes = wanted.apply && !context.config.fake;
+        let left_out = if changes { skips::left_out(subscriber).await? } else { Vec::new() };
         let repaired = Repaired::default();
-        Ok(Passes { tables, again: Vec::new(), before: None, changes, repaired, failed: false })
+        Ok(Passes { tables, again: Vec::new(), before: None, changes, repaired, left_out, failed: false })
     }
 
     /// The next table.
@@ -96,12 +100,14 @@ impl Passes {
     }
 
     /// What was done, and whether rows stay refused. Tells of those that wait for another pass.
-    pub(super) fn end(mut self) -> (Repaired, bool) {
+    pub(super) async fn end(mut self, subscriber: &Db) -> Result<(Repaired, bool)> {
         for Refused { table, rows, error } in &self.again {
             refusals::tell(&table.name, *rows, error);
             self.failed = true;
         }
-        (self.repaired, self.failed)
+        let is_mended = |left_out: &&LeftOut| self.repaired.is_equal(&left_out.table);
+        skips::forget(subscriber, self.left_out.iter().filter(is_mended)).await?;
+        Ok((self.repaired, self.failed))
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
             }
         }
     }
-    let (repaired, refused) = passes.end();
+    let (repaired, refused) = passes.end(points.subscriber()).await?;
     Ok(Output::of(&repaired).failed(failed.0 || refused || is_behind))
 }
 

@@ -98,7 +98,7 @@ pub(super) async fn run(wanted: &Repair, context: Context<'_>) -> Result<Output>
         let reason = reason.filter(|_| done.refused > 0);
         passes.add(table, done, reason);
     }
-    let (repaired, refused) = passes.end();
+    let (repaired, refused) = passes.end(subscriber).await?;
     Ok(Output::of(&repaired).with_code(if failed.0 || refused {
         1
     } else if unverified > 0 {

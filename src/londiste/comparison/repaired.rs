@@ -130,6 +130,16 @@ impl RepairedTable {
 }
 
 impl Repaired {
+    /// Whether the table was gone through, and all rows that differ were changed.
+    pub(super) fn is_equal(&self, table: &FqName) -> bool {
+        let name = table.to_string();
+        let is_it = |done: &&RepairedTable| done.table == name;
+        self.tables
+            .iter()
+            .find(is_it)
+            .is_some_and(|done| done.applied == done.found && done.unverified == 0 && done.refused == 0)
+    }
+
     /// Adds what was done in a table, which may have been gone through before.
     pub(super) fn add(&mut self, done: RepairedTable) {
         match self.tables.iter_mut().find(|earlier| earlier.table == done.table) {

@@ -10,7 +10,7 @@ use super::super::foreign_keys;
 use super::super::state::copy_consumer::{self, Hold};
 use super::super::state::table_state::{Actor, TableState};
 use super::super::state::tables::{self, Moved, SubscribedTable};
-use super::super::state::{completed, ledger, lost_changes, parking, pass, verification};
+use super::super::state::{completed, ledger, lost_changes, parking, pass, skips, verification};
 use super::shared::{Sessions, Shared};
 use super::{consumers, load, mend};
 use crate::config;
@@ -174,6 +174,7 @@ impl Copy {
         completed::set_last_tick(&tx, &self.consumer.name, Some(start)).await?;
         ledger::begin(&tx, queue, &self.table).await?;
         verification::forget(&tx, queue, &self.table).await?;
+        skips::forget_table(&tx, &self.table).await?;
         failpoint!("copy::stored");
         tx.commit("commit the copy").await.map_err(|e| e.about(format!("table {}", self.table)))?;
         failpoint!("copy::committed");

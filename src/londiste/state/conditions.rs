@@ -11,16 +11,18 @@
 //! | the provider's transaction counter is not behind the snapshot of the table's copy | replay and `copy` in each new session; [`table_problems`] for `check` and `status` | copied again |
 //! | replay's user sees all rows; the columns and the key exist | replay, at the table's first event after a change of the table | the table is parked |
 //! | the queue and the schemas exist | [`require`]: replay at its start and each half minute, `check`; [`gone`] for `status` | replay stops |
+//! | no event was left out by `skip-event` since the table was copied or repaired | [`table_problems`] for `check` and `status` | an error |
 //! | the provider has had the table in the queue's set without a break since the copy | replay each half minute; [`table_problems`] for `check` and `status` | copied again, once the table is in the set |
 //!
 //! The functions of this file change nothing and lock nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use super::completed::{self, Position};
 use super::sources::{self, Break};
-use super::{emptied, overlaps, queue_consumer, strange_snapshot};
+use super::table_state::TableState;
+use super::{emptied, overlaps, queue_consumer, skips, strange_snapshot, tables};
 use crate::error::{Error, Result};
 use crate::pg::{Db, FqName, text};
 use crate::pgq::TickId;
@@ -137,12 +139,16 @@ pub(crate) enum Problem {
     NotInSet(String),
     /// Changes go round between the two databases.
     Loop(String),
+    /// A change was left out by order: a repair brings it.
+    LeftOut(String),
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::Lost(text) | Problem::NotInSet(text) | Problem::Loop(text) => f.write_str(text),
+            Problem::Lost(text) | Problem::NotInSet(text) | Problem::Loop(text) | Problem::LeftOut(text) => {
+                f.write_str(text)
+            }
         }
     }
 }
@@ -173,7 +179,29 @@ pub(crate) async fn table_problems(provider: &Db, subscriber: &Db, queue: &str) 
     for table in strange_snapshot::tables(provider, subscriber, queue).await? {
         problems.entry(table).or_insert_with(|| Problem::Lost(strange_snapshot::REASON.to_owned()));
     }
+    for (table, events) in left_out(subscriber, queue).await? {
+        problems.entry(table).or_insert_with(|| {
+            let (noun, verb) = if events.len() == 1 { ("event", "was") } else { ("events", "were") };
+            let list: Vec<String> = events.iter().map(i64::to_string).collect();
+            Problem::LeftOut(format!("{noun} {} {verb} left out by \"subscriber skip-event\"", list.join(", ")))
+        });
+    }
     Ok(problems)
+}
+
+/// The events that were left out of the queue's tables. A copy that runs or comes has them.
+async fn left_out(subscriber: &Db, queue: &str) -> Result<BTreeMap<FqName, Vec<i64>>> {
+    let mut events: BTreeMap<FqName, Vec<i64>> = BTreeMap::new();
+    for left_out in skips::left_out(subscriber).await? {
+        events.entry(left_out.table).or_default().push(left_out.event);
+    }
+    if !events.is_empty() {
+        let subscribed = tables::load(subscriber, queue).await?;
+        let ok = subscribed.iter().filter(|table| table.state == TableState::Ok).map(|table| &table.name);
+        let ok: BTreeSet<&FqName> = ok.collect();
+        events.retain(|table, _| ok.contains(table));
+    }
+    Ok(events)
 }
 
 /// The part of [`table_problems`] that the provider knows. Empty on a provider with the schema of Londiste 2.1 or of an older

@@ -9,6 +9,15 @@ use crate::pgq::json;
 use crate::pgq::snapshot::Snapshot;
 use crate::pgq::{Batch, TickId};
 
+/// An event that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    nr: i64,
+    /// `ev_id`
+    pub(crate) event: i64,
+    pub(crate) table: FqName,
+}
+
 /// An event to be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Skip {
@@ -46,12 +55,47 @@ pub(crate) async fn pending(subscriber: &Db, job: &str) -> Result<Vec<Skip>> {
 
 /// The ids of the events that are still to be left out, for `status`. Empty on a schema of 2.1.
 pub(crate) async fn ordered(subscriber: &Db, job: &str) -> Result<Vec<i64>> {
-    const ACTION: &str = "look for events to leave out";
-    let known = "select pg_catalog.to_regclass('londiste.skipped_events') is not null";
-    if !subscriber.query_one(ACTION, known, &[]).await?.get::<_, bool>(0) {
+    if !is_known(subscriber).await? {
         return Ok(Vec::new());
     }
     Ok(pending(subscriber, job).await?.iter().map(|skip| skip.event).collect())
+}
+
+async fn is_known(subscriber: &Db) -> Result<bool> {
+    let sql = "select pg_catalog.to_regclass('londiste.skipped_events') is not null";
+    Ok(subscriber.query_one("look for table londiste.skipped_events", sql, &[]).await?.get(0))
+}
+
+/// The events that were left out of tables, and not forgotten: by whatever consumer, since a table outlives the name of one. Empty on a
+/// schema of 2.1.
+pub(crate) async fn left_out(subscriber: &Db) -> Result<Vec<LeftOut>> {
+    if !is_known(subscriber).await? {
+        return Ok(Vec::new());
+    }
+    let sql =
+        "select nr, ev_id, ev_extra1, ev_type from londiste.skipped_events where done_tick is not null order by ev_id";
+    let rows = subscriber.query("look for events that were left out", sql, &[]).await?;
+    let read = |row: &tokio_postgres::Row| {
+        let table = table_of(row.get(3), row.get(2))?;
+        Some(LeftOut { nr: row.get(0), event: row.get(1), table })
+    };
+    Ok(rows.iter().filter_map(read).collect())
+}
+
+/// Forgets events that were left out: the table has the provider's rows again.
+pub(crate) async fn forget<'a>(db: &Db, events: impl Iterator<Item = &'a LeftOut>) -> Result<()> {
+    let numbers = Sql::join(events.map(|left_out| Sql::from(left_out.nr)), ", ");
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let sql = sql!("delete from londiste.skipped_events where nr in ({numbers})", numbers = numbers);
+    db.execute("forget events that were left out", sql, &[]).await.map(drop)
+}
+
+/// Forgets the events that were left out of the table, in the transaction of its copy.
+pub(crate) async fn forget_table(tx: &Db, table: &FqName) -> Result<()> {
+    let events = left_out(tx).await?;
+    forget(tx, events.iter().filter(|left_out| left_out.table == *table)).await
 }
 
 /// The orders that concern a batch.
