@@ -12,7 +12,9 @@ use crate::pgqadm::rotation::{self, Blocker, BlockerKind, Late};
 use crate::pgqadm::warnings::{self, Behind};
 use crate::pgqadm::{TickerSession, clock, rebase, tick_lock, ticker_sessions};
 
-/// Seconds by which a tick may be later than twice the queue's idle period, before it is a warning and before it is an error.
+/// Seconds by which a tick may be later than twice the time that the queue allows, before it is a warning: with events that wait for it, and
+/// without. And before it is an error.
+const WAITED_FOR_TICK: f64 = 10.0;
 const LATE_TICK: f64 = 30.0;
 const MISSING_TICK: f64 = 300.0;
 
@@ -39,11 +41,27 @@ struct Queue {
     /// Age of the newest tick, in seconds.
     lag: Option<f64>,
     idle_period: f64,
+    max_lag: f64,
+    /// Whether events wait for a tick; not known of a PgQ that does not count them.
+    has_events: bool,
+}
+
+impl Queue {
+    /// By how many seconds the next tick is later than it may be; negative where it is not.
+    fn late(&self) -> Option<f64> {
+        let (allowed, grace) = if self.has_events {
+            (self.idle_period.min(self.max_lag), WAITED_FOR_TICK)
+        } else {
+            (self.idle_period, LATE_TICK)
+        };
+        Some(self.lag? - 2.0 * allowed - grace)
+    }
 }
 
 async fn queues(case: &Case<'_>, db: &Db) -> Result<Vec<Queue>> {
     const QUEUES: &str = "select q.queue_id, q.queue_name, extract(epoch from pg_catalog.clock_timestamp() - n.tick_time)::float8,
-       extract(epoch from q.queue_ticker_idle_period)::float8
+       extract(epoch from q.queue_ticker_idle_period)::float8, extract(epoch from q.queue_ticker_max_lag)::float8,
+       coalesce((select (pg_catalog.to_jsonb(i) ->> 'ev_new')::int8 > 0 from pgq.get_queue_info(q.queue_name) i), false)
   from pgq.queue q
        left join lateral (select t.tick_time from pgq.tick t where t.tick_queue = q.queue_id order by t.tick_id desc limit 1) n on true
  where ($1 is null or q.queue_name = $1) and not q.queue_external_ticker
@@ -55,6 +73,8 @@ async fn queues(case: &Case<'_>, db: &Db) -> Result<Vec<Queue>> {
         name: row.get(1),
         lag: row.get(2),
         idle_period: row.get(3),
+        max_lag: row.get(4),
+        has_events: row.get(5),
     };
     Ok(rows.iter().map(queue).collect())
 }
@@ -69,13 +89,15 @@ pub(super) async fn ticks(case: &Case<'_>, side: &Side) -> Result<Findings> {
     for queue in queues(case, db).await? {
         let object = format!("queue {}", queue.name);
         let start = case.ticker_command("ticker -d");
-        let late = queue.lag.map(|lag| lag - 2.0 * queue.idle_period);
-        match (queue.lag, late) {
-            (Some(lag), Some(late)) if late > LATE_TICK => {
+        match (queue.lag, queue.late()) {
+            (Some(lag), Some(late)) if late > 0.0 => {
                 let waited = Duration::from_secs_f64(lag);
                 let blocked = if is_own { tick_lock::blocked(db, &queue.name, waited).await? } else { None };
-                let fact = blocked
-                    .map_or_else(|| format!("the newest tick is {lag:.0} s old: the ticker does not run"), |b| b.text);
+                let waits = if queue.has_events { "events wait, and " } else { "" };
+                let fact = blocked.map_or_else(
+                    || format!("{waits}the newest tick is {lag:.0} s old: the ticker does not run"),
+                    |blocked| blocked.text,
+                );
                 if late > MISSING_TICK {
                     found.error(&check::TICK_AGE, &object, fact, start);
                 } else {

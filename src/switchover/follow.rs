@@ -22,7 +22,7 @@ use crate::failpoint::failpoint;
 use crate::job::pidfile::{Status, status};
 use crate::job::{Control, Output};
 use crate::londiste::fence::{self, State};
-use crate::londiste::{TableState, completed, provider_queue, queue_consumer, sequences, tables};
+use crate::londiste::{TableState, completed, conditions, provider_queue, queue_consumer, sequences, tables};
 use crate::pg::{Db, FqName};
 use crate::pgq::TickId;
 use crate::pgq::consumer::{Abilities, Consumer, make_tick};
@@ -123,6 +123,7 @@ impl<'a> Follower<'a> {
             ));
         }
         let captured = provider_queue::tables(&self.new, &self.to.queue).await?;
+        let problems = conditions::table_problems(&self.old, &self.subscriber, &self.from.queue).await?;
         let mut names = Vec::new();
         for table in tables::load(&self.subscriber, &self.from.queue).await? {
             if table.state != TableState::Ok {
@@ -135,6 +136,12 @@ impl<'a> Follower<'a> {
                 return Err(Error::refused(
                     format!("table {} is not in queue {} of {}", table.name, self.to.queue, self.new.target()),
                     "Add it there with \"provider add\" and copy it, or remove it here with \"subscriber remove\".",
+                ));
+            }
+            if let Some(problem) = problems.get(&table.name) {
+                return Err(Error::refused(
+                    format!("table {} is ok, but changes may be missing: {problem}", table.name),
+                    "What mends it: \"rlondiste INI doctor\".",
                 ));
             }
             names.push(table.name);

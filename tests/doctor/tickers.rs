@@ -11,6 +11,9 @@ fn ticker_that_does_not_run_is_named_and_started() {
     let ticker = &clinic.r.ticker;
     wait_for(ticker, &[]);
     ticker.stop();
+    clinic.r.provider.sql("update pgq.queue set queue_ticker_idle_period = '1 hour'; update plain set v = 'waits'");
+    let found = clinic.wait_for(&["tick-age"]);
+    assert!(found[0].fact.starts_with("events wait, and the newest tick is "), "{found:?}");
     // Stands for an hour without a tick.
     clinic.r.provider.sql("update pgq.queue set queue_ticker_idle_period = '-1 hour'");
     let found = clinic.wait_for(&["tick-age"]);

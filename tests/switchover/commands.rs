@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::place::{Place, assert_open, block, is_open};
-use crate::support::{Cluster, Database, Job, Program, wait_until};
+use crate::support::{Cluster, Database, Job, Program, Replication, wait_until};
 
 const SCHEMA: &str = "create table t (id serial primary key, v text); create table u (id int primary key)";
 
@@ -63,7 +63,9 @@ fn what_would_be_lost_keeps_a_switchover_from_beginning() {
 /// Nobody has noticed yet that the table does not have all changes.
 #[test]
 fn a_table_that_is_not_captured_keeps_a_switchover_from_beginning() {
-    let p = Place::new(SCHEMA);
+    let mut r = Replication::new().with_schema(SCHEMA);
+    r.ticker.configure("maint_delay", "600");
+    let p = Place::up(r, "postgres");
     p.r.provider.sql("alter table t disable trigger user; insert into t (v) values ('lost')");
     for command in ["switchover --plan", "switchover --rehearse", "switchover"] {
         let output = p.output(command);
