@@ -86,12 +86,11 @@ struct Rehearsed {
 
 impl Rehearsed {
     fn tell(&self) {
-        let [shortest, median, longest] = [0, self.tries.len() / 2, self.tries.len() - 1]
-            .map(|nr| (self.tries.get(nr).copied().unwrap_or_default() + self.once).as_secs_f64());
+        let of_try = |nr: usize| (self.tries.get(nr).copied().unwrap_or_default() + self.once).as_secs_f64();
+        let (shortest, median, longest) = (of_try(0), of_try(TRIES / 2), of_try(TRIES - 1));
         tracing::info!(
-            "Nobody could write for about {median:.3} s ({shortest:.3} to {longest:.3} s in {} tries), of which {:.3} s for the end of \
+            "Nobody could write for about {median:.3} s ({shortest:.3} to {longest:.3} s in {TRIES} tries), of which {:.3} s for the end of \
              transactions that write now. Nothing was changed",
-            self.tries.len(),
             self.gate.as_secs_f64()
         );
     }
@@ -113,13 +112,14 @@ async fn rehearse(task: &Task<'_>) -> Result<Rehearsed> {
         let gate = writers(&task.sides.old).await?;
         let started = Instant::now();
         steps(task, restored).await?;
-        tries.push(gate + started.elapsed());
-        gates.push(gate);
-        tracing::debug!(
-            "Try {nr}: {} ms, of which {} ms for the gate",
-            (gate + started.elapsed()).as_millis(),
-            gate.as_millis()
+        let total = gate + started.elapsed();
+        tracing::info!(
+            "Try {nr} of {TRIES}: {:.3} s, of which {:.3} s at the gate",
+            total.as_secs_f64(),
+            gate.as_secs_f64()
         );
+        tries.push(total);
+        gates.push(gate);
     }
     tries.sort_unstable();
     gates.sort_unstable();

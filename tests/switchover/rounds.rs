@@ -31,6 +31,9 @@ fn schema_of(major: u32) -> String {
 /// Between two transactions that touch many tables.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// "Try again in a moment": writers that do so at once, each hundreds of times a second, take from the servers what replay needs.
+const MOMENT: Duration = Duration::from_millis(5);
+
 /// So many tables more, which the writers touch in any order.
 fn many(number: usize) -> String {
     let tables = (0..number).map(|nr| {
@@ -86,6 +89,7 @@ impl Writer {
                     let _ = self.sessions[self.side].try_rows("rollback");
                     if error.code == "25006" {
                         self.side = 1 - self.side;
+                        thread::sleep(MOMENT);
                     }
                 }
                 Err(error) => panic!("client {client}, transaction {n}: {error}"),
@@ -194,7 +198,11 @@ fn rounds(p: &Place, switches: usize, many: usize) {
         let real = block(&stderr);
         if let Some(rehearsed) = rehearsed {
             let predicted = predicted(&rehearsed);
-            eprintln!("{command}: {real} s, predicted {predicted} s, ratio {:.2}", real / predicted);
+            let ratio = real / predicted;
+            eprintln!(
+                "{command}: {real} s, predicted {predicted} s, ratio {ratio:.2}; ms of the steps: {}",
+                steps(&stderr)
+            );
             ratios.push(real / predicted);
         }
         blocks.push(real);
@@ -240,6 +248,17 @@ fn rounds(p: &Place, switches: usize, many: usize) {
         );
     }
     assert!(probes > 20, "{probes}");
+}
+
+/// The milliseconds that the log of a switchover tells of each step.
+fn steps(stderr: &str) -> String {
+    let of_line = |line: &str| {
+        let (_, step) = line.split_once("Step ")?;
+        let (nr, _) = step.split_once(' ')?;
+        let (_, time) = step.rsplit_once('(')?;
+        Some(format!("{nr}: {}", time.split(' ').next()?))
+    };
+    stderr.lines().filter_map(of_line).collect::<Vec<_>>().join(", ")
 }
 
 /// The seconds without writes that the log of a rehearsal tells of.
