@@ -153,8 +153,6 @@ impl Task<'_> {
         }
         course.step(2, format_args!("{} is closed", new.target()));
         failpoint!("switchover::new_closed");
-        // Replay has waited at that gate too.
-        self.settle().await?;
         let message = format!("writers are going over to {}: nothing can be written here", new.target());
         let timeout = self.command.timeout;
         let closed = gate::close(old, deadline, control, async || {
