@@ -52,19 +52,15 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
         return Ok(Output::none().with_code(NOT_GOOD));
     }
     task.require_replay().await?;
-    let mut armed_here = Vec::new();
+    let mut open_before = Vec::new();
     for db in [&sides.new, &sides.old] {
-        let before = fence::armed(db).await?.len();
-        let started = Instant::now();
-        let number = arm::arm(db, task.fenced_queue(), control).await?;
-        tracing::info!("Armed {number} tables of {} in {} ms", db.target(), started.elapsed().as_millis());
-        if before == 0 {
-            armed_here.push(db);
+        if fence::armed(db).await?.is_empty() {
+            open_before.push(db);
         }
     }
-    let rehearsed = rehearse(&task).await;
+    let rehearsed = arm_and_rehearse(&task).await;
     let mut code = 0;
-    for db in armed_here {
+    for db in open_before {
         if let Err(error) = arm::disarm(db, control).await {
             tracing::warn!("tables of {} stay armed, and open: {}", db.target(), Lines(Report(&error).to_string()));
             code = WARNED;
@@ -72,6 +68,15 @@ pub(super) async fn run(command: &Command, config: &config::Londiste, control: &
     }
     rehearsed?.tell();
     Ok(Output::none().with_code(code))
+}
+
+async fn arm_and_rehearse(task: &Task<'_>) -> Result<Rehearsed> {
+    for db in [&task.sides.new, &task.sides.old] {
+        let started = Instant::now();
+        let number = arm::arm(db, task.fenced_queue(), task.control).await?;
+        tracing::info!("Armed {number} tables of {} in {} ms", db.target(), started.elapsed().as_millis());
+    }
+    rehearse(task).await
 }
 
 /// The time without writes.

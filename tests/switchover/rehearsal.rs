@@ -117,6 +117,25 @@ fn disarms_when_it_is_stopped() {
     assert_eq!(catalogs(&p), before, "{}", fs::read_to_string(scratch.path().join("stderr")).unwrap());
 }
 
+/// One side is armed, and somebody is in the way on the other one.
+#[test]
+fn disarms_when_it_is_stopped_while_it_arms() {
+    let p = Place::new(SCHEMA);
+    let before = catalogs(&p);
+    let holder = p.r.provider.session();
+    holder.sql("begin; lock table t in row exclusive mode");
+    let scratch = Scratch::new();
+    let mut rehearsal = p.r.londiste.program(["switchover", "--rehearse"]).spawn(&scratch);
+    wait_until("the new side is armed", || {
+        let armed = p.r.subscriber.value("select count(*) from londiste.fence_armed()");
+        if armed == "1" { Ok(()) } else { Err(armed) }
+    });
+    kill(Pid::from_raw(i32::try_from(rehearsal.id()).unwrap()), Signal::SIGINT).unwrap();
+    rehearsal.wait().unwrap();
+    holder.sql("rollback");
+    assert_eq!(catalogs(&p), before, "{}", fs::read_to_string(scratch.path().join("stderr")).unwrap());
+}
+
 /// The ticker, which `pgq.force_tick()` wakes, is always faster than a second transaction of the command.
 #[test]
 fn a_tick_is_made_beside_a_ticker_that_is_faster() {
