@@ -12,6 +12,10 @@
 #   TORTURE_SECONDS=300 tests/run.sh torture     events and ways of applying them; TORTURE_SEED=N
 #   MATRIX_SECONDS=300 tests/run.sh matrix       statements on a captured table and on its uncaptured twin; MATRIX_SEED=N
 #   MODEL_SECONDS=300 tests/run.sh pgq_model     the queue against a model; PROPERTY_TEST_SEED=N
+#   SWITCHOVER_ROUNDS=10 tests/run.sh rounds     switches under load, each rehearsed first
+#   SOAK_ROUNDS=20 tests/run.sh comparison       rows changed by hand under load
+# Some take each fourth case or so, another one each time, and all of them with TYPES_EFFORT=all, CUT_EFFORT=all, COPY_STOPS_EFFORT=all,
+# POOLER_EFFORT=all, SETTINGS_EFFORT=all and STATEMENT_TORTURE_EFFORT=all.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -87,7 +91,7 @@ if [ ${#filters[@]} -gt 0 ]; then
     step cargo test --locked --features failpoints --test it -- "${filters[@]}"
 else
     step cargo fmt --check
-    step cargo clippy --locked --all-targets -- -D warnings
+    step cargo clippy --locked --lib --bins -- -D warnings
     step cargo clippy --locked --all-targets --features failpoints -- -D warnings
     step cargo test --locked --features failpoints
 fi

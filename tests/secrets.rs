@@ -21,6 +21,7 @@ fn server() -> Cluster {
         .tcp()
         // PostgreSQL before 14 stores md5 sums of passwords otherwise, which SCRAM has no use for.
         .conf("password_encryption = 'scram-sha-256'")
+        .conf("log_statement = all")
         .hba("host all postgres all trust")
         .hba("host all all all scram-sha-256")
         .start();
@@ -229,6 +230,7 @@ fn passwords_from_everywhere_reach_the_server_and_no_text() {
     }
     let log: Vec<String> =
         cluster.log().lines().filter(|line| !line.contains("create role u_")).map(str::to_owned).collect();
+    assert!(log.iter().any(|line| line.contains("statement: ")), "no statements in the log");
     assert_silent("the server's log", &log.join("\n"));
 }
 

@@ -91,6 +91,7 @@ fn tables_are_added_and_refreshed_under_load() {
         "insert into accounts select n, 0 from generate_series(1, 1000) n;
          insert into branches select n, 0 from generate_series(1, 3) n",
     );
+    r.provider.log_statements();
     r.install();
     r.provider.sql("update pgq.queue set queue_rotation_period = '1 s'");
     r.start();

@@ -48,6 +48,7 @@ fn nothing_is_changed() {
     let clinic = Clinic::open();
     clinic.r.londiste.stop();
     clinic.r.ticker.stop();
+    clinic.r.provider.log_statements();
     let dump = |n: usize| {
         let sides = [(&clinic.provider, &clinic.r.provider), (&clinic.subscriber, &clinic.r.subscriber)];
         sides.map(|(cluster, database)| {

@@ -179,6 +179,7 @@ fn tables_of_every_kind_are_copied_under_load_and_keep_all_that_hangs_on_them() 
 }
 
 /// How a table went over the wire, by the provider's log.
+/// In which form a table was copied; of a provider that logs statements.
 pub(super) fn format_of(provider: &Cluster, r: &Replication, table: &str) -> String {
     let log = provider.log();
     let line = log
@@ -218,6 +219,7 @@ fn binary_form_is_taken_where_both_sides_mean_the_same_by_it() {
         "create table other (more text default 'more', id int primary key, v varchar(9));
          create table wider (id int primary key, n bigint)",
     );
+    r.provider.log_statements();
     r.install();
     r.start();
     r.londiste.run("provider add --all");

@@ -110,6 +110,7 @@ impl Hostile {
     #[track_caller]
     fn check(&mut self) {
         self.insert(0);
+        self.r.subscriber.log_statements();
         self.r.install();
         self.r.start();
         for (format, names) in TABLES {

@@ -97,6 +97,7 @@ fn value_that_only_the_newer_server_knows_is_refused_not_changed() {
          insert into plain values (1, 'infinity', '[-infinity,infinity]')",
     );
     r.subscriber.sql("insert into endless values (1, '1 day')");
+    r.provider.log_statements();
     r.install();
     r.start();
     r.add("--all");

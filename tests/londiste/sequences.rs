@@ -152,7 +152,8 @@ fn statements_of_a_batch(servers: [&Cluster; 2], count: usize) -> [usize; 2] {
 
 #[test]
 fn twenty_sequences_cost_as_many_statements_as_one() {
-    let servers = ["counted-provider", "counted-subscriber"].map(|name| Cluster::builder().name(name).start());
+    let servers = ["counted-provider", "counted-subscriber"]
+        .map(|name| Cluster::builder().name(name).conf("log_statement = all").start());
     let servers = [&servers[0], &servers[1]];
     let one = statements_of_a_batch(servers, 1);
     println!("statements of a batch on provider and subscriber: {one:?}");

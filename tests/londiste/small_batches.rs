@@ -33,7 +33,8 @@ fn batch(r: &Replication, sql: &str) {
 
 #[test]
 fn a_small_batch_takes_one_call_on_the_provider_and_two_messages_on_the_subscriber() {
-    let servers = ["short-provider", "short-subscriber"].map(|name| Cluster::builder().name(name).start());
+    let servers = ["short-provider", "short-subscriber"]
+        .map(|name| Cluster::builder().name(name).conf("log_statement = all").start());
     let servers = [&servers[0], &servers[1]];
     let r = settled(Replication::between(servers[0], servers[1]));
     // The first batch takes the long way, which finishes it before the next look. The second one is finished by that look.

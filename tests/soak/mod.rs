@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use operation::{ALL, Operation};
 use world::World;
 
+use crate::support::effort::number;
 use crate::support::statements::Dice;
 
 /// The first seed. Without [`SECONDS`] it is played to its end.
@@ -32,7 +33,7 @@ const SEED: &str = "SOAK_SEED";
 const SECONDS: &str = "SOAK_SECONDS";
 
 /// How long the first seed is played when the environment says nothing.
-const SHORT: Duration = Duration::from_secs(90);
+const SHORT: Duration = Duration::from_mins(1);
 
 /// Each operation once, in an order of the seed's, in rounds of one to `most`. A promotion has a round of its own; one of them
 /// comes early, so that short runs have it.
@@ -102,10 +103,6 @@ fn play(seed: u64, deadline: Option<Instant>) {
         world.volume()
     );
     assert!(world.writers.committed() > 0 && by_pgbench > 0);
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect(name))
 }
 
 /// The seeds of one of the two lanes, which run side by side: as the environment says, else a short time of one seed.

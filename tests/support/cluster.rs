@@ -126,7 +126,6 @@ fn base_conf(cluster: &Cluster, tcp: bool) -> String {
          full_page_writes = off\n\
          shared_buffers = 32MB\n\
          max_connections = 100\n\
-         log_statement = all\n\
          log_line_prefix = '%m %p %d %a '\n",
     );
     conf
@@ -230,7 +229,7 @@ impl Cluster {
         self.dir.join("data")
     }
 
-    /// The server's log.
+    /// The server's log. It has the statements of databases of [`super::Database::log_statements`] only: those of all tests are gigabytes.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }

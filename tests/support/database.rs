@@ -112,6 +112,11 @@ impl Database {
         self.session().error(sql)
     }
 
+    /// Has the server's log tell the statements of all sessions that begin from now on.
+    pub fn log_statements(&self) {
+        self.sql(&format!("alter database \"{}\" set log_statement = 'all'", self.name));
+    }
+
     fn drop_database(&self) -> Result<(), SqlError> {
         let session = Session::connect(&self.maintenance_conninfo)?;
         session.try_rows(&format!(

@@ -22,6 +22,7 @@ fn provider(conf: &str) -> Cluster {
 fn place(provider: &Cluster) -> (Cluster, Place) {
     let subscriber = Cluster::builder().name("follower").start();
     let place = Place::of_owner(provider, &subscriber, SCHEMA);
+    place.r.provider.log_statements();
     (subscriber, place)
 }
 

@@ -287,6 +287,7 @@ fn a_fence_whose_program_was_killed_ends_by_itself() {
 #[test]
 fn the_fence_is_closed_by_one_message() {
     let p = Place::new(SCHEMA);
+    p.r.provider.log_statements();
     p.run("switchover");
     let name = p.r.provider.name();
     let log = Cluster::provider().log();

@@ -43,10 +43,11 @@ impl Place {
         Place::up(r, OWNER)
     }
 
-    /// As [`Place::new`], with `ticker = auto` and no other ticker.
+    /// As [`Place::new`], with `ticker = auto` and no other ticker. The old side's log has the statements.
     pub fn with_ticker_inside(schema: &str) -> Place {
         let mut r = Replication::new().with_schema(schema);
         r.londiste.configure("ticker", "auto");
+        r.provider.log_statements();
         r.install();
         r.londiste.start();
         Place::replicating(r, None)

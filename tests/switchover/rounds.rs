@@ -1,6 +1,7 @@
 //! Switches back and forth under load: nothing lost, nothing twice, never open on both sides.
 //!
-//! `SWITCHOVER_ROUNDS=10` in the environment makes it ten switches in each test, and rehearses each of them first. The times are printed.
+//! It is a few switches in each test; `SWITCHOVER_ROUNDS=10` in the environment makes it ten, rehearses each of them first, and has 200
+//! tables for 50. The times are printed.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use std::time::Duration;
 
 use super::place::{Place, assert_open, block};
 use crate::londiste::majors::servers;
-use crate::support::{Cluster, Database, LoginOptions, PoolMode, Pooler, Replication, Session, wait_until};
+use crate::support::{Cluster, Database, LoginOptions, PoolMode, Pooler, Replication, Session, effort, wait_until};
+
+const ROUNDS: &str = "SWITCHOVER_ROUNDS";
 
 const SCHEMA: &str = "
     create table acked (id bigserial primary key, client int not null, n int not null, unique (client, n));
@@ -115,13 +118,13 @@ fn probe(sessions: &[Session; 2], stop: &AtomicBool) -> usize {
 }
 
 #[test]
-fn ten_switches_under_load_lose_nothing() {
-    rounds(&Place::new(&schema_of(Cluster::provider().binaries().major())), 10, 0);
+fn switches_under_load_lose_nothing() {
+    rounds(&Place::new(&schema_of(Cluster::provider().binaries().major())), 4, 0);
 }
 
 fn between_majors(from: u32, to: u32) {
     if let Some((provider, subscriber)) = servers(from, to) {
-        rounds(&Place::of_owner(&provider, &subscriber, &schema_of(from.min(to))), 4, 0);
+        rounds(&Place::of_owner(&provider, &subscriber, &schema_of(from.min(to))), 3, 0);
     }
 }
 
@@ -145,7 +148,7 @@ fn through_a_pooler(r: Replication, major: u32) {
     let pooler = Pooler::start(&[&r.provider, &r.subscriber], PoolMode::Transaction, 10, LoginOptions::Refused);
     r.londiste.configure("provider_db", &pooler.conninfo(&r.provider));
     r.londiste.configure("subscriber_db", &pooler.conninfo(&r.subscriber));
-    rounds(&Place::up(r, "postgres"), 4, 0);
+    rounds(&Place::up(r, "postgres"), 3, 0);
 }
 
 #[test]
@@ -163,16 +166,17 @@ fn from_the_oldest_to_the_newest_through_a_pooler() {
 }
 
 #[test]
-fn two_hundred_tables_are_closed_at_one_moment() {
+fn many_tables_are_closed_at_one_moment() {
+    let number = if effort::number(ROUNDS).is_some() { 200 } else { 50 };
     let major = Cluster::provider().binaries().major();
-    let p = Place::up(Replication::new().with_schema(&schema_of(major)).with_schema(&many(200)[2..]), "postgres");
-    rounds(&p, 2, 200);
+    let p = Place::up(Replication::new().with_schema(&schema_of(major)).with_schema(&many(number)[2..]), "postgres");
+    rounds(&p, 2, number);
 }
 
 /// Switches so many times, with writers on the side that is open.
 fn rounds(p: &Place, switches: usize, many: usize) {
-    let wanted: Option<usize> = std::env::var("SWITCHOVER_ROUNDS").ok().map(|number| number.parse().unwrap());
-    let switches = wanted.unwrap_or(switches);
+    let wanted = effort::number(ROUNDS);
+    let switches = wanted.map_or(switches, |wanted| usize::try_from(wanted).unwrap());
     let (old, new) = (&p.r.provider, &p.r.subscriber);
     old.sql("insert into account select i, 0 from generate_series(0, 19) i");
     // The first one closes the subscriber, which everybody may write to until then.
