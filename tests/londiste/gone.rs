@@ -43,6 +43,29 @@ fn assert_says(text: &str, words: &[&str]) {
     }
 }
 
+/// A new session of replay reads the states of the tables in a transaction, where nothing can be asked any more once a statement has
+/// failed. It waits there while the table goes.
+#[test]
+fn a_table_of_schema_londiste_is_gone_on_the_subscriber() {
+    let r = up();
+    r.londiste.stop();
+    let operator = r.subscriber.session();
+    operator.sql("begin; lock table londiste.crash_mark in access exclusive mode");
+    let replay = r.londiste.log().len();
+    r.londiste.start();
+    let waiting =
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    wait_until("replay looks for emptied tables", || match r.subscriber.value(waiting).as_str() {
+        "1" => Ok(()),
+        other => Err(other.to_owned()),
+    });
+    operator.sql("alter table londiste.subscriber_table rename to away; commit");
+    wait_for_report(&r.londiste, replay, "CRITICAL", &["list the subscribed tables", "does not exist (42P01)"]);
+    r.subscriber.sql("alter table londiste.away rename to subscriber_table");
+    r.provider.sql("insert into t values (2, 'two')");
+    r.assert_in_sync();
+}
+
 #[test]
 fn schema_londiste_is_gone_on_the_provider() {
     let r = up();
