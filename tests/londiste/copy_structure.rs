@@ -178,8 +178,7 @@ fn tables_of_every_kind_are_copied_under_load_and_keep_all_that_hangs_on_them() 
     assert!(!r.londiste.log().contains("CRITICAL"), "{}", r.londiste.log());
 }
 
-/// How a table went over the wire, by the provider's log.
-/// In which form a table was copied; of a provider that logs statements.
+/// How a table went over the wire, by the log of a provider that logs the statements.
 pub(super) fn format_of(provider: &Cluster, r: &Replication, table: &str) -> String {
     let log = provider.log();
     let line = log

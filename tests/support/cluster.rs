@@ -229,7 +229,8 @@ impl Cluster {
         self.dir.join("data")
     }
 
-    /// The server's log. It has the statements of databases of [`super::Database::log_statements`] only: those of all tests are gigabytes.
+    /// The server's log. It has statements only where a test asks for them, by [`super::Database::log_statements`] or
+    /// [`Builder::conf`]: those of all tests are gigabytes.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
